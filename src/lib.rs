@@ -1,0 +1,14 @@
+//! Gantry runs every execution of a script in its own fresh, hardened container.
+//!
+//! Dependencies point one way, and `tests/architecture.rs` holds them to it:
+//!
+//! ```text
+//! cli ─▶ services ─▶ orchestrator ─▶ images ─▶ sandbox ─▶ engine ─▶ domain
+//!          config ──┘
+//! ```
+//!
+//! [`domain`] is pure; [`engine`] is the only one that knows bollard; a
+//! [`sandbox`] takes one request and is gone; [`images`] finds or builds what
+//! sandboxes are made of; the [`orchestrator`] runs one execution from start to
+//! end; [`services`] puts the parts together for the commands in [`cli`].
+
