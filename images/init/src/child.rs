@@ -1,0 +1,178 @@
+//! Starts the script's process: its own session, exactly the environment that
+//! was asked for, default signals, nothing open but stdin, stdout and stderr,
+//! and first in line when memory runs out.
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
+use nix::sys::prctl;
+use nix::sys::stat::Mode;
+use nix::unistd::{Pid, execve, setsid, write};
+use std::env::set_current_dir;
+use std::ffi::{CString, NulError};
+use std::fs::{File, create_dir, create_dir_all};
+use std::io::{self, PipeReader, PipeWriter};
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use gantry_init::message::{ARTIFACT_DIR, Refused, RefusedReason, Request, WORK_DIR};
+
+use crate::delivery::Script;
+use crate::request::refused;
+use crate::signals;
+
+/// The script's process.
+pub(crate) struct Child {
+    /// Its number. It is ours to reap.
+    pub(crate) pid: Pid,
+    /// When it was started.
+    pub(crate) started: Instant,
+    /// What it and its children write. Non-blocking.
+    pub(crate) stdout: PipeReader,
+    /// See [`Child::stdout`].
+    pub(crate) stderr: PipeReader,
+}
+
+/// Starts the script in its working directory, which becomes ours too.
+pub(crate) fn spawn(request: &Request, script: &Script, stdin: File) -> Result<Child, Refused> {
+    // A script that wants it can do without; one that has made it a file can't.
+    let _ = create_dir(ARTIFACT_DIR);
+    enter(&request.working_directory)?;
+    let no_pipe = |error| refused(RefusedReason::Spawn, format_args!("no pipe: {error}"));
+    let (stdout, stdout_writer) = output_pipe().map_err(no_pipe)?;
+    let (stderr, stderr_writer) = output_pipe().map_err(no_pipe)?;
+    let image = Image::of(request, script).map_err(|error| not_started(script, &error.into()))?;
+    let mut command = Command::new(program(script));
+    command.stdin(stdin).stdout(stdout_writer).stderr(stderr_writer);
+    // SAFETY: what runs between fork and exec may not meet a lock that another
+    // thread has held during the fork. There is no other thread.
+    unsafe { command.pre_exec(move || become_a_script(&image)) };
+    let started = Instant::now();
+    let process = command.spawn().map_err(|error| not_started(script, &error))?;
+    let pid = Pid::from_raw(process.id().cast_signed());
+    Ok(Child { pid, started, stdout, stderr })
+}
+
+fn enter(directory: &str) -> Result<(), Refused> {
+    let path = Path::new(directory);
+    let made = if path.starts_with(WORK_DIR) { create_dir_all(path) } else { Ok(()) };
+    made.and_then(|()| set_current_dir(path)).map_err(|error| {
+        refused(RefusedReason::WorkingDirectory, format_args!("{directory}: {error}"))
+    })
+}
+
+/// A pipe of the default size. A larger one makes a flood no faster (init keeps
+/// up), and its pages count against a limit that all containers' user shares:
+/// beyond it the kernel gives every new pipe only two pages.
+fn output_pipe() -> io::Result<(PipeReader, PipeWriter)> {
+    let (reader, writer) = io::pipe()?;
+    fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    Ok((reader, writer))
+}
+
+/// What execve(2) wants.
+struct Image {
+    path: CString,
+    argv: Vec<CString>,
+    env: Vec<CString>,
+}
+
+impl Image {
+    fn of(request: &Request, script: &Script) -> Result<Self, NulError> {
+        let (path, mut argv) = match script {
+            Script::OnDisk { interpreter, path } => {
+                let words = interpreter.iter().map(String::as_bytes);
+                let words = words.chain([path.as_os_str().as_bytes()]);
+                (program(script).to_owned(), words.map(CString::new).collect::<Result<_, _>>()?)
+            }
+            Script::InMemory { name, file } => {
+                (format!("/proc/self/fd/{}", file.as_raw_fd()), vec![CString::new(name.as_str())?])
+            }
+        };
+        for arg in &request.args {
+            argv.push(CString::new(arg.as_str())?);
+        }
+        let env = request.env.iter().map(|(name, value)| CString::new(format!("{name}={value}")));
+        Ok(Self { path: CString::new(path)?, argv, env: env.collect::<Result<_, _>>()? })
+    }
+}
+
+/// What is to be executed, as the user knows it.
+fn program(script: &Script) -> &str {
+    match script {
+        Script::OnDisk { interpreter, .. } => interpreter.first().map_or("", String::as_str),
+        Script::InMemory { name, .. } => name,
+    }
+}
+
+/// Runs in the forked process and returns only with an error, which `spawn`
+/// gets. The standard library's own exec would hand to the shell what the kernel
+/// does not know (ENOEXEC, see execvp(3)).
+fn become_a_script(image: &Image) -> io::Result<()> {
+    signals::restore_defaults();
+    setsid()?;
+    // We are not dumpable, which makes our files in /proc root's, and the fork
+    // is not either until exec.
+    prctl::set_dumpable(true)?;
+    volunteer_for_the_oom_killer();
+    execve(&image.path, &image.argv, &image.env)?;
+    Ok(())
+}
+
+/// When memory runs out, the kernel is to take the script and its children
+/// before PID 1, with whom the whole sandbox and the result would go. Where it
+/// does not let us ask, its own choice, the largest, is mostly the same.
+fn volunteer_for_the_oom_killer() {
+    let file = open(c"/proc/self/oom_score_adj", OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty());
+    if let Ok(file) = file {
+        let _ = write(&file, b"1000");
+    }
+}
+
+/// What the failure of fork or exec means.
+fn not_started(script: &Script, error: &io::Error) -> Refused {
+    let (reason, hint) = match error.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::ENOENT | Errno::ENOTDIR) => (RefusedReason::NotFound, missing(script)),
+        Some(Errno::EAGAIN | Errno::ENOMEM | Errno::ENFILE | Errno::EMFILE) => {
+            (RefusedReason::Spawn, "")
+        }
+        Some(Errno::E2BIG) => {
+            (RefusedReason::NotExecutable, "; arguments and environment together are too long")
+        }
+        _ => (RefusedReason::NotExecutable, ""),
+    };
+    refused(reason, format_args!("{}: {error}{hint}", program(script)))
+}
+
+fn missing(script: &Script) -> &'static str {
+    match script {
+        Script::OnDisk { .. } => "; the interpreter, or its loader, is not in the image",
+        Script::InMemory { .. } => "; the loader that the binary names is not in the image",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_start_is_named() {
+        let script = Script::OnDisk { interpreter: vec!["/bin/x".into()], path: "/s".into() };
+        for (errno, expected) in [
+            (Errno::ENOENT, RefusedReason::NotFound),
+            (Errno::ENOTDIR, RefusedReason::NotFound),
+            (Errno::EACCES, RefusedReason::NotExecutable),
+            (Errno::ENOEXEC, RefusedReason::NotExecutable),
+            (Errno::E2BIG, RefusedReason::NotExecutable),
+            (Errno::EAGAIN, RefusedReason::Spawn),
+            (Errno::ENOMEM, RefusedReason::Spawn),
+        ] {
+            let refused = not_started(&script, &errno.into());
+            assert_eq!(refused.reason, expected, "{errno}");
+            assert!(refused.detail.starts_with("/bin/x: "), "{}", refused.detail);
+        }
+    }
+}

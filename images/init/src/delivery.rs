@@ -1,0 +1,167 @@
+//! Puts a request's bytes where the script will find them, as they arrive: the
+//! script into a file or into memory, its stdin into memory. They are never in
+//! the heap of PID 1 as a whole.
+//!
+//! Stdin is a sealed memory file, so that it is there as a whole before the
+//! script starts, has an end, and costs nothing when nobody reads it.
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::libc;
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use std::ffi::CStr;
+use std::fs::File;
+use std::io::{self, Seek, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use gantry_init::message::{Launch, Refused, RefusedReason, Request, SCRIPT_DIR};
+
+use crate::request::refused;
+
+/// A request that is on its way in.
+pub(crate) struct Delivery {
+    request: Request,
+    script: File,
+    stdin: File,
+}
+
+/// A request that is here as a whole.
+pub(crate) struct Delivered {
+    /// What is to be done.
+    pub(crate) request: Request,
+    /// The script's bytes.
+    pub(crate) script: Script,
+    /// What the script reads from stdin.
+    pub(crate) stdin: File,
+}
+
+/// Where the script's bytes are.
+pub(crate) enum Script {
+    /// A file for an interpreter.
+    OnDisk {
+        /// See [`Launch::Interpreted`].
+        interpreter: Vec<String>,
+        /// The file.
+        path: PathBuf,
+    },
+    /// A program of its own.
+    InMemory {
+        /// See [`Launch::Executable`].
+        name: String,
+        /// A sealed memory file, not open for writing anywhere, so that it can
+        /// be executed.
+        file: File,
+    },
+}
+
+impl Delivery {
+    /// Makes room for what the request announces.
+    pub(crate) fn begin(request: Request) -> Result<Self, Refused> {
+        let script = match &request.launch {
+            Launch::Interpreted { file_name, .. } => create_script(&script_path(file_name)),
+            Launch::Executable { .. } => create_in_memory(c"script", libc::MFD_EXEC),
+        };
+        let script = script.map_err(|error| not_written("script", &error))?;
+        let stdin = create_in_memory(c"stdin", libc::MFD_NOEXEC_SEAL)
+            .map_err(|error| not_written("stdin", &error))?;
+        Ok(Self { request, script, stdin })
+    }
+
+    /// The next piece of the script.
+    pub(crate) fn script(&mut self, piece: &[u8]) -> Result<(), Refused> {
+        self.script.write_all(piece).map_err(|error| not_written("script", &error))
+    }
+
+    /// The next piece of its stdin.
+    pub(crate) fn stdin(&mut self, piece: &[u8]) -> Result<(), Refused> {
+        self.stdin.write_all(piece).map_err(|error| not_written("stdin", &error))
+    }
+
+    /// All pieces are here.
+    pub(crate) fn finish(self) -> Result<Delivered, Refused> {
+        let Self { request, script, mut stdin } = self;
+        let script = match request.launch.clone() {
+            Launch::Interpreted { interpreter, file_name } => {
+                Ok(Script::OnDisk { interpreter, path: script_path(&file_name) })
+            }
+            Launch::Executable { name } => {
+                executable(script).map(|file| Script::InMemory { name, file })
+            }
+        };
+        let script = script.map_err(|error| not_written("script", &error))?;
+        seal(&stdin).and_then(|()| stdin.rewind()).map_err(|error| not_written("stdin", &error))?;
+        Ok(Delivered { request, script, stdin })
+    }
+}
+
+fn not_written(what: &str, error: &io::Error) -> Refused {
+    refused(RefusedReason::Script, format_args!("can't write the {what}: {error}"))
+}
+
+fn script_path(file_name: &str) -> PathBuf {
+    Path::new(SCRIPT_DIR).join(file_name)
+}
+
+fn create_script(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.write(true).create_new(true).mode(0o600).open(path)
+}
+
+/// A memory file. `execution` says whether it may ever be executed, which
+/// kernels before 6.3 do not know: they allow it always.
+fn create_in_memory(name: &CStr, execution: libc::c_uint) -> io::Result<File> {
+    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+    let with_execution = flags | MFdFlags::from_bits_retain(execution);
+    let file = memfd_create(name, with_execution).or_else(|error| match error {
+        Errno::EINVAL => memfd_create(name, flags),
+        other => Err(other),
+    })?;
+    Ok(file.into())
+}
+
+/// Fixes a memory file's content for ever.
+fn seal(file: &File) -> io::Result<()> {
+    let seals = SealFlag::F_SEAL_WRITE
+        | SealFlag::F_SEAL_SHRINK
+        | SealFlag::F_SEAL_GROW
+        | SealFlag::F_SEAL_SEAL;
+    fcntl(file, FcntlArg::F_ADD_SEALS(seals))?;
+    Ok(())
+}
+
+/// The same file, open for reading only: what is open for writing anywhere
+/// can't be executed (ETXTBSY).
+fn executable(written: File) -> io::Result<File> {
+    seal(&written)?;
+    File::open(format!("/proc/self/fd/{}", written.as_raw_fd()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+
+    #[test]
+    fn a_sealed_file_is_read_and_not_written() {
+        let mut file = create_in_memory(c"test", libc::MFD_NOEXEC_SEAL).unwrap();
+        file.write_all(b"content").unwrap();
+        seal(&file).unwrap();
+        assert!(file.write_all(b"more").is_err());
+        assert!(file.set_len(0).is_err());
+        file.rewind().unwrap();
+        let mut content = String::new();
+        file.read_to_string(&mut content).unwrap();
+        assert_eq!(content, "content");
+    }
+
+    #[test]
+    fn an_executable_is_open_for_reading_only() {
+        let mut file = create_in_memory(c"test", libc::MFD_EXEC).unwrap();
+        file.write_all(b"content").unwrap();
+        let mut file = executable(file).unwrap();
+        assert!(file.write_all(b"more").is_err());
+        assert_eq!(io::read_to_string(file).unwrap(), "content");
+    }
+}

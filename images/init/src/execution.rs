@@ -1,0 +1,190 @@
+//! Runs one script from its start to the death of its last process: passes its
+//! output on, keeps its deadline, reaps, listens for a cancel.
+//!
+//! One thread, one poll(2). Nothing here waits for anything else, so that
+//! neither a script nor a slow reader can hold up the deadline.
+
+use nix::libc::SIGKILL;
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+use std::time::{Duration, Instant};
+
+use gantry_init::frame::{Kind, MAX_REPLY_PAYLOAD};
+use gantry_init::message::{End, Stopped};
+
+use crate::child::Child;
+use crate::inbox::Inbox;
+use crate::outgoing::{Outgoing, Stuck};
+use crate::pid_one::{PidOne, Reaped};
+use crate::readiness::{Interest, wait};
+use crate::signals::Signals;
+use crate::stop::{Action, Facts, Stop};
+use crate::stream::{Scratch, Stream};
+
+/// Most processes that are reaped in one turn. A fork bomb makes them faster
+/// than they can be reaped, and the deadline has to be looked at.
+const REAPED_PER_TURN: usize = 256;
+
+/// How the script's process ended, and why.
+pub(crate) struct Ended {
+    pub(crate) end: End,
+    pub(crate) stopped: Option<Stopped>,
+    pub(crate) duration: Duration,
+    pub(crate) stdout_bytes: u64,
+    pub(crate) stderr_bytes: u64,
+}
+
+/// One script, running.
+pub(crate) struct Execution<'init> {
+    pid_one: &'init PidOne,
+    signals: &'init Signals,
+    inbox: &'init mut Inbox,
+    out: &'init mut Outgoing,
+    pid: Pid,
+    started: Instant,
+    stdout: Stream,
+    stderr: Stream,
+    stop: Stop,
+    cancelled: bool,
+    /// How and when the script's own process ended.
+    main_end: Option<(End, Duration)>,
+    /// Somebody has ended and was not reaped yet.
+    may_reap: bool,
+    alone: bool,
+}
+
+impl<'init> Execution<'init> {
+    /// The process has just been started.
+    pub(crate) fn new(
+        pid_one: &'init PidOne,
+        signals: &'init Signals,
+        inbox: &'init mut Inbox,
+        out: &'init mut Outgoing,
+        child: Child,
+        stop: Stop,
+        stream_cap: u64,
+    ) -> Self {
+        let cancelled = inbox.is_cancelled();
+        Self {
+            pid_one,
+            signals,
+            inbox,
+            out,
+            pid: child.pid,
+            started: child.started,
+            stdout: Stream::new(Kind::Stdout, child.stdout, stream_cap),
+            stderr: Stream::new(Kind::Stderr, child.stderr, stream_cap),
+            stop,
+            cancelled,
+            main_end: None,
+            may_reap: false,
+            alone: false,
+        }
+    }
+
+    /// Lives with the script until nobody of it is left and all of its output
+    /// is in `out`.
+    pub(crate) fn run(mut self) -> Result<Ended, Stuck> {
+        let mut scratch = [0; MAX_REPLY_PAYLOAD];
+        loop {
+            self.reap();
+            while let Some(action) = self.stop.next(self.facts()) {
+                self.act(action);
+            }
+            if self.stop.is_over() {
+                return self.finish(&mut scratch);
+            }
+            self.wait_and_pass_on(&mut scratch);
+        }
+    }
+
+    fn facts(&self) -> Facts {
+        let streams = [&self.stdout, &self.stderr];
+        Facts {
+            now: self.started.elapsed(),
+            cancelled: self.cancelled,
+            main_ended: self.main_end.is_some(),
+            output_ended: !streams.iter().any(|stream| stream.is_open()),
+            output_held_up: streams.iter().any(|stream| stream.is_held_up(self.out)),
+            alone: self.alone,
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Terminate => {
+                self.pid_one.signal_everyone(Signal::SIGTERM);
+                self.pid_one.signal_everyone(Signal::SIGCONT);
+            }
+            Action::Kill => {
+                self.pid_one.signal_everyone(Signal::SIGKILL);
+                self.may_reap = true;
+                self.reap();
+            }
+        }
+    }
+
+    fn reap(&mut self) {
+        for _ in 0..REAPED_PER_TURN {
+            if !self.may_reap {
+                return;
+            }
+            match self.pid_one.reap() {
+                Reaped::Process(pid, end) if pid == self.pid && self.main_end.is_none() => {
+                    self.main_end = Some((end, self.started.elapsed()));
+                }
+                Reaped::Process(..) => {}
+                Reaped::NobodyYet => self.may_reap = false,
+                Reaped::Alone => (self.may_reap, self.alone) = (false, true),
+            }
+        }
+    }
+
+    fn wait_and_pass_on(&mut self, scratch: &mut Scratch) {
+        let to_write = self.out.is_pending().then(|| Interest::writing(self.out));
+        let interests = [
+            self.stdout.interest(self.out),
+            self.stderr.interest(self.out),
+            to_write,
+            self.inbox.interest(),
+            Some(Interest::reading(self.signals)),
+        ];
+        let [stdout, stderr, _writable, input, signalled] = wait(interests, self.timeout());
+        if signalled {
+            self.cancelled |= self.signals.take();
+            self.may_reap = true;
+        }
+        if input {
+            self.cancelled |= self.inbox.hears_cancel();
+        }
+        if stdout {
+            self.stdout.pass_on(self.out, scratch);
+        }
+        if stderr {
+            self.stderr.pass_on(self.out, scratch);
+        }
+        self.out.flush();
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        if self.may_reap {
+            return Some(Duration::ZERO);
+        }
+        self.stop.look_again_at().map(|at| at.saturating_sub(self.started.elapsed()))
+    }
+
+    fn finish(mut self, scratch: &mut Scratch) -> Result<Ended, Stuck> {
+        self.stdout.finish(self.out, scratch)?;
+        self.stderr.finish(self.out, scratch)?;
+        // It is our child, so nobody is left only after it has been reaped.
+        let killed = (End::Signal(SIGKILL), self.started.elapsed());
+        let (end, duration) = self.main_end.unwrap_or(killed);
+        Ok(Ended {
+            end,
+            stopped: self.stop.stopped(),
+            duration,
+            stdout_bytes: self.stdout.written(),
+            stderr_bytes: self.stderr.written(),
+        })
+    }
+}

@@ -1,0 +1,155 @@
+//! Our stdin: first the request, then silence or a cancel.
+//!
+//! While nothing has started, the end of stdin means that Gantry is gone, and
+//! PID 1 goes too. Afterwards it means nothing.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+
+use gantry_init::message::{Refused, RefusedReason};
+
+use crate::delivery::{Delivered, Delivery};
+use crate::intake::{Event, Intake};
+use crate::outgoing::Outgoing;
+use crate::pid_one::{PidOne, Reaped};
+use crate::readiness::{Interest, wait};
+use crate::request::{check, refused};
+use crate::signals::Signals;
+
+/// Bytes that are read at once: a pipe's.
+const PIECE_BYTES: usize = 64 * 1024;
+
+/// Why no script will run.
+pub(crate) enum NoRequest {
+    /// Gantry is gone, or does not need this sandbox any more.
+    Gone,
+    /// It is still there and has to be told.
+    Refused(Refused),
+}
+
+/// Frames from Gantry.
+pub(crate) struct Inbox {
+    stdin: Option<File>,
+    intake: Intake,
+    cancelled: bool,
+}
+
+impl Inbox {
+    /// Nothing has been read of `stdin`.
+    pub(crate) fn new(stdin: File) -> Self {
+        Self { stdin: Some(stdin), intake: Intake::default(), cancelled: false }
+    }
+
+    /// Waits for the request, for ever if need be.
+    pub(crate) fn receive(
+        &mut self,
+        pid_one: &PidOne,
+        signals: &Signals,
+        out: &mut Outgoing,
+    ) -> Result<Delivered, NoRequest> {
+        let mut delivery = None;
+        let mut buffer = [0; PIECE_BYTES];
+        loop {
+            let to_write = out.is_pending().then(|| Interest::writing(out));
+            let interests = [self.interest(), to_write, Some(Interest::reading(signals))];
+            let [readable, writable, signalled] = wait(interests, None);
+            if writable {
+                out.flush();
+            }
+            if signalled {
+                // Whoever the operator has executed in here and left behind.
+                while let Reaped::Process(..) = pid_one.reap() {}
+            }
+            if (signalled && signals.take()) || out.is_broken() {
+                return Err(NoRequest::Gone);
+            }
+            if readable {
+                let piece = self.read(&mut buffer).ok_or(NoRequest::Gone)?;
+                self.take_in(piece, &mut delivery)?;
+            }
+            if self.intake.is_complete()
+                && let Some(delivery) = delivery.take()
+            {
+                return delivery.finish().map_err(NoRequest::Refused);
+            }
+        }
+    }
+
+    /// What to wait for before the next [`Inbox::hears_cancel`].
+    pub(crate) fn interest(&self) -> Option<Interest<'_>> {
+        self.stdin.as_ref().map(Interest::reading)
+    }
+
+    /// Reads what is there when the script runs already; true when it is to be
+    /// cancelled. What is not understood ends the listening, not the script.
+    pub(crate) fn hears_cancel(&mut self) -> bool {
+        let mut buffer = [0; 512];
+        if let Some(mut piece) = self.read(&mut buffer) {
+            self.listen(&mut piece);
+        }
+        self.cancelled
+    }
+
+    /// True when a cancel came right behind the request.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.cancelled
+    }
+
+    /// The next piece; `None` at the end of stdin, which is closed then.
+    fn read<'buffer>(&mut self, buffer: &'buffer mut [u8]) -> Option<&'buffer [u8]> {
+        let length = match self.stdin.as_mut()?.read(buffer) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => return Some(&[]),
+            Ok(0) | Err(_) => {
+                self.stdin = None;
+                return None;
+            }
+            Ok(length) => length,
+        };
+        Some(&buffer[..length])
+    }
+
+    fn take_in(
+        &mut self,
+        mut piece: &[u8],
+        delivery: &mut Option<Delivery>,
+    ) -> Result<(), NoRequest> {
+        while !self.intake.is_complete() {
+            let not_understood = |error| refused(RefusedReason::Request, error);
+            let event = self.intake.next(&mut piece).map_err(not_understood)?;
+            match (event, delivery.as_mut()) {
+                (None, _) => return Ok(()),
+                (Some(Event::Cancel), _) => return Err(NoRequest::Gone),
+                (Some(Event::Request(request)), _) => {
+                    check(&request)?;
+                    *delivery = Some(Delivery::begin(*request)?);
+                }
+                (Some(Event::Script(bytes)), Some(delivery)) => delivery.script(bytes)?,
+                (Some(Event::Stdin(bytes)), Some(delivery)) => delivery.stdin(bytes)?,
+                (Some(Event::Script(_) | Event::Stdin(_)), None) => {
+                    debug_assert!(false, "intake gives the request first");
+                }
+            }
+        }
+        self.listen(&mut piece);
+        Ok(())
+    }
+
+    fn listen(&mut self, piece: &mut &[u8]) {
+        loop {
+            match self.intake.next(piece) {
+                Ok(Some(Event::Cancel)) => self.cancelled = true,
+                Ok(None) => return,
+                Ok(Some(_)) | Err(_) => {
+                    self.stdin = None;
+                    return;
+                }
+            }
+        }
+    }
+}
+
+impl From<Refused> for NoRequest {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}

@@ -1,0 +1,151 @@
+//! What arrives on stdin, piece by piece: the request, its script and its stdin,
+//! in this order, and perhaps a cancel.
+//!
+//! Pure: takes bytes, gives events, keeps nothing but the JSON of the request.
+//! The bytes of script and stdin are passed on as they come and never held.
+
+use gantry_init::frame::{FrameError, HEADER_BYTES, Header, Kind};
+use gantry_init::message::Request;
+use thiserror::Error;
+
+/// What the next bytes were.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Event<'bytes> {
+    /// The request; the bytes that it announces follow.
+    Request(Box<Request>),
+    /// A piece of the script, never empty.
+    Script(&'bytes [u8]),
+    /// A piece of the script's stdin, never empty.
+    Stdin(&'bytes [u8]),
+    /// The script is to be ended.
+    Cancel,
+}
+
+/// Why the bytes are no request. Nothing can be read after it.
+#[derive(Debug, Error)]
+pub(crate) enum IntakeError {
+    /// Not a frame.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// Not this frame, or not now.
+    #[error("unexpected {kind:?} frame of {length} bytes")]
+    Order { kind: Kind, length: usize },
+    /// Not the JSON of a request.
+    #[error("request: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+/// Where in the stream we are.
+#[derive(Debug, Default)]
+pub(crate) struct Intake {
+    header: [u8; HEADER_BYTES],
+    header_filled: usize,
+    /// The frame whose payload is being read; its length counts down.
+    frame: Option<Header>,
+    json: Vec<u8>,
+    announced: Option<Announced>,
+}
+
+/// What the request says will follow and has not begun to arrive, in bytes.
+#[derive(Debug, Clone, Copy)]
+struct Announced {
+    script: u64,
+    stdin: u64,
+}
+
+impl Intake {
+    /// True when the request and all that it announces are here.
+    pub(crate) fn is_complete(&self) -> bool {
+        let nothing_follows = matches!(self.announced, Some(Announced { script: 0, stdin: 0 }));
+        // A cancel may be half here. It is no part of the request, and empty.
+        nothing_follows && self.frame.is_none()
+    }
+
+    /// Takes from the front of `bytes` what makes the next event; `None` when
+    /// all are taken and more are needed.
+    ///
+    /// # Errors
+    /// Any [`IntakeError`]; it must not be called again then.
+    pub(crate) fn next<'bytes>(
+        &mut self,
+        bytes: &mut &'bytes [u8],
+    ) -> Result<Option<Event<'bytes>>, IntakeError> {
+        loop {
+            let Some(frame) = self.frame else {
+                match self.read_header(bytes)? {
+                    Some(header) => self.frame = Some(self.admit(header)?),
+                    None => return Ok(None),
+                }
+                continue;
+            };
+            let piece = take(bytes, frame.length);
+            let left = frame.length - piece.len();
+            self.frame = (left > 0).then_some(Header { length: left, ..frame });
+            if let Some(event) = self.event(frame.kind, piece)? {
+                return Ok(Some(event));
+            }
+            if left > 0 {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// The next frame's header, when it is here as a whole.
+    fn read_header(&mut self, bytes: &mut &[u8]) -> Result<Option<Header>, FrameError> {
+        let piece = take(bytes, HEADER_BYTES - self.header_filled);
+        let end = self.header_filled + piece.len();
+        self.header[self.header_filled..end].copy_from_slice(piece);
+        self.header_filled = end % HEADER_BYTES;
+        if end < HEADER_BYTES { Ok(None) } else { Header::decode(self.header).map(Some) }
+    }
+
+    /// Lets a frame in if this is its time, and counts what it brings.
+    fn admit(&mut self, header: Header) -> Result<Header, IntakeError> {
+        let Header { kind, length } = header;
+        let bytes = length as u64;
+        match (kind, &mut self.announced) {
+            (Kind::Cancel, _) | (Kind::Request, None) => {}
+            (Kind::Script, Some(Announced { script, .. })) if bytes <= *script => *script -= bytes,
+            (Kind::Stdin, Some(Announced { script: 0, stdin })) if bytes <= *stdin => {
+                *stdin -= bytes;
+            }
+            _ => return Err(IntakeError::Order { kind, length }),
+        }
+        Ok(header)
+    }
+
+    fn event<'bytes>(
+        &mut self,
+        kind: Kind,
+        piece: &'bytes [u8],
+    ) -> Result<Option<Event<'bytes>>, IntakeError> {
+        Ok(match kind {
+            Kind::Cancel => Some(Event::Cancel),
+            Kind::Request => {
+                self.json.extend_from_slice(piece);
+                if self.frame.is_some() { None } else { Some(self.request()?) }
+            }
+            _ if piece.is_empty() => None,
+            Kind::Script => Some(Event::Script(piece)),
+            _ => Some(Event::Stdin(piece)),
+        })
+    }
+
+    fn request(&mut self) -> Result<Event<'static>, IntakeError> {
+        let request: Request = serde_json::from_slice(&std::mem::take(&mut self.json))?;
+        self.announced =
+            Some(Announced { script: request.script_bytes, stdin: request.stdin_bytes });
+        Ok(Event::Request(Box::new(request)))
+    }
+}
+
+/// Cuts at most `most` bytes off the front.
+fn take<'bytes>(bytes: &mut &'bytes [u8], most: usize) -> &'bytes [u8] {
+    let (piece, rest) = bytes.split_at(most.min(bytes.len()));
+    *bytes = rest;
+    piece
+}
+
+#[cfg(test)]
+#[path = "intake_tests.rs"]
+mod tests;

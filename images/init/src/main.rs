@@ -1,0 +1,195 @@
+//! PID 1 of a sandbox: takes one request, runs its script, answers once, exits.
+//!
+//! The order of things: [`inbox`] waits for the request and [`delivery`] puts it
+//! in place, [`child`] starts the script, [`execution`] lives with it until
+//! nobody of it is left, [`collect`] sends what it left behind. [`stop`] decides
+//! when it has to end, and [`outgoing`] is the only way out.
+//!
+//! It must never run as anything but PID 1 (it kills everybody else when the
+//! script ends), never hold what the script writes in memory, and never take the
+//! script's word for anything: all that the script can touch is its own files
+//! and its three pipes.
+
+mod beneath;
+mod cgroup;
+mod child;
+mod collect;
+mod delivery;
+mod execution;
+mod inbox;
+mod intake;
+mod outgoing;
+mod pid_one;
+mod readiness;
+mod request;
+mod signals;
+mod stop;
+mod stream;
+
+use nix::libc;
+use nix::sys::prctl;
+use nix::sys::stat::{Mode, umask};
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use gantry_init::frame::Kind;
+use gantry_init::message::{Exit, Hello, Refused, Request};
+
+use crate::cgroup::Meter;
+use crate::child::spawn;
+use crate::delivery::Delivered;
+use crate::execution::{Ended, Execution};
+use crate::inbox::{Inbox, NoRequest};
+use crate::outgoing::{Outgoing, Stuck};
+use crate::pid_one::PidOne;
+use crate::signals::Signals;
+use crate::stop::Stop;
+
+/// Exit code: this process is not PID 1.
+const NOT_PID_ONE: u8 = 64;
+
+/// Exit code: stdin ended, or the sandbox was cancelled, before there was a
+/// whole request. Nothing has run.
+const NO_REQUEST: u8 = 65;
+
+/// Exit code: there was an answer, and nobody took it.
+const UNHEARD: u8 = 66;
+
+/// Exit code: the kernel refused something that every kernel has.
+const BROKEN: u8 = 70;
+
+fn main() -> ExitCode {
+    // First of all: from here on it may kill whoever else there is.
+    let Some(pid_one) = PidOne::claim() else {
+        eprintln!("gantry-init is PID 1 of a sandbox and can't be run as anything else");
+        return ExitCode::from(NOT_PID_ONE);
+    };
+    match live(&pid_one) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("gantry-init: {error}");
+            ExitCode::from(BROKEN)
+        }
+    }
+}
+
+fn live(pid_one: &PidOne) -> io::Result<ExitCode> {
+    // Nobody in the sandbox may read our memory or our /proc/1/fd.
+    prctl::set_dumpable(false)?;
+    close_inherited();
+    umask(Mode::S_IWGRP | Mode::S_IWOTH);
+    let mut init = Init {
+        pid_one,
+        signals: Signals::listen()?,
+        inbox: Inbox::new(File::from(io::stdin().as_fd().try_clone_to_owned()?)),
+        out: Outgoing::new(io::stdout().as_fd().try_clone_to_owned()?)?,
+        meter: Meter::open(),
+    };
+    Ok(match init.answer() {
+        Err(Stuck) => ExitCode::from(UNHEARD),
+        Ok(Answer::None) => ExitCode::from(NO_REQUEST),
+        Ok(Answer::Sent) if init.out.is_broken() => ExitCode::from(UNHEARD),
+        Ok(Answer::Sent) => ExitCode::SUCCESS,
+    })
+}
+
+/// Closes what whoever started us has left open by mistake: it may lead out of
+/// the sandbox, as in CVE-2024-21626. Before anything of our own is open.
+fn close_inherited() {
+    let (first, last, flags) = (3, libc::c_uint::MAX, 0);
+    // SAFETY: nobody in this process owns a file descriptor above stderr yet.
+    let failed = unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) } != 0;
+    if failed {
+        // Before kernel 5.9, or not known to a seccomp profile.
+        for number in 3..256 {
+            // SAFETY: as above. Most are not open, which is an error and fine.
+            unsafe { libc::close(number) };
+        }
+    }
+}
+
+/// What PID 1 has.
+struct Init<'proof> {
+    pid_one: &'proof PidOne,
+    signals: Signals,
+    inbox: Inbox,
+    out: Outgoing,
+    meter: Meter,
+}
+
+/// What became of the request.
+enum Answer {
+    Sent,
+    /// There was none.
+    None,
+}
+
+impl Init<'_> {
+    fn answer(&mut self) -> Result<Answer, Stuck> {
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        self.out.push_message(Kind::Hello, &Hello { init: version })?;
+        self.out.flush();
+        match self.inbox.receive(self.pid_one, &self.signals, &mut self.out) {
+            Ok(delivered) => self.execute(delivered)?,
+            Err(NoRequest::Refused(refused)) => self.refuse(&refused)?,
+            Err(NoRequest::Gone) => return Ok(Answer::None),
+        }
+        self.out.flush_all()?;
+        Ok(Answer::Sent)
+    }
+
+    fn refuse(&mut self, refused: &Refused) -> Result<(), Stuck> {
+        self.out.push_message(Kind::Refused, refused)
+    }
+
+    fn execute(&mut self, delivered: Delivered) -> Result<(), Stuck> {
+        self.meter.start();
+        let Delivered { request, script, stdin } = delivered;
+        let child = match spawn(&request, &script, stdin) {
+            Ok(child) => child,
+            Err(refused) => return self.refuse(&refused),
+        };
+        // Its bytes are memory, and the process has them now if it wants them.
+        drop(script);
+        self.out.push(Kind::Started, &[])?;
+        self.out.flush();
+        let stop = Stop::new(
+            Duration::from_millis(request.timeout_ms),
+            Duration::from_millis(request.grace_ms),
+        );
+        let ended = Execution::new(
+            self.pid_one,
+            &self.signals,
+            &mut self.inbox,
+            &mut self.out,
+            child,
+            stop,
+            request.stream_cap,
+        )
+        .run()?;
+        self.report(&request, &ended)
+    }
+
+    fn report(&mut self, request: &Request, ended: &Ended) -> Result<(), Stuck> {
+        let usage = self.meter.usage();
+        let output_file = match &request.output_file {
+            Some(declared) => Some(collect::send_output_file(&mut self.out, declared)?),
+            None => None,
+        };
+        let artifacts_skipped = collect::send_artifacts(&mut self.out, request.artifacts)?;
+        let exit = Exit {
+            end: ended.end,
+            stopped: ended.stopped,
+            duration_us: u64::try_from(ended.duration.as_micros()).unwrap_or(u64::MAX),
+            stdout_bytes: ended.stdout_bytes,
+            stderr_bytes: ended.stderr_bytes,
+            usage,
+            output_file,
+            artifacts_skipped,
+        };
+        self.out.push_message(Kind::Exit, &exit)
+    }
+}

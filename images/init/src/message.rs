@@ -1,0 +1,222 @@
+//! What the frames with JSON in them say. Unknown fields are ignored, so that a
+//! field can be added without a new protocol version.
+
+use serde::{Deserialize, Serialize};
+
+/// Where the script's bytes are written, when an interpreter is to read them.
+pub const SCRIPT_DIR: &str = "/run/gantry";
+
+/// The private, writable directory that a script starts in.
+pub const WORK_DIR: &str = "/work";
+
+/// Files that are left here become artifacts.
+pub const ARTIFACT_DIR: &str = "/work/out";
+
+/// How long init waits, after the script's own process has ended, for other
+/// processes that still hold its stdout or stderr (`exec > >(tee …)`), in
+/// milliseconds. Then they are killed.
+pub const LINGER_MS: u64 = 200;
+
+/// PID 1 is up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// The version of gantry-init.
+    pub init: String,
+}
+
+/// Everything that one execution needs; its script and stdin follow in frames
+/// of their own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// How the script's bytes are run.
+    pub launch: Launch,
+    /// Arguments after the script's own name.
+    pub args: Vec<String>,
+    /// The whole environment; nothing is inherited.
+    pub env: Vec<(String, String)>,
+    /// Absolute path; made when it is missing.
+    pub working_directory: String,
+    /// Bytes of the script that follow.
+    pub script_bytes: u64,
+    /// Bytes of stdin that follow.
+    pub stdin_bytes: u64,
+    /// Time that the script may take, in milliseconds.
+    pub timeout_ms: u64,
+    /// Time between TERM and KILL, in milliseconds.
+    pub grace_ms: u64,
+    /// What is passed on of stdout and of stderr each, in bytes. The rest is
+    /// read, counted and dropped.
+    pub stream_cap: u64,
+    /// A file below [`WORK_DIR`] that holds the result, and how much of it may
+    /// be sent.
+    pub output_file: Option<OutputFile>,
+    /// What may be sent of [`ARTIFACT_DIR`].
+    pub artifacts: ArtifactCaps,
+}
+
+/// How the script's bytes are run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Launch {
+    /// Written to [`SCRIPT_DIR`] as `file_name` and handed to an interpreter:
+    /// argv is `interpreter`, the file's path, then the arguments.
+    Interpreted {
+        /// Absolute path of the interpreter and its own arguments.
+        interpreter: Vec<String>,
+        /// One path component.
+        file_name: String,
+    },
+    /// Executed from memory, without touching a file system.
+    Executable {
+        /// argv\[0\].
+        name: String,
+    },
+}
+
+/// The declared output file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputFile {
+    /// Path relative to [`WORK_DIR`].
+    pub path: String,
+    /// Most bytes that are sent.
+    pub cap: u64,
+}
+
+/// What may be sent of [`ARTIFACT_DIR`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArtifactCaps {
+    /// Files at most.
+    pub count: u32,
+    /// Bytes of all files together at most.
+    pub bytes: u64,
+}
+
+/// The next artifact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArtifactBegin {
+    /// Path relative to [`ARTIFACT_DIR`], with `/` between components.
+    pub name: String,
+    /// Bytes that follow.
+    pub size: u64,
+}
+
+/// The script's end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exit {
+    /// How the script's own process ended.
+    pub end: End,
+    /// Why init ended it, when init did.
+    pub stopped: Option<Stopped>,
+    /// From the start of the script's process to its end, in microseconds.
+    pub duration_us: u64,
+    /// Bytes that the script wrote to stdout, passed on or not.
+    pub stdout_bytes: u64,
+    /// Bytes that the script wrote to stderr, passed on or not.
+    pub stderr_bytes: u64,
+    /// What it used.
+    pub usage: Usage,
+    /// What became of the declared output file; `None` when none was declared.
+    pub output_file: Option<OutputFileEnd>,
+    /// Files in [`ARTIFACT_DIR`] that were not sent; at most
+    /// [`MAX_SKIPPED_ARTIFACTS`] of them.
+    pub artifacts_skipped: Vec<SkippedArtifact>,
+}
+
+/// Most entries in [`Exit::artifacts_skipped`], so that the frame stays small.
+pub const MAX_SKIPPED_ARTIFACTS: usize = 32;
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// By itself, with this code.
+    Code(i32),
+    /// By this signal.
+    Signal(i32),
+}
+
+/// Why init ended the script.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stopped {
+    /// Its time was up.
+    Deadline,
+    /// A [`crate::frame::Kind::Cancel`] frame came, or TERM from outside.
+    Cancelled,
+}
+
+/// What the script and all its children used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// CPU time, user and system, in microseconds.
+    pub cpu_us: u64,
+    /// Most memory at once, in bytes: of the whole cgroup, or of the largest
+    /// process where the cgroup can't be read.
+    pub peak_memory_bytes: u64,
+    /// Processes that the kernel killed for want of memory.
+    pub oom_kills: u64,
+}
+
+/// What became of the declared output file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutputFileEnd {
+    /// Sent whole.
+    Sent,
+    /// The script did not leave it.
+    Missing,
+    /// It is larger than its cap; nothing was sent. Its size in bytes.
+    TooLarge(u64),
+    /// A directory, a link, a device, or not to be opened.
+    Unreadable,
+}
+
+/// A file that was not sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SkippedArtifact {
+    /// Its name, with what is not UTF-8 replaced.
+    pub name: String,
+    /// Why.
+    pub reason: SkipReason,
+}
+
+/// Why a file was not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SkipReason {
+    /// There were more files than [`ArtifactCaps::count`].
+    TooMany,
+    /// It did not fit into what was left of [`ArtifactCaps::bytes`].
+    TooLarge,
+    /// Its name is not UTF-8, too long or too deep.
+    Name,
+    /// Not a regular file, or not to be read.
+    Unreadable,
+}
+
+/// The script could not be started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// What failed.
+    pub reason: RefusedReason,
+    /// The system's words.
+    pub detail: String,
+}
+
+/// What failed before the script ran.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusedReason {
+    /// The request was not understood.
+    Request,
+    /// The script could not be written: no space, or no memory.
+    Script,
+    /// The working directory could not be entered.
+    WorkingDirectory,
+    /// The interpreter, or a binary's loader, is not in the image.
+    NotFound,
+    /// The kernel refused to execute it.
+    NotExecutable,
+    /// No process could be made.
+    Spawn,
+}
