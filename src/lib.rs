@@ -12,3 +12,4 @@
 //! sandboxes are made of; the [`orchestrator`] runs one execution from start to
 //! end; [`services`] puts the parts together for the commands in [`cli`].
 
+pub mod domain;

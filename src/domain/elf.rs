@@ -1,0 +1,173 @@
+//! What an ELF file says about itself, and whether our `binary` image can run
+//! it. Told before anything is started, because the kernel's own answers
+//! ("exec format error", "no such file or directory" for a missing loader) help
+//! nobody. The bytes are hostile: every offset is checked by `object`.
+
+mod machine;
+mod read;
+
+use std::fmt;
+
+use object::elf::{self, FileHeader32, FileHeader64};
+use object::{Endianness, FileKind};
+use thiserror::Error;
+
+use super::excerpt::excerpt;
+use read::read;
+
+pub use machine::{Architecture, Machine};
+
+/// Width of addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// `ELFCLASS32`.
+    Bits32,
+    /// `ELFCLASS64`.
+    Bits64,
+}
+
+/// What kind of file it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `ET_EXEC`: at fixed addresses.
+    Executable,
+    /// `ET_DYN` that can be started: position-independent, dynamic or static.
+    PositionIndependent,
+    /// `ET_DYN` that can't be started: a library.
+    SharedLibrary,
+    /// `ET_REL`: an object file.
+    Relocatable,
+    /// `ET_CORE`: a memory dump.
+    Core,
+    /// None of these, by its number in `e_type`.
+    Other(u16),
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Executable => "an executable",
+            Self::PositionIndependent => "a position-independent executable",
+            Self::SharedLibrary => "a shared library",
+            Self::Relocatable => "an object file",
+            Self::Core => "a core dump",
+            Self::Other(_) => "an ELF file of unknown type",
+        })
+    }
+}
+
+/// What an ELF file says about itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ElfInfo {
+    /// The machine it is for.
+    pub machine: Machine,
+    /// Width of addresses.
+    pub class: Class,
+    /// Whether numbers are stored with the lowest byte first.
+    pub is_little_endian: bool,
+    /// What kind of file it is.
+    pub kind: Kind,
+    /// The dynamic loader that it asks for (`PT_INTERP`), with what is not UTF-8
+    /// replaced; `None` in a static executable.
+    pub interpreter: Option<String>,
+}
+
+/// Why bytes can't be run as a binary.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ElfError {
+    /// There is no ELF header.
+    #[error("not an ELF file")]
+    NotElf,
+    /// There is one, and what it points to is not there.
+    #[error("damaged ELF file: {0}")]
+    Damaged(String),
+    /// For another machine than the engine's.
+    #[error("binary is for {binary}, this engine runs {engine}")]
+    WrongArchitecture {
+        /// What the file is for, with width or byte order where these differ.
+        binary: String,
+        /// What the engine runs.
+        engine: Architecture,
+    },
+    /// Nothing that can be started.
+    #[error("file is {0}, not an executable")]
+    NotExecutable(Kind),
+    /// It asks for a loader that the image does not have.
+    #[error("binary needs the loader {0:?}, which is not in the image")]
+    MissingLoader(String),
+}
+
+impl ElfError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotElf => Some("a script with a #! line is of type shell".to_owned()),
+            Self::Damaged(_) => Some("was the file copied whole?".to_owned()),
+            Self::WrongArchitecture { engine, .. } => Some(format!("compile it for {engine}")),
+            Self::NotExecutable(_) => {
+                Some("link it into a program with a main function".to_owned())
+            }
+            Self::MissingLoader(loader) if loader.contains("musl") => {
+                Some("link it statically (-static) or against glibc instead of musl".to_owned())
+            }
+            Self::MissingLoader(_) => Some("link it statically or against glibc".to_owned()),
+        }
+    }
+}
+
+impl ElfInfo {
+    /// Reads headers and loader of an ELF file; sections are not looked at.
+    ///
+    /// # Errors
+    /// [`ElfError::NotElf`] and [`ElfError::Damaged`]. Never panics.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ElfError> {
+        if !bytes.starts_with(&elf::ELFMAG) {
+            return Err(ElfError::NotElf);
+        }
+        match FileKind::parse(bytes) {
+            Ok(FileKind::Elf32) => read::<FileHeader32<Endianness>>(bytes, Class::Bits32),
+            Ok(FileKind::Elf64) => read::<FileHeader64<Endianness>>(bytes, Class::Bits64),
+            _ => Err(ElfError::Damaged("its header is cut short or invalid".to_owned())),
+        }
+    }
+
+    /// Whether the `binary` image runs it on a machine of this architecture.
+    /// Static executables need nothing of the image; dynamic ones need its
+    /// loader.
+    ///
+    /// # Errors
+    /// [`ElfError::WrongArchitecture`], [`ElfError::NotExecutable`],
+    /// [`ElfError::MissingLoader`].
+    pub fn check_runnable(&self, architecture: Architecture) -> Result<(), ElfError> {
+        let is_native = self.machine == Machine::Known(architecture)
+            && self.class == Class::Bits64
+            && self.is_little_endian;
+        if !is_native {
+            let binary = self.describe_target();
+            return Err(ElfError::WrongArchitecture { binary, engine: architecture });
+        }
+        if !matches!(self.kind, Kind::Executable | Kind::PositionIndependent) {
+            return Err(ElfError::NotExecutable(self.kind));
+        }
+        match self.interpreter.as_deref() {
+            Some(loader) if loader != architecture.loader() => {
+                Err(ElfError::MissingLoader(excerpt(loader)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The machine, and what else keeps a known one from being ours: x32, or
+    /// big-endian ARM.
+    fn describe_target(&self) -> String {
+        match self.machine {
+            Machine::Known(known) if self.class == Class::Bits32 => format!("32-bit {known}"),
+            Machine::Known(known) if !self.is_little_endian => format!("big-endian {known}"),
+            machine => machine.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,195 @@
+//! Everything that one execution depends on, frozen: what is run, with what, in
+//! what. A job says the request that PID 1 gets and the sandbox that it needs.
+
+use gantry_init::message::{ArtifactCaps, OutputFile, Request, WORK_DIR};
+use thiserror::Error;
+
+use super::json_input::JsonInput;
+use super::limits::{GRACE, Limits, Timeout};
+use super::mount::Mount;
+use super::quantities::show_bytes;
+use super::requirements::Requirements;
+use super::sandbox_spec::{Network, Purpose, SandboxSpec};
+use super::script::Script;
+use super::variables::Variables;
+
+/// Artifacts of one execution at most.
+pub const MAX_ARTIFACTS: u32 = 100;
+
+/// Bytes of all artifacts of one execution at most (64 MiB).
+pub const MAX_ARTIFACT_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Bytes of arguments at most; the kernel takes 2 MiB with the environment
+/// (a quarter of an 8 MiB stack, execve(2)).
+const MAX_ARGUMENT_BYTES: usize = 512 * 1024;
+
+/// Longest single argument, in bytes with its end (`MAX_ARG_STRLEN`, execve(2)).
+const MAX_ARGUMENT: usize = 131_072;
+
+/// What sets the programs that a script finds.
+const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
+
+/// One execution, before it begins.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// Unique; the script sees it as `EXECUTION_ID`.
+    pub execution_id: String,
+    /// The script sees it as `SCRIPT_NAME`.
+    pub script_name: String,
+    /// What is run.
+    pub script: Script,
+    /// What is installed for it; `None` and empty are the same.
+    pub requirements: Option<Requirements>,
+    /// What it reads from stdin; nothing if `None`.
+    pub input: Option<JsonInput>,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Its own environment variables.
+    pub variables: Variables,
+    /// What it may use.
+    pub limits: Limits,
+    /// The time that it may take.
+    pub timeout: Timeout,
+    /// What it can reach.
+    pub network: Network,
+    /// What it sees of the host.
+    pub mounts: Vec<Mount>,
+    /// The OCI runtime, when it is not the engine's default.
+    pub oci_runtime: Option<String>,
+    /// Where the result is read from instead of stdout, relative to `/work`.
+    pub output_file: Option<String>,
+}
+
+/// Why a job can't be run.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum JobError {
+    /// Script and input are held in the sandbox's memory, beside all else.
+    #[error(
+        "script and input have {} together, and must not be more than half of the memory limit of {}",
+        show_bytes(*bytes),
+        show_bytes(*memory)
+    )]
+    TooLargeForMemory {
+        /// Script and input, in bytes.
+        bytes: u64,
+        /// The memory limit, in bytes.
+        memory: u64,
+    },
+    /// An argument that no program can be given.
+    #[error("argument {number} {reason}")]
+    Argument {
+        /// Its number, from 1.
+        number: usize,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// Too much in all.
+    #[error("the arguments have {0} bytes, at most {MAX_ARGUMENT_BYTES} (512 KiB) are allowed")]
+    Arguments(usize),
+}
+
+impl JobError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::TooLargeForMemory { bytes, .. } => {
+                Some(format!("give it a memory limit of at least {}", show_bytes(bytes * 2)))
+            }
+            Self::Argument { .. } | Self::Arguments(_) => {
+                Some("put data into the input, which the script reads from stdin".to_owned())
+            }
+        }
+    }
+}
+
+impl Job {
+    /// Checks what the parts can't check by themselves.
+    ///
+    /// # Errors
+    /// [`JobError`] when no sandbox could run it.
+    pub fn validate(&self) -> Result<(), JobError> {
+        let bytes = self.script_bytes() + self.stdin().len() as u64;
+        let memory = self.limits.memory_bytes;
+        if bytes > memory / 2 {
+            return Err(JobError::TooLargeForMemory { bytes, memory });
+        }
+        for (argument, number) in self.args.iter().zip(1..) {
+            if argument.contains('\0') {
+                return Err(JobError::Argument { number, reason: "has a NUL byte" });
+            }
+            if argument.len() >= MAX_ARGUMENT {
+                return Err(JobError::Argument { number, reason: "has 128 KiB or more" });
+            }
+        }
+        let total = self.args.iter().map(|argument| argument.len() + 1).sum();
+        if total > MAX_ARGUMENT_BYTES { Err(JobError::Arguments(total)) } else { Ok(()) }
+    }
+
+    /// What the script reads from stdin.
+    #[must_use]
+    pub fn stdin(&self) -> &[u8] {
+        self.input.as_ref().map_or(b"", |input| input.as_str().as_bytes())
+    }
+
+    /// True when an image with more than the runtime is needed.
+    #[must_use]
+    pub fn needed_requirements(&self) -> Option<&Requirements> {
+        self.requirements.as_ref().filter(|requirements| !requirements.is_empty())
+    }
+
+    /// The sandbox that it runs in.
+    #[must_use]
+    pub fn sandbox_spec(&self, image: String) -> SandboxSpec {
+        SandboxSpec {
+            image,
+            limits: self.limits,
+            network: self.network,
+            mounts: self.mounts.clone(),
+            oci_runtime: self.oci_runtime.clone(),
+            purpose: Purpose::Execution,
+        }
+    }
+
+    /// The head of the request that PID 1 gets.
+    #[must_use]
+    pub fn request(&self) -> Request {
+        let has_environment = self.needed_requirements().is_some();
+        let runtime = self.script.runtime();
+        Request {
+            launch: runtime.launch(self.script.file_name(), self.script.bytes(), has_environment),
+            args: self.args.clone(),
+            env: self.environment(),
+            working_directory: WORK_DIR.to_owned(),
+            script_bytes: self.script_bytes(),
+            stdin_bytes: self.stdin().len() as u64,
+            timeout_ms: self.timeout.as_millis(),
+            grace_ms: u64::try_from(GRACE.as_millis()).unwrap_or(u64::MAX),
+            stream_cap: self.limits.output_bytes,
+            output_file: self
+                .output_file
+                .clone()
+                .map(|path| OutputFile { path, cap: self.limits.output_bytes }),
+            artifacts: ArtifactCaps { count: MAX_ARTIFACTS, bytes: MAX_ARTIFACT_BYTES },
+        }
+    }
+
+    /// The script's whole environment; what it may not set itself comes first.
+    fn environment(&self) -> Vec<(String, String)> {
+        let ours = [
+            ("PATH", PATH),
+            ("HOME", WORK_DIR),
+            ("LANG", "C.UTF-8"),
+            ("EXECUTION_ID", &self.execution_id),
+            ("SCRIPT_NAME", &self.script_name),
+        ];
+        let runtime = self.script.runtime().variables().iter().copied();
+        let theirs = self.variables.iter().map(|it| (it.name(), it.value()));
+        let all = ours.into_iter().chain(runtime).chain(theirs);
+        all.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
+
+    fn script_bytes(&self) -> u64 {
+        self.script.bytes().len() as u64
+    }
+}

@@ -1,0 +1,158 @@
+//! A script's input, and what it printed, as JSON. Checked without building a
+//! tree, and kept byte for byte: numbers that no `f64` holds reach the script
+//! as they were sent, and so do duplicate keys and key order.
+
+mod fault;
+
+use std::fmt;
+
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+use thiserror::Error;
+
+pub use fault::JsonFault;
+
+use fault::{fault, offset_of};
+
+/// Largest input, in bytes (64 MiB): it is held in memory on its way.
+pub const MAX_INPUT_BYTES: usize = 64 * 1024 * 1024;
+
+/// Deepest nesting of arrays and objects: `serde_json`'s own limit for trees, so
+/// that whoever reads the document later can.
+pub const MAX_NESTING: usize = 128;
+
+/// One JSON document, unchanged.
+#[derive(Clone, PartialEq, Eq)]
+pub struct JsonInput {
+    text: String,
+}
+
+/// Shows the size alone: inputs may be large, and secret.
+impl fmt::Debug for JsonInput {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "JsonInput({} bytes)", self.text.len())
+    }
+}
+
+/// Why bytes are not one JSON document.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum JsonInputError {
+    /// There is nothing but white space.
+    #[error("input is empty, it must be one JSON document")]
+    Empty,
+    /// More than [`MAX_INPUT_BYTES`].
+    #[error("input has {0} bytes, at most {MAX_INPUT_BYTES} (64 MiB) are allowed")]
+    TooLarge(usize),
+    /// Something in it is not JSON.
+    #[error("input is not JSON: {0}")]
+    Invalid(JsonFault),
+}
+
+impl JsonInputError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Empty => "send {} or null when there is nothing to say",
+            Self::TooLarge(_) => "mount large data, or pass a place to fetch it from",
+            Self::Invalid(fault) if fault.reason == BYTE_ORDER_MARK => "save it without one",
+            Self::Invalid(_) => return None,
+        };
+        Some(hint.to_owned())
+    }
+}
+
+impl JsonInput {
+    /// Checks that `bytes` are one JSON document (RFC 8259) with white space
+    /// around it.
+    ///
+    /// # Errors
+    /// [`JsonInputError`]; for invalid JSON with line, column and excerpt.
+    pub fn parse(bytes: Vec<u8>) -> Result<Self, JsonInputError> {
+        if bytes.len() > MAX_INPUT_BYTES {
+            return Err(JsonInputError::TooLarge(bytes.len()));
+        }
+        if bytes.iter().all(u8::is_ascii_whitespace) {
+            return Err(JsonInputError::Empty);
+        }
+        check(&bytes).map_err(JsonInputError::Invalid)?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let (offset, bytes) = (error.utf8_error().valid_up_to(), error.as_bytes());
+            JsonInputError::Invalid(fault(bytes, offset, NOT_UTF8))
+        })?;
+        Ok(Self { text })
+    }
+
+    /// The document as it came.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The document's bytes as they came.
+    #[must_use]
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.text.into_bytes()
+    }
+}
+
+/// What a script printed, when it is exactly one JSON document and nothing else
+/// but white space around it. The document is kept as it was printed.
+#[must_use]
+pub fn parse_output(stdout: &[u8]) -> Option<Box<RawValue>> {
+    check(stdout).ok()?;
+    let text = std::str::from_utf8(stdout).ok()?;
+    RawValue::from_string(text.trim().to_owned()).ok()
+}
+
+const NOT_UTF8: &str = "invalid UTF-8";
+const TOO_DEEP: &str = "nested more than 128 levels deep";
+const BYTE_ORDER_MARK: &str = "byte order mark before the document";
+
+/// Whether `bytes` are one JSON document of bounded depth.
+fn check(bytes: &[u8]) -> Result<(), JsonFault> {
+    let text =
+        std::str::from_utf8(bytes).map_err(|error| fault(bytes, error.valid_up_to(), NOT_UTF8))?;
+    if text.starts_with('\u{feff}') {
+        return Err(fault(bytes, 0, BYTE_ORDER_MARK));
+    }
+    // What serde_json skips it does not bound, and trees deeper than its limit
+    // can't be built later.
+    let too_deep = first_too_deep(bytes);
+    match serde_json::from_str::<IgnoredAny>(text) {
+        Ok(_) => too_deep.map_or(Ok(()), |offset| Err(fault(bytes, offset, TOO_DEEP))),
+        Err(error) => {
+            let offset = offset_of(bytes, error.line(), error.column());
+            let place = format!(" at line {} column {}", error.line(), error.column());
+            let words = error.to_string();
+            let reason = words.strip_suffix(&place).unwrap_or(&words);
+            Err(fault(bytes, offset, reason))
+        }
+    }
+}
+
+/// Where arrays and objects first nest deeper than [`MAX_NESTING`]; means
+/// something for valid JSON only.
+fn first_too_deep(bytes: &[u8]) -> Option<usize> {
+    let mut depth = 0_usize;
+    let mut is_string = false;
+    let mut is_escaped = false;
+    for (offset, byte) in bytes.iter().enumerate() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if is_string => is_escaped = true,
+            b'"' => is_string = !is_string,
+            _ if is_string => {}
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > MAX_NESTING {
+            return Some(offset);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests;

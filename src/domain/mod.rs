@@ -1,0 +1,21 @@
+//! Pure values and rules. Nothing here does I/O, reads a clock or the
+//! environment, or knows SQL, HTTP or the engine; everything else may depend on
+//! it, and it depends on nothing but the frame protocol's messages.
+//!
+//! Start with [`script`] (what is run), [`sandbox_spec`] (what it runs in) and
+//! [`outcome`] (how it ended).
+
+pub mod elf;
+pub mod excerpt;
+pub mod execution;
+pub mod job;
+pub mod json_input;
+pub mod limits;
+pub mod mount;
+pub mod outcome;
+pub mod quantities;
+pub mod requirements;
+pub mod runtime;
+pub mod sandbox_spec;
+pub mod script;
+pub mod variables;

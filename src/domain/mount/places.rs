@@ -1,0 +1,82 @@
+//! Places that no mount may touch, in a sandbox and on the host.
+
+use std::path::{Component, Path};
+
+/// Longest path, in bytes (`PATH_MAX`, limits.h).
+pub const MAX_PATH_BYTES: usize = 4096;
+
+/// Targets that belong to the image or to Gantry; neither they nor anything
+/// below or above them can be mounted over. Below `/work` too: artifacts are
+/// collected there, and a mount would be read as the script's own. `/var/run`
+/// is a link to `/run`, which the engine would follow.
+const RESERVED_TARGETS: [&str; 16] = [
+    "/work",
+    "/tmp",
+    "/run",
+    "/var/run",
+    "/var/tmp",
+    "/proc",
+    "/sys",
+    "/dev",
+    "/etc",
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/boot",
+    "/root",
+    "/opt/env",
+    "/gantry-init",
+];
+
+/// Every top-level directory that begins so: `/lib`, `/lib32`, `/lib64`.
+const RESERVED_TARGET_PREFIX: &str = "lib";
+
+/// Sources that hand over the machine, whatever the roots say: where daemons
+/// keep their control sockets, the state of container engines, and the kernel's
+/// own file systems. Neither
+/// they, nor what is below or above them.
+const FORBIDDEN_SOURCES: [&str; 7] =
+    ["/proc", "/sys", "/dev", "/run", "/var/run", "/var/lib/docker", "/var/lib/containerd"];
+
+/// Names of control sockets of container engines, wherever they lie.
+const ENGINE_SOCKETS: [&str; 5] =
+    ["docker.sock", "containerd.sock", "podman.sock", "crio.sock", "buildkitd.sock"];
+
+/// The target without needless slashes; `None` when it is not a usable path.
+pub(super) fn normalised(target: &str) -> Option<String> {
+    if !target.starts_with('/') || target.len() > MAX_PATH_BYTES || target.contains(':') {
+        return None;
+    }
+    let components: Vec<&str> = target.split('/').filter(|part| !part.is_empty()).collect();
+    let is_usable = |part: &&str| {
+        !matches!(*part, "." | "..") && part.len() <= 255 && !part.contains(char::is_control)
+    };
+    components.iter().all(is_usable).then(|| format!("/{}", components.join("/")))
+}
+
+/// The reserved place at, above or below a normalised target.
+pub(super) fn reserved_target(target: &str) -> Option<String> {
+    let first = target.split('/').nth(1).unwrap_or_default();
+    if target == "/" || first.starts_with(RESERVED_TARGET_PREFIX) {
+        return Some(format!("/{first}"));
+    }
+    RESERVED_TARGETS.into_iter().find(|reserved| overlaps(reserved, target)).map(str::to_owned)
+}
+
+/// Whether one of two paths is the other or below it.
+pub(super) fn overlaps(one: impl AsRef<Path>, other: impl AsRef<Path>) -> bool {
+    let (one, other) = (one.as_ref(), other.as_ref());
+    one.starts_with(other) || other.starts_with(one)
+}
+
+/// Absolute, with neither `.` nor `..`.
+pub(super) fn is_canonical(path: &Path) -> bool {
+    path.is_absolute() && !path.components().any(|part| part == Component::ParentDir)
+}
+
+pub(super) fn is_forbidden(source: &Path) -> bool {
+    let is_socket = |name: &str| ENGINE_SOCKETS.contains(&name);
+    source.components().any(|part| part.as_os_str().to_str().is_some_and(is_socket))
+        || (source.is_absolute()
+            && FORBIDDEN_SOURCES.iter().any(|forbidden| overlaps(source, forbidden)))
+}

@@ -1,0 +1,116 @@
+//! What can be wrong with requirements, and what to do about it.
+
+use thiserror::Error;
+
+use super::{Line, MAX_BYTES, MAX_JOINED_BYTES, MAX_LINE_BYTES, MAX_REQUIREMENTS};
+use crate::domain::excerpt::excerpt;
+
+/// Why requirements are refused.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum RequirementsError {
+    /// More than [`MAX_BYTES`].
+    #[error("requirements have {0} bytes, at most {MAX_BYTES} (256 KiB) are allowed")]
+    TooLarge(usize),
+    /// More than [`MAX_REQUIREMENTS`].
+    #[error("{0} requirements, at most {MAX_REQUIREMENTS} are allowed")]
+    TooMany(usize),
+    /// One line is refused.
+    #[error("requirements line {line}: {fault}: {excerpt}")]
+    Line {
+        /// From 1; of a continued line, its first.
+        line: usize,
+        /// The line, bounded, escaped and without credentials.
+        excerpt: String,
+        /// Why.
+        fault: LineFault,
+    },
+}
+
+/// Why one line is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum LineFault {
+    /// Longer than [`MAX_LINE_BYTES`].
+    #[error("{0} bytes long, at most {MAX_LINE_BYTES} are allowed")]
+    TooLong(usize),
+    /// Longer than [`MAX_JOINED_BYTES`] after continuations are joined.
+    #[error("{0} bytes long with its continuations, at most {MAX_JOINED_BYTES} are allowed")]
+    JoinedTooLong(usize),
+    /// Not a requirement by PEP 508.
+    #[error("not a valid requirement ({0})")]
+    Syntax(String),
+    /// An index option, and the policy does not allow them.
+    #[error("option {0} is not allowed")]
+    Option(String),
+    /// An option that is never accepted.
+    #[error("option {0} is not supported")]
+    UnsupportedOption(String),
+    /// `-r`, `-c` or `-e`.
+    #[error("option {0} needs files, and there are none beside the requirements")]
+    Files(String),
+    /// A direct URL, and the policy does not allow them.
+    #[error("direct URLs are not allowed")]
+    Url,
+    /// A URL without a package name.
+    #[error("URL without a package name")]
+    UnnamedUrl,
+    /// A URL that is not accepted even where URLs are.
+    #[error("URL is not accepted ({0})")]
+    UnusableUrl(&'static str),
+    /// A path on a disk that the installer does not see.
+    #[error("local paths are not supported")]
+    LocalPath,
+}
+
+/// Options that are often met, and what to write instead.
+const INSTEAD: [(&str, &str); 5] = [
+    ("--pre", "name the pre-release where you need it: name==2.0rc1"),
+    ("--no-binary", "remove it; the server decides whether packages are built from source"),
+    ("--only-binary", "remove it; the server decides whether packages are built from source"),
+    ("--require-hashes", "remove it; hashes are checked wherever they are given"),
+    ("--trusted-host", "remove it; certificates are set up on the server"),
+];
+
+impl RequirementsError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::TooLarge(_) | Self::TooMany(_) => {
+                Some("list what the script imports, without what follows from it".to_owned())
+            }
+            Self::Line { fault, .. } => fault.hint(),
+        }
+    }
+}
+
+impl LineFault {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::TooLong(_) => "continue the line with a \\ at its end",
+            Self::JoinedTooLong(_) => return None,
+            Self::Syntax(_) => "for example: numpy, numpy==2.1.0, requests[socks]>=2.31,<3",
+            Self::Option(_) => {
+                "remove it; the index is set on the server, where index options can be allowed as well"
+            }
+            Self::UnsupportedOption(option) => {
+                let instead = INSTEAD.iter().find(|(name, _)| name == option);
+                instead.map_or("remove it", |(_, instead)| instead)
+            }
+            Self::Files(_) => "write the requirements themselves into this file",
+            Self::Url => "name a version from the index (name==1.2.3), or allow URLs on the server",
+            Self::UnnamedUrl => "write name @ URL",
+            Self::UnusableUrl(_) => {
+                "use https:// or git+https://, without user, password or variables"
+            }
+            Self::LocalPath => "name a version from the index: name==1.2.3",
+        };
+        Some(hint.to_owned())
+    }
+}
+
+/// A fault at its line.
+pub(super) fn at(line: &Line, fault: LineFault) -> RequirementsError {
+    RequirementsError::Line { line: line.number, excerpt: excerpt(&line.text), fault }
+}

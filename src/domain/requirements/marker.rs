@@ -1,0 +1,247 @@
+//! Environment markers of PEP 508 (`python_version < "3.9" and …`) in a normal
+//! form. Spacing, quotes, needless parentheses, the order of operands and
+//! repetitions don't matter; logical equivalence beyond that is left alone,
+//! because finding it takes exponential time.
+
+use std::collections::BTreeSet;
+
+/// Deepest nesting of parentheses.
+const MAX_DEPTH: usize = 32;
+
+/// Variables and their modern names (PEP 508, PEP 345 for the dotted ones).
+const VARIABLES: [(&str, &str); 18] = [
+    ("python_version", "python_version"),
+    ("python_full_version", "python_full_version"),
+    ("os_name", "os_name"),
+    ("os.name", "os_name"),
+    ("sys_platform", "sys_platform"),
+    ("sys.platform", "sys_platform"),
+    ("platform_release", "platform_release"),
+    ("platform_system", "platform_system"),
+    ("platform_version", "platform_version"),
+    ("platform.version", "platform_version"),
+    ("platform_machine", "platform_machine"),
+    ("platform.machine", "platform_machine"),
+    ("platform_python_implementation", "platform_python_implementation"),
+    ("platform.python_implementation", "platform_python_implementation"),
+    ("python_implementation", "platform_python_implementation"),
+    ("implementation_name", "implementation_name"),
+    ("implementation_version", "implementation_version"),
+    ("extra", "extra"),
+];
+
+/// Comparisons that can be turned around, and what they become.
+const MIRRORED: [(&str, &str); 7] = [
+    ("===", "==="),
+    ("==", "=="),
+    ("!=", "!="),
+    ("<=", ">="),
+    (">=", "<="),
+    ("<", ">"),
+    (">", "<"),
+];
+
+/// A marker as a tree, without needless levels.
+enum Marker {
+    Comparison(String),
+    All(Vec<Marker>),
+    Any(Vec<Marker>),
+}
+
+impl Marker {
+    fn text(&self) -> String {
+        match self {
+            Self::Comparison(text) => text.clone(),
+            Self::Any(operands) => {
+                let texts: BTreeSet<String> = operands.iter().map(Self::text).collect();
+                Vec::from_iter(texts).join(" or ")
+            }
+            Self::All(operands) => {
+                let texts: BTreeSet<String> = operands.iter().map(Self::operand_of_and).collect();
+                Vec::from_iter(texts).join(" and ")
+            }
+        }
+    }
+
+    fn operand_of_and(&self) -> String {
+        match self.text() {
+            // `(a or a)` has become `a`.
+            text if matches!(self, Self::Any(_)) && has_or(self) => format!("({text})"),
+            text => text,
+        }
+    }
+}
+
+/// Whether more than one operand is left of an `or`.
+fn has_or(marker: &Marker) -> bool {
+    let Marker::Any(operands) = marker else {
+        return false;
+    };
+    let texts: BTreeSet<String> = operands.iter().map(Marker::text).collect();
+    texts.len() > 1
+}
+
+/// The normal form of a marker.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn normalised(text: &str) -> Result<String, String> {
+    let mut parser = Parser { rest: text, depth: 0 };
+    let marker = parser.any()?;
+    parser.skip_space();
+    match parser.rest {
+        "" => Ok(marker.text()),
+        rest => Err(format!("marker: expected `and`, `or` or the end, found {rest:?}")),
+    }
+}
+
+enum Operand {
+    Variable(&'static str),
+    Literal(String),
+}
+
+impl Operand {
+    fn text(&self) -> &str {
+        match self {
+            Self::Variable(name) => name,
+            Self::Literal(quoted) => quoted,
+        }
+    }
+}
+
+/// What is left to parse, and how deep it is nested.
+struct Parser<'a> {
+    rest: &'a str,
+    depth: usize,
+}
+
+impl Parser<'_> {
+    fn any(&mut self) -> Result<Marker, String> {
+        let mut operands = vec![self.all()?];
+        while self.word("or") {
+            operands.push(self.all()?);
+        }
+        let flat = operands.into_iter().flat_map(|operand| match operand {
+            Marker::Any(inner) => inner,
+            other => vec![other],
+        });
+        Ok(single(flat.collect()).unwrap_or_else(Marker::Any))
+    }
+
+    fn all(&mut self) -> Result<Marker, String> {
+        let mut operands = vec![self.term()?];
+        while self.word("and") {
+            operands.push(self.term()?);
+        }
+        let flat = operands.into_iter().flat_map(|operand| match operand {
+            Marker::All(inner) => inner,
+            other => vec![other],
+        });
+        Ok(single(flat.collect()).unwrap_or_else(Marker::All))
+    }
+
+    fn term(&mut self) -> Result<Marker, String> {
+        if !self.symbol("(") {
+            return self.comparison();
+        }
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(format!("marker: more than {MAX_DEPTH} parentheses inside each other"));
+        }
+        let inner = self.any()?;
+        self.depth -= 1;
+        if self.symbol(")") { Ok(inner) } else { Err("marker: `(` without `)`".to_owned()) }
+    }
+
+    fn comparison(&mut self) -> Result<Marker, String> {
+        let left = self.operand()?;
+        let operator = self.operator()?;
+        let right = self.operand()?;
+        let mirrored = MIRRORED.iter().find(|(from, _)| *from == operator).map(|(_, to)| *to);
+        let text = match (&left, mirrored, &right) {
+            (Operand::Literal(_), _, Operand::Literal(_)) => {
+                return Err("marker: a comparison of two strings".to_owned());
+            }
+            (Operand::Literal(literal), Some(mirrored), Operand::Variable(variable)) => {
+                format!("{variable} {mirrored} {literal}")
+            }
+            _ => format!("{} {operator} {}", left.text(), right.text()),
+        };
+        Ok(Marker::Comparison(text))
+    }
+
+    fn operand(&mut self) -> Result<Operand, String> {
+        self.skip_space();
+        if let Some(quote) = self.rest.chars().next().filter(|c| matches!(c, '"' | '\'')) {
+            return self.literal(quote);
+        }
+        let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.');
+        let end = self.rest.find(|c| !is_part(c)).unwrap_or(self.rest.len());
+        let (word, rest) = self.rest.split_at(end);
+        let known = VARIABLES.iter().find(|(name, _)| *name == word);
+        let (_, name) = known.ok_or_else(|| {
+            format!("marker: expected a variable such as python_version, found {:?}", self.rest)
+        })?;
+        self.rest = rest;
+        Ok(Operand::Variable(name))
+    }
+
+    fn literal(&mut self, quote: char) -> Result<Operand, String> {
+        let inner = self.rest.get(1..).unwrap_or_default();
+        let (value, rest) =
+            inner.split_once(quote).ok_or_else(|| format!("marker: {quote} is not closed"))?;
+        if !value.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'\\') {
+            return Err(format!("marker: {value:?} has characters that are not allowed"));
+        }
+        self.rest = rest;
+        let quote = if value.contains('"') { '\'' } else { '"' };
+        Ok(Operand::Literal(format!("{quote}{value}{quote}")))
+    }
+
+    fn operator(&mut self) -> Result<&'static str, String> {
+        let symbols = ["===", "==", "!=", "<=", ">=", "~=", "<", ">"];
+        if let Some(symbol) = symbols.into_iter().find(|symbol| self.symbol(symbol)) {
+            return Ok(symbol);
+        }
+        if self.word("in") {
+            return Ok("in");
+        }
+        if self.word("not") && self.word("in") {
+            return Ok("not in");
+        }
+        Err(format!("marker: expected an operator such as >= or in, found {:?}", self.rest))
+    }
+
+    fn skip_space(&mut self) {
+        self.rest = self.rest.trim_start();
+    }
+
+    /// Takes these characters, whatever follows.
+    fn symbol(&mut self, symbol: &str) -> bool {
+        self.skip_space();
+        let rest = self.rest.strip_prefix(symbol);
+        self.rest = rest.unwrap_or(self.rest);
+        rest.is_some()
+    }
+
+    /// Takes this word, unless it is the beginning of a longer one.
+    fn word(&mut self, word: &str) -> bool {
+        self.skip_space();
+        let is_end = |rest: &&str| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_');
+        let rest = self.rest.strip_prefix(word).filter(is_end);
+        self.rest = rest.unwrap_or(self.rest);
+        rest.is_some()
+    }
+}
+
+/// The only one of them, or all of them again.
+fn single(mut operands: Vec<Marker>) -> Result<Marker, Vec<Marker>> {
+    match operands.pop() {
+        Some(only) if operands.is_empty() => Ok(only),
+        Some(last) => {
+            operands.push(last);
+            Err(operands)
+        }
+        None => Err(operands),
+    }
+}

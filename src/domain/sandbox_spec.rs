@@ -1,0 +1,54 @@
+//! What a sandbox is made of: all that decides how its container is created,
+//! and nothing of what runs in it. Two executions with equal specs could use
+//! the same unused container.
+
+use serde::{Deserialize, Serialize};
+
+use super::limits::Limits;
+use super::mount::Mount;
+
+/// The user and group that everything in a sandbox runs as: `nobody` of Debian.
+pub const SANDBOX_UID: u32 = 65534;
+
+/// What a sandbox can reach.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Network {
+    /// Nothing but its own loopback interface.
+    #[default]
+    None,
+    /// The outside, through a bridge on which sandboxes don't see each other.
+    Egress,
+}
+
+/// What a sandbox is for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// Runs a script.
+    Execution,
+    /// Installs packages: it writes to a volume, which no script ever sees.
+    Build {
+        /// The name of the volume; `None` is one that is removed with the
+        /// container.
+        cache_volume: Option<String>,
+    },
+}
+
+/// How a sandbox is created.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SandboxSpec {
+    /// Id of the image, so that a tag that moves changes nothing.
+    pub image: String,
+    /// What it may use.
+    pub limits: Limits,
+    /// What it can reach.
+    pub network: Network,
+    /// What it sees of the host; nothing by default.
+    pub mounts: Vec<Mount>,
+    /// The OCI runtime, when it is not the engine's default.
+    pub oci_runtime: Option<String>,
+    /// What it is for.
+    pub purpose: Purpose,
+}
