@@ -13,3 +13,4 @@
 //! end; [`services`] puts the parts together for the commands in [`cli`].
 
 pub mod domain;
+pub mod engine;

@@ -1,0 +1,187 @@
+//! The lifecycle of containers on a real engine.
+
+use async_trait::async_trait;
+use bollard::container::LogOutput;
+use bollard::errors::Error;
+use bollard::query_parameters::{
+    AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, KillContainerOptionsBuilder,
+    ListContainersOptionsBuilder, RemoveContainerOptionsBuilder, WaitContainerOptionsBuilder,
+};
+use futures::StreamExt;
+use tokio::sync::SemaphorePermit;
+
+use super::error::is_already_so;
+use super::{Docker, hardening};
+use crate::engine::deadline::{self, within};
+use crate::engine::{
+    Attached, ContainerState, Engine, EngineError, Labels, ListedContainer, NewContainer, Output,
+    Verb,
+};
+
+#[async_trait]
+impl Engine for Docker {
+    async fn create(&self, container: &NewContainer) -> Result<(), EngineError> {
+        let _slot = self.start_slot().await;
+        let options = CreateContainerOptionsBuilder::default().name(&container.name).build();
+        let body = hardening::container_body(&container.spec, &container.labels);
+        within(Verb::Create, deadline::CREATE, async {
+            let created = self.client.create_container(Some(options), body).await;
+            let answer = created.map_err(|error| self.error(Verb::Create, error))?;
+            for warning in answer.warnings {
+                tracing::debug!(container = container.name, warning, "engine warns");
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn attach(&self, name: &str) -> Result<Attached, EngineError> {
+        let options = AttachContainerOptionsBuilder::default()
+            .stdin(true)
+            .stdout(true)
+            .stderr(true)
+            .stream(true)
+            .build();
+        let attached = within(Verb::Attach, deadline::ATTACH, async {
+            let attaching = self.client.attach_container(name, Some(options)).await;
+            attaching.map_err(|error| self.error(Verb::Attach, error))
+        })
+        .await?;
+        let docker = self.clone();
+        let output = attached.output.map(move |piece| match piece {
+            Ok(LogOutput::StdOut { message }) => Ok(Output::Stdout(message)),
+            Ok(LogOutput::StdErr { message }) => Ok(Output::Stderr(message)),
+            // What bollard calls Console is a frame that the connection's end
+            // has cut: it can't be told which stream it was of.
+            Ok(LogOutput::StdIn { .. } | LogOutput::Console { .. }) => Err(EngineError::Answer {
+                verb: Verb::Attach,
+                message: "the output was cut in the middle of a piece".to_owned(),
+            }),
+            Err(error) => Err(docker.error(Verb::Attach, error)),
+        });
+        Ok(Attached { input: attached.input, output: output.boxed() })
+    }
+
+    async fn start(&self, name: &str) -> Result<(), EngineError> {
+        let _slot = self.start_slot().await;
+        let started = within(Verb::Start, deadline::START, async {
+            let starting = self.client.start_container(name, None).await;
+            starting.map_err(|error| self.error(Verb::Start, error))
+        })
+        .await;
+        match started {
+            Err(EngineError::TimedOut { after, .. }) if self.describe().await.is_ok() => {
+                Err(EngineError::Wedged { after })
+            }
+            other => other,
+        }
+    }
+
+    async fn wait(&self, name: &str) -> Result<i64, EngineError> {
+        let options = WaitContainerOptionsBuilder::default().condition("not-running").build();
+        within(Verb::Wait, deadline::WAIT, async {
+            match self.client.wait_container(name, Some(options)).next().await {
+                Some(Ok(answer)) => Ok(answer.status_code),
+                // Any exit code but 0 is an error to bollard.
+                Some(Err(Error::DockerContainerWaitError { code, .. })) => Ok(code),
+                Some(Err(error)) => Err(self.error(Verb::Wait, error)),
+                None => Err(EngineError::Answer {
+                    verb: Verb::Wait,
+                    message: "the answer ended early".to_owned(),
+                }),
+            }
+        })
+        .await
+    }
+
+    async fn inspect(&self, name: &str) -> Result<ContainerState, EngineError> {
+        within(Verb::Inspect, deadline::INSPECT, async {
+            let inspected = self.client.inspect_container(name, None).await;
+            let state = inspected
+                .map_err(|error| self.error(Verb::Inspect, error))?
+                .state
+                .unwrap_or_default();
+            let running = state.running.unwrap_or_default();
+            // A container that was never started has exit code 0 as well.
+            let ended = !running && state.finished_at.is_some_and(|at| !at.starts_with("0001-"));
+            Ok(ContainerState {
+                running,
+                exit_code: state.exit_code.filter(|_| ended),
+                out_of_memory: state.oom_killed.unwrap_or_default(),
+                error: state.error.unwrap_or_default(),
+            })
+        })
+        .await
+    }
+
+    async fn kill(&self, name: &str) -> Result<(), EngineError> {
+        let options = KillContainerOptionsBuilder::default().signal("KILL").build();
+        let killed = within(Verb::Kill, deadline::KILL, async {
+            let killing = self.client.kill_container(name, Some(options)).await;
+            killing.map_err(|error| self.error(Verb::Kill, error))
+        })
+        .await;
+        killed.or_else(|error| if is_already_so(&error) { Ok(()) } else { Err(error) })
+    }
+
+    async fn remove(&self, name: &str) -> Result<(), EngineError> {
+        let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
+        let removed = within(Verb::Remove, deadline::REMOVE, async {
+            let removing = self.client.remove_container(name, Some(options)).await;
+            removing.map_err(|error| self.error(Verb::Remove, error))
+        })
+        .await;
+        match removed {
+            Err(EngineError::NotFound { .. }) => Ok(()),
+            // "Removal in progress": somebody else is at it; it is done when it
+            // is gone.
+            Err(error) if is_already_so(&error) => self.await_removal(name, error).await,
+            other => other,
+        }
+    }
+
+    async fn list(&self, labels: &Labels) -> Result<Vec<ListedContainer>, EngineError> {
+        let wanted = labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let filters = std::collections::HashMap::from([("label".to_owned(), wanted)]);
+        let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
+        within(Verb::List, deadline::LIST, async {
+            let listed = self.client.list_containers(Some(options)).await;
+            let containers = listed.map_err(|error| self.error(Verb::List, error))?;
+            Ok(containers.into_iter().map(listed_container).collect())
+        })
+        .await
+    }
+}
+
+impl Docker {
+    /// One of the few creates and starts that may be in flight. The semaphore is
+    /// never closed, so there is always one in the end.
+    async fn start_slot(&self) -> Option<SemaphorePermit<'_>> {
+        self.starts.acquire().await.ok()
+    }
+
+    async fn await_removal(&self, name: &str, refusal: EngineError) -> Result<(), EngineError> {
+        let options = WaitContainerOptionsBuilder::default().condition("removed").build();
+        let gone = within(Verb::Remove, deadline::REMOVE, async {
+            self.client.wait_container(name, Some(options)).next().await;
+            Ok(())
+        })
+        .await;
+        match (gone, self.inspect(name).await) {
+            (_, Err(EngineError::NotFound { .. })) => Ok(()),
+            (Err(late), _) => Err(late),
+            (Ok(()), _) => Err(refusal),
+        }
+    }
+}
+
+fn listed_container(summary: bollard::models::ContainerSummary) -> ListedContainer {
+    use bollard::models::ContainerSummaryStateEnum::{PAUSED, RESTARTING, RUNNING};
+    let name = summary.names.unwrap_or_default().into_iter().next().unwrap_or_default();
+    ListedContainer {
+        name: name.trim_start_matches('/').to_owned(),
+        running: matches!(summary.state, Some(RUNNING | PAUSED | RESTARTING)),
+        labels: summary.labels.unwrap_or_default().into_iter().collect(),
+        created: summary.created.unwrap_or_default(),
+    }
+}

@@ -1,0 +1,86 @@
+//! What the engine says about itself.
+
+use super::Docker;
+use crate::engine::deadline::{self, within};
+use crate::engine::{EngineError, Verb};
+
+/// What the engine says about itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Description {
+    /// Version of the engine.
+    pub version: String,
+    /// Version of its API.
+    pub api_version: String,
+    /// Version of runc, where it says so.
+    pub runc_version: Option<String>,
+    /// Version of containerd, where it says so.
+    pub containerd_version: Option<String>,
+    /// The processor, as Go names it: `amd64`, `arm64`.
+    pub architecture: String,
+    /// `1` or `2`.
+    pub cgroup_version: String,
+    /// Containers survive a restart of the engine.
+    pub live_restore: bool,
+    /// How images are stored.
+    pub storage_driver: String,
+    /// Images are in containerd's store, not in the engine's own.
+    pub containerd_store: bool,
+    /// Where the engine keeps its data; a path of the engine's machine.
+    pub root_directory: String,
+    /// Processors.
+    pub cpus: u32,
+    /// Memory in bytes.
+    pub memory_bytes: u64,
+    /// The OCI runtimes that a container can ask for.
+    pub oci_runtimes: Vec<String>,
+    /// `name=seccomp,…` and others.
+    pub security_options: Vec<String>,
+    /// What the engine itself warns of.
+    pub warnings: Vec<String>,
+}
+
+impl Docker {
+    /// Asks the engine for its version and state.
+    ///
+    /// # Errors
+    /// [`EngineError`] when it does not answer.
+    pub async fn describe(&self) -> Result<Description, EngineError> {
+        within(Verb::Describe, deadline::DESCRIBE, async {
+            let failed = |error| self.error(Verb::Describe, error);
+            let version = self.client.version().await.map_err(failed)?;
+            let info = self.client.info().await.map_err(failed)?;
+            Ok(description(version, info))
+        })
+        .await
+    }
+}
+
+fn description(
+    version: bollard::models::SystemVersion,
+    info: bollard::models::SystemInfo,
+) -> Description {
+    let component = |wanted: &str| {
+        let components = version.components.iter().flatten();
+        components.clone().find(|part| part.name == wanted).map(|part| part.version.clone())
+    };
+    let mut oci_runtimes: Vec<_> = info.runtimes.unwrap_or_default().into_keys().collect();
+    oci_runtimes.sort();
+    let status = info.driver_status.unwrap_or_default();
+    Description {
+        runc_version: component("runc"),
+        containerd_version: component("containerd"),
+        version: version.version.unwrap_or_default(),
+        api_version: version.api_version.unwrap_or_default(),
+        architecture: version.arch.unwrap_or_default(),
+        cgroup_version: info.cgroup_version.map(|it| it.to_string()).unwrap_or_default(),
+        live_restore: info.live_restore_enabled.unwrap_or_default(),
+        storage_driver: info.driver.unwrap_or_default(),
+        containerd_store: status.iter().flatten().any(|it| it == "io.containerd.snapshotter.v1"),
+        root_directory: info.docker_root_dir.unwrap_or_default(),
+        cpus: info.ncpu.and_then(|it| u32::try_from(it).ok()).unwrap_or(1),
+        memory_bytes: info.mem_total.and_then(|it| u64::try_from(it).ok()).unwrap_or_default(),
+        oci_runtimes,
+        security_options: info.security_options.unwrap_or_default(),
+        warnings: info.warnings.unwrap_or_default(),
+    }
+}

@@ -1,0 +1,180 @@
+//! From a [`SandboxSpec`] to the engine's words for it. **Deny by default**:
+//! whoever adds a field here opens something, and `gantry doctor --probe` and
+//! the sandbox tests are where that shows.
+
+use bollard::models::{
+    ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountBindOptions,
+    MountBindOptionsPropagationEnum, MountType, ResourcesUlimits,
+};
+use std::collections::HashMap;
+
+use gantry_init::message::{SCRIPT_DIR, WORK_DIR};
+
+use super::resources::{BUILD_NETWORK, EGRESS_NETWORK};
+use crate::domain::limits::Limits;
+use crate::domain::mount;
+use crate::domain::sandbox_spec::{Network, Purpose, SANDBOX_UID, SandboxSpec};
+use crate::domain::script::MAX_SCRIPT_BYTES;
+use crate::engine::Labels;
+
+/// PID 1 in every image.
+pub(super) const INIT_PATH: &str = "/gantry-init";
+
+/// Where a build sandbox sees its cache volume.
+const CACHE_DIR: &str = "/cache";
+
+/// The system calls that a sandbox may make; everything else is refused with
+/// EPERM. The API takes the profile's content, not a path.
+const SECCOMP_PROFILE: &str = include_str!("seccomp.json");
+
+/// Open files of one process; Docker's own default is a million.
+const OPEN_FILES: i64 = 4096;
+
+/// Files in one tmpfs: an inode costs the kernel about 1 KiB that no size limit
+/// covers.
+const INODES: u32 = 65_536;
+
+/// /tmp, which is small: /work is the place for data.
+const TMP_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Room in the engine's log beside the two streams: frame headers, artifacts and
+/// the output file. Rotation drops the oldest, so the log must hold everything.
+const LOG_ROOM_BYTES: u64 = 256 * 1024 * 1024;
+
+/// The body of a container's creation.
+pub(super) fn container_body(spec: &SandboxSpec, labels: &Labels) -> ContainerCreateBody {
+    ContainerCreateBody {
+        image: Some(spec.image.clone()),
+        labels: Some(labels.clone().into_iter().collect()),
+        entrypoint: Some(vec![INIT_PATH.to_owned()]),
+        cmd: Some(Vec::new()),
+        // A fixed directory that is no script's: CVE-2024-21626 came in through
+        // a working directory.
+        working_dir: Some("/".to_owned()),
+        user: Some(format!("{SANDBOX_UID}:{SANDBOX_UID}")),
+        hostname: Some("sandbox".to_owned()),
+        open_stdin: Some(true),
+        // Without it, attached stdin would end at the client's half-close only.
+        stdin_once: Some(true),
+        attach_stdin: Some(true),
+        attach_stdout: Some(true),
+        attach_stderr: Some(true),
+        tty: Some(false),
+        // Spares the hook that re-executes dockerd at every start (half of the
+        // start's time), and every lock of libnetwork.
+        network_disabled: Some(spec.network_name() == "none"),
+        host_config: Some(host_config(spec)),
+        ..ContainerCreateBody::default()
+    }
+}
+
+fn host_config(spec: &SandboxSpec) -> HostConfig {
+    let Limits { nano_cpus, memory_bytes, pids, .. } = spec.limits;
+    HostConfig {
+        network_mode: Some(spec.network_name().to_owned()),
+        readonly_rootfs: Some(true),
+        cap_drop: Some(vec!["ALL".to_owned()]),
+        security_opt: Some(vec![
+            "no-new-privileges".to_owned(),
+            format!("seccomp={SECCOMP_PROFILE}"),
+        ]),
+        ipc_mode: Some("none".to_owned()),
+        nano_cpus: i64::try_from(nano_cpus).ok(),
+        memory: i64::try_from(memory_bytes).ok(),
+        // Equal to the memory: no swap.
+        memory_swap: i64::try_from(memory_bytes).ok(),
+        pids_limit: Some(i64::from(pids)),
+        ulimits: Some(ulimits(spec)),
+        tmpfs: Some(tmpfs(spec)),
+        mounts: Some(mounts(spec)),
+        log_config: Some(log_config(&spec.limits)),
+        init: Some(false),
+        auto_remove: Some(false),
+        runtime: spec.oci_runtime.clone(),
+        ..HostConfig::default()
+    }
+}
+
+impl SandboxSpec {
+    fn network_name(&self) -> &'static str {
+        match (&self.purpose, self.network) {
+            (Purpose::Build { .. }, _) => BUILD_NETWORK,
+            (Purpose::Execution, Network::Egress) => EGRESS_NETWORK,
+            (Purpose::Execution, Network::None) => "none",
+        }
+    }
+}
+
+fn ulimits(spec: &SandboxSpec) -> Vec<ResourcesUlimits> {
+    let limit = |name: &str, value: i64| ResourcesUlimits {
+        name: Some(name.to_owned()),
+        soft: Some(value),
+        hard: Some(value),
+    };
+    let mut limits = vec![limit("nofile", OPEN_FILES), limit("core", 0)];
+    if spec.purpose == Purpose::Execution {
+        let largest = spec.limits.scratch_bytes.max(MAX_SCRIPT_BYTES);
+        limits.push(limit("fsize", i64::try_from(largest).unwrap_or(i64::MAX)));
+    }
+    limits
+}
+
+/// Every writable place, each with its size: without one, a tmpfs may take half
+/// of the machine's memory. The pages count against the sandbox's memory.
+fn tmpfs(spec: &SandboxSpec) -> HashMap<String, String> {
+    let options = |bytes: u64, mode: &str| {
+        format!(
+            "rw,noexec,nosuid,nodev,size={bytes},nr_inodes={INODES},mode={mode},\
+             uid={SANDBOX_UID},gid={SANDBOX_UID}"
+        )
+    };
+    HashMap::from([
+        (WORK_DIR.to_owned(), options(spec.limits.scratch_bytes, "0700")),
+        (SCRIPT_DIR.to_owned(), options(MAX_SCRIPT_BYTES + 4096, "0700")),
+        ("/tmp".to_owned(), options(TMP_BYTES.min(spec.limits.scratch_bytes), "1777")),
+    ])
+}
+
+fn mounts(spec: &SandboxSpec) -> Vec<Mount> {
+    let cache = match &spec.purpose {
+        Purpose::Execution => None,
+        Purpose::Build { cache_volume } => Some(Mount {
+            typ: Some(MountType::VOLUME),
+            source: cache_volume.clone(),
+            target: Some(CACHE_DIR.to_owned()),
+            ..Mount::default()
+        }),
+    };
+    spec.mounts.iter().map(bind).chain(cache).collect()
+}
+
+/// A bind without what is mounted below its source: engines before 25 would
+/// leave those writable under a read-only bind.
+fn bind(mount: &mount::Mount) -> Mount {
+    Mount {
+        typ: Some(MountType::BIND),
+        source: Some(mount.source.to_string_lossy().into_owned()),
+        target: Some(mount.target.clone()),
+        read_only: Some(mount.read_only),
+        bind_options: Some(MountBindOptions {
+            propagation: Some(MountBindOptionsPropagationEnum::RPRIVATE),
+            non_recursive: Some(true),
+            ..MountBindOptions::default()
+        }),
+        ..Mount::default()
+    }
+}
+
+/// `local` is binary-safe, and what PID 1 says can be read again from it after
+/// a crash of ours.
+fn log_config(limits: &Limits) -> HostConfigLogConfig {
+    let bytes = limits.output_bytes.saturating_mul(2).saturating_add(LOG_ROOM_BYTES);
+    HostConfigLogConfig {
+        typ: Some("local".to_owned()),
+        config: Some(HashMap::from([
+            ("max-size".to_owned(), bytes.to_string()),
+            ("max-file".to_owned(), "1".to_owned()),
+            ("compress".to_owned(), "false".to_owned()),
+        ])),
+    }
+}

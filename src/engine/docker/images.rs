@@ -1,0 +1,266 @@
+//! Finding, pulling, importing, building and removing images.
+
+use std::collections::HashMap;
+use std::io;
+
+use bollard::errors::Error;
+use bollard::query_parameters::{
+    BuildImageOptionsBuilder, CreateImageOptionsBuilder, ListImagesOptionsBuilder,
+    RemoveImageOptionsBuilder,
+};
+use bytes::Bytes;
+use futures::{Stream, TryStreamExt, stream};
+
+use super::Docker;
+use super::resources::BUILD_NETWORK;
+use crate::engine::deadline::{self, within};
+use crate::engine::{EngineError, LABEL_ROLE, Labels, Verb};
+
+/// Takes lines of progress.
+pub type Progress<'a> = &'a (dyn Fn(&str) + Send + Sync);
+
+const FIND: Verb = Verb::Image("looking for an image");
+const LIST: Verb = Verb::Image("listing images");
+const PULL: Verb = Verb::Image("pulling an image");
+const IMPORT: Verb = Verb::Image("importing a root file system");
+const BUILD: Verb = Verb::Image("building an image");
+const REMOVE: Verb = Verb::Image("removing an image");
+
+/// An image in the engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    /// Digest of its configuration: the same id is the same image.
+    pub id: String,
+    /// Its tags.
+    pub tags: Vec<String>,
+    /// Its labels.
+    pub labels: Labels,
+    /// When it was made, in seconds since 1970.
+    pub created: i64,
+    /// Its size in bytes, with what it shares with others.
+    pub bytes: u64,
+}
+
+/// An image that is to be built.
+#[derive(Debug, Clone)]
+pub struct ImageBuild {
+    /// A tar with a `Dockerfile` and all that it copies.
+    pub context: Bytes,
+    /// What its `ARG`s are set to. They stay in the image's history: nothing
+    /// secret may be in them.
+    pub arguments: HashMap<String, String>,
+    /// The tag that it gets.
+    pub tag: String,
+    /// The labels that it gets.
+    pub labels: Labels,
+}
+
+impl Docker {
+    /// The image with this tag or id.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the engine does not answer.
+    pub async fn image(&self, reference: &str) -> Result<Option<Image>, EngineError> {
+        let found = within(FIND, deadline::IMAGE, async {
+            let inspecting = self.client.inspect_image(reference).await;
+            inspecting.map_err(|error| self.error(FIND, error))
+        })
+        .await;
+        match found {
+            Ok(image) => Ok(Some(Image {
+                id: image.id.unwrap_or_default(),
+                tags: image.repo_tags.unwrap_or_default(),
+                labels: image
+                    .config
+                    .and_then(|config| config.labels)
+                    .unwrap_or_default()
+                    .into_iter()
+                    .collect(),
+                created: image.created.as_deref().map_or(0, seconds_since_1970),
+                bytes: image.size.and_then(|it| u64::try_from(it).ok()).unwrap_or_default(),
+            })),
+            Err(EngineError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Every tagged image that carries [`LABEL_ROLE`].
+    ///
+    /// # Errors
+    /// [`EngineError`] when the engine does not answer.
+    pub async fn our_images(&self) -> Result<Vec<Image>, EngineError> {
+        let filters = HashMap::from([("label".to_owned(), vec![LABEL_ROLE.to_owned()])]);
+        let options = ListImagesOptionsBuilder::default().filters(&filters).build();
+        within(LIST, deadline::IMAGE, async {
+            let listing = self.client.list_images(Some(options)).await;
+            let images = listing.map_err(|error| self.error(LIST, error))?;
+            Ok(images.into_iter().map(listed_image).filter(|it| !it.tags.is_empty()).collect())
+        })
+        .await
+    }
+
+    /// Pulls an image from its registry.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the registry can't be reached or has no such image.
+    pub async fn pull(&self, reference: &str, progress: Progress<'_>) -> Result<(), EngineError> {
+        let options = CreateImageOptionsBuilder::default().from_image(reference).build();
+        let pulling = self.client.create_image(Some(options), None, None);
+        self.follow(PULL, pulling, |step| {
+            // Layers report every few kilobytes; what is worth a line has no
+            // progress in it.
+            if step.progress_detail.is_none_or(|detail| detail.current.is_none()) {
+                progress(&step.status.unwrap_or_default());
+            }
+        })
+        .await
+    }
+
+    /// Makes an image out of a root file system, a tar.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the engine refuses it, or the stream breaks.
+    pub async fn import(
+        &self,
+        root_file_system: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+        tag: &str,
+        labels: &Labels,
+    ) -> Result<(), EngineError> {
+        let (repository, version) = tag.split_once(':').unwrap_or((tag, "latest"));
+        let changes = labels.iter().map(|(name, value)| format!("LABEL {name}={value}")).collect();
+        let options = CreateImageOptionsBuilder::default()
+            .from_src("-")
+            .repo(repository)
+            .tag(version)
+            .changes(changes)
+            .build();
+        let body = bollard::body_try_stream(root_file_system);
+        let importing = self.client.create_image(Some(options), Some(body), None);
+        self.follow(IMPORT, importing, |_| ()).await
+    }
+
+    /// Builds an image with the engine's own builder, on the network of builds.
+    ///
+    /// # Errors
+    /// [`EngineError::Refused`] with the last words of the step that failed.
+    pub async fn build(
+        &self,
+        build: ImageBuild,
+        progress: Progress<'_>,
+    ) -> Result<(), EngineError> {
+        let context = build.context;
+        let context = stream::once(async move { Ok(context) });
+        self.build_from(context, build.arguments, &build.tag, &build.labels, progress).await
+    }
+
+    pub(super) async fn build_from(
+        &self,
+        context: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+        arguments: HashMap<String, String>,
+        tag: &str,
+        labels: &Labels,
+        progress: Progress<'_>,
+    ) -> Result<(), EngineError> {
+        let options = BuildImageOptionsBuilder::default()
+            .t(tag)
+            .buildargs(&arguments)
+            .labels(&labels.clone().into_iter().collect())
+            .networkmode(BUILD_NETWORK)
+            .rm(true)
+            .forcerm(true)
+            .build();
+        let body = bollard::body_try_stream(context);
+        let mut tail = LastLines::default();
+        let built = self
+            .follow(BUILD, self.client.build_image(options, None, Some(body)), |step| {
+                for line in step.stream.iter().flat_map(|text| text.lines()) {
+                    tail.push(line);
+                    progress(line);
+                }
+            })
+            .await;
+        built.map_err(|error| match error {
+            EngineError::Refused { verb, status, message } => {
+                let message = format!("{message}\n{}", tail.text());
+                EngineError::Refused { verb, status, message }
+            }
+            other => other,
+        })
+    }
+
+    /// Removes a tag, and the image when it was the last one. Fine when there is
+    /// none.
+    ///
+    /// # Errors
+    /// [`EngineError`] when a container uses it, or the engine does not answer.
+    pub async fn remove_image(&self, reference: &str) -> Result<(), EngineError> {
+        let options = RemoveImageOptionsBuilder::default().build();
+        let removed = within(REMOVE, deadline::IMAGE, async {
+            let removing = self.client.remove_image(reference, Some(options), None).await;
+            removing.map(|_| ()).map_err(|error| self.error(REMOVE, error))
+        })
+        .await;
+        match removed {
+            Err(EngineError::NotFound { .. }) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Reads a stream of steps to its end.
+    pub(super) async fn follow<Step>(
+        &self,
+        verb: Verb,
+        steps: impl Stream<Item = Result<Step, Error>>,
+        mut each: impl FnMut(Step),
+    ) -> Result<(), EngineError> {
+        within(verb, deadline::IMAGE_BUILD, async {
+            let mut steps = Box::pin(steps);
+            while let Some(step) =
+                steps.try_next().await.map_err(|error| self.error(verb, error))?
+            {
+                each(step);
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
+fn seconds_since_1970(date: &str) -> i64 {
+    let time = humantime::parse_rfc3339_weak(date).ok();
+    let since = time.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+    since.and_then(|since| i64::try_from(since.as_secs()).ok()).unwrap_or_default()
+}
+
+fn listed_image(image: bollard::models::ImageSummary) -> Image {
+    Image {
+        id: image.id,
+        tags: image.repo_tags.into_iter().filter(|tag| tag != "<none>:<none>").collect(),
+        labels: image.labels.into_iter().collect(),
+        created: image.created,
+        bytes: u64::try_from(image.size).unwrap_or_default(),
+    }
+}
+
+/// The end of a build's output: what went wrong stands there.
+#[derive(Debug, Default)]
+struct LastLines(std::collections::VecDeque<String>);
+
+impl LastLines {
+    const KEPT: usize = 20;
+    const LINE: usize = 500;
+
+    fn push(&mut self, line: &str) {
+        if line.trim().is_empty() {
+            return;
+        }
+        if self.0.len() == Self::KEPT {
+            self.0.pop_front();
+        }
+        self.0.push_back(line.chars().take(Self::LINE).collect());
+    }
+
+    fn text(&self) -> String {
+        self.0.iter().map(String::as_str).collect::<Vec<_>>().join("\n")
+    }
+}

@@ -1,0 +1,33 @@
+//! Docker Engine 20.10 to 29, over bollard. See `DOCKER.md`'s lessons in the
+//! comments: each stands where it is obeyed.
+
+mod connect;
+mod containers;
+mod describe;
+mod error;
+mod hardening;
+mod images;
+mod layers;
+mod resources;
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+pub use connect::Endpoint;
+pub use describe::Description;
+pub use images::{Image, ImageBuild, Progress};
+pub use layers::NewLayer;
+
+/// Creates and starts in flight. Starts saturate a two-core machine at four;
+/// more of them only add latency, and a crowd of starts is what wedges old
+/// engines.
+const STARTS_IN_FLIGHT: usize = 4;
+
+/// A connection to a Docker Engine. Cheap to clone.
+#[derive(Clone)]
+pub struct Docker {
+    client: bollard::Docker,
+    endpoint: Arc<Endpoint>,
+    starts: Arc<Semaphore>,
+}

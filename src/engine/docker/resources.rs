@@ -1,0 +1,110 @@
+//! The networks and the volume that sandboxes use.
+
+use std::collections::HashMap;
+
+use bollard::models::{NetworkCreateRequest, VolumeCreateRequest};
+use bollard::query_parameters::RemoveVolumeOptionsBuilder;
+
+use super::Docker;
+use crate::engine::deadline::{self, within};
+use crate::engine::{EngineError, Labels, Verb};
+
+/// The bridge of scripts that may reach the outside.
+pub(super) const EGRESS_NETWORK: &str = "gantry-egress";
+
+/// The bridge of builds.
+pub(super) const BUILD_NETWORK: &str = "gantry-build";
+
+const NETWORK: Verb = Verb::Image("making a network");
+const VOLUME: Verb = Verb::Image("making a volume");
+
+impl Docker {
+    /// Makes the bridge for builds, if it is not there.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the engine refuses.
+    pub async fn ensure_build_network(&self) -> Result<(), EngineError> {
+        self.ensure_network(BUILD_NETWORK).await
+    }
+
+    /// Makes the bridge for scripts with egress, if it is not there.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the engine refuses.
+    pub async fn ensure_egress_network(&self) -> Result<(), EngineError> {
+        self.ensure_network(EGRESS_NETWORK).await
+    }
+
+    /// A bridge on which containers don't see each other.
+    async fn ensure_network(&self, name: &str) -> Result<(), EngineError> {
+        if self.has_network(name).await? {
+            return Ok(());
+        }
+        let option = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        let request = NetworkCreateRequest {
+            name: name.to_owned(),
+            driver: Some("bridge".to_owned()),
+            options: Some(HashMap::from([option("com.docker.network.bridge.enable_icc", "false")])),
+            labels: Some(HashMap::from([option(crate::engine::LABEL_ROLE, "network")])),
+            ..NetworkCreateRequest::default()
+        };
+        let created = within(NETWORK, deadline::IMAGE, async {
+            let creating = self.client.create_network(request).await;
+            creating.map(|_| ()).map_err(|error| self.error(NETWORK, error))
+        })
+        .await;
+        match created {
+            // Somebody else was faster.
+            Err(EngineError::Refused { status: 409, .. }) => Ok(()),
+            other => other,
+        }
+    }
+
+    async fn has_network(&self, name: &str) -> Result<bool, EngineError> {
+        let found = within(NETWORK, deadline::IMAGE, async {
+            let inspecting = self.client.inspect_network(name, None).await;
+            inspecting.map_err(|error| self.error(NETWORK, error))
+        })
+        .await;
+        match found {
+            Ok(_) => Ok(true),
+            Err(EngineError::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes a volume, if it is not there.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the engine refuses.
+    pub async fn ensure_volume(&self, name: &str, labels: &Labels) -> Result<(), EngineError> {
+        let request = VolumeCreateRequest {
+            name: Some(name.to_owned()),
+            labels: Some(labels.clone().into_iter().collect()),
+            ..VolumeCreateRequest::default()
+        };
+        within(VOLUME, deadline::IMAGE, async {
+            let creating = self.client.create_volume(request).await;
+            creating.map(|_| ()).map_err(|error| self.error(VOLUME, error))
+        })
+        .await
+    }
+
+    /// Removes a volume. Fine when there is none.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the engine refuses, or a container uses it.
+    pub async fn remove_volume(&self, name: &str) -> Result<(), EngineError> {
+        let verb = Verb::Image("removing a volume");
+        let removed = within(verb, deadline::IMAGE, async {
+            let options = RemoveVolumeOptionsBuilder::default().build();
+            let removing = self.client.remove_volume(name, Some(options)).await;
+            removing.map_err(|error| self.error(verb, error))
+        })
+        .await;
+        match removed {
+            Err(EngineError::NotFound { .. }) => Ok(()),
+            other => other,
+        }
+    }
+}
