@@ -1,0 +1,175 @@
+//! Holds what comes out of a sandbox against the protocol and the limits of the
+//! request. Pure: one frame in, one event out, or the sandbox is given up.
+//!
+//! ```text
+//! Ready ──Started──▶ Running ──OutputFile──▶ OutputFile ──ArtifactBegin──▶ Artifact
+//!   │                   │                        │               ▲  │ ArtifactData
+//!   └─Refused─▶ Ended ◀─┴─────────Exit───────────┴──(all bytes)──┴──┘
+//! ```
+
+use gantry_init::frame::{Frame, FrameError, Kind};
+use gantry_init::message::{ArtifactBegin, Exit, Refused, Request};
+use thiserror::Error;
+
+/// Longest name of an artifact, in bytes.
+const MAX_ARTIFACT_NAME: usize = 255;
+
+/// How a sandbox broke the protocol.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Violation {
+    /// Bytes that are no frame.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// A frame where it has no place.
+    #[error("an unexpected {0:?} frame")]
+    Unexpected(Kind),
+    /// A frame whose JSON is not what it should be.
+    #[error("a {0:?} frame that can't be read")]
+    Unreadable(Kind),
+    /// More than the request allows.
+    #[error("more {0} than the request allows")]
+    TooMuch(&'static str),
+    /// An artifact with a name that is no relative path.
+    #[error("an artifact with a forbidden name")]
+    ArtifactName,
+    /// The end in the middle of an artifact.
+    #[error("an artifact that was not finished")]
+    ArtifactCut,
+}
+
+/// What a frame means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Event {
+    /// The script's process exists.
+    Started,
+    /// It printed to stdout.
+    Stdout(Vec<u8>),
+    /// It printed to stderr.
+    Stderr(Vec<u8>),
+    /// A piece of the output file.
+    OutputFile(Vec<u8>),
+    /// An artifact begins.
+    ArtifactBegin(ArtifactBegin),
+    /// A piece of it.
+    ArtifactData(Vec<u8>),
+    /// The script has ended.
+    Exit(Exit),
+    /// It could not be started.
+    Refused(Refused),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    Ready,
+    Running,
+    OutputFile,
+    Artifacts,
+    Ended,
+}
+
+/// What may still come.
+#[derive(Debug)]
+pub(super) struct Conversation {
+    phase: Phase,
+    stdout_left: u64,
+    stderr_left: u64,
+    output_file_left: u64,
+    artifacts_left: u32,
+    artifact_bytes_left: u64,
+    this_artifact_left: u64,
+}
+
+impl Conversation {
+    /// The conversation that `request` begins.
+    pub(super) fn new(request: &Request) -> Self {
+        Self {
+            phase: Phase::Ready,
+            stdout_left: request.stream_cap,
+            stderr_left: request.stream_cap,
+            output_file_left: request.output_file.as_ref().map_or(0, |file| file.cap),
+            artifacts_left: request.artifacts.count,
+            artifact_bytes_left: request.artifacts.bytes,
+            this_artifact_left: 0,
+        }
+    }
+
+    /// True once the script's process is known to exist.
+    pub(super) fn has_started(&self) -> bool {
+        self.phase > Phase::Ready
+    }
+
+    /// What the next frame means.
+    pub(super) fn accept(&mut self, frame: Frame) -> Result<Event, Violation> {
+        let Frame { kind, payload } = frame;
+        if self.this_artifact_left > 0 && kind != Kind::ArtifactData {
+            return Err(Violation::ArtifactCut);
+        }
+        match (self.phase, kind) {
+            (Phase::Ready, Kind::Started) => {
+                self.phase = Phase::Running;
+                Ok(Event::Started)
+            }
+            (Phase::Ready, Kind::Refused) => {
+                self.phase = Phase::Ended;
+                parse(kind, &payload).map(Event::Refused)
+            }
+            (Phase::Running, Kind::Stdout) => {
+                spend(&mut self.stdout_left, &payload, "stdout")?;
+                Ok(Event::Stdout(payload))
+            }
+            (Phase::Running, Kind::Stderr) => {
+                spend(&mut self.stderr_left, &payload, "stderr")?;
+                Ok(Event::Stderr(payload))
+            }
+            (Phase::Running | Phase::OutputFile, Kind::OutputFile) => {
+                self.phase = Phase::OutputFile;
+                spend(&mut self.output_file_left, &payload, "output file")?;
+                Ok(Event::OutputFile(payload))
+            }
+            (Phase::Running | Phase::OutputFile | Phase::Artifacts, Kind::ArtifactBegin) => {
+                self.phase = Phase::Artifacts;
+                self.begin_artifact(&payload)
+            }
+            (Phase::Artifacts, Kind::ArtifactData) => {
+                spend(&mut self.this_artifact_left, &payload, "artifact")?;
+                Ok(Event::ArtifactData(payload))
+            }
+            (Phase::Running | Phase::OutputFile | Phase::Artifacts, Kind::Exit) => {
+                self.phase = Phase::Ended;
+                parse(kind, &payload).map(Event::Exit)
+            }
+            _ => Err(Violation::Unexpected(kind)),
+        }
+    }
+
+    fn begin_artifact(&mut self, payload: &[u8]) -> Result<Event, Violation> {
+        let begin: ArtifactBegin = parse(Kind::ArtifactBegin, payload)?;
+        if !is_artifact_name(&begin.name) {
+            return Err(Violation::ArtifactName);
+        }
+        self.artifacts_left =
+            self.artifacts_left.checked_sub(1).ok_or(Violation::TooMuch("artifacts"))?;
+        self.artifact_bytes_left = self
+            .artifact_bytes_left
+            .checked_sub(begin.size)
+            .ok_or(Violation::TooMuch("artifact bytes"))?;
+        self.this_artifact_left = begin.size;
+        Ok(Event::ArtifactBegin(begin))
+    }
+}
+
+fn spend(left: &mut u64, payload: &[u8], what: &'static str) -> Result<(), Violation> {
+    *left = left.checked_sub(payload.len() as u64).ok_or(Violation::TooMuch(what))?;
+    Ok(())
+}
+
+fn parse<'a, T: serde::Deserialize<'a>>(kind: Kind, payload: &'a [u8]) -> Result<T, Violation> {
+    serde_json::from_slice(payload).map_err(|_| Violation::Unreadable(kind))
+}
+
+/// A relative path that stays below where it is put, on any file system.
+fn is_artifact_name(name: &str) -> bool {
+    name.len() <= MAX_ARTIFACT_NAME
+        && !name.contains(|c: char| c.is_control() || c == '\\')
+        && name.split('/').all(|part| !matches!(part, "" | "." | ".."))
+}

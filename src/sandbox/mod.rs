@@ -1,0 +1,70 @@
+//! One sandbox: a container that takes one request, answers it, and is gone.
+//!
+//! ```text
+//! Sandbox::start ── created, attached, started, Hello ──▶ Sandbox (unused)
+//!        │                                                   │ run
+//!        ▼ any failure                                       ▼
+//!     removal  ◀───────────────────────────────────────── Ending
+//! ```
+//!
+//! A sandbox runs one script and is never used again: [`Sandbox::run`] consumes
+//! it. Whatever happens, and whoever stops waiting, its container is removed by
+//! the [`Remover`], which [`Remover::drain`] waits for.
+//!
+//! What comes out of a sandbox is hostile: [`conversation`] holds it against
+//! the protocol and the request's own limits before anybody sees it.
+
+mod conversation;
+mod remover;
+mod run;
+mod start;
+
+use std::sync::Arc;
+
+use thiserror::Error;
+
+pub use remover::Remover;
+pub use run::{Cancel, Order, Sink};
+
+use crate::engine::{Attached, Engine, EngineError};
+use conversation::Violation;
+use remover::Doomed;
+use start::Frames;
+
+/// A started container in which nothing has run.
+pub struct Sandbox {
+    engine: Arc<dyn Engine>,
+    input: std::pin::Pin<Box<dyn tokio::io::AsyncWrite + Send>>,
+    frames: Frames,
+    container: Doomed,
+}
+
+/// Why a sandbox could not do its work. What the *script* did wrong is not
+/// here: that is an [`Ending`](crate::domain::outcome::Ending).
+#[derive(Debug, Error)]
+pub enum SandboxError {
+    /// The engine failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The container ended, or said nothing, before it was ready.
+    #[error("the sandbox did not come up: {0}")]
+    NotReady(String),
+    /// What came out of the container is not what PID 1 says.
+    #[error("the sandbox broke the protocol: {0}")]
+    Violation(#[from] Violation),
+    /// The output could not be kept.
+    #[error("the output could not be stored: {0}")]
+    Sink(#[source] std::io::Error),
+}
+
+impl SandboxError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Engine(error) => error.hint(),
+            Self::Sink(_) => Some("is the disk full?"),
+            Self::NotReady(_) | Self::Violation(_) => None,
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! From a spec to a sandbox that waits for its request.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use gantry_init::frame::{Decoder, Frame, Kind};
+
+use super::conversation::Violation;
+use super::{Attached, Remover, Sandbox, SandboxError};
+use crate::engine::{Engine, EngineError, NewContainer, Output};
+
+/// PID 1 says Hello about a millisecond after the start.
+const HELLO_WITHIN: Duration = Duration::from_secs(20);
+
+/// Longest text of PID 1's stderr that is kept, in bytes: it has nothing to say
+/// unless something is wrong with the image.
+const MAX_COMPLAINT: usize = 2048;
+
+impl Sandbox {
+    /// Creates and starts a container and waits until it is ready.
+    ///
+    /// # Errors
+    /// [`SandboxError`]; nothing is left of the container then, or will be soon.
+    pub async fn start(
+        engine: Arc<dyn Engine>,
+        remover: &Remover,
+        container: &NewContainer,
+    ) -> Result<Self, SandboxError> {
+        let mut doomed = remover.doom(container.name.clone());
+        let created = engine.create(container).await;
+        if !matches!(&created, Err(error) if error.is_outage()) {
+            doomed.was_created();
+        }
+        created?;
+        let Attached { input, output } = engine.attach(&container.name).await?;
+        let mut frames = Frames::new(output);
+        engine.start(&container.name).await?;
+        let hello = tokio::time::timeout(HELLO_WITHIN, frames.next()).await;
+        match hello {
+            Ok(Ok(Some(Frame { kind: Kind::Hello, .. }))) => {}
+            Ok(Ok(Some(frame))) => return Err(Violation::Unexpected(frame.kind).into()),
+            Ok(Err(error)) => return Err(error),
+            Ok(Ok(None)) => {
+                return Err(SandboxError::NotReady(format!("it ended{}", frames.complaint())));
+            }
+            Err(_) => {
+                let seconds = HELLO_WITHIN.as_secs();
+                let complaint = frames.complaint();
+                return Err(SandboxError::NotReady(format!(
+                    "nothing was heard within {seconds} s{complaint}"
+                )));
+            }
+        }
+        Ok(Self { engine, input, frames, container: doomed })
+    }
+}
+
+/// The frames that come out of a container.
+pub(super) struct Frames {
+    output: BoxStream<'static, Result<Output, EngineError>>,
+    decoder: Decoder,
+    complaint: Vec<u8>,
+}
+
+impl Frames {
+    fn new(output: BoxStream<'static, Result<Output, EngineError>>) -> Self {
+        Self { output, decoder: Decoder::new(), complaint: Vec::new() }
+    }
+
+    /// The next frame; `None` at the end of the output. May be dropped and
+    /// called again: nothing is lost.
+    pub(super) async fn next(&mut self) -> Result<Option<Frame>, SandboxError> {
+        loop {
+            if let Some(frame) = self.decoder.next_frame().map_err(Violation::Frame)? {
+                return Ok(Some(frame));
+            }
+            match self.output.next().await {
+                Some(Ok(Output::Stdout(bytes))) => self.decoder.feed(&bytes),
+                Some(Ok(Output::Stderr(bytes))) => self.note(&bytes),
+                Some(Err(error)) => return Err(error.into()),
+                None => return Ok(None),
+            }
+        }
+    }
+
+    fn note(&mut self, bytes: &[u8]) {
+        let room = MAX_COMPLAINT.saturating_sub(self.complaint.len());
+        self.complaint.extend(bytes.iter().take(room));
+    }
+
+    /// What PID 1 has said on stderr, to be put behind a sentence.
+    pub(super) fn complaint(&self) -> String {
+        let text = String::from_utf8_lossy(&self.complaint);
+        match text.trim() {
+            "" => String::new(),
+            text => format!(": {}", text.escape_debug()),
+        }
+    }
+}
