@@ -1,0 +1,362 @@
+//! Runs the installer in a build sandbox: a network, a cache volume, the limits
+//! below, and nothing else that a script's sandbox has not. The layer comes out
+//! on its stdout and is checked before anybody uses it.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use gantry_init::message::{ArtifactBegin, ArtifactCaps, OutputFile, Request};
+use serde::{Deserialize, Serialize};
+use tempfile::NamedTempFile;
+
+use super::library::Library;
+use super::recipe::UV_VERSION;
+use super::{ImageError, layer};
+use crate::domain::limits::Limits;
+use crate::domain::outcome::{Ending, Status, classify};
+use crate::domain::requirements::RequirementsPolicy;
+use crate::domain::runtime::Runtime;
+use crate::domain::sandbox_spec::{Network, Purpose, SandboxSpec};
+use crate::engine::docker::Progress;
+use crate::engine::{LABEL_EXECUTION, NewContainer};
+use crate::sandbox::{Cancel, Order, Sandbox, Sink};
+
+const SCRIPT: &str = include_str!("../../images/python/install.py");
+
+/// What a build may use. Its scratch space is memory; packages go to the volume.
+const LIMITS: Limits = Limits {
+    nano_cpus: 2_000_000_000,
+    memory_bytes: 2 << 30,
+    pids: 512,
+    scratch_bytes: 512 << 20,
+    output_bytes: MAX_LAYER,
+};
+
+/// Largest layer of an environment, in bytes (8 GiB).
+const MAX_LAYER: u64 = 8 << 30;
+
+/// Most of the installer's words that are kept, in bytes.
+const MAX_WORDS: usize = 256 * 1024;
+
+/// Largest result file, in bytes.
+const MAX_RESULT: u64 = 4 * 1024 * 1024;
+
+/// How long an installation may take.
+const TIMEOUT: Duration = Duration::from_secs(15 * 60);
+
+/// The volume that wheels are kept on between builds.
+const CACHE_VOLUME: &str = "gantry-cache";
+
+/// Where the installer may write.
+const ENVIRONMENT_PLACE: &str = "opt/env";
+const UV_PLACE: &str = "usr/local/bin/uv";
+
+/// What installers get from the server's environment.
+#[derive(Debug, Clone, Default)]
+pub struct InstallerSettings {
+    /// Variables for pip and uv: indexes and proxies. May hold credentials.
+    pub variables: Vec<(String, String)>,
+    /// The certificates that indexes are signed by (PEM).
+    pub ca_bundle: Option<String>,
+    /// What requirements may be.
+    pub policy: RequirementsPolicy,
+}
+
+impl InstallerSettings {
+    /// Replaces the passwords that URLs of indexes and proxies carry.
+    fn redacted(&self, text: &str) -> String {
+        let secrets = self.variables.iter().flat_map(|(_, value)| url_secrets(value));
+        secrets.fold(text.to_owned(), |text, secret| text.replace(secret, "****"))
+    }
+}
+
+/// The user information of the URLs in a variable: `user:password` and the
+/// password alone.
+fn url_secrets(value: &str) -> impl Iterator<Item = &str> {
+    value.split_whitespace().flat_map(|url| {
+        let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
+        let authority = authority.split(['/', '?']).next().unwrap_or_default();
+        let user_info = authority.rsplit_once('@').map(|(user_info, _)| user_info);
+        let password = user_info.and_then(|it| it.split_once(':')).map(|(_, password)| password);
+        [user_info, password].into_iter().flatten().filter(|secret| !secret.is_empty())
+    })
+}
+
+/// An environment image whose packages could be a part of another one.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Candidate {
+    pub(super) id: String,
+    pub(super) packages: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(tag = "mode", rename_all = "snake_case")]
+enum Input<'a> {
+    Environment {
+        requirements: &'a str,
+        lock: Option<&'a str>,
+        candidates: &'a [Candidate],
+        allow_sources: bool,
+        compile: bool,
+        ca_bundle: Option<&'a str>,
+    },
+    Uv {
+        version: &'a str,
+        ca_bundle: Option<&'a str>,
+    },
+}
+
+/// What the installer says that it did.
+#[derive(Debug, Deserialize)]
+pub(super) struct Installed {
+    /// Exact versions, and hashes where the index has them.
+    #[serde(default)]
+    pub(super) lock: String,
+    /// `name==version` of every package.
+    #[serde(default)]
+    pub(super) packages: Vec<String>,
+    /// The candidate that the layer goes on.
+    #[serde(default)]
+    pub(super) parent: Option<String>,
+}
+
+/// A checked layer, and what the installer says of it.
+pub(super) struct Built {
+    pub(super) layer: NamedTempFile,
+    pub(super) installed: Installed,
+}
+
+/// Why the installer left no layer.
+pub(super) enum NoLayer {
+    /// It said no, in these words.
+    Words(String),
+    /// Anything else.
+    Other(ImageError),
+}
+
+impl From<ImageError> for NoLayer {
+    fn from(error: ImageError) -> Self {
+        Self::Other(error)
+    }
+}
+
+/// Fetches uv on `image`.
+pub(super) async fn fetch_uv(
+    library: &Library,
+    image: &str,
+    progress: Progress<'_>,
+    cancel: &Cancel,
+) -> Result<Built, ImageError> {
+    let ca_bundle = library.settings.installer.ca_bundle.as_deref();
+    let input = Input::Uv { version: UV_VERSION, ca_bundle };
+    install(library, image, &input, UV_PLACE, progress, cancel).await.map_err(|failure| {
+        match failure {
+            NoLayer::Words(words) => ImageError::Install { requirement: Some("uv".into()), words },
+            NoLayer::Other(error) => error,
+        }
+    })
+}
+
+/// Installs requirements on `image`, or what `candidates` lack of them.
+pub(super) async fn install_requirements(
+    library: &Library,
+    image: &str,
+    requirements: &str,
+    candidates: &[Candidate],
+    progress: Progress<'_>,
+    cancel: &Cancel,
+) -> Result<Built, NoLayer> {
+    let settings = &library.settings.installer;
+    let input = Input::Environment {
+        requirements,
+        lock: None,
+        candidates,
+        allow_sources: settings.policy.allow_sources,
+        compile: true,
+        ca_bundle: settings.ca_bundle.as_deref(),
+    };
+    install(library, image, &input, ENVIRONMENT_PLACE, progress, cancel).await
+}
+
+async fn install(
+    library: &Library,
+    image: &str,
+    input: &Input<'_>,
+    place: &'static str,
+    progress: Progress<'_>,
+    cancel: &Cancel,
+) -> Result<Built, NoLayer> {
+    let settings = &library.settings.installer;
+    let (ending, sink) = run_installer(library, image, input, progress, cancel).await?;
+    let words = settings.redacted(&String::from_utf8_lossy(&sink.words));
+    let outcome = classify(&ending);
+    match (outcome.status, outcome.exit_code) {
+        (Status::Completed, _) => {}
+        (Status::Failed, Some(1)) => return Err(NoLayer::Words(words)),
+        (Status::Timeout, _) => {
+            return Err(ImageError::InstallTimeout { seconds: TIMEOUT.as_secs() }.into());
+        }
+        (Status::Cancelled, _) => return Err(ImageError::Cancelled.into()),
+        (Status::Failed, _) => {
+            let message = outcome.error_message.unwrap_or_default();
+            return Err(ImageError::SandboxEnding(format!("{message}\n{words}")).into());
+        }
+    }
+    let installed = serde_json::from_slice(&sink.result)
+        .map_err(|error| ImageError::SandboxEnding(format!("its result: {error}")))?;
+    let layer = sink.layer;
+    let path = layer.path().to_owned();
+    let checked = tokio::task::spawn_blocking(move || layer::check(&path, &[place])).await;
+    checked.map_err(|error| error.to_string()).flatten().map_err(ImageError::Layer)?;
+    Ok(Built { layer, installed })
+}
+
+async fn run_installer<'a>(
+    library: &'a Library,
+    image: &str,
+    input: &Input<'_>,
+    progress: Progress<'a>,
+    cancel: &Cancel,
+) -> Result<(Ending, BuildSink<'a>), ImageError> {
+    let allow_sources = library.settings.installer.policy.allow_sources;
+    library.docker.ensure_build_network().await?;
+    // A package that is built from source runs its author's code, which must not
+    // reach the wheels that others install from: it gets a volume of its own.
+    let cache_volume = (!allow_sources).then(|| CACHE_VOLUME.to_owned());
+    if let Some(volume) = &cache_volume {
+        library.docker.ensure_volume(volume, &library.labels("cache")).await?;
+    }
+    let id = uuid::Uuid::now_v7().simple().to_string();
+    let mut labels = library.labels("build");
+    labels.insert(LABEL_EXECUTION.to_owned(), id.clone());
+    let container = NewContainer {
+        name: format!("gantry-build-{id}"),
+        spec: SandboxSpec {
+            image: image.to_owned(),
+            limits: LIMITS,
+            network: Network::Egress,
+            mounts: Vec::new(),
+            oci_runtime: None,
+            purpose: Purpose::Build { cache_volume },
+        },
+        labels,
+    };
+    let stdin = serde_json::to_vec(input).map_err(|error| ImageError::Io {
+        what: "the installer's request".to_owned(),
+        source: error.into(),
+    })?;
+    let engine = Arc::new(library.docker.clone());
+    let sandbox = Sandbox::start(engine, &library.remover, &container).await?;
+    let order_request = request(library, stdin.len() as u64);
+    let order = Order { request: &order_request, script: SCRIPT.as_bytes(), stdin: &stdin };
+    let mut sink = BuildSink::new(library, progress)?;
+    let ending = sandbox.run(&order, &mut sink, cancel).await?;
+    Ok((ending, sink))
+}
+
+fn request(library: &Library, stdin_bytes: u64) -> Request {
+    let mut env: Vec<_> = [
+        ("PATH", "/usr/local/bin:/usr/bin:/bin"),
+        ("HOME", "/work"),
+        ("LANG", "C.UTF-8"),
+        ("PYTHONUNBUFFERED", "1"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into();
+    env.extend(library.settings.installer.variables.iter().cloned());
+    Request {
+        launch: Runtime::Python.launch("install.py", SCRIPT.as_bytes(), false),
+        args: Vec::new(),
+        env,
+        working_directory: "/work".to_owned(),
+        script_bytes: SCRIPT.len() as u64,
+        stdin_bytes,
+        timeout_ms: u64::try_from(TIMEOUT.as_millis()).unwrap_or(u64::MAX),
+        grace_ms: 2000,
+        stream_cap: MAX_LAYER,
+        output_file: Some(OutputFile { path: "result.json".to_owned(), cap: MAX_RESULT }),
+        artifacts: ArtifactCaps { count: 0, bytes: 0 },
+    }
+}
+
+/// Keeps the layer in a file and the rest in memory.
+struct BuildSink<'a> {
+    layer: NamedTempFile,
+    words: Vec<u8>,
+    line: Vec<u8>,
+    result: Vec<u8>,
+    settings: &'a InstallerSettings,
+    progress: Progress<'a>,
+}
+
+impl<'a> BuildSink<'a> {
+    fn new(library: &'a Library, progress: Progress<'a>) -> Result<Self, ImageError> {
+        let folder = library.settings.data_dir.join("layers");
+        let what = folder.display().to_string();
+        let layer = std::fs::create_dir_all(&folder)
+            .and_then(|()| NamedTempFile::new_in(&folder))
+            .map_err(ImageError::io(what))?;
+        Ok(Self {
+            layer,
+            words: Vec::new(),
+            line: Vec::new(),
+            result: Vec::new(),
+            settings: &library.settings.installer,
+            progress,
+        })
+    }
+}
+
+impl Sink for BuildSink<'_> {
+    fn stdout(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.layer.write_all(bytes)
+    }
+
+    fn stderr(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let room = MAX_WORDS.saturating_sub(self.words.len());
+        self.words.extend(bytes.iter().take(room));
+        for byte in bytes.iter().take(room) {
+            match byte {
+                b'\n' | b'\r' => {
+                    let line = String::from_utf8_lossy(&self.line).into_owned();
+                    (self.progress)(&self.settings.redacted(&line));
+                    self.line.clear();
+                }
+                byte => self.line.push(*byte),
+            }
+        }
+        Ok(())
+    }
+
+    fn output_file(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.result.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn artifact_begin(&mut self, _: &ArtifactBegin) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn artifact_data(&mut self, _: &[u8]) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_of_indexes_are_never_shown() {
+        let settings = InstallerSettings {
+            variables: vec![
+                ("UV_DEFAULT_INDEX".into(), "https://me:s3cret@index.example/simple".into()),
+                ("UV_INDEX".into(), "https://tok3n@a.example https://b.example".into()),
+            ],
+            ..InstallerSettings::default()
+        };
+        let shown = settings.redacted("GET https://me:s3cret@index.example s3cret tok3n failed");
+        assert_eq!(shown, "GET https://****@index.example **** **** failed");
+    }
+}

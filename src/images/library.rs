@@ -1,0 +1,188 @@
+//! Finds the image that a script needs, or has it built.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::ImageError;
+use super::base::root_file_system_tag;
+use super::installer::{self, InstallerSettings};
+use super::recipe::{Recipe, UV_VERSION};
+use super::single_flight::Flight;
+use crate::domain::runtime::Runtime;
+use crate::engine::docker::{Docker, Image, ImageBuild, NewLayer, Progress};
+use crate::engine::{EngineError, LABEL_INSTALLATION, LABEL_ROLE, Labels};
+use crate::sandbox::{Cancel, Remover};
+
+/// Where the root file system of all images comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BaseSource {
+    /// This image, if it can be pulled, and otherwise mmdebstrap.
+    Registry(String),
+    /// mmdebstrap; no registry is asked.
+    Bootstrap,
+}
+
+impl BaseSource {
+    fn name(&self) -> &str {
+        match self {
+            Self::Registry(reference) => reference,
+            Self::Bootstrap => "mmdebstrap",
+        }
+    }
+}
+
+/// What a [`Library`] needs to know.
+#[derive(Debug, Clone)]
+pub struct LibrarySettings {
+    /// Where root file systems come from.
+    pub base: BaseSource,
+    /// Locks, unfinished layers, and when which environment was last used.
+    pub data_dir: PathBuf,
+    /// The id of this installation.
+    pub installation: String,
+    /// What installers get from the server's environment.
+    pub installer: InstallerSettings,
+}
+
+/// The images of this installation.
+#[derive(Clone)]
+pub struct Library {
+    pub(super) docker: Docker,
+    pub(super) remover: Remover,
+    pub(super) settings: Arc<LibrarySettings>,
+}
+
+impl Library {
+    /// A library on an engine.
+    #[must_use]
+    pub fn new(docker: Docker, remover: Remover, settings: LibrarySettings) -> Self {
+        Self { docker, remover, settings: Arc::new(settings) }
+    }
+
+    /// The image of a runtime, built if it is not there.
+    ///
+    /// # Errors
+    /// [`ImageError`] when it can't be built.
+    pub async fn runtime(
+        &self,
+        runtime: Runtime,
+        progress: Progress<'_>,
+        cancel: &Cancel,
+    ) -> Result<Image, ImageError> {
+        let tag = self.runtime_tag(runtime);
+        if let Some(image) = self.docker.image(&tag).await? {
+            return Ok(image);
+        }
+        let _flight = self.flight(&tag, progress).await?;
+        if let Some(image) = self.docker.image(&tag).await? {
+            return Ok(image);
+        }
+        tokio::select! {
+            built = self.build_runtime(runtime, &tag, progress, cancel) => built?,
+            () = cancel.cancelled() => return Err(ImageError::Cancelled),
+        }
+        self.built(&tag).await
+    }
+
+    /// The image of a runtime, if it is there.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the engine does not answer.
+    pub async fn find_runtime(&self, runtime: Runtime) -> Result<Option<Image>, EngineError> {
+        self.docker.image(&self.runtime_tag(runtime)).await
+    }
+
+    /// The tag of a runtime's image.
+    #[must_use]
+    pub fn runtime_tag(&self, runtime: Runtime) -> String {
+        Recipe::of(runtime).tag(self.settings.base.name())
+    }
+
+    /// The tags of a role's images that would be found and used.
+    pub(super) fn current_tags(&self, role: &str) -> Vec<String> {
+        let base = self.settings.base.name();
+        match role.parse::<Runtime>() {
+            Ok(runtime) => {
+                let recipe = Recipe::of(runtime);
+                vec![recipe.tag(base), recipe.core_tag(base)]
+            }
+            Err(_) => vec![root_file_system_tag()],
+        }
+    }
+
+    async fn build_runtime(
+        &self,
+        runtime: Runtime,
+        tag: &str,
+        progress: Progress<'_>,
+        cancel: &Cancel,
+    ) -> Result<(), ImageError> {
+        let recipe = Recipe::of(runtime);
+        let base = self.base(progress).await?;
+        self.docker.ensure_build_network().await?;
+        if runtime != Runtime::Python {
+            return self.build_recipe(recipe, base, tag, progress).await;
+        }
+        let core = recipe.core_tag(self.settings.base.name());
+        self.build_recipe(recipe, base, &core, progress).await?;
+        progress(&format!("installing uv {UV_VERSION}"));
+        let core = self.built(&core).await?;
+        let built = installer::fetch_uv(self, &core.id, progress, cancel).await?;
+        let labels = self.labels(runtime.name());
+        let tar = built.layer.path().to_owned();
+        let layer = NewLayer { parent: core.id, tar, tag: tag.to_owned(), labels };
+        Ok(self.docker.add_layer(&layer).await?)
+    }
+
+    async fn build_recipe(
+        &self,
+        recipe: Recipe,
+        base: String,
+        tag: &str,
+        progress: Progress<'_>,
+    ) -> Result<(), ImageError> {
+        let name = recipe.runtime.name();
+        progress(&format!("building the {name} image on {base}"));
+        let context = recipe.context().map_err(ImageError::io("the build context"))?;
+        let build = ImageBuild {
+            context: context.into(),
+            arguments: [("BASE".to_owned(), base)].into(),
+            tag: tag.to_owned(),
+            labels: self.labels(name),
+        };
+        self.docker.build(build, progress).await.map_err(|error| match error {
+            EngineError::Refused { message, .. } => {
+                ImageError::Build { runtime: name, words: message }
+            }
+            other => other.into(),
+        })
+    }
+
+    /// The image that was built just now.
+    pub(super) async fn built(&self, tag: &str) -> Result<Image, ImageError> {
+        self.docker.image(tag).await?.ok_or_else(|| ImageError::Build {
+            runtime: "new",
+            words: format!("the engine has no {tag} after building it"),
+        })
+    }
+
+    pub(super) fn labels(&self, role: &str) -> Labels {
+        Labels::from([
+            (LABEL_ROLE.to_owned(), role.to_owned()),
+            (LABEL_INSTALLATION.to_owned(), self.settings.installation.clone()),
+        ])
+    }
+
+    pub(super) async fn flight(
+        &self,
+        tag: &str,
+        progress: Progress<'_>,
+    ) -> Result<Flight, ImageError> {
+        let key = tag.replace(['/', ':'], "-");
+        let folder = self.settings.data_dir.join("locks");
+        let what = folder.display().to_string();
+        Flight::begin(&folder, &key, || progress("waiting for another process that builds it"))
+            .await
+            .map_err(ImageError::io(what))
+    }
+}

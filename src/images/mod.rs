@@ -1,0 +1,32 @@
+//! The images that sandboxes are made of: one per runtime, and one per set of
+//! Python requirements. Each is built once, found by a tag that carries the hash
+//! of everything that went into it, and never changed.
+//!
+//! ```text
+//! registry image ─┐
+//!                 ├─▶ shell ─ python ─ binary        (Dockerfiles in images/)
+//! mmdebstrap ─────┘             │
+//!                               └─▶ environment ─▶ environment + more packages
+//! ```
+//!
+//! Whatever is installed from outside is installed in a build sandbox, which is
+//! as hardened as any other but has a network, and leaves it as a layer that is
+//! checked ([`layer`]) before the engine gets it. No index URL, certificate or
+//! credential can be in an image's history or configuration: they travel in the
+//! request, never in a Dockerfile.
+
+mod base;
+mod environment;
+mod error;
+mod installer;
+mod layer;
+mod library;
+mod prune;
+mod recipe;
+mod single_flight;
+
+pub use environment::Environment;
+pub use error::ImageError;
+pub use installer::InstallerSettings;
+pub use library::{BaseSource, Library, LibrarySettings};
+pub use prune::{Listed, Prunable, Standing};

@@ -1,0 +1,111 @@
+//! What images there are, and which of them nobody needs any more.
+
+use std::time::Duration;
+
+use super::library::Library;
+use super::{ImageError, environment};
+use crate::domain::runtime::Runtime;
+use crate::engine::docker::Image;
+
+/// What an image is to this version of Gantry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// In use, or would be found and used.
+    Current,
+    /// Made by a version or of settings that are no longer these.
+    Superseded,
+}
+
+/// An image of ours.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// The image.
+    pub image: Image,
+    /// Its tag.
+    pub tag: String,
+    /// `shell`, `python`, `binary`, `environment`, `rootfs`.
+    pub role: String,
+    /// Whether it would be used.
+    pub standing: Standing,
+    /// How long ago it was last used here, where that is known.
+    pub unused_for: Option<Duration>,
+}
+
+impl Listed {
+    /// `name==version` of what is installed in an environment.
+    #[must_use]
+    pub fn packages(&self) -> Vec<&str> {
+        let packages = self.image.labels.get(environment::LABEL_PACKAGES);
+        packages.map(|text| text.split_whitespace().collect()).unwrap_or_default()
+    }
+}
+
+/// An image that nobody needs, and why.
+#[derive(Debug, Clone)]
+pub struct Prunable {
+    /// The image.
+    pub listed: Listed,
+    /// Why it can go.
+    pub reason: String,
+}
+
+impl Library {
+    /// All images of Gantry in the engine, the newest first.
+    ///
+    /// # Errors
+    /// [`ImageError`] when the engine does not answer.
+    pub async fn list(&self) -> Result<Vec<Listed>, ImageError> {
+        let python = self.find_runtime(Runtime::Python).await?.map(|image| image.id);
+        let mut images = self.docker.our_images().await?;
+        images.sort_by_key(|image| std::cmp::Reverse(image.created));
+        let listed = images.into_iter().flat_map(|image| {
+            let tags = image.tags.clone();
+            let python = python.as_deref();
+            tags.into_iter().map(move |tag| self.listed(image.clone(), tag, python))
+        });
+        Ok(listed.collect())
+    }
+
+    fn listed(&self, image: Image, tag: String, python: Option<&str>) -> Listed {
+        let role = image.labels.get(crate::engine::LABEL_ROLE).cloned().unwrap_or_default();
+        let is_current = match role.as_str() {
+            environment::ROLE => {
+                python.is_some()
+                    && image.labels.get(environment::LABEL_BASE).map(String::as_str) == python
+            }
+            role => self.current_tags(role).contains(&tag),
+        };
+        let standing = if is_current { Standing::Current } else { Standing::Superseded };
+        let unused_for = self.unused_for(&tag);
+        Listed { image, tag, role, standing, unused_for }
+    }
+
+    /// What can go: superseded images, and environments that have not been used
+    /// for `age`.
+    ///
+    /// # Errors
+    /// [`ImageError`] when the engine does not answer.
+    pub async fn prunable(&self, age: Duration) -> Result<Vec<Prunable>, ImageError> {
+        let listed = self.list().await?;
+        Ok(listed.into_iter().filter_map(|listed| prunable(listed, age)).collect())
+    }
+
+    /// Removes an image; one that a container uses stays, with an error.
+    ///
+    /// # Errors
+    /// [`ImageError`] when the engine refuses.
+    pub async fn prune(&self, prunable: &Prunable) -> Result<(), ImageError> {
+        Ok(self.docker.remove_image(&prunable.listed.tag).await?)
+    }
+}
+
+fn prunable(listed: Listed, age: Duration) -> Option<Prunable> {
+    let reason = match (listed.standing, listed.role.as_str(), listed.unused_for) {
+        (Standing::Superseded, _, _) => "superseded".to_owned(),
+        (Standing::Current, environment::ROLE, Some(unused)) if unused >= age => {
+            format!("not used for {} days", unused.as_secs() / 86_400)
+        }
+        _ => return None,
+    };
+    Some(Prunable { listed, reason })
+}

@@ -1,0 +1,114 @@
+//! What goes into the image of a runtime, and the tag that says so.
+
+use std::io;
+
+use sha2::{Digest, Sha256};
+
+use crate::domain::runtime::Runtime;
+
+/// PID 1, built by `build.rs` for this version of Gantry.
+const INIT: &[u8] = include_bytes!(env!("GANTRY_INIT"));
+
+/// `/etc/hosts` of every image: an engine that gives a container no network
+/// writes none.
+const HOSTS: &[u8] = b"127.0.0.1\tlocalhost sandbox\n::1\tlocalhost sandbox\n";
+
+/// The version of uv in the Python image; part of its tag.
+pub(super) const UV_VERSION: &str = "0.13.9";
+
+const SHELL: &str = include_str!("../../images/shell/Dockerfile");
+const PYTHON: &str = include_str!("../../images/python/Dockerfile");
+const BINARY: &str = include_str!("../../images/binary/Dockerfile");
+
+/// Characters of a hash in a tag: 80 bits, for names that people see.
+const TAG_HASH: usize = 20;
+
+/// A Dockerfile and what it copies.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Recipe {
+    pub(super) runtime: Runtime,
+    dockerfile: &'static str,
+}
+
+impl Recipe {
+    pub(super) fn of(runtime: Runtime) -> Self {
+        let dockerfile = match runtime {
+            Runtime::Shell => SHELL,
+            Runtime::Python => PYTHON,
+            Runtime::Binary => BINARY,
+        };
+        Self { runtime, dockerfile }
+    }
+
+    /// The tag of the finished image. The same inputs give the same tag; `base`
+    /// names where the root file system comes from.
+    pub(super) fn tag(&self, base: &str) -> String {
+        let uv = if self.runtime == Runtime::Python { UV_VERSION } else { "" };
+        format!("gantry/{}:{}", self.runtime, self.hash(&[base, uv]))
+    }
+
+    /// The tag of the image before uv is in it.
+    pub(super) fn core_tag(&self, base: &str) -> String {
+        format!("gantry/{}-core:{}", self.runtime, self.hash(&[base, "core"]))
+    }
+
+    fn hash(&self, more: &[&str]) -> String {
+        let more = more.iter().map(|text| text.as_bytes());
+        tag_hash([self.dockerfile.as_bytes(), HOSTS, INIT].into_iter().chain(more))
+    }
+
+    /// The tar that the engine's builder gets.
+    pub(super) fn context(&self) -> io::Result<Vec<u8>> {
+        let mut tar = tar::Builder::new(Vec::new());
+        for (name, mode, bytes) in [
+            ("Dockerfile", 0o644, self.dockerfile.as_bytes()),
+            ("hosts", 0o644, HOSTS),
+            ("gantry-init", 0o755, INIT),
+        ] {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(bytes.len() as u64);
+            header.set_mode(mode);
+            tar.append_data(&mut header, name, bytes)?;
+        }
+        tar.into_inner()
+    }
+}
+
+/// A short hash over parts; where one part ends counts.
+pub(super) fn tag_hash<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    let hex: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    hex.chars().take(TAG_HASH).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_is_made_of_everything_that_goes_in() {
+        let tags: Vec<_> = Runtime::ALL
+            .into_iter()
+            .flat_map(|runtime| ["a", "b"].map(|base| Recipe::of(runtime).tag(base)))
+            .collect();
+        for (at, tag) in tags.iter().enumerate() {
+            assert!(!tags[..at].contains(tag), "{tag} twice");
+        }
+        assert_eq!(tags[0], Recipe::of(Runtime::Shell).tag("a"));
+    }
+
+    #[test]
+    fn where_a_part_ends_counts() {
+        assert_ne!(tag_hash([b"ab".as_slice(), b"c"]), tag_hash([b"a".as_slice(), b"bc"]));
+    }
+
+    #[test]
+    fn init_is_a_small_static_binary() {
+        assert!(INIT.starts_with(b"\x7fELF"));
+        assert!(INIT.len() < 1_500_000, "gantry-init has {} bytes", INIT.len());
+    }
+}
