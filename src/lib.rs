@@ -15,4 +15,5 @@
 pub mod domain;
 pub mod engine;
 pub mod images;
+pub mod orchestrator;
 pub mod sandbox;
