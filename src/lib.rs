@@ -12,8 +12,12 @@
 //! sandboxes are made of; the [`orchestrator`] runs one execution from start to
 //! end; [`services`] puts the parts together for the commands in [`cli`].
 
+pub mod cli;
+pub mod config;
 pub mod domain;
 pub mod engine;
 pub mod images;
+pub mod installation;
 pub mod orchestrator;
 pub mod sandbox;
+pub mod services;

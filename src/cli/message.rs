@@ -1,0 +1,26 @@
+//! What the commands say to people, on stderr.
+
+use std::io::{self, IsTerminal, Write};
+
+/// Whether somebody is looking.
+pub(super) fn is_terminal() -> bool {
+    io::stderr().is_terminal()
+}
+
+/// What happened, to what, and what to do.
+pub(super) fn error(what: &str, hint: Option<&str>) {
+    say("error", what);
+    if let Some(hint) = hint {
+        say("hint", hint);
+    }
+}
+
+/// Something worth knowing that is no error.
+pub(super) fn note(what: &str) {
+    say("note", what);
+}
+
+/// One message. A closed stderr is no reason to fail.
+fn say(kind: &str, what: &str) {
+    let _ = writeln!(io::stderr().lock(), "{kind}: {}", what.trim_end());
+}

@@ -1,0 +1,93 @@
+//! The commands: one file each. Data goes to stdout, everything else to stderr.
+
+mod doctor;
+mod images;
+mod message;
+mod progress;
+mod run;
+mod signals;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{self, Settings};
+
+/// What a command ends with when it, and not a script, has failed.
+const FAILED: u8 = 1;
+
+/// Runs every script in its own fresh, hardened container.
+#[derive(Debug, Parser)]
+#[command(name = "gantry", version, propagate_version = true, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs one file in one sandbox: no server, no registry
+    Run(Box<run::Arguments>),
+    /// Checks the engine and this machine, and says what to do
+    Doctor(doctor::Arguments),
+    /// Builds, lists and removes the images that sandboxes are made of
+    #[command(subcommand)]
+    Images(images::Command),
+}
+
+/// Parses the command line and runs the command.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return refuse(&error),
+    };
+    start_log();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            message::error(&format!("no runtime: {error}"), None);
+            return ExitCode::from(FAILED);
+        }
+    };
+    let code = runtime.block_on(dispatch(arguments));
+    // A thread that still reads a terminal must not keep the process.
+    runtime.shutdown_background();
+    ExitCode::from(code)
+}
+
+async fn dispatch(arguments: Arguments) -> u8 {
+    let settings = arguments.settings;
+    match arguments.command {
+        Command::Run(arguments) => run::main(*arguments, &settings).await,
+        Command::Doctor(arguments) => doctor::main(&arguments, &settings).await,
+        Command::Images(command) => images::main(command, &settings).await,
+    }
+}
+
+/// A command line that is not one. For `run` the code must not be one that a
+/// script could have answered with.
+fn refuse(error: &clap::Error) -> ExitCode {
+    let is_run = std::env::args_os().nth(1).is_some_and(|command| command == "run");
+    // Nothing is to be done when the terminal is gone.
+    let _ = error.print();
+    match error.exit_code() {
+        0 => ExitCode::SUCCESS,
+        _ if is_run => ExitCode::from(run::GANTRY_FAILED),
+        _ => ExitCode::from(2),
+    }
+}
+
+fn start_log() {
+    let filter = tracing_subscriber::EnvFilter::try_new(config::log_filter())
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(message::is_terminal() && config::is_colour_wanted())
+        .init();
+}

@@ -1,0 +1,126 @@
+//! Reading what the command line names: the script, its requirements, its input.
+
+use std::fmt::Display;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use super::Arguments;
+use crate::config::Settings;
+use crate::domain::elf::Architecture;
+use crate::domain::json_input::{JsonInput, JsonInputError, MAX_INPUT_BYTES};
+use crate::domain::requirements::Requirements;
+use crate::domain::script::{MAX_SCRIPT_BYTES, Script, ScriptError};
+use crate::engine::docker::Docker;
+
+/// Longest requirements file that is looked at, in bytes; its own limit is
+/// lower and has a better message.
+const MAX_REQUIREMENTS_FILE: u64 = 1024 * 1024;
+
+/// What is wrong, and what to do about it.
+#[derive(Debug)]
+pub(super) struct Problem {
+    pub(super) what: String,
+    pub(super) hint: Option<String>,
+}
+
+impl Problem {
+    pub(super) fn new(what: &dyn Display, hint: Option<String>) -> Self {
+        Self { what: what.to_string(), hint }
+    }
+}
+
+pub(super) fn read_script(path: &Path) -> Result<Vec<u8>, Problem> {
+    read_file(path, MAX_SCRIPT_BYTES, || {
+        let bytes = path.metadata().map_or(MAX_SCRIPT_BYTES + 1, |it| it.len());
+        let error = ScriptError::TooLarge { name: path.display().to_string(), bytes };
+        Problem::new(&error, error.hint())
+    })
+}
+
+pub(super) fn read_requirements(path: &Path, settings: &Settings) -> Result<Requirements, Problem> {
+    let shown = path.display();
+    let bytes = read_file(path, MAX_REQUIREMENTS_FILE, || {
+        Problem::new(&format!("{shown} has more than 1 MiB: is it a requirements file?"), None)
+    })?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let offset = error.utf8_error().valid_up_to();
+        Problem::new(&format!("{shown} is not UTF-8 text (byte {offset})"), None)
+    })?;
+    let policy = settings.requirements_policy().map_err(|error| Problem::new(&error, None))?;
+    Requirements::parse(&text, policy)
+        .map_err(|error| Problem::new(&format!("{shown}: {error}"), error.hint()))
+}
+
+/// The input that `text` stands for: JSON, `@FILE`, or `-`.
+pub(super) async fn read_input(text: &str) -> Result<JsonInput, Problem> {
+    let too_large = || {
+        let error = JsonInputError::TooLarge(MAX_INPUT_BYTES + 1);
+        Problem::new(&error, error.hint())
+    };
+    let limit = MAX_INPUT_BYTES as u64;
+    let bytes = match (text, text.strip_prefix('@')) {
+        ("-", _) => {
+            let read = tokio::task::spawn_blocking(move || {
+                let mut bytes = Vec::new();
+                std::io::stdin().lock().take(limit + 1).read_to_end(&mut bytes).map(|_| bytes)
+            });
+            let bytes = read.await.map_err(std::io::Error::other).flatten();
+            let bytes = bytes.map_err(|error| Problem::new(&format!("stdin: {error}"), None))?;
+            if bytes.len() > MAX_INPUT_BYTES {
+                return Err(too_large());
+            }
+            bytes
+        }
+        (_, Some(path)) => read_file(Path::new(path), limit, too_large)?,
+        (json, None) => json.as_bytes().to_vec(),
+    };
+    JsonInput::parse(bytes).map_err(|error| match &error {
+        JsonInputError::Invalid(fault) => {
+            Problem::new(&format!("{error}\n{}", fault.pointed()), error.hint())
+        }
+        _ => Problem::new(&error, error.hint()),
+    })
+}
+
+/// The script, checked against the engine that is to run it.
+pub(super) async fn check_script(
+    arguments: &Arguments,
+    bytes: Vec<u8>,
+    docker: &Docker,
+) -> Result<Script, Problem> {
+    let name = arguments.file.file_name().unwrap_or_default().to_string_lossy();
+    let described = docker
+        .describe()
+        .await
+        .map_err(|error| Problem::new(&error, error.hint().map(str::to_owned)))?;
+    let architecture = Architecture::from_engine(&described.architecture).ok_or_else(|| {
+        let what = format!("the engine runs on {}", described.architecture);
+        Problem::new(&what, Some("x86_64 and aarch64 are supported".to_owned()))
+    })?;
+    Script::new(&name, arguments.script_type, bytes, architecture)
+        .map_err(|error| Problem::new(&error, error.hint()))
+}
+
+/// A regular file's content, if it has at most `limit` bytes.
+fn read_file(
+    path: &Path,
+    limit: u64,
+    too_large: impl FnOnce() -> Problem,
+) -> Result<Vec<u8>, Problem> {
+    let failed = |reason: &dyn Display| {
+        Problem::new(&format!("{} can't be read: {reason}", path.display()), None)
+    };
+    // Asked before it is opened: opening a pipe would wait for its other end.
+    let metadata = path.metadata().map_err(|error| failed(&error))?;
+    if metadata.is_dir() {
+        return Err(failed(&"it is a folder, not a file"));
+    }
+    if !metadata.is_file() {
+        return Err(failed(&"it is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(|error| failed(&error))?;
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(|error| failed(&error))?;
+    if bytes.len() as u64 > limit { Err(too_large()) } else { Ok(bytes) }
+}

@@ -1,0 +1,267 @@
+//! Settings: flags and environment variables by the same names. The only place
+//! that reads the environment.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::domain::requirements::RequirementsPolicy;
+use crate::engine::docker::Endpoint;
+use crate::images::{BaseSource, InstallerSettings};
+
+/// Variables that pip and uv read their indexes from, and the names that the
+/// other one has for them.
+const INDEX_VARIABLES: [(&str, &str); 4] = [
+    ("PIP_INDEX_URL", "UV_DEFAULT_INDEX"),
+    ("UV_DEFAULT_INDEX", "PIP_INDEX_URL"),
+    ("PIP_EXTRA_INDEX_URL", "UV_INDEX"),
+    ("UV_INDEX", "PIP_EXTRA_INDEX_URL"),
+];
+
+/// uv's older names for the same.
+const OLD_INDEX_VARIABLES: [(&str, &str); 2] =
+    [("UV_INDEX_URL", "UV_DEFAULT_INDEX"), ("UV_EXTRA_INDEX_URL", "UV_INDEX")];
+
+/// Variables that reach an installer as they are.
+const PASSED_ON: [&str; 7] = [
+    "UV_INDEX_STRATEGY",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+];
+
+/// Where Linux distributions keep their CA bundle.
+const SYSTEM_BUNDLES: [&str; 3] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+];
+
+/// Settings that all commands share.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Settings")]
+pub struct Settings {
+    /// Folder for locks, unfinished layers and this installation's id
+    /// [default: $XDG_DATA_HOME/gantry or ~/.local/share/gantry]
+    #[arg(long, env = "GANTRY_DATA_DIR", value_name = "DIR", global = true, hide_env = true)]
+    data_dir: Option<PathBuf>,
+
+    /// Image that all images are built on, if it can be pulled; `none` asks no
+    /// registry
+    #[arg(
+        long,
+        env = "GANTRY_BASE_IMAGE",
+        value_name = "IMAGE",
+        default_value = "debian:trixie-slim",
+        global = true,
+        hide_env = true
+    )]
+    base_image: String,
+
+    /// Folders that scripts may be given with --mount, separated by colons
+    /// [default: none]
+    #[arg(long, env = "GANTRY_MOUNT_ROOTS", value_name = "DIRS", global = true, hide_env = true)]
+    mount_roots: Option<String>,
+
+    /// What requirements may be beside names and versions, separated by commas:
+    /// `sources` (built from source), `urls`, `options` (other indexes)
+    #[arg(
+        long,
+        env = "GANTRY_REQUIREMENTS_ALLOW",
+        value_name = "LIST",
+        global = true,
+        hide_env = true
+    )]
+    requirements_allow: Option<String>,
+
+    /// OCI runtime of the sandboxes, such as runsc [default: the engine's]
+    #[arg(long, env = "GANTRY_OCI_RUNTIME", value_name = "NAME", global = true, hide_env = true)]
+    oci_runtime: Option<String>,
+}
+
+impl Settings {
+    /// Where this installation keeps its files.
+    ///
+    /// # Errors
+    /// A sentence, when nothing says where that is.
+    pub fn data_dir(&self) -> Result<PathBuf, String> {
+        let folder = match (&self.data_dir, variable("XDG_DATA_HOME"), variable("HOME")) {
+            (Some(folder), _, _) => folder.clone(),
+            (None, Some(data), _) => Path::new(&data).join("gantry"),
+            (None, None, Some(home)) => Path::new(&home).join(".local/share/gantry"),
+            (None, None, None) => {
+                return Err("there is no home folder: set GANTRY_DATA_DIR".to_owned());
+            }
+        };
+        std::path::absolute(&folder).map_err(|error| format!("{}: {error}", folder.display()))
+    }
+
+    /// Where root file systems come from.
+    #[must_use]
+    pub fn base(&self) -> BaseSource {
+        match self.base_image.as_str() {
+            "none" | "" => BaseSource::Bootstrap,
+            reference => BaseSource::Registry(reference.to_owned()),
+        }
+    }
+
+    /// The folders that mounts may come from, links resolved. A folder that is
+    /// not there allows nothing.
+    #[must_use]
+    pub fn mount_roots(&self) -> Vec<PathBuf> {
+        let roots = self.mount_roots.iter().flat_map(|roots| roots.split(':'));
+        let roots = roots.filter(|root| !root.is_empty());
+        roots.filter_map(|root| Path::new(root).canonicalize().ok()).collect()
+    }
+
+    /// The OCI runtime, when it is not the engine's default.
+    #[must_use]
+    pub fn oci_runtime(&self) -> Option<String> {
+        self.oci_runtime.clone().filter(|name| !name.is_empty())
+    }
+
+    /// What requirements may be.
+    ///
+    /// # Errors
+    /// A sentence, when a word of the list is not known.
+    pub fn requirements_policy(&self) -> Result<RequirementsPolicy, String> {
+        let mut policy = RequirementsPolicy::default();
+        let words = self.requirements_allow.iter().flat_map(|list| list.split(','));
+        for word in words.map(str::trim).filter(|word| !word.is_empty()) {
+            match word {
+                "sources" => policy.allow_sources = true,
+                "urls" => policy.allow_urls = true,
+                "options" => policy.allow_options = true,
+                other => {
+                    return Err(format!(
+                        "GANTRY_REQUIREMENTS_ALLOW has {other:?}: it knows sources, urls and options"
+                    ));
+                }
+            }
+        }
+        Ok(policy)
+    }
+
+    /// Where the engine is, as Docker's own clients are told.
+    ///
+    /// # Errors
+    /// A sentence, when the address can't be used.
+    pub fn endpoint(&self) -> Result<Endpoint, String> {
+        let verified = variable("DOCKER_TLS_VERIFY").is_some();
+        let folder = variable("DOCKER_CERT_PATH")
+            .map(PathBuf::from)
+            .or_else(|| variable("HOME").map(|home| Path::new(&home).join(".docker")));
+        let certificates = folder.filter(|_| verified);
+        Endpoint::parse(variable("DOCKER_HOST").as_deref(), certificates)
+    }
+
+    /// What installers get from this process's environment.
+    ///
+    /// # Errors
+    /// A sentence, when a setting can't be understood or the CA bundle not read.
+    pub fn installer(&self) -> Result<InstallerSettings, String> {
+        Ok(InstallerSettings {
+            variables: installer_variables(variable),
+            ca_bundle: ca_bundle()?,
+            policy: self.requirements_policy()?,
+        })
+    }
+}
+
+/// An environment variable that is set and not empty.
+fn variable(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Whether this process may use colours on its stderr (no-color.org).
+#[must_use]
+pub fn is_colour_wanted() -> bool {
+    variable("NO_COLOR").is_none() && variable("TERM").is_none_or(|term| term != "dumb")
+}
+
+/// What is logged; nothing but warnings unless it is set.
+#[must_use]
+pub fn log_filter() -> String {
+    variable("GANTRY_LOG").unwrap_or_else(|| "warn".to_owned())
+}
+
+/// Indexes and proxies by the names that both pip and uv know them by.
+fn installer_variables(read: impl Fn(&str) -> Option<String>) -> Vec<(String, String)> {
+    let mut variables = Vec::<(String, String)>::new();
+    let mut set = |name: &str, value: String| {
+        if variables.iter().all(|(known, _)| known != name) {
+            variables.push((name.to_owned(), value));
+        }
+    };
+    for name in PASSED_ON {
+        if let Some(value) = read(name) {
+            set(name, value);
+        }
+    }
+    // A tool's own variable wins over what is derived from the other's.
+    for (own, _) in INDEX_VARIABLES {
+        if let Some(value) = read(own) {
+            set(own, value);
+        }
+    }
+    for (from, to) in OLD_INDEX_VARIABLES.into_iter().chain(INDEX_VARIABLES) {
+        if let Some(value) = read(from) {
+            set(to, value);
+        }
+    }
+    variables
+}
+
+/// The certificates that this machine trusts: a company's own package index or
+/// proxy is often among them.
+fn ca_bundle() -> Result<Option<String>, String> {
+    for name in ["SSL_CERT_FILE", "PIP_CERT"] {
+        if let Some(path) = variable(name) {
+            let read = std::fs::read_to_string(&path);
+            return read.map(Some).map_err(|error| format!("{name} is {path}: {error}"));
+        }
+    }
+    let found = SYSTEM_BUNDLES.iter().find_map(|path| std::fs::read_to_string(path).ok());
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variables(set: &[(&str, &str)]) -> Vec<(String, String)> {
+        let read = |name: &str| {
+            set.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        };
+        let mut variables = installer_variables(read);
+        variables.sort();
+        variables
+    }
+
+    fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect()
+    }
+
+    #[test]
+    fn pip_and_uv_get_the_same_index() {
+        let both = pairs(&[("PIP_INDEX_URL", "x"), ("UV_DEFAULT_INDEX", "x")]);
+        assert_eq!(variables(&[("PIP_INDEX_URL", "x")]), both);
+        assert_eq!(variables(&[("UV_DEFAULT_INDEX", "x")]), both);
+    }
+
+    #[test]
+    fn a_tools_own_variable_wins() {
+        let set = [("PIP_INDEX_URL", "p"), ("UV_DEFAULT_INDEX", "u"), ("UV_INDEX_URL", "old")];
+        let expected = pairs(&[("PIP_INDEX_URL", "p"), ("UV_DEFAULT_INDEX", "u")]);
+        assert_eq!(variables(&set), expected);
+    }
+
+    #[test]
+    fn nothing_else_reaches_an_installer() {
+        assert_eq!(variables(&[("AWS_SECRET_ACCESS_KEY", "x"), ("PIP_FIND_LINKS", "x")]), []);
+    }
+}

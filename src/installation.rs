@@ -1,0 +1,63 @@
+//! This installation's folder and its id, which is on every container and image
+//! that it makes.
+
+use std::io;
+use std::path::Path;
+
+/// The id that is kept in `data_dir`, made at first use.
+///
+/// # Errors
+/// When the folder can't be written to, or the id in it is not one.
+pub fn id(data_dir: &Path) -> io::Result<String> {
+    std::fs::create_dir_all(data_dir)?;
+    let path = data_dir.join("installation");
+    // Whoever links its file first wins, and everybody reads the winner's.
+    if !path.exists() {
+        let file = tempfile::NamedTempFile::new_in(data_dir)?;
+        std::fs::write(file.path(), uuid::Uuid::new_v4().simple().to_string())?;
+        match file.persist_noclobber(&path) {
+            Ok(_) => {}
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error.error),
+        }
+    }
+    let id = std::fs::read_to_string(&path)?;
+    match uuid::Uuid::try_parse(id.trim()) {
+        Ok(id) => Ok(id.simple().to_string()),
+        Err(_) => {
+            let message = format!("{} is damaged: remove it", path.display());
+            Err(io::Error::new(io::ErrorKind::InvalidData, message))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_id_stays_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let data_dir = folder.path().join("new");
+        let first = id(&data_dir).unwrap();
+        assert_eq!(id(&data_dir).unwrap(), first);
+    }
+
+    #[test]
+    fn all_who_begin_at_once_get_one_id() {
+        let folder = tempfile::tempdir().unwrap();
+        let ids = std::thread::scope(|scope| {
+            let threads: Vec<_> =
+                (0..8).map(|_| scope.spawn(|| id(folder.path()).unwrap())).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+        });
+        assert!(ids.iter().all(|id| *id == ids[0]));
+    }
+
+    #[test]
+    fn a_damaged_id_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("installation"), "x").unwrap();
+        assert!(id(folder.path()).unwrap_err().to_string().contains("damaged"));
+    }
+}
