@@ -9,6 +9,11 @@
 //! script ends), never hold what the script writes in memory, and never take the
 //! script's word for anything: all that the script can touch is its own files
 //! and its three pipes.
+//!
+//! One thing it can't prevent: a process of the same user may change our limits
+//! and our scheduling (prlimit(2) with our number, sched_setattr(2)), and so end
+//! PID 1 and lose its own result. The seccomp profile has to forbid these on
+//! others than oneself.
 
 mod beneath;
 mod cgroup;
