@@ -10,10 +10,12 @@
 //! [`domain`] is pure; [`engine`] is the only one that knows bollard; a
 //! [`sandbox`] takes one request and is gone; [`images`] finds or builds what
 //! sandboxes are made of; the [`orchestrator`] runs one execution from start to
-//! end; [`services`] puts the parts together for the commands in [`cli`].
+//! end; [`services`] puts the parts together for the commands in [`cli`] and for
+//! the [`doctor`], which looks at all that Gantry stands on.
 
 pub mod cli;
 pub mod config;
+pub mod doctor;
 pub mod domain;
 pub mod engine;
 pub mod images;

@@ -79,7 +79,7 @@ fn check_place(path: &Path, allowed: &[&str]) -> Result<(), String> {
         }
     }
     let belongs = |place: &&str| path.starts_with(place) || Path::new(place).starts_with(path);
-    if allowed.iter().any(|place| belongs(place)) {
+    if allowed.iter().any(belongs) {
         Ok(())
     } else {
         Err("is outside of what a build may write".to_owned())

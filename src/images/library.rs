@@ -166,6 +166,12 @@ impl Library {
         })
     }
 
+    /// The labels of everything that this installation has made.
+    #[must_use]
+    pub fn installation_labels(&self) -> Labels {
+        Labels::from([(LABEL_INSTALLATION.to_owned(), self.settings.installation.clone())])
+    }
+
     pub(super) fn labels(&self, role: &str) -> Labels {
         Labels::from([
             (LABEL_ROLE.to_owned(), role.to_owned()),

@@ -35,8 +35,10 @@ pub struct Description {
     pub oci_runtimes: Vec<String>,
     /// `name=seccomp,…` and others.
     pub security_options: Vec<String>,
-    /// What the engine itself warns of.
-    pub warnings: Vec<String>,
+    /// Plugins that may refuse calls to the engine.
+    pub authorization_plugins: Vec<String>,
+    /// Limits that the engine can't set on this kernel.
+    pub missing_limits: Vec<&'static str>,
 }
 
 impl Docker {
@@ -65,6 +67,14 @@ fn description(
     };
     let mut oci_runtimes: Vec<_> = info.runtimes.unwrap_or_default().into_keys().collect();
     oci_runtimes.sort();
+    let limits = [
+        ("memory", info.memory_limit),
+        ("swap", info.swap_limit),
+        ("cpu", info.cpu_cfs_quota),
+        ("pids", info.pids_limit),
+    ];
+    let missing = |(name, there): (&'static str, _)| (there == Some(false)).then_some(name);
+    let missing_limits = limits.into_iter().filter_map(missing).collect();
     let status = info.driver_status.unwrap_or_default();
     Description {
         runc_version: component("runc"),
@@ -81,6 +91,7 @@ fn description(
         memory_bytes: info.mem_total.and_then(|it| u64::try_from(it).ok()).unwrap_or_default(),
         oci_runtimes,
         security_options: info.security_options.unwrap_or_default(),
-        warnings: info.warnings.unwrap_or_default(),
+        authorization_plugins: info.plugins.and_then(|it| it.authorization).unwrap_or_default(),
+        missing_limits,
     }
 }

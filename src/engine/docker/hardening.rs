@@ -24,7 +24,11 @@ pub(super) const INIT_PATH: &str = "/gantry-init";
 const CACHE_DIR: &str = "/cache";
 
 /// The system calls that a sandbox may make; everything else is refused with
-/// EPERM. The API takes the profile's content, not a path.
+/// EPERM. The API takes the profile's content, not a path. What the arguments
+/// are held to: `clone` makes no namespaces, and `clone3`, whose arguments can't
+/// be seen, is as if the kernel had none; sockets are unix or IP;
+/// `prlimit64` reaches nobody but the caller, because PID 1 has the same user
+/// and a CPU limit would end it; `personality` only asks.
 const SECCOMP_PROFILE: &str = include_str!("seccomp.json");
 
 /// Open files of one process; Docker's own default is a million.

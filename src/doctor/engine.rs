@@ -1,0 +1,79 @@
+//! What the engine says about itself.
+
+use super::Finding;
+use super::versions::Version;
+use crate::domain::elf::Architecture;
+use crate::domain::quantities::show_bytes;
+use crate::engine::docker::{Description, Endpoint};
+
+/// The oldest engine that Gantry is made for.
+const OLDEST: Version = Version(20, 10, 0);
+
+pub(super) fn examine(endpoint: &Endpoint, engine: &Description) -> Vec<Finding> {
+    vec![
+        reached(endpoint, engine),
+        architecture(engine),
+        limits(engine),
+        confinement(engine),
+        live_restore(engine),
+    ]
+}
+
+fn reached(endpoint: &Endpoint, engine: &Description) -> Finding {
+    let Description { version, api_version, storage_driver, .. } = engine;
+    let seen = format!("{version} (API {api_version}, {storage_driver}) at {endpoint}");
+    if Version::parse(version).is_some_and(|version| version < OLDEST) {
+        return Finding::error("engine", seen, "update Docker Engine to 20.10 or later");
+    }
+    if matches!(endpoint, Endpoint::Http(_)) {
+        let advice = "anyone on the way owns the machine: use TLS (DOCKER_TLS_VERIFY=1)";
+        return Finding::warning("engine", seen, advice);
+    }
+    Finding::ok("engine", seen)
+}
+
+fn architecture(engine: &Description) -> Finding {
+    let memory = show_bytes(engine.memory_bytes);
+    let seen = format!("{}, {} CPUs, {memory}", engine.architecture, engine.cpus);
+    match Architecture::from_engine(&engine.architecture) {
+        Some(_) => Finding::ok("machine", seen),
+        None => Finding::error("machine", seen, "use an engine on x86_64 or aarch64"),
+    }
+}
+
+fn limits(engine: &Description) -> Finding {
+    let seen = format!("version {}", engine.cgroup_version);
+    // Without swap accounting a script may swap; it is still bounded.
+    let (soft, hard): (Vec<&str>, Vec<&str>) =
+        engine.missing_limits.iter().partition(|name| **name == "swap");
+    if !hard.is_empty() {
+        let seen = format!("{seen}, no limits for {}", hard.join(", "));
+        return Finding::error("cgroups", seen, "enable these controllers in the kernel");
+    }
+    if !soft.is_empty() {
+        let seen = format!("{seen}, no limit for swap");
+        return Finding::warning("cgroups", seen, "boot with swapaccount=1, or without swap");
+    }
+    Finding::ok("cgroups", seen)
+}
+
+fn confinement(engine: &Description) -> Finding {
+    let options = &engine.security_options;
+    let has = |name: &str| options.iter().any(|option| option.contains(name));
+    let names = ["seccomp", "apparmor", "selinux", "rootless", "userns"];
+    let seen = names.into_iter().filter(|name| has(name)).collect::<Vec<_>>().join(", ");
+    if !has("seccomp") {
+        let advice = "use a kernel and an engine with seccomp: it is what keeps scripts from \
+                      most of the kernel";
+        return Finding::error("confinement", format!("no seccomp ({seen})"), advice);
+    }
+    Finding::ok("confinement", seen)
+}
+
+fn live_restore(engine: &Description) -> Finding {
+    if engine.live_restore {
+        return Finding::ok("live-restore", "on: scripts survive a restart of the engine");
+    }
+    let advice = "set \"live-restore\": true in the engine's daemon.json";
+    Finding::warning("live-restore", "off: a restart of the engine ends running scripts", advice)
+}

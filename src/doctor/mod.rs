@@ -1,0 +1,86 @@
+//! Looks at everything that Gantry stands on, and says what to do about it. It
+//! changes nothing, but for one sandbox that it starts and removes.
+
+mod engine;
+mod machine;
+mod trial;
+mod versions;
+
+use serde::Serialize;
+
+use crate::config::Settings;
+use crate::services::Services;
+
+/// How a check came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// As it should be.
+    Ok,
+    /// It works; something is worth knowing.
+    Warning,
+    /// It must be mended.
+    Error,
+}
+
+/// What a check has found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What was looked at.
+    pub subject: &'static str,
+    /// How it came out.
+    pub standing: Standing,
+    /// What was seen.
+    pub seen: String,
+    /// What to do.
+    pub advice: Option<String>,
+}
+
+impl Finding {
+    fn ok(subject: &'static str, seen: impl Into<String>) -> Self {
+        Self { subject, standing: Standing::Ok, seen: seen.into(), advice: None }
+    }
+
+    fn warning(subject: &'static str, seen: impl Into<String>, advice: impl Into<String>) -> Self {
+        let advice = Some(advice.into());
+        Self { subject, standing: Standing::Warning, seen: seen.into(), advice }
+    }
+
+    fn error(subject: &'static str, seen: impl Into<String>, advice: impl Into<String>) -> Self {
+        let advice = Some(advice.into());
+        Self { subject, standing: Standing::Error, seen: seen.into(), advice }
+    }
+}
+
+/// Looks at everything. What can't be looked at because something before it is
+/// missing is left out.
+pub async fn examine(settings: &Settings) -> Vec<Finding> {
+    let mut findings = vec![machine::data_dir(settings)];
+    let services = match Services::new(settings) {
+        Ok(services) => services,
+        Err(error) => {
+            let advice = error.hint().unwrap_or_else(|| "correct the setting".to_owned());
+            findings.push(Finding::error("settings", error.to_string(), advice));
+            return findings;
+        }
+    };
+    let engine = match services.docker.describe().await {
+        Ok(engine) => engine,
+        Err(error) => {
+            let advice = error.hint().unwrap_or("look at the engine's own log");
+            findings.push(Finding::error("engine", error.to_string(), advice));
+            return findings;
+        }
+    };
+    let endpoint = services.docker.endpoint();
+    findings.extend(engine::examine(endpoint, &engine));
+    findings.extend(versions::examine(&engine));
+    if endpoint.is_local() {
+        findings.extend(machine::engine_disk(&engine));
+    }
+    findings.extend(trial::images(&services).await);
+    findings.extend(trial::leftovers(&services).await);
+    findings.extend(trial::start(&services, settings.oci_runtime()).await);
+    services.remover.drain().await;
+    findings
+}

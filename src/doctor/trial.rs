@@ -1,0 +1,88 @@
+//! Tries what can only be tried: an engine is healthy only if it starts
+//! containers, whatever else it answers.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::Finding;
+use crate::domain::limits::Limits;
+use crate::domain::quantities::show_duration;
+use crate::domain::runtime::Runtime;
+use crate::domain::sandbox_spec::{Network, Purpose, SandboxSpec};
+use crate::engine::{Engine, NewContainer};
+use crate::sandbox::{Sandbox, SandboxError};
+use crate::services::Services;
+
+/// Slower than this and something is wrong with the engine or the machine.
+const SLOW: std::time::Duration = std::time::Duration::from_secs(2);
+
+const IMAGES: &str = "images";
+const LEFTOVERS: &str = "leftovers";
+const START: &str = "start";
+
+/// Which images are there.
+pub(super) async fn images(services: &Services) -> Option<Finding> {
+    let mut missing = Vec::new();
+    for runtime in Runtime::ALL {
+        match services.library.find_runtime(runtime).await {
+            Ok(Some(_)) => {}
+            Ok(None) => missing.push(runtime.name()),
+            Err(error) => return Some(Finding::error(IMAGES, error.to_string(), "see above")),
+        }
+    }
+    if missing.is_empty() {
+        return Some(Finding::ok(IMAGES, "all runtimes are built"));
+    }
+    let seen = format!("not built: {}", missing.join(", "));
+    let advice = "`gantry images build` builds them now; otherwise the first script that needs one \
+                  does";
+    Some(Finding::warning(IMAGES, seen, advice))
+}
+
+/// Containers of this installation that nobody waits for.
+pub(super) async fn leftovers(services: &Services) -> Option<Finding> {
+    let labels = services.library.installation_labels();
+    let listed = match services.docker.list(&labels).await {
+        Ok(listed) => listed,
+        Err(error) => return Some(Finding::error(LEFTOVERS, error.to_string(), "see above")),
+    };
+    let ended: Vec<_> = listed.into_iter().filter(|it| !it.running).map(|it| it.name).collect();
+    if ended.is_empty() {
+        return Some(Finding::ok(LEFTOVERS, "no ended container is left"));
+    }
+    let seen = format!("{} ended containers: {}", ended.len(), ended.join(", "));
+    Some(Finding::warning(LEFTOVERS, seen, "remove them with `docker rm`"))
+}
+
+/// Starts a sandbox, if there is an image for one.
+pub(super) async fn start(services: &Services, oci_runtime: Option<String>) -> Option<Finding> {
+    let image = services.library.find_runtime(Runtime::Shell).await.ok().flatten()?;
+    let container = NewContainer {
+        name: format!("gantry-doctor-{}", uuid::Uuid::now_v7()),
+        spec: SandboxSpec {
+            image: image.id,
+            limits: Limits::default(),
+            network: Network::None,
+            mounts: Vec::new(),
+            oci_runtime,
+            purpose: Purpose::Execution,
+        },
+        labels: services.library.installation_labels(),
+    };
+    let engine = Arc::new(services.docker.clone());
+    let begun = Instant::now();
+    let started = Sandbox::start(engine, &services.remover, &container).await;
+    let took = begun.elapsed();
+    Some(match started {
+        Ok(_) if took > SLOW => {
+            let seen = format!("a sandbox took {} to start", show_duration(took));
+            Finding::warning(START, seen, "the machine is overloaded, or the engine is unwell")
+        }
+        Ok(_) => Finding::ok(START, format!("a sandbox started in {}", show_duration(took))),
+        Err(error) => Finding::error(START, error.to_string(), advice(&error)),
+    })
+}
+
+fn advice(error: &SandboxError) -> String {
+    error.hint().unwrap_or("look at the engine's own log").to_owned()
+}
