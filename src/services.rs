@@ -9,6 +9,9 @@ use crate::images::{Library, LibrarySettings};
 use crate::orchestrator::Orchestrator;
 use crate::sandbox::Remover;
 
+/// The volume that all environments of an engine are installed from.
+const CACHE_VOLUME: &str = "gantry-cache";
+
 /// Everything that a command may need.
 pub struct Services {
     /// The engine.
@@ -69,6 +72,7 @@ impl Services {
             base: settings.base(),
             data_dir,
             installation: installation.clone(),
+            cache_volume: CACHE_VOLUME.to_owned(),
             installer: settings.installer().map_err(ServicesError::Setting)?,
         };
         let library = Library::new(docker.clone(), remover.clone(), library_settings);

@@ -54,7 +54,7 @@ CACHE = Path("/cache")
 ENVIRONMENT = "opt/env"
 
 # Part of every fragment's key: a new number forgets all fragments.
-FRAGMENT_FORMAT = 1
+FRAGMENT_FORMAT = 2
 FRAGMENT_LIFE = 30 * 86400.0
 BUILD_LIFE = 3600.0
 
@@ -127,7 +127,8 @@ class EnvironmentRequest:
 
 @dataclass(frozen=True)
 class Fragment:
-    """Packed files of one package: a tar without its end, and a list of names."""
+    """Packed files of one package, without their directories: a tar without its
+    end, and a list of names."""
 
     tar: Path
 
@@ -461,9 +462,9 @@ def sanitise(member: tarfile.TarInfo) -> tarfile.TarInfo:
 
 
 def write_members(output: IO[bytes], paths: Iterable[Path], top: Path) -> None:
-    """Appends members named relative to `top`, without the end of a tar. Needs
-    nothing from the output but `write`: it may be a pipe."""
-    for path in with_parents(paths, top):
+    """Appends members named relative to `top`, in order and without the end of
+    a tar. Needs nothing from the output but `write`: it may be a pipe."""
+    for path in sorted(paths):
         member = sanitise(plain_member(path, path.relative_to(top)))
         output.write(member.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape"))
         if member.isreg():
@@ -501,10 +502,15 @@ def write_fragment(fragment: Fragment, paths: list[Path], top: Path) -> None:
 
 
 def write_environment(output: IO[bytes], fragments: Iterable[Fragment], directory: Path) -> None:
-    """The whole tar: the skeleton and the fragments."""
+    """The whole tar: the skeleton, all directories, and the fragments. No path
+    is named twice but one that two packages own: an engine that is to load the
+    layer refuses those, and has to build it instead."""
+    fragments = list(fragments)
     with tempfile.TemporaryDirectory(dir=directory) as scratch:
         top = Path(scratch)
         write_skeleton(top / ENVIRONMENT)
+        for parent in {Path(name).parent for one in fragments for name in one.names()}:
+            (top / parent).mkdir(parents=True, exist_ok=True)
         write_members(output, top.rglob("*"), top)
     for fragment in fragments:
         with fragment.tar.open("rb") as content:
@@ -629,7 +635,7 @@ def build_uv(version: str, ca_bundle: str | None) -> dict[str, Any]:
             binary = directory / "usr/local/bin/uv"
             binary.parent.mkdir(parents=True)
             (directory / "uv/bin/uv").rename(binary)
-            write_members(sys.stdout.buffer, [binary], directory)
+            write_members(sys.stdout.buffer, with_parents([binary], directory), directory)
             sys.stdout.buffer.write(TAR_END)
             sys.stdout.buffer.flush()
     return {"uv": version, "seconds": clock.seconds}

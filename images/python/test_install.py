@@ -231,14 +231,15 @@ class Tars(unittest.TestCase):
             for name in ("a", "long" * 40, "b"):
                 build = top / f"build-{name}"
                 fragment = Fragment(top / "cache" / f"{name}.tar")
-                install.write_fragment(fragment, [write(build / "opt/env" / name)], build)
+                install.write_fragment(fragment, [write(build / "opt/env/lib" / name)], build)
                 fragments.append(fragment)
-            self.assertEqual(fragments[0].names(), {"opt/env/a"})
+            self.assertEqual(fragments[0].names(), {"opt/env/lib/a"})
             install.write_environment(output, fragments, top)
         names = [member.name for member in read_tar(output.getvalue())]
         self.assertIn("opt/env/pyvenv.cfg", names)
-        self.assertEqual(names[-1], "opt/env/b")
-        self.assertIn("opt/env/" + "long" * 40, names)
+        self.assertEqual(names[-1], "opt/env/lib/b")
+        self.assertIn("opt/env/lib/" + "long" * 40, names)
+        self.assertEqual(len(names), len(set(names)))
 
 
 class Volume(unittest.TestCase):

@@ -45,9 +45,6 @@ const MAX_RESULT: u64 = 4 * 1024 * 1024;
 /// How long an installation may take.
 const TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
-/// The volume that wheels are kept on between builds.
-const CACHE_VOLUME: &str = "gantry-cache";
-
 /// Where the installer may write.
 const ENVIRONMENT_PLACE: &str = "opt/env";
 const UV_PLACE: &str = "usr/local/bin/uv";
@@ -223,7 +220,7 @@ async fn run_installer<'a>(
     library.docker.ensure_build_network().await?;
     // A package that is built from source runs its author's code, which must not
     // reach the wheels that others install from: it gets a volume of its own.
-    let cache_volume = (!allow_sources).then(|| CACHE_VOLUME.to_owned());
+    let cache_volume = (!allow_sources).then(|| library.settings.cache_volume.clone());
     if let Some(volume) = &cache_volume {
         library.docker.ensure_volume(volume, &library.labels("cache")).await?;
     }

@@ -40,6 +40,8 @@ pub struct LibrarySettings {
     pub data_dir: PathBuf,
     /// The id of this installation.
     pub installation: String,
+    /// The volume that wheels are kept on between builds.
+    pub cache_volume: String,
     /// What installers get from the server's environment.
     pub installer: InstallerSettings,
 }

@@ -8,7 +8,7 @@ use tempfile::NamedTempFile;
 
 /// A folder that takes artifacts, or nothing that does: then they are counted
 /// and dropped.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct ArtifactStore {
     folder: Option<PathBuf>,
     current: Option<Unfinished>,

@@ -11,27 +11,32 @@ use crate::domain::execution::Artifact;
 use crate::sandbox::Sink;
 
 /// All that a script printed and left.
-pub(super) struct Capture {
+#[derive(Default)]
+pub struct Capture {
     pub(super) stdout: Vec<u8>,
     pub(super) stderr: Vec<u8>,
     pub(super) output_file: Vec<u8>,
     pub(super) artifacts: Vec<Artifact>,
     pub(super) started_at: Option<SystemTime>,
     store: ArtifactStore,
-    live: LiveSender,
+    live: Option<LiveSender>,
 }
 
 impl Capture {
     pub(super) fn new(store: ArtifactStore, live: LiveSender) -> Self {
-        Self {
-            stdout: Vec::new(),
-            stderr: Vec::new(),
-            output_file: Vec::new(),
-            artifacts: Vec::new(),
-            started_at: None,
-            store,
-            live,
-        }
+        Self { store, live: Some(live), ..Self::default() }
+    }
+
+    /// One that nobody follows, and that keeps no artifacts.
+    #[must_use]
+    pub fn unfollowed() -> Self {
+        Self::default()
+    }
+
+    /// What has been kept of stdout.
+    #[must_use]
+    pub fn stdout(&self) -> &[u8] {
+        &self.stdout
     }
 
     /// Adds what PID 1 did not send.
@@ -50,7 +55,9 @@ impl Capture {
 
     /// Nobody may be listening any more, which changes nothing.
     fn tell(&self, live: Live) {
-        let _ = self.live.send(live);
+        if let Some(follower) = &self.live {
+            let _ = follower.send(live);
+        }
     }
 }
 

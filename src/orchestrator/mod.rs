@@ -10,6 +10,7 @@ mod once;
 use tokio::sync::mpsc;
 
 pub use artifacts::ArtifactStore;
+pub use capture::Capture;
 pub use once::{Orchestrator, RunError};
 
 /// What a follower of a running execution sees, in order of arrival.

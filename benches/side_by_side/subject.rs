@@ -1,0 +1,148 @@
+//! What is measured: Gantry's engine layer, and the script that all run.
+
+use std::sync::Arc;
+
+use gantry::domain::elf::Architecture;
+use gantry::domain::job::Job;
+use gantry::domain::json_input::JsonInput;
+use gantry::domain::limits::{Limits, Timeout};
+use gantry::domain::outcome::Ending;
+use gantry::domain::runtime::Runtime;
+use gantry::domain::sandbox_spec::Network;
+use gantry::domain::script::Script;
+use gantry::domain::variables::Variables;
+use gantry::engine::docker::{Docker, Endpoint};
+use gantry::engine::{LABEL_INSTALLATION, Labels, NewContainer};
+use gantry::images::{BaseSource, InstallerSettings, Library, LibrarySettings};
+use gantry::orchestrator::Capture;
+use gantry::sandbox::{Cancel, Order, Remover, Sandbox};
+
+use crate::Failure;
+
+/// The script's input, which it prints.
+pub(crate) const INPUT: &str = r#"{"a":1}"#;
+
+/// The volume of this benchmark's environments, so that a cold cache is one.
+const CACHE_VOLUME: &str = "gantry-bench-cache";
+
+pub(crate) struct Subject {
+    pub(crate) docker: Docker,
+    pub(crate) library: Library,
+    pub(crate) shell_image: String,
+    pub(crate) python_image: String,
+    pub(crate) ca_bundle: Option<String>,
+    remover: Remover,
+    job: Job,
+    data_dir: tempfile::TempDir,
+}
+
+impl Subject {
+    pub(crate) async fn new() -> Result<Self, Failure> {
+        let host = std::env::var("DOCKER_HOST").ok();
+        let docker = Docker::connect(Endpoint::parse(host.as_deref(), None)?)?;
+        let remover = Remover::new(Arc::new(docker.clone()));
+        let data_dir = tempfile::tempdir()?;
+        let bundle = std::env::var("SSL_CERT_FILE")
+            .unwrap_or_else(|_| "/etc/ssl/certs/ca-certificates.crt".to_owned());
+        let ca_bundle = std::fs::read_to_string(bundle).ok();
+        let library = Library::new(
+            docker.clone(),
+            remover.clone(),
+            LibrarySettings {
+                base: BaseSource::Registry("debian:trixie-slim".to_owned()),
+                data_dir: data_dir.path().to_owned(),
+                installation: "bench".to_owned(),
+                cache_volume: CACHE_VOLUME.to_owned(),
+                installer: InstallerSettings { ca_bundle: ca_bundle.clone(), ..Default::default() },
+            },
+        );
+        let cancel = Cancel::new();
+        let shell = library.runtime(Runtime::Shell, &|_| (), &cancel).await?;
+        let python = library.runtime(Runtime::Python, &|_| (), &cancel).await?;
+        Ok(Self {
+            job: job()?,
+            docker,
+            library,
+            remover,
+            shell_image: shell.id,
+            python_image: python.id,
+            ca_bundle,
+            data_dir,
+        })
+    }
+
+    /// One execution, from the call to the complete result.
+    pub(crate) async fn execute(&self) -> Result<(), Failure> {
+        let container = NewContainer {
+            name: format!("gantry-bench-{}", uuid::Uuid::now_v7()),
+            spec: self.job.sandbox_spec(self.shell_image.clone()),
+            labels: Labels::from([(LABEL_INSTALLATION.to_owned(), "bench".to_owned())]),
+        };
+        let engine = Arc::new(self.docker.clone());
+        let sandbox = Sandbox::start(engine, &self.remover, &container).await?;
+        let request = self.job.request();
+        let order =
+            Order { request: &request, script: self.job.script.bytes(), stdin: self.job.stdin() };
+        let mut capture = Capture::unfollowed();
+        match sandbox.run(&order, &mut capture, &Cancel::new()).await? {
+            Ending::Reported(_) if capture.stdout() == INPUT.as_bytes() => Ok(()),
+            other => Err(format!("unexpected end: {other:?}").into()),
+        }
+    }
+
+    /// Waits until all containers are removed.
+    pub(crate) async fn settle(&self) {
+        self.remover.drain().await;
+    }
+
+    /// Forgets all wheels.
+    pub(crate) async fn forget_cache(&self) -> Result<(), Failure> {
+        self.settle().await;
+        Ok(self.docker.remove_volume(CACHE_VOLUME).await?)
+    }
+
+    pub(crate) async fn clean_up(&self) -> Result<(), Failure> {
+        self.forget_cache().await?;
+        std::fs::remove_dir_all(self.data_dir.path())?;
+        Ok(())
+    }
+
+    /// The machine, in a line.
+    pub(crate) async fn machine(&self) -> Result<String, Failure> {
+        let engine = self.docker.describe().await?;
+        let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        Ok(format!(
+            "Docker Engine {}, runc {}, {}, cgroup v{}, {} CPUs ({}), kernel {}",
+            engine.version,
+            engine.runc_version.unwrap_or_default(),
+            engine.storage_driver,
+            engine.cgroup_version,
+            engine.cpus,
+            engine.architecture,
+            kernel.trim(),
+        ))
+    }
+}
+
+fn job() -> Result<Job, Failure> {
+    // The program that `docker run` is given, started by its full path as well.
+    let script = Script::new("cat", Some(Runtime::Shell), CAT.into(), Architecture::X86_64)?;
+    Ok(Job {
+        execution_id: "bench".to_owned(),
+        script_name: "cat".to_owned(),
+        script,
+        requirements: None,
+        input: Some(JsonInput::parse(INPUT.into())?),
+        args: Vec::new(),
+        variables: Variables::default(),
+        limits: Limits::default(),
+        timeout: Timeout::default(),
+        network: Network::None,
+        mounts: Vec::new(),
+        oci_runtime: None,
+        output_file: None,
+    })
+}
+
+/// A script that is `cat`.
+const CAT: &str = "#!/bin/bash\nexec cat\n";
