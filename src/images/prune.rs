@@ -1,11 +1,13 @@
 //! What images there are, and which of them nobody needs any more.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::library::Library;
 use super::{ImageError, environment};
+use crate::domain::quantities::show_duration;
 use crate::domain::runtime::Runtime;
 use crate::engine::docker::Image;
+use crate::engine::{LABEL_INSTALLATION, LABEL_ROLE};
 
 /// What an image is to this version of Gantry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,8 +29,10 @@ pub struct Listed {
     pub role: String,
     /// Whether it would be used.
     pub standing: Standing,
-    /// How long ago it was last used here, where that is known.
-    pub unused_for: Option<Duration>,
+    /// This installation has made it, and no other.
+    pub is_ours: bool,
+    /// How long ago it was last used here, or made.
+    pub unused_for: Duration,
 }
 
 impl Listed {
@@ -59,7 +63,10 @@ impl Library {
         let mut images = self.docker.our_images().await?;
         images.sort_by_key(|image| std::cmp::Reverse(image.created));
         let listed = images.into_iter().flat_map(|image| {
-            let tags = image.tags.clone();
+            // Whoever builds upon an image of ours inherits its labels, but not
+            // its name.
+            let tags: Vec<_> =
+                image.tags.iter().filter(|tag| tag.starts_with("gantry/")).cloned().collect();
             let python = python.as_deref();
             tags.into_iter().map(move |tag| self.listed(image.clone(), tag, python))
         });
@@ -67,7 +74,7 @@ impl Library {
     }
 
     fn listed(&self, image: Image, tag: String, python: Option<&str>) -> Listed {
-        let role = image.labels.get(crate::engine::LABEL_ROLE).cloned().unwrap_or_default();
+        let role = image.labels.get(LABEL_ROLE).cloned().unwrap_or_default();
         let is_current = match role.as_str() {
             environment::ROLE => {
                 python.is_some()
@@ -76,12 +83,13 @@ impl Library {
             role => self.current_tags(role).contains(&tag),
         };
         let standing = if is_current { Standing::Current } else { Standing::Superseded };
-        let unused_for = self.unused_for(&tag);
-        Listed { image, tag, role, standing, unused_for }
+        let unused_for = self.unused_for(&tag).unwrap_or_else(|| age(&image));
+        let is_ours = image.labels.get(LABEL_INSTALLATION) == Some(&self.settings.installation);
+        Listed { image, tag, role, standing, is_ours, unused_for }
     }
 
-    /// What can go: superseded images, and environments that have not been used
-    /// for `age`.
+    /// What can go of this installation's images: superseded ones, and
+    /// environments that have not been used for `age`.
     ///
     /// # Errors
     /// [`ImageError`] when the engine does not answer.
@@ -99,13 +107,21 @@ impl Library {
     }
 }
 
+/// How long ago an image was made.
+fn age(image: &Image) -> Duration {
+    let created = Duration::from_secs(u64::try_from(image.created).unwrap_or_default());
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH + created).unwrap_or_default()
+}
+
 fn prunable(listed: Listed, age: Duration) -> Option<Prunable> {
-    let reason = match (listed.standing, listed.role.as_str(), listed.unused_for) {
-        (Standing::Superseded, _, _) => "superseded".to_owned(),
-        (Standing::Current, environment::ROLE, Some(unused)) if unused >= age => {
-            format!("not used for {} days", unused.as_secs() / 86_400)
+    let unused = listed.unused_for;
+    let reason = match (listed.standing, listed.role.as_str()) {
+        _ if !listed.is_ours => return None,
+        (Standing::Superseded, _) => "superseded".to_owned(),
+        (Standing::Current, environment::ROLE) if unused >= age => {
+            format!("not used for {}", show_duration(unused))
         }
-        _ => return None,
+        (Standing::Current, _) => return None,
     };
     Some(Prunable { listed, reason })
 }
