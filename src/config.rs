@@ -47,7 +47,7 @@ const SYSTEM_BUNDLES: [&str; 3] = [
 pub struct Settings {
     /// Folder for locks, unfinished layers and this installation's id
     /// [default: $XDG_DATA_HOME/gantry or ~/.local/share/gantry]
-    #[arg(long, env = "GANTRY_DATA_DIR", value_name = "DIR", global = true, hide_env = true)]
+    #[arg(long, env = "GANTRY_DATA_DIR", value_name = "DIR", global = true, hide_env_values = true)]
     data_dir: Option<PathBuf>,
 
     /// Image that all images are built on, if it can be pulled; `none` asks no
@@ -58,13 +58,13 @@ pub struct Settings {
         value_name = "IMAGE",
         default_value = "debian:trixie-slim",
         global = true,
-        hide_env = true
+        hide_env_values = true
     )]
     base_image: String,
 
     /// Folders that scripts may be given with --mount, separated by colons
     /// [default: none]
-    #[arg(long, env = "GANTRY_MOUNT_ROOTS", value_name = "DIRS", global = true, hide_env = true)]
+    #[arg(long, env = "GANTRY_MOUNT_ROOTS", value_name = "DIRS", global = true, hide_env_values = true)]
     mount_roots: Option<String>,
 
     /// What requirements may be beside names and versions, separated by commas:
@@ -74,12 +74,12 @@ pub struct Settings {
         env = "GANTRY_REQUIREMENTS_ALLOW",
         value_name = "LIST",
         global = true,
-        hide_env = true
+        hide_env_values = true
     )]
     requirements_allow: Option<String>,
 
     /// OCI runtime of the sandboxes, such as runsc [default: the engine's]
-    #[arg(long, env = "GANTRY_OCI_RUNTIME", value_name = "NAME", global = true, hide_env = true)]
+    #[arg(long, env = "GANTRY_OCI_RUNTIME", value_name = "NAME", global = true, hide_env_values = true)]
     oci_runtime: Option<String>,
 }
 

@@ -106,9 +106,8 @@ impl MountError {
             Self::Overlap(..) => "give each mount a target of its own",
             Self::TooMany(_) => "mount a directory that holds them",
             Self::NoRoots(source) | Self::OutsideRoots(source) => {
-                let root = Path::new(source).parent().unwrap_or(Path::new("/")).display();
                 return Some(format!(
-                    "the operator can allow it: add {root} to GANTRY_MOUNT_ROOTS (colon-separated)"
+                    "the operator can allow it: add {source} to GANTRY_MOUNT_ROOTS (colon-separated)"
                 ));
             }
             Self::Source(_) | Self::NotCanonical(_) => "give the absolute path of what exists",

@@ -84,7 +84,7 @@ fn without_roots_the_setting_is_named() {
     for roots in [&[][..], &[""], &["data"], &["/data/.."]] {
         let error = allowed("/data/in", roots).unwrap_err();
         assert!(error.to_string().contains("GANTRY_MOUNT_ROOTS is empty"), "{error}");
-        assert!(error.hint().unwrap().contains("add /data to GANTRY_MOUNT_ROOTS"));
+        assert!(error.hint().unwrap().contains("add /data/in to GANTRY_MOUNT_ROOTS"));
     }
 }
 
