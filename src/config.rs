@@ -47,7 +47,13 @@ const SYSTEM_BUNDLES: [&str; 3] = [
 pub struct Settings {
     /// Folder for locks, unfinished layers and this installation's id
     /// [default: $XDG_DATA_HOME/gantry or ~/.local/share/gantry]
-    #[arg(long, env = "GANTRY_DATA_DIR", value_name = "DIR", global = true, hide_env_values = true)]
+    #[arg(
+        long,
+        env = "GANTRY_DATA_DIR",
+        value_name = "DIR",
+        global = true,
+        hide_env_values = true
+    )]
     data_dir: Option<PathBuf>,
 
     /// Image that all images are built on, if it can be pulled; `none` asks no
@@ -64,7 +70,13 @@ pub struct Settings {
 
     /// Folders that scripts may be given with --mount, separated by colons
     /// [default: none]
-    #[arg(long, env = "GANTRY_MOUNT_ROOTS", value_name = "DIRS", global = true, hide_env_values = true)]
+    #[arg(
+        long,
+        env = "GANTRY_MOUNT_ROOTS",
+        value_name = "DIRS",
+        global = true,
+        hide_env_values = true
+    )]
     mount_roots: Option<String>,
 
     /// What requirements may be beside names and versions, separated by commas:
@@ -79,7 +91,13 @@ pub struct Settings {
     requirements_allow: Option<String>,
 
     /// OCI runtime of the sandboxes, such as runsc [default: the engine's]
-    #[arg(long, env = "GANTRY_OCI_RUNTIME", value_name = "NAME", global = true, hide_env_values = true)]
+    #[arg(
+        long,
+        env = "GANTRY_OCI_RUNTIME",
+        value_name = "NAME",
+        global = true,
+        hide_env_values = true
+    )]
     oci_runtime: Option<String>,
 }
 

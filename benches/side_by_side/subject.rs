@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use gantry::domain::elf::Architecture;
 use gantry::domain::job::Job;
 use gantry::domain::json_input::JsonInput;
 use gantry::domain::limits::{Limits, Timeout};
@@ -126,7 +125,7 @@ impl Subject {
 
 fn job() -> Result<Job, Failure> {
     // The program that `docker run` is given, started by its full path as well.
-    let script = Script::new("cat", Some(Runtime::Shell), CAT.into(), Architecture::X86_64)?;
+    let script = Script::new("cat", Some(Runtime::Shell), CAT.into())?;
     Ok(Job {
         execution_id: "bench".to_owned(),
         script_name: "cat".to_owned(),

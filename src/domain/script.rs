@@ -70,7 +70,8 @@ impl ScriptError {
 }
 
 impl Script {
-    /// Checks `bytes` as a script of `runtime`, or of what they look like.
+    /// Checks `bytes` as a script of `runtime`, or of what they look like. A
+    /// binary's architecture is not looked at: see [`Self::check_runs_on`].
     ///
     /// # Errors
     /// [`ScriptError`] when no sandbox could run them.
@@ -78,7 +79,6 @@ impl Script {
         file_name: &str,
         runtime: Option<Runtime>,
         bytes: Vec<u8>,
-        architecture: Architecture,
     ) -> Result<Self, ScriptError> {
         let name = file_name.to_owned();
         let size = bytes.len() as u64;
@@ -89,14 +89,26 @@ impl Script {
             return Err(ScriptError::TooLarge { name, bytes: size });
         }
         let runtime = runtime.unwrap_or_else(|| Runtime::detect(file_name, &bytes));
-        match (runtime, bytes.iter().position(|byte| *byte == 0)) {
-            (Runtime::Binary, _) => ElfInfo::parse(&bytes)
-                .and_then(|elf| elf.check_runnable(architecture))
-                .map_err(|source| ScriptError::Elf { name: name.clone(), source })?,
-            (_, Some(offset)) => return Err(ScriptError::NotText { name, offset, runtime }),
-            (_, None) => {}
+        if runtime != Runtime::Binary
+            && let Some(offset) = bytes.iter().position(|byte| *byte == 0)
+        {
+            return Err(ScriptError::NotText { name, offset, runtime });
         }
         Ok(Self { file_name: name, runtime, bytes })
+    }
+
+    /// Whether an engine of this architecture can run it; scripts that are not
+    /// binaries run everywhere.
+    ///
+    /// # Errors
+    /// [`ScriptError::Elf`] when it can't.
+    pub fn check_runs_on(&self, architecture: Architecture) -> Result<(), ScriptError> {
+        if self.runtime != Runtime::Binary {
+            return Ok(());
+        }
+        ElfInfo::parse(&self.bytes)
+            .and_then(|elf| elf.check_runnable(architecture))
+            .map_err(|source| ScriptError::Elf { name: self.file_name.clone(), source })
     }
 
     /// The name that it shows itself by.

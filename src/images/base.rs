@@ -60,10 +60,11 @@ impl Library {
             return Ok(Ok(tag));
         }
         progress("no image registry: making a root file system with mmdebstrap");
-        let mut child = match mmdebstrap() {
-            Ok(child) => child,
+        let mut running = match mmdebstrap() {
+            Ok(child) => Asked(child),
             Err(error) => return Ok(Err(format!("can't be started: {error}"))),
         };
+        let Asked(child) = &mut running;
         let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
             return Ok(Err("its output can't be read".to_owned()));
         };
@@ -100,8 +101,21 @@ fn mmdebstrap() -> std::io::Result<tokio::process::Child> {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .kill_on_drop(true)
         .spawn()
+}
+
+/// A child that is asked to end when nobody waits for it any more: killed, it
+/// would leave its folder behind.
+struct Asked(tokio::process::Child);
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        let id = self.0.id().and_then(|id| i32::try_from(id).ok());
+        if let Some(process) = id.and_then(rustix::process::Pid::from_raw) {
+            // It may have ended just now, which is as good.
+            let _ = rustix::process::kill_process(process, rustix::process::Signal::TERM);
+        }
+    }
 }
 
 /// Passes lines on as progress and answers with the last of them.

@@ -10,6 +10,7 @@ use crate::config::Settings;
 use crate::domain::elf::Architecture;
 use crate::domain::json_input::{JsonInput, JsonInputError, MAX_INPUT_BYTES};
 use crate::domain::requirements::Requirements;
+use crate::domain::runtime::Runtime;
 use crate::domain::script::{MAX_SCRIPT_BYTES, Script, ScriptError};
 use crate::engine::docker::Docker;
 
@@ -90,16 +91,23 @@ pub(super) async fn check_script(
     docker: &Docker,
 ) -> Result<Script, Problem> {
     let name = arguments.file.file_name().unwrap_or_default().to_string_lossy();
-    let described = docker
-        .describe()
-        .await
-        .map_err(|error| Problem::new(&error, error.hint().map(str::to_owned)))?;
-    let architecture = Architecture::from_engine(&described.architecture).ok_or_else(|| {
-        let what = format!("the engine runs on {}", described.architecture);
-        Problem::new(&what, Some("x86_64 and aarch64 are supported".to_owned()))
-    })?;
-    Script::new(&name, arguments.script_type, bytes, architecture)
-        .map_err(|error| Problem::new(&error, error.hint()))
+    let refused = |error: ScriptError| Problem::new(&error, error.hint());
+    let script = Script::new(&name, arguments.script_type, bytes).map_err(refused)?;
+    if script.runtime() == Runtime::Binary {
+        script.check_runs_on(architecture(docker).await?).map_err(refused)?;
+    }
+    Ok(script)
+}
+
+async fn architecture(docker: &Docker) -> Result<Architecture, Problem> {
+    let described = docker.describe().await;
+    let name = described
+        .map_err(|error| Problem::new(&error, error.hint().map(str::to_owned)))?
+        .architecture;
+    Architecture::from_engine(&name).ok_or_else(|| {
+        let hint = "x86_64 and aarch64 are supported".to_owned();
+        Problem::new(&format!("the engine runs on {name}"), Some(hint))
+    })
 }
 
 /// A regular file's content, if it has at most `limit` bytes.

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bollard::API_DEFAULT_VERSION;
 use tokio::sync::Semaphore;
@@ -106,7 +107,14 @@ impl Docker {
             reason: error.to_string(),
         })?;
         let starts = Arc::new(Semaphore::new(STARTS_IN_FLIGHT));
-        Ok(Self { client, endpoint: Arc::new(endpoint), starts })
+        let start_within = deadline::START;
+        Ok(Self { client, endpoint: Arc::new(endpoint), starts, start_within })
+    }
+
+    /// The same with another deadline for starts.
+    #[must_use]
+    pub fn starting_within(self, start_within: Duration) -> Self {
+        Self { start_within, ..self }
     }
 
     /// Where this engine is.

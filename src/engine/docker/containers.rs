@@ -64,7 +64,7 @@ impl Engine for Docker {
 
     async fn start(&self, name: &str) -> Result<(), EngineError> {
         let _slot = self.start_slot().await;
-        let started = within(Verb::Start, deadline::START, async {
+        let started = within(Verb::Start, self.start_within, async {
             let starting = self.client.start_container(name, None).await;
             starting.map_err(|error| self.error(Verb::Start, error))
         })

@@ -10,7 +10,11 @@ mod images;
 mod layers;
 mod resources;
 
+#[cfg(test)]
+mod wedge_tests;
+
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
@@ -30,4 +34,5 @@ pub struct Docker {
     client: bollard::Docker,
     endpoint: Arc<Endpoint>,
     starts: Arc<Semaphore>,
+    start_within: Duration,
 }
