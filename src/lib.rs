@@ -18,6 +18,8 @@ pub mod config;
 pub mod doctor;
 pub mod domain;
 pub mod engine;
+#[cfg(test)]
+mod engine_contract;
 pub mod images;
 pub mod installation;
 pub mod orchestrator;

@@ -21,9 +21,14 @@
 //! - Every call ends within its own deadline ([`deadline`]), with
 //!   [`EngineError::TimedOut`] then. After a timeout nothing is known.
 
+#[cfg(test)]
+pub(crate) mod contract;
 pub mod deadline;
 pub mod docker;
 mod error;
+#[cfg(test)]
+pub(crate) mod fake;
+
 use std::collections::BTreeMap;
 use std::pin::Pin;
 

@@ -7,6 +7,9 @@
 //!   └─Refused─▶ Ended ◀─┴─────────Exit───────────┴──(all bytes)──┴──┘
 //! ```
 
+#[cfg(test)]
+mod tests;
+
 use gantry_init::frame::{Frame, FrameError, Kind};
 use gantry_init::message::{ArtifactBegin, Exit, Refused, Request};
 use thiserror::Error;

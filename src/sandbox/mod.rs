@@ -18,6 +18,8 @@ mod conversation;
 mod remover;
 mod run;
 mod start;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -32,20 +32,21 @@ impl Remover {
     /// A remover with nothing to do.
     #[must_use]
     pub fn new(engine: Arc<dyn Engine>) -> Self {
-        Self { engine, tasks: TaskTracker::new() }
+        let tasks = TaskTracker::new();
+        // A closed tracker still takes tasks; it can be waited for at any time.
+        tasks.close();
+        Self { engine, tasks }
     }
 
     /// Waits until every container that was doomed so far is removed, or given
     /// up on, which is logged and left to the next reconciliation.
     pub async fn drain(&self) {
-        self.tasks.close();
         self.tasks.wait().await;
-        self.tasks.reopen();
     }
 
     /// A container that is removed when the value is dropped.
     pub(super) fn doom(&self, name: String) -> Doomed {
-        Doomed { name, remover: self.clone(), creation_is_certain: false }
+        Doomed { name, remover: self.clone(), creation: Creation::Unknown }
     }
 }
 
@@ -53,31 +54,49 @@ impl Remover {
 pub(super) struct Doomed {
     pub(super) name: String,
     remover: Remover,
-    creation_is_certain: bool,
+    creation: Creation,
+}
+
+/// What became of a container's creation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Creation {
+    /// It may still happen, or have happened.
+    Unknown,
+    /// The engine has answered: once the container is gone, it stays gone.
+    Over,
+    /// The name was taken: the container is somebody else's.
+    NotOurs,
 }
 
 impl Doomed {
-    /// The engine has said that the container is there: once it is gone, it
-    /// stays gone.
-    pub(super) fn was_created(&mut self) {
-        self.creation_is_certain = true;
+    /// Notes what the engine has answered to the creation.
+    pub(super) fn note_creation(&mut self, answer: &Result<(), EngineError>) {
+        self.creation = match answer {
+            // The only conflict that a creation can have is about the name.
+            Err(EngineError::Refused { status: 409, .. }) => Creation::NotOurs,
+            Err(error) if error.is_outage() => Creation::Unknown,
+            _ => Creation::Over,
+        };
     }
 }
 
 impl Drop for Doomed {
     fn drop(&mut self) {
+        if self.creation == Creation::NotOurs {
+            return;
+        }
         let name = std::mem::take(&mut self.name);
         let engine = Arc::clone(&self.remover.engine);
-        let certain = self.creation_is_certain;
-        self.remover.tasks.spawn(async move { remove(engine.as_ref(), &name, certain).await });
+        let is_over = self.creation == Creation::Over;
+        self.remover.tasks.spawn(async move { remove(engine.as_ref(), &name, is_over).await });
     }
 }
 
-async fn remove(engine: &dyn Engine, name: &str, creation_is_certain: bool) {
+async fn remove(engine: &dyn Engine, name: &str, creation_is_over: bool) {
     let mut last = removed(engine, name).await;
     for pause in PAUSES {
         match &last {
-            Ok(()) if creation_is_certain => return,
+            Ok(()) if creation_is_over => return,
             // The engine may still be creating what we gave up on; "there is no
             // such container" is true only a little later.
             Ok(()) if pause > Duration::from_secs(3) => return,

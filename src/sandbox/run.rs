@@ -1,6 +1,7 @@
 //! One request and its answer.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use gantry_init::frame::{Header, Kind, MAX_REQUEST_PAYLOAD};
@@ -84,11 +85,22 @@ impl Sandbox {
         let mut conversation = Conversation::new(request);
         let time = Duration::from_millis(request.timeout_ms.saturating_add(request.grace_ms));
         let deadline = Instant::now() + time + SLACK;
-        let ended = self.converse(order, &mut conversation, sink, cancel, deadline).await?;
-        if let Some(ending) = ended {
-            return Ok(ending);
+        let sent = AtomicBool::new(false);
+        let ended = self.converse(order, &mut conversation, sink, cancel, deadline, &sent).await;
+        // A request that PID 1 may have whole may have started the script, even
+        // if nothing was heard of it.
+        let started = conversation.has_started() || sent.load(Ordering::Relaxed);
+        match ended {
+            Ok(Some(ending)) => Ok(ending),
+            Ok(None) => Ok(self.find_out(started).await),
+            // An engine's fault alone would mean that it can be run once more,
+            // and what has started can't.
+            Err(SandboxError::Engine(error)) if started => {
+                tracing::warn!(%error, "the connection to a running script broke");
+                Ok(self.find_out(started).await)
+            }
+            Err(error) => Err(error),
         }
-        self.find_out(conversation.has_started()).await
     }
 
     /// Talks until the end is known; `None` when the output ended before.
@@ -99,21 +111,25 @@ impl Sandbox {
         sink: &mut dyn Sink,
         cancel: &Cancel,
         deadline: Instant,
+        sent: &AtomicBool,
     ) -> Result<Option<Ending>, SandboxError> {
         let input = &mut self.input;
         let send = async {
             tokio::select! {
                 // A failed write is not looked at: whatever broke the connection
                 // shows in the output, where more is known of it.
-                _ = send_request(input, order) => cancel.cancelled().await,
+                _ = send_request(input, order, sent) => cancel.cancelled().await,
                 // The request is not complete, so nothing has started.
                 () = cancel.cancelled() => return,
             }
-            let _ = send_frame(input, Kind::Cancel, &[]).await;
             // PID 1 has the grace period to end the script, and some time more
-            // to say so.
+            // to say so. If it is hung, even the frame may not get through.
             let grace = Duration::from_millis(order.request.grace_ms);
-            tokio::time::sleep(grace + SLACK).await;
+            let answer = async {
+                let _ = send_frame(input, Kind::Cancel, &[]).await;
+                std::future::pending::<()>().await;
+            };
+            let _ = tokio::time::timeout(grace + SLACK, answer).await;
         };
         tokio::pin!(send);
         loop {
@@ -134,15 +150,15 @@ impl Sandbox {
     }
 
     /// Asks the engine what became of a container that ended without a word.
-    async fn find_out(self, started: bool) -> Result<Ending, SandboxError> {
+    async fn find_out(self, started: bool) -> Ending {
         let name = &self.container.name;
         let waited = self.engine.wait(name).await;
         let state = self.engine.inspect(name).await.ok();
-        Ok(Ending::Vanished {
+        Ending::Vanished {
             started,
             exit_code: state.as_ref().and_then(|it| it.exit_code).or(waited.ok()),
             out_of_memory: state.is_some_and(|it| it.out_of_memory),
-        })
+        }
     }
 }
 
@@ -161,16 +177,21 @@ fn deliver(event: Event, sink: &mut dyn Sink) -> io::Result<()> {
     }
 }
 
-async fn send_request(input: &mut (impl AsyncWrite + Unpin), order: &Order<'_>) -> io::Result<()> {
+/// Sends the whole request. `sent` is true from when its last frame is begun.
+async fn send_request(
+    input: &mut (impl AsyncWrite + Unpin),
+    order: &Order<'_>,
+    sent: &AtomicBool,
+) -> io::Result<()> {
     let head = serde_json::to_vec(order.request)?;
-    send_frame(input, Kind::Request, &head).await?;
-    for piece in order.script.chunks(MAX_REQUEST_PAYLOAD) {
-        send_frame(input, Kind::Script, piece).await?;
+    let mut frames = vec![(Kind::Request, head.as_slice())];
+    frames.extend(order.script.chunks(MAX_REQUEST_PAYLOAD).map(|piece| (Kind::Script, piece)));
+    frames.extend(order.stdin.chunks(MAX_REQUEST_PAYLOAD).map(|piece| (Kind::Stdin, piece)));
+    for (number, (kind, payload)) in (1..).zip(&frames) {
+        sent.store(number == frames.len(), Ordering::Relaxed);
+        send_frame(input, *kind, payload).await?;
     }
-    for piece in order.stdin.chunks(MAX_REQUEST_PAYLOAD) {
-        send_frame(input, Kind::Stdin, piece).await?;
-    }
-    input.flush().await
+    Ok(())
 }
 
 async fn send_frame(

@@ -30,9 +30,7 @@ impl Sandbox {
     ) -> Result<Self, SandboxError> {
         let mut doomed = remover.doom(container.name.clone());
         let created = engine.create(container).await;
-        if !matches!(&created, Err(error) if error.is_outage()) {
-            doomed.was_created();
-        }
+        doomed.note_creation(&created);
         created?;
         let Attached { input, output } = engine.attach(&container.name).await?;
         let mut frames = Frames::new(output);

@@ -21,10 +21,10 @@ use crate::engine::{
 #[async_trait]
 impl Engine for Docker {
     async fn create(&self, container: &NewContainer) -> Result<(), EngineError> {
-        let _slot = self.start_slot().await;
         let options = CreateContainerOptionsBuilder::default().name(&container.name).build();
         let body = hardening::container_body(&container.spec, &container.labels);
         within(Verb::Create, deadline::CREATE, async {
+            let _slot = self.start_slot().await;
             let created = self.client.create_container(Some(options), body).await;
             let answer = created.map_err(|error| self.error(Verb::Create, error))?;
             for warning in answer.warnings {
@@ -63,8 +63,9 @@ impl Engine for Docker {
     }
 
     async fn start(&self, name: &str) -> Result<(), EngineError> {
-        let _slot = self.start_slot().await;
+        // The wait for a slot counts: behind starts that hang, it hangs as well.
         let started = within(Verb::Start, self.start_within, async {
+            let _slot = self.start_slot().await;
             let starting = self.client.start_container(name, None).await;
             starting.map_err(|error| self.error(Verb::Start, error))
         })

@@ -1,0 +1,220 @@
+//! An engine in memory that does on command what engines do on bad days.
+//!
+//! A [`Fake`] knows one image; what runs in its containers is a [`Program`],
+//! which stands for PID 1 and talks over pipes. [`Fault`]s are laid out per verb
+//! and are used up by its next calls. As with a real engine, a call that was
+//! sent is carried out, also when nobody waits for its answer any more, and one
+//! that is not answered ends at its deadline: under tokio's paused clock that
+//! takes no time.
+//!
+//! What the [contract](super) forbids is recorded, and makes the test fail when
+//! the fake is dropped: a second start, a start before anybody attached, a late
+//! or second attach.
+
+pub(crate) mod program;
+mod stdio;
+mod tests;
+mod world;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+pub(crate) use program::{Ended, Program};
+
+use super::deadline::{self, within};
+use super::{
+    Attached, ContainerState, Engine, EngineError, Labels, ListedContainer, NewContainer, Verb,
+};
+use world::{World, has_ended, not_found};
+
+/// The one image that a [`Fake`] has.
+pub(crate) const IMAGE: &str = "sha256:fake";
+
+/// What goes wrong with one call.
+#[derive(Debug, Clone)]
+pub(crate) enum Fault {
+    /// This is the answer, and nothing has happened.
+    Error(EngineError),
+    /// This is the answer, and yet it has happened.
+    LostAnswer(EngineError),
+    /// Nothing happens, and there is no answer.
+    Hang,
+    /// It happens, and there is no answer.
+    HangAfter,
+    /// It happens only after this time, whether anybody still waits or not.
+    Late(Duration),
+    /// Somebody removes the container at that moment.
+    Vanish,
+    /// It happens, and the container's process is killed at that moment.
+    Die,
+}
+
+/// An engine in memory.
+pub(crate) struct Fake {
+    world: Arc<Mutex<World>>,
+    faults: Mutex<HashMap<Verb, VecDeque<Fault>>>,
+    calls: Mutex<Vec<(Verb, String)>>,
+}
+
+impl Fake {
+    /// An engine whose containers run `program`.
+    pub(crate) fn running(program: Program) -> Arc<Self> {
+        Arc::new(Self {
+            world: Arc::new(Mutex::new(World::new(program))),
+            faults: Mutex::default(),
+            calls: Mutex::default(),
+        })
+    }
+
+    /// Spoils the next call of `verb`, or the one after those that are spoilt
+    /// already.
+    pub(crate) fn spoil(&self, verb: Verb, fault: Fault) {
+        self.faults.lock().unwrap().entry(verb).or_default().push_back(fault);
+    }
+
+    /// The names of all containers.
+    pub(crate) fn containers(&self) -> Vec<String> {
+        self.world().names()
+    }
+
+    /// How often a verb was called.
+    pub(crate) fn calls(&self, verb: Verb) -> usize {
+        self.calls.lock().unwrap().iter().filter(|(called, _)| *called == verb).count()
+    }
+
+    /// What was done against the contract so far; the fake forgets it.
+    pub(crate) fn take_violations(&self) -> Vec<String> {
+        std::mem::take(&mut self.world().violations)
+    }
+
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap()
+    }
+
+    /// Sends a call to the engine and waits for its answer, for `limit` at most.
+    async fn call<T: Send + 'static>(
+        &self,
+        verb: Verb,
+        limit: Duration,
+        name: &str,
+        effect: impl FnOnce(&mut World, &str) -> Result<T, EngineError> + Send + 'static,
+    ) -> Result<T, EngineError> {
+        self.calls.lock().unwrap().push((verb, name.to_owned()));
+        let fault = self.faults.lock().unwrap().get_mut(&verb).and_then(VecDeque::pop_front);
+        let (world, name) = (Arc::clone(&self.world), name.to_owned());
+        let carried_out = tokio::spawn(async move {
+            // The way to the engine.
+            tokio::task::yield_now().await;
+            let answer = carry_out(&world, verb, fault, |world| effect(world, &name), &name).await;
+            // The way back.
+            tokio::task::yield_now().await;
+            answer
+        });
+        within(verb, limit, async { carried_out.await.unwrap() }).await
+    }
+}
+
+async fn carry_out<T>(
+    world: &Mutex<World>,
+    verb: Verb,
+    fault: Option<Fault>,
+    effect: impl FnOnce(&mut World) -> Result<T, EngineError>,
+    name: &str,
+) -> Result<T, EngineError> {
+    let locked = || world.lock().unwrap();
+    match fault {
+        None => effect(&mut locked()),
+        Some(Fault::Error(error)) => Err(error),
+        Some(Fault::LostAnswer(error)) => effect(&mut locked()).and(Err(error)),
+        Some(Fault::Hang) => std::future::pending().await,
+        Some(Fault::HangAfter) => {
+            let _ = effect(&mut locked());
+            std::future::pending().await
+        }
+        Some(Fault::Late(delay)) => {
+            tokio::time::sleep(delay).await;
+            effect(&mut locked())
+        }
+        // Only what is there can vanish.
+        Some(Fault::Vanish) if verb == Verb::Create => {
+            let answer = effect(&mut locked());
+            locked().remove(name);
+            answer
+        }
+        Some(Fault::Vanish) => {
+            locked().remove(name);
+            effect(&mut locked())
+        }
+        Some(Fault::Die) => {
+            let answer = effect(&mut locked());
+            locked().kill(name);
+            answer
+        }
+    }
+}
+
+impl Drop for Fake {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert_eq!(self.take_violations(), Vec::<String>::new(), "against the contract");
+        }
+    }
+}
+
+#[async_trait]
+impl Engine for Fake {
+    async fn create(&self, container: &NewContainer) -> Result<(), EngineError> {
+        let new = container.clone();
+        let effect = move |world: &mut World, _: &str| world.create(new);
+        self.call(Verb::Create, deadline::CREATE, &container.name, effect).await
+    }
+
+    async fn attach(&self, name: &str) -> Result<Attached, EngineError> {
+        self.call(Verb::Attach, deadline::ATTACH, name, World::attach).await
+    }
+
+    async fn start(&self, name: &str) -> Result<(), EngineError> {
+        self.call(Verb::Start, deadline::START, name, World::start).await
+    }
+
+    async fn wait(&self, name: &str) -> Result<i64, EngineError> {
+        within(Verb::Wait, deadline::WAIT, async {
+            let mut life = self.call(Verb::Wait, deadline::WAIT, name, World::watch).await?;
+            match life.wait_for(has_ended).await {
+                Ok(life) => Ok(life.exit_code().unwrap()),
+                // It was removed before it had been started.
+                Err(_) => Err(not_found(Verb::Wait, "container", name)),
+            }
+        })
+        .await
+    }
+
+    async fn inspect(&self, name: &str) -> Result<ContainerState, EngineError> {
+        self.call(Verb::Inspect, deadline::INSPECT, name, World::inspect).await
+    }
+
+    async fn kill(&self, name: &str) -> Result<(), EngineError> {
+        let effect = |world: &mut World, name: &str| {
+            world.kill(name);
+            Ok(())
+        };
+        self.call(Verb::Kill, deadline::KILL, name, effect).await
+    }
+
+    async fn remove(&self, name: &str) -> Result<(), EngineError> {
+        let effect = |world: &mut World, name: &str| {
+            world.remove(name);
+            Ok(())
+        };
+        self.call(Verb::Remove, deadline::REMOVE, name, effect).await
+    }
+
+    async fn list(&self, labels: &Labels) -> Result<Vec<ListedContainer>, EngineError> {
+        let labels = labels.clone();
+        let effect = move |world: &mut World, _: &str| Ok(world.list(&labels));
+        self.call(Verb::List, deadline::LIST, "", effect).await
+    }
+}

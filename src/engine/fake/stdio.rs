@@ -1,0 +1,106 @@
+//! The stdio of a fake container, and PID 1's manners at its inner end.
+
+use bytes::Bytes;
+use futures::{StreamExt, stream};
+use gantry_init::frame::{Decoder, Frame, Header, Kind};
+use gantry_init::message::Request;
+use serde::Serialize;
+use tokio::io::{AsyncReadExt, DuplexStream, duplex};
+use tokio::sync::mpsc;
+
+use crate::engine::{Attached, EngineError, Output};
+
+/// A Linux pipe's size, in bytes.
+const PIPE: usize = 64 * 1024;
+
+/// Pieces of output that nobody has read yet, before the writer has to wait.
+const UNREAD: usize = 16;
+
+/// PID 1's side of a container's stdio.
+pub(crate) struct Stdio {
+    input: DuplexStream,
+    decoder: Decoder,
+    output: mpsc::Sender<Result<Output, EngineError>>,
+}
+
+/// Both sides of a container's stdio.
+pub(super) fn pipes() -> (Stdio, Attached) {
+    let (near, far) = duplex(PIPE);
+    let (sender, receiver) = mpsc::channel(UNREAD);
+    // PID 1's stdin ends when the client has let go of both directions, or shuts
+    // it down, as with an attached connection.
+    let (connection, input) = tokio::io::split(near);
+    let output = stream::unfold((receiver, connection), |(mut receiver, connection)| async {
+        let piece = receiver.recv().await?;
+        Some((piece, (receiver, connection)))
+    });
+    let inside = Stdio { input: far, decoder: Decoder::new(), output: sender };
+    (inside, Attached { input: Box::pin(input), output: output.boxed() })
+}
+
+impl Stdio {
+    /// Prints bytes as they are.
+    pub(crate) async fn print(&self, bytes: &[u8]) {
+        self.send(Ok(Output::Stdout(Bytes::copy_from_slice(bytes)))).await;
+    }
+
+    /// Prints to stderr, which PID 1 does only when something is wrong.
+    pub(crate) async fn complain(&self, words: &str) {
+        self.send(Ok(Output::Stderr(Bytes::copy_from_slice(words.as_bytes())))).await;
+    }
+
+    /// Breaks the connection to whoever is attached.
+    pub(crate) async fn break_connection(&self, error: EngineError) {
+        self.send(Err(error)).await;
+    }
+
+    /// Says one frame.
+    pub(crate) async fn say(&self, kind: Kind, payload: &[u8]) {
+        let header = Header::encode(kind, payload.len()).unwrap();
+        self.print(&[header.as_slice(), payload].concat()).await;
+    }
+
+    /// Says one frame with a message in it.
+    pub(crate) async fn tell(&self, kind: Kind, message: &impl Serialize) {
+        self.say(kind, &serde_json::to_vec(message).unwrap()).await;
+    }
+
+    /// The next frame for PID 1; `None` at the end of its stdin.
+    pub(crate) async fn heard(&mut self) -> Option<Frame> {
+        loop {
+            if let Some(frame) = self.decoder.next_frame().unwrap() {
+                return Some(frame);
+            }
+            let mut piece = vec![0; PIPE];
+            match self.input.read(&mut piece).await.unwrap() {
+                0 => return None,
+                read => self.decoder.feed(&piece[..read]),
+            }
+        }
+    }
+
+    /// What a whole request has for the script's stdin; `None` when there was no
+    /// whole request.
+    pub(crate) async fn asked(&mut self) -> Option<Vec<u8>> {
+        let head = self.heard().await.filter(|frame| frame.kind == Kind::Request)?;
+        let head: Request = serde_json::from_slice(&head.payload).unwrap();
+        self.contents(Kind::Script, head.script_bytes).await?;
+        self.contents(Kind::Stdin, head.stdin_bytes).await
+    }
+
+    async fn contents(&mut self, kind: Kind, size: u64) -> Option<Vec<u8>> {
+        let mut contents = Vec::new();
+        while (contents.len() as u64) < size {
+            let frame = self.heard().await.filter(|frame| frame.kind == kind)?;
+            contents.extend(frame.payload);
+        }
+        Some(contents)
+    }
+
+    /// A container does not notice when nobody listens any more.
+    async fn send(&self, piece: Result<Output, EngineError>) {
+        let _ = self.output.send(piece).await;
+        // So that the reader sees one piece at a time.
+        tokio::task::yield_now().await;
+    }
+}

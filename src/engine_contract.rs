@@ -1,0 +1,40 @@
+//! The real engine, held against the [contract](crate::engine::contract). It
+//! stands up here because it needs an image, and the engine does not know where
+//! images come from.
+
+use std::sync::Arc;
+
+use clap::Parser;
+use tokio::sync::OnceCell;
+
+use crate::config::Settings;
+use crate::domain::runtime::Runtime;
+use crate::engine::{Engine, contract};
+use crate::sandbox::Cancel;
+use crate::services::Services;
+
+/// Found, or built, once for all of these tests.
+static SHELL_IMAGE: OnceCell<String> = OnceCell::const_new();
+
+#[derive(Parser)]
+struct Command {
+    #[command(flatten)]
+    settings: Settings,
+}
+
+async fn docker() -> (Arc<dyn Engine>, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = format!("--data-dir={}", folder.path().display());
+    let settings = Command::parse_from(["contract", &data_dir]).settings;
+    let services = Services::new(&settings).unwrap();
+    let image = SHELL_IMAGE.get_or_init(|| async {
+        let progress = |line: &str| println!("{line}");
+        let library = &services.library;
+        library.runtime(Runtime::Shell, &progress, &Cancel::new()).await.unwrap().id
+    });
+    let image = image.await.clone();
+    services.remover.drain().await;
+    (Arc::new(services.docker), image)
+}
+
+contract::contract_tests!(docker);

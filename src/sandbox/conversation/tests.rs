@@ -1,0 +1,289 @@
+//! Whatever comes out of a container, no more than the request allows gets past
+//! the conversation.
+
+use gantry_init::message::{ArtifactCaps, End, Launch, OutputFile, RefusedReason, Usage};
+use proptest::prelude::*;
+
+use super::*;
+
+const STREAM_CAP: u64 = 40;
+const OUTPUT_FILE_CAP: u64 = 30;
+const ARTIFACTS: u32 = 3;
+const ARTIFACT_BYTES: u64 = 50;
+
+fn request() -> Request {
+    Request {
+        launch: Launch::Executable { name: "a".to_owned() },
+        args: Vec::new(),
+        env: Vec::new(),
+        working_directory: "/work".to_owned(),
+        script_bytes: 0,
+        stdin_bytes: 0,
+        timeout_ms: 1000,
+        grace_ms: 1000,
+        stream_cap: STREAM_CAP,
+        output_file: Some(OutputFile { path: "out".to_owned(), cap: OUTPUT_FILE_CAP }),
+        artifacts: ArtifactCaps { count: ARTIFACTS, bytes: ARTIFACT_BYTES },
+    }
+}
+
+fn frame(kind: Kind, payload: impl Into<Vec<u8>>) -> Frame {
+    Frame { kind, payload: payload.into() }
+}
+
+fn started() -> Frame {
+    frame(Kind::Started, [])
+}
+
+fn artifact(name: &str, size: u64) -> Frame {
+    let begin = ArtifactBegin { name: name.to_owned(), size };
+    frame(Kind::ArtifactBegin, serde_json::to_vec(&begin).unwrap())
+}
+
+fn exit() -> Frame {
+    let exit = Exit {
+        end: End::Code(0),
+        stopped: None,
+        duration_us: 0,
+        stdout_bytes: 0,
+        stderr_bytes: 0,
+        usage: Usage::default(),
+        output_file: None,
+        artifacts_skipped: Vec::new(),
+    };
+    frame(Kind::Exit, serde_json::to_vec(&exit).unwrap())
+}
+
+fn refused() -> Frame {
+    let refused = Refused { reason: RefusedReason::Spawn, detail: String::new() };
+    frame(Kind::Refused, serde_json::to_vec(&refused).unwrap())
+}
+
+/// What the last frame of a conversation means.
+fn last(frames: impl IntoIterator<Item = Frame>) -> Result<Event, Violation> {
+    let mut conversation = Conversation::new(&request());
+    let mut frames: Vec<_> = frames.into_iter().collect();
+    let last = frames.pop().unwrap();
+    for frame in frames {
+        conversation.accept(frame).unwrap();
+    }
+    conversation.accept(last)
+}
+
+#[test]
+fn a_script_starts_before_it_prints() {
+    for kind in [Kind::Stdout, Kind::Stderr, Kind::OutputFile, Kind::ArtifactData] {
+        assert_eq!(last([frame(kind, "x")]), Err(Violation::Unexpected(kind)));
+    }
+    assert_eq!(last([exit()]), Err(Violation::Unexpected(Kind::Exit)));
+    assert_eq!(last([started(), started()]), Err(Violation::Unexpected(Kind::Started)));
+}
+
+#[test]
+fn it_is_refused_only_before_it_starts() {
+    assert!(matches!(last([refused()]), Ok(Event::Refused(_))));
+    assert_eq!(last([started(), refused()]), Err(Violation::Unexpected(Kind::Refused)));
+}
+
+#[test]
+fn what_goes_to_pid_1_never_comes_from_it() {
+    for kind in [Kind::Request, Kind::Script, Kind::Stdin, Kind::Cancel, Kind::Hello] {
+        assert_eq!(last([frame(kind, [])]), Err(Violation::Unexpected(kind)));
+        assert_eq!(last([started(), frame(kind, [])]), Err(Violation::Unexpected(kind)));
+    }
+}
+
+#[test]
+fn files_come_after_all_that_was_printed_and_the_output_file_comes_first() {
+    let file = || frame(Kind::OutputFile, "{}");
+    let unexpected = |kind| Err(Violation::Unexpected(kind));
+    let late = frame(Kind::Stdout, "x");
+    assert_eq!(last([started(), file(), late.clone()]), unexpected(Kind::Stdout));
+    assert_eq!(last([started(), artifact("a", 0), late]), unexpected(Kind::Stdout));
+    assert_eq!(last([started(), artifact("a", 0), file()]), unexpected(Kind::OutputFile));
+    assert!(last([started(), file(), file(), artifact("a", 0), exit()]).is_ok());
+}
+
+#[test]
+fn each_stream_has_its_own_cap() {
+    let full = vec![b'x'; usize::try_from(STREAM_CAP).unwrap()];
+    let (out, err) = (frame(Kind::Stdout, full.clone()), frame(Kind::Stderr, full));
+    assert!(last([started(), out.clone(), err.clone(), exit()]).is_ok());
+    let more = frame(Kind::Stdout, "x");
+    assert_eq!(last([started(), out, more]), Err(Violation::TooMuch("stdout")));
+    let more = frame(Kind::Stderr, "x");
+    assert_eq!(last([started(), err, more]), Err(Violation::TooMuch("stderr")));
+}
+
+#[test]
+fn an_output_file_that_was_not_asked_for_has_no_bytes() {
+    let mut conversation = Conversation::new(&Request { output_file: None, ..request() });
+    conversation.accept(started()).unwrap();
+    let file = conversation.accept(frame(Kind::OutputFile, "x"));
+    assert_eq!(file, Err(Violation::TooMuch("output file")));
+}
+
+#[test]
+fn an_artifact_is_as_long_as_it_said() {
+    let data = |bytes: &str| frame(Kind::ArtifactData, bytes);
+    assert!(last([started(), artifact("a", 3), data("ab"), data("c"), exit()]).is_ok());
+    let too_much = last([started(), artifact("a", 3), data("abcd")]);
+    assert_eq!(too_much, Err(Violation::TooMuch("artifact")));
+    for next in [exit(), artifact("b", 1), frame(Kind::Stdout, "x")] {
+        let cut = last([started(), artifact("a", 3), data("ab"), next]);
+        assert_eq!(cut, Err(Violation::ArtifactCut));
+    }
+}
+
+#[test]
+fn artifacts_are_no_more_and_no_larger_than_allowed() {
+    let many = (0..=ARTIFACTS).map(|number| artifact(&number.to_string(), 0));
+    let too_many = last([started()].into_iter().chain(many));
+    assert_eq!(too_many, Err(Violation::TooMuch("artifacts")));
+    let too_large = last([started(), artifact("a", ARTIFACT_BYTES + 1)]);
+    assert_eq!(too_large, Err(Violation::TooMuch("artifact bytes")));
+    let huge = last([started(), artifact("a", u64::MAX)]);
+    assert_eq!(huge, Err(Violation::TooMuch("artifact bytes")));
+}
+
+#[test]
+fn an_artifact_stays_where_it_is_put() {
+    let long = "x".repeat(255);
+    for name in ["a", "a/b.txt", "…/ü", "a b", "..a/b..", ".hidden", &long] {
+        assert!(last([started(), artifact(name, 0)]).is_ok(), "{name:?}");
+    }
+    let longer = "x".repeat(256);
+    let forbidden = [
+        "", "/", "/a", "a/", "a//b", ".", "..", "../a", "a/../b", "a/..", "./a", "a/./b", "a\\b",
+        "..\\a", "a\0", "a\nb", "\x1b[2J", "a\u{7f}", "a\u{85}", &longer,
+    ];
+    for name in forbidden {
+        let begun = last([started(), artifact(name, 0)]);
+        assert_eq!(begun, Err(Violation::ArtifactName), "{name:?}");
+    }
+}
+
+#[test]
+fn a_message_that_is_none_is_unreadable() {
+    for kind in [Kind::ArtifactBegin, Kind::Exit] {
+        for payload in ["", "null", "{}", "[", "{\"name\":1}", "\u{feff}{}"] {
+            let read = last([started(), frame(kind, payload)]);
+            assert_eq!(read, Err(Violation::Unreadable(kind)), "{payload:?}");
+        }
+    }
+    assert_eq!(last([frame(Kind::Refused, "x")]), Err(Violation::Unreadable(Kind::Refused)));
+}
+
+const KINDS: [Kind; 13] = [
+    Kind::Request,
+    Kind::Script,
+    Kind::Stdin,
+    Kind::Cancel,
+    Kind::Hello,
+    Kind::Started,
+    Kind::Stdout,
+    Kind::Stderr,
+    Kind::OutputFile,
+    Kind::ArtifactBegin,
+    Kind::ArtifactData,
+    Kind::Exit,
+    Kind::Refused,
+];
+
+fn any_frame() -> impl Strategy<Value = Frame> {
+    let bytes = proptest::collection::vec(any::<u8>(), 0..20);
+    prop_oneof![
+        2 => (proptest::sample::select(&KINDS[..]), bytes.clone())
+            .prop_map(|(kind, payload)| frame(kind, payload)),
+        4 => (proptest::sample::select(vec![Kind::Stdout, Kind::Stderr]), bytes.clone())
+            .prop_map(|(kind, payload)| frame(kind, payload)),
+        2 => bytes.clone().prop_map(|payload| frame(Kind::OutputFile, payload)),
+        2 => ("(a|\\.\\.|/|b){0,4}", 0..30_u64).prop_map(|(name, size)| artifact(&name, size)),
+        3 => bytes.prop_map(|payload| frame(Kind::ArtifactData, payload)),
+        1 => Just(exit()),
+        1 => Just(refused()),
+    ]
+}
+
+/// What got past the conversation.
+#[derive(Debug, Default)]
+struct Passed {
+    started: usize,
+    stdout: u64,
+    stderr: u64,
+    output_file: u64,
+    artifacts: u32,
+    announced: u64,
+    artifact_data: u64,
+    ends: usize,
+}
+
+impl Passed {
+    fn note(&mut self, event: &Event) {
+        match event {
+            Event::Started => self.started += 1,
+            Event::Stdout(bytes) => self.stdout += bytes.len() as u64,
+            Event::Stderr(bytes) => self.stderr += bytes.len() as u64,
+            Event::OutputFile(bytes) => self.output_file += bytes.len() as u64,
+            Event::ArtifactBegin(begin) => {
+                self.artifacts += 1;
+                self.announced += begin.size;
+            }
+            Event::ArtifactData(bytes) => self.artifact_data += bytes.len() as u64,
+            Event::Exit(_) | Event::Refused(_) => self.ends += 1,
+        }
+    }
+
+    fn is_within_the_request(&self) -> bool {
+        self.started <= 1
+            && self.stdout <= STREAM_CAP
+            && self.stderr <= STREAM_CAP
+            && self.output_file <= OUTPUT_FILE_CAP
+            && self.artifacts <= ARTIFACTS
+            && self.announced <= ARTIFACT_BYTES
+            && self.artifact_data <= self.announced
+            && self.ends <= 1
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Even to a caller who goes on after a violation.
+    #[test]
+    fn nothing_beyond_the_request_gets_past(
+        begins in any::<bool>(),
+        frames in proptest::collection::vec(any_frame(), 0..60),
+    ) {
+        let mut conversation = Conversation::new(&request());
+        let mut passed = Passed::default();
+        let first = begins.then(started);
+        for frame in first.into_iter().chain(frames) {
+            let ended = passed.ends > 0;
+            let Ok(event) = conversation.accept(frame) else { continue };
+            prop_assert!(!ended, "{event:?} came after the end");
+            passed.note(&event);
+            prop_assert!(passed.is_within_the_request(), "{passed:?}");
+            prop_assert_eq!(conversation.has_started(), passed.started + passed.ends > 0);
+        }
+    }
+
+    #[test]
+    fn all_that_keeps_to_the_request_gets_past(
+        out in proptest::collection::vec(0..8_u8, 0..5),
+        file in proptest::collection::vec(0..6_u8, 0..5),
+        artifacts in proptest::collection::vec(0..16_u64, 0..=3),
+    ) {
+        let piece = |kind, length: &u8| frame(kind, vec![b'x'; usize::from(*length)]);
+        let mut frames = vec![started()];
+        frames.extend(out.iter().map(|length| piece(Kind::Stdout, length)));
+        frames.extend(out.iter().map(|length| piece(Kind::Stderr, length)));
+        frames.extend(file.iter().map(|length| piece(Kind::OutputFile, length)));
+        for (number, size) in artifacts.iter().enumerate() {
+            frames.push(artifact(&format!("a/{number}"), *size));
+            frames.extend((0..*size).map(|_| frame(Kind::ArtifactData, "x")));
+        }
+        frames.push(exit());
+        prop_assert!(matches!(last(frames), Ok(Event::Exit(_))));
+    }
+}

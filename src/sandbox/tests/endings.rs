@@ -1,0 +1,183 @@
+//! What runs in the container, and what is made of it.
+
+use gantry_init::frame::{FrameError, Header, Kind};
+use gantry_init::message::RefusedReason;
+use tokio::time::Instant;
+
+use super::*;
+use crate::engine::fake::{Ended, program};
+use crate::sandbox::conversation::Violation;
+
+#[tokio::test(start_paused = true)]
+async fn a_script_answers() {
+    let bench = Bench::running(program::echo());
+    let mut kept = Kept::default();
+    let stdin = vec![b'x'; 1024 * 1024];
+    let ending = bench.run(&stdin, &mut kept, &Cancel::new()).await.unwrap();
+    let reported = program::exit(0);
+    assert!(matches!(ending, Ending::Reported(exit) if exit.end == reported.end));
+    assert_eq!((kept.started, kept.stdout == stdin), (1, true));
+    bench.assert_nothing_is_left().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_that_a_script_leaves_is_kept() {
+    let bench = Bench::running(program::leaves_everything());
+    let mut kept = Kept::default();
+    let ending = bench.run(b"", &mut kept, &Cancel::new()).await.unwrap();
+    assert_eq!(ending, Ending::Reported(program::exit(3)));
+    let artifact = ArtifactBegin { name: "a/b".to_owned(), size: 2 };
+    let expected = Kept {
+        started: 1,
+        stdout: b"out".to_vec(),
+        stderr: b"err".to_vec(),
+        output_file: b"{}".to_vec(),
+        artifacts: vec![(artifact, b"xy".to_vec())],
+        no_room_for: None,
+    };
+    assert_eq!(kept, expected);
+    bench.assert_nothing_is_left().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_can_not_be_kept_ends_the_run() {
+    for what in ["stdout", "stderr", "output file", "artifact", "artifact data"] {
+        let bench = Bench::running(program::leaves_everything());
+        let mut kept = Kept { no_room_for: Some(what), ..Kept::default() };
+        let error = bench.run(b"", &mut kept, &Cancel::new()).await.unwrap_err();
+        assert!(matches!(error, SandboxError::Sink(_)), "{what}: {error}");
+        assert_eq!(error.hint(), Some("is the disk full?"));
+        bench.assert_nothing_is_left().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_script_that_can_not_start_is_refused() {
+    let bench = Bench::running(program::refuses());
+    let ending = bench.ending().await.unwrap();
+    assert!(matches!(ending, Ending::Refused(it) if it.reason == RefusedReason::NotFound));
+    bench.assert_nothing_is_left().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_heard_is_not_ready_after_a_while() {
+    let bench = Bench::running(program::never_says_hello());
+    let begun = Instant::now();
+    let error = bench.ending().await.unwrap_err();
+    let expected = "the sandbox did not come up: nothing was heard within 20 s: loading";
+    assert_eq!(error.to_string(), expected);
+    assert_eq!(begun.elapsed(), Duration::from_secs(20));
+    bench.assert_nothing_is_left().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_before_hello_is_not_ready_in_its_own_words() {
+    let bench = Bench::running(program::dies_before_hello());
+    let error = bench.ending().await.unwrap_err();
+    let expected = "the sandbox did not come up: it ended: no such library";
+    assert_eq!(error.to_string(), expected);
+    bench.assert_nothing_is_left().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_container_that_ends_without_a_word_has_vanished() {
+    let vanished = |started, exit_code, out_of_memory| Ending::Vanished {
+        started,
+        exit_code: Some(exit_code),
+        out_of_memory,
+    };
+    let after_started = program::dies_after_started;
+    let cases = [
+        // It had its whole request, and nobody knows what it did with it.
+        (program::dies_before_started(), vanished(true, 70, false)),
+        (after_started(Ended::KILLED), vanished(true, 137, false)),
+        (after_started(Ended::OUT_OF_MEMORY), vanished(true, 137, true)),
+        (after_started(Ended::with(0)), vanished(true, 0, false)),
+    ];
+    for (program, expected) in cases {
+        let bench = Bench::running(program);
+        assert_eq!(bench.ending().await.unwrap(), expected);
+        bench.assert_nothing_is_left().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_pid_1_would_never_say_is_a_violation() {
+    let garbage = Violation::Frame(FrameError::Magic(b'S'));
+    let cases = [
+        (program::prints_garbage(), garbage),
+        (program::speaks_out_of_turn(), Violation::Unexpected(Kind::Started)),
+        (program::floods(), Violation::TooMuch("stdout")),
+    ];
+    for (program, expected) in cases {
+        let bench = Bench::running(program);
+        let mut kept = Kept::default();
+        let error = bench.run(b"", &mut kept, &Cancel::new()).await.unwrap_err();
+        assert!(matches!(&error, SandboxError::Violation(it) if *it == expected), "{error}");
+        assert!(kept.stdout.len() as u64 <= request(0).stream_cap);
+        bench.assert_nothing_is_left().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_frame_that_the_end_has_cut_is_not_delivered() {
+    let bench = Bench::running(program::started(|stdio, _| async move {
+        let header = Header::encode(Kind::Stdout, 100).unwrap();
+        stdio.print(&[header.as_slice(), b"only this"].concat()).await;
+        Ended::KILLED
+    }));
+    let mut kept = Kept::default();
+    let ending = bench.run(b"", &mut kept, &Cancel::new()).await.unwrap();
+    assert!(matches!(ending, Ending::Vanished { started: true, exit_code: Some(137), .. }));
+    assert_eq!(kept.stdout, b"");
+    bench.assert_nothing_is_left().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_sandbox_is_overdue() {
+    for program in [program::silent(), program::never_reads()] {
+        let bench = Bench::running(program);
+        let begun = Instant::now();
+        assert_eq!(bench.ending().await.unwrap(), Ending::Overdue);
+        assert_eq!(begun.elapsed(), TIMEOUT + GRACE + SLACK);
+        bench.assert_nothing_is_left().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_breaks_before_the_request_is_whole_is_the_engine_s_fault() {
+    let bench = Bench::running(program::program(|stdio| async move {
+        program::hello(&stdio).await;
+        stdio.break_connection(unreachable()).await;
+        std::future::pending().await
+    }));
+    let more_than_a_pipe_holds = vec![b' '; 4 * 1024 * 1024];
+    let mut kept = Kept::default();
+    let ending = bench.run(&more_than_a_pipe_holds, &mut kept, &Cancel::new()).await;
+    let error = ending.unwrap_err();
+    assert!(matches!(error, SandboxError::Engine(error) if error.is_outage()));
+    bench.assert_nothing_is_left().await;
+}
+
+/// The script may have started although nothing was heard of it.
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_breaks_after_the_request_leaves_the_end_unknown() {
+    let bench = Bench::running(program::asked(|stdio, _| async move {
+        stdio.break_connection(unreachable()).await;
+        std::future::pending().await
+    }));
+    let unknown = Ending::Vanished { started: true, exit_code: None, out_of_memory: false };
+    assert_eq!(bench.ending().await.unwrap(), unknown);
+    bench.assert_nothing_is_left().await;
+}
+
+/// It must not look like something that can be tried again.
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_breaks_while_the_script_runs_leaves_its_end_unknown() {
+    let bench = Bench::running(program::loses_its_connection(unreachable()));
+    let begun = Instant::now();
+    let unknown = Ending::Vanished { started: true, exit_code: None, out_of_memory: false };
+    assert_eq!(bench.ending().await.unwrap(), unknown);
+    assert_eq!(begun.elapsed(), crate::engine::deadline::WAIT);
+    bench.assert_nothing_is_left().await;
+}
