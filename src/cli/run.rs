@@ -24,7 +24,7 @@ use crate::domain::variables::{EnvVar, Variables};
 use crate::orchestrator::{ArtifactStore, RunError};
 use crate::services::Services;
 use file::Problem;
-use output::Printer;
+use output::{Printer, Readers};
 
 /// Gantry itself has failed, and not the script; as `docker run` has it.
 pub(super) const GANTRY_FAILED: u8 = 125;
@@ -37,6 +37,12 @@ const SIGNAL_BASE: u8 = 128;
 
 /// SIGINT (signal(7)): what a cancelled run ends with is 128 + 2.
 const INTERRUPTED: u8 = SIGNAL_BASE + 2;
+
+/// SIGPIPE (signal(7)): nobody reads the script's stdout any more.
+const UNREAD: u8 = SIGNAL_BASE + 13;
+
+/// The script ended well, and did not leave the output that it promised.
+const INVALID_OUTPUT: u8 = 1;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -60,8 +66,9 @@ pub(super) struct Arguments {
     args: Vec<String>,
 
     /// An environment variable of the script; may be repeated
-    #[arg(long = "env", value_name = "NAME=VALUE", value_parser = variable)]
-    env: Vec<EnvVar>,
+    // Not parsed by clap, which shows the value in its error: it may be a secret.
+    #[arg(long = "env", value_name = "NAME=VALUE", allow_hyphen_values = true)]
+    env: Vec<String>,
 
     /// Time that it may take, such as 30s or 5m
     #[arg(long, value_name = "TIME", default_value = "300s", value_parser = timeout)]
@@ -109,10 +116,6 @@ fn runtime(text: &str) -> Result<Runtime, String> {
     text.parse().map_err(|error: crate::domain::runtime::UnknownRuntime| error.to_string())
 }
 
-fn variable(text: &str) -> Result<EnvVar, String> {
-    EnvVar::parse(text).map_err(|error| with_hint(&error.to_string(), error.hint()))
-}
-
 fn timeout(text: &str) -> Result<Timeout, String> {
     let duration = quantities::parse_duration(text)
         .map_err(|error| with_hint(&error.to_string(), error.hint()))?;
@@ -128,7 +131,10 @@ fn memory(text: &str) -> Result<u64, String> {
 }
 
 fn cpus(text: &str) -> Result<u64, String> {
-    quantities::parse_cpus(text).map_err(|error| with_hint(&error.to_string(), error.hint()))
+    let nano_cpus = quantities::parse_cpus(text)
+        .map_err(|error| with_hint(&error.to_string(), error.hint()))?;
+    let checked = Limits { nano_cpus, ..Limits::default() }.validate().map(|()| nano_cpus);
+    checked.map_err(|error| with_hint(&error.to_string(), error.hint()))
 }
 
 fn mount_argument(text: &str) -> Result<Mount, String> {
@@ -171,7 +177,9 @@ async fn run(services: &Services, job: &Job, arguments: &Arguments, interrupts: 
         ended = running => ended,
         () = interrupts.abandon.cancelled() => return INTERRUPTED,
     };
-    printer.finish().await;
+    if printer.finish().await == Readers::Gone {
+        return UNREAD;
+    }
     report(&execution, error.as_ref(), arguments);
     if arguments.json && !output::print_json(&execution) {
         return GANTRY_FAILED;
@@ -192,10 +200,10 @@ fn report(execution: &Execution, error: Option<&RunError>, arguments: &Arguments
     output::notes(execution, arguments.artifacts.is_some());
 }
 
-/// True for an exit code that the script chose: neither a signal's nor one that
-/// a shell would give for what it can't start.
+/// True for an exit code by which the script says that it failed: neither a
+/// signal's nor one that a shell would give for what it can't start.
 fn is_own_word(code: i32) -> bool {
-    !matches!(code, -1 | 126 | 127)
+    !matches!(code, -1 | 0 | 126 | 127)
 }
 
 fn outcome_hint(execution: &Execution, arguments: &Arguments) -> Option<String> {
@@ -222,15 +230,17 @@ fn exit_code(execution: &Execution) -> u8 {
         (Status::Failed, _, Some(signal)) => {
             u8::try_from(signal).map_or(GANTRY_FAILED, |signal| SIGNAL_BASE.saturating_add(signal))
         }
-        (Status::Failed, Some(code), None) if code != 0 => {
+        (Status::Failed, Some(0), None) => INVALID_OUTPUT,
+        (Status::Failed, Some(code), None) => {
             // The kernel keeps eight bits of an exit code.
             u8::try_from(code & 0xff).unwrap_or(GANTRY_FAILED)
         }
-        (Status::Failed, ..) => GANTRY_FAILED,
+        (Status::Failed, None, None) => GANTRY_FAILED,
     }
 }
 
 async fn prepare(arguments: &Arguments, settings: &Settings) -> Result<(Services, Job), Problem> {
+    let variables = variables(&arguments.env)?;
     let script_bytes = file::read_script(&arguments.file)?;
     let requirements = match &arguments.requirements {
         Some(path) => Some(file::read_requirements(path, settings)?),
@@ -243,8 +253,6 @@ async fn prepare(arguments: &Arguments, settings: &Settings) -> Result<(Services
     let services = Services::new(settings).map_err(|error| Problem::new(&error, error.hint()))?;
     let script = file::check_script(arguments, script_bytes, &services.docker).await?;
     let mounts = check_mounts(arguments, settings, services.docker.endpoint().is_local())?;
-    let variables = Variables::new(arguments.env.clone())
-        .map_err(|error| Problem::new(&error, error.hint()))?;
     let limits =
         Limits { nano_cpus: arguments.cpus, memory_bytes: arguments.memory, ..Limits::default() };
     let job = Job {
@@ -267,6 +275,13 @@ async fn prepare(arguments: &Arguments, settings: &Settings) -> Result<(Services
     };
     job.validate().map_err(|error| Problem::new(&error, error.hint()))?;
     Ok((services, job))
+}
+
+fn variables(texts: &[String]) -> Result<Variables, Problem> {
+    let parsed: Result<_, _> = texts.iter().map(|text| EnvVar::parse(text)).collect();
+    parsed
+        .and_then(Variables::new)
+        .map_err(|error| Problem::new(&format!("--env: {error}"), error.hint()))
 }
 
 /// Mounts with their links resolved, so that what was checked is what is

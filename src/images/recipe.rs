@@ -9,8 +9,8 @@ use crate::domain::runtime::Runtime;
 /// PID 1, built by `build.rs` for this version of Gantry.
 const INIT: &[u8] = include_bytes!(env!("GANTRY_INIT"));
 
-/// `/etc/hosts` of every image: an engine that gives a container no network
-/// writes none.
+/// `/etc/hosts` of every image. Docker puts an empty file over it where a
+/// container has no network; other engines leave it.
 const HOSTS: &[u8] = b"127.0.0.1\tlocalhost sandbox\n::1\tlocalhost sandbox\n";
 
 /// The version of uv in the Python image; part of its tag.

@@ -14,7 +14,16 @@ use crate::sandbox::Cancel;
 
 /// Prints live output on a thread of its own: a terminal or a pipe that nobody
 /// reads must not hold up the sandbox.
-pub(super) struct Printer(JoinHandle<()>);
+pub(super) struct Printer(JoinHandle<Readers>);
+
+/// Who reads what is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Readers {
+    /// Somebody, to the end.
+    There,
+    /// Nobody any more, as after `| head`.
+    Gone,
+}
 
 impl Printer {
     pub(super) fn start(
@@ -45,16 +54,17 @@ impl Printer {
                 // Whoever read stdout has gone: the script works for nobody.
                 if printed.is_err() {
                     cancel.cancel();
-                    return;
+                    return Readers::Gone;
                 }
             }
             progress.clear();
+            Readers::There
         }))
     }
 
     /// Waits until everything is printed.
-    pub(super) async fn finish(self) {
-        let _ = self.0.await;
+    pub(super) async fn finish(self) -> Readers {
+        self.0.await.unwrap_or(Readers::There)
     }
 }
 

@@ -27,6 +27,7 @@ const CACHE_DIR: &str = "/cache";
 /// EPERM. The API takes the profile's content, not a path. What the arguments
 /// are held to: `clone` makes no namespaces, and `clone3`, whose arguments can't
 /// be seen, is as if the kernel had none; sockets are unix or IP;
+/// `mknod` makes named pipes only (`S_IFMT` and `S_IFIFO`, inode(7));
 /// `prlimit64` reaches nobody but the caller, because PID 1 has the same user
 /// and a CPU limit would end it; `personality` only asks.
 const SECCOMP_PROFILE: &str = include_str!("seccomp.json");
@@ -117,7 +118,9 @@ fn ulimits(spec: &SandboxSpec) -> Vec<ResourcesUlimits> {
     };
     let mut limits = vec![limit("nofile", OPEN_FILES), limit("core", 0)];
     if spec.purpose == Purpose::Execution {
-        let largest = spec.limits.scratch_bytes.max(MAX_SCRIPT_BYTES);
+        // More than fits: a full /work is ENOSPC, which programs know, and not
+        // SIGXFSZ.
+        let largest = spec.limits.scratch_bytes.max(MAX_SCRIPT_BYTES) + 4096;
         limits.push(limit("fsize", i64::try_from(largest).unwrap_or(i64::MAX)));
     }
     limits

@@ -9,7 +9,8 @@ use super::Docker;
 use crate::engine::deadline::{self, within};
 use crate::engine::{EngineError, Labels, Verb};
 
-/// The bridge of scripts that may reach the outside.
+/// The bridge of scripts that may reach the outside. The name of its interface,
+/// too: at most 15 bytes (`IFNAMSIZ`, if.h).
 pub(super) const EGRESS_NETWORK: &str = "gantry-egress";
 
 /// The bridge of builds.
@@ -44,7 +45,12 @@ impl Docker {
         let request = NetworkCreateRequest {
             name: name.to_owned(),
             driver: Some("bridge".to_owned()),
-            options: Some(HashMap::from([option("com.docker.network.bridge.enable_icc", "false")])),
+            options: Some(HashMap::from([
+                option("com.docker.network.bridge.enable_icc", "false"),
+                // The engine allows two networks of one name, and then neither
+                // can be used by it; of bridges it allows one (403).
+                option("com.docker.network.bridge.name", name),
+            ])),
             labels: Some(HashMap::from([option(crate::engine::LABEL_ROLE, "network")])),
             ..NetworkCreateRequest::default()
         };
@@ -55,7 +61,7 @@ impl Docker {
         .await;
         match created {
             // Somebody else was faster.
-            Err(EngineError::Refused { status: 409, .. }) => Ok(()),
+            Err(EngineError::Refused { .. }) if self.has_network(name).await? => Ok(()),
             other => other,
         }
     }

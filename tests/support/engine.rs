@@ -1,0 +1,111 @@
+//! What the engine says, asked past Gantry.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+
+use bollard::Docker;
+use bollard::query_parameters::{
+    InspectContainerOptions, InspectNetworkOptions, ListContainersOptionsBuilder,
+    ListNetworksOptions, RemoveContainerOptionsBuilder, RemoveImageOptions,
+};
+use futures::StreamExt;
+
+fn ask<T>(question: impl AsyncFnOnce(Docker) -> T) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async { question(Docker::connect_with_defaults().unwrap()).await })
+}
+
+/// The containers of an installation, running or not.
+pub(crate) fn containers(installation: &str) -> Vec<String> {
+    ask(async |docker| {
+        let label = format!("gantry.installation={installation}");
+        let filters = HashMap::from([("label".to_owned(), vec![label])]);
+        let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
+        let listed = docker.list_containers(Some(options)).await.unwrap();
+        listed.into_iter().filter_map(|container| container.names?.into_iter().next()).collect()
+    })
+}
+
+/// Whether a container that is there has ended.
+pub(crate) fn has_ended(container: &str) -> bool {
+    ask(async |docker| {
+        let name = container.trim_start_matches('/');
+        let inspected = docker.inspect_container(name, None::<InspectContainerOptions>).await;
+        inspected.unwrap().state.unwrap().running == Some(false)
+    })
+}
+
+/// Removes the containers of an installation.
+pub(crate) fn remove_containers(installation: &str) {
+    for container in containers(installation) {
+        ask(async |docker| {
+            let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
+            let name = container.trim_start_matches('/');
+            let _ = docker.remove_container(name, Some(options)).await;
+        });
+    }
+}
+
+pub(crate) fn has_image(reference: &str) -> bool {
+    ask(async |docker| docker.inspect_image(reference).await.is_ok())
+}
+
+/// The address that containers on a network know this machine by.
+pub(crate) fn gateway(network: &str) -> String {
+    ask(async |docker| {
+        let options = None::<InspectNetworkOptions>;
+        let inspected = docker.inspect_network(network, options).await.unwrap();
+        let configs = inspected.ipam.unwrap().config.unwrap();
+        configs.into_iter().find_map(|config| config.gateway).unwrap()
+    })
+}
+
+/// How many networks have this name: engines allow several.
+pub(crate) fn networks(name: &str) -> usize {
+    ask(async |docker| {
+        let listed = docker.list_networks(None::<ListNetworksOptions>).await.unwrap();
+        listed.iter().filter(|network| network.name.as_deref() == Some(name)).count()
+    })
+}
+
+/// Images that are removed when the value is dropped.
+#[derive(Default)]
+pub(crate) struct Images(Vec<String>);
+
+impl Images {
+    /// Adds the image that an execution ran in; answers its tag.
+    pub(crate) fn add(&mut self, execution: &serde_json::Value) -> String {
+        let id = execution["sandbox"]["image"].as_str().unwrap();
+        let inspected = ask(async |docker| docker.inspect_image(id).await.unwrap());
+        let tag = inspected.repo_tags.unwrap_or_default().into_iter().next().unwrap();
+        self.0.push(tag.clone());
+        tag
+    }
+}
+
+impl Drop for Images {
+    fn drop(&mut self) {
+        for tag in &self.0 {
+            ask(async |docker| {
+                let _ = docker.remove_image(tag, None::<RemoveImageOptions>, None).await;
+            });
+        }
+    }
+}
+
+/// Writes all that the engine tells about an image, and the content of its
+/// layers, into a file.
+pub(crate) fn save_everything(image: &str, to: &Path) {
+    ask(async |docker| {
+        let mut file = File::create(to).unwrap();
+        let inspected = docker.inspect_image(image).await.unwrap();
+        let history = docker.image_history(image).await.unwrap();
+        writeln!(file, "{inspected:?}{history:?}").unwrap();
+        let mut export = docker.export_image(image);
+        while let Some(piece) = export.next().await {
+            file.write_all(&piece.unwrap()).unwrap();
+        }
+    });
+}
