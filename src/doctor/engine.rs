@@ -6,8 +6,9 @@ use crate::domain::elf::Architecture;
 use crate::domain::quantities::show_bytes;
 use crate::engine::docker::{Description, Endpoint};
 
-/// The oldest engine that Gantry is made for.
-const OLDEST: Version = Version(20, 10, 0);
+/// The oldest engine that Gantry is made for: before it, a seccomp profile can't
+/// answer ENOSYS, and threads of a current glibc fail.
+const OLDEST: Version = Version(20, 10, 10);
 
 pub(super) fn examine(endpoint: &Endpoint, engine: &Description) -> Vec<Finding> {
     vec![
@@ -23,7 +24,7 @@ fn reached(endpoint: &Endpoint, engine: &Description) -> Finding {
     let Description { version, api_version, storage_driver, .. } = engine;
     let seen = format!("{version} (API {api_version}, {storage_driver}) at {endpoint}");
     if Version::parse(version).is_some_and(|version| version < OLDEST) {
-        return Finding::error("engine", seen, "update Docker Engine to 20.10 or later");
+        return Finding::error("engine", seen, "update Docker Engine to 20.10.10 or later");
     }
     if matches!(endpoint, Endpoint::Http(_)) {
         let advice = "anyone on the way owns the machine: use TLS (DOCKER_TLS_VERIFY=1)";

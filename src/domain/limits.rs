@@ -105,11 +105,13 @@ impl Limits {
         Ok(())
     }
 
-    /// These with the scratch directories cut to half of the memory: for when
-    /// somebody chose the memory and said nothing about scratch.
+    /// These with scratch directories that fit the memory, for when somebody
+    /// chose the memory and said nothing about scratch: a quarter of it, but
+    /// 128 MiB at least, and half of it at most.
     #[must_use]
     pub fn with_fitting_scratch(self) -> Self {
-        Self { scratch_bytes: self.scratch_bytes.min(self.memory_bytes / 2), ..self }
+        let scratch = (self.memory_bytes / 4).max(128 * MIB).min(self.memory_bytes / 2);
+        Self { scratch_bytes: scratch, ..self }
     }
 }
 

@@ -75,6 +75,12 @@ pub enum EngineError {
         /// How long it was given.
         after: Duration,
     },
+    /// It would create containers without these limits.
+    #[error("the container engine can't limit {} here", missing.join(", "))]
+    NoLimits {
+        /// `memory`, `cpu`, `pids`.
+        missing: Vec<&'static str>,
+    },
     /// There is no such container, image or runtime.
     #[error("{verb}: {message}")]
     NotFound {
@@ -84,7 +90,7 @@ pub enum EngineError {
         message: String,
     },
     /// It refused, or failed.
-    #[error("{verb} failed (engine status {status}): {message}")]
+    #[error("{verb} failed: {message}")]
     Refused {
         /// What was asked.
         verb: Verb,
@@ -117,6 +123,9 @@ impl EngineError {
             ),
             Self::TimedOut { .. } => {
                 Some("the machine may be overloaded; `gantry doctor` looks closer")
+            }
+            Self::NoLimits { .. } => {
+                Some("enable these cgroup controllers, and delegate them to a rootless engine")
             }
             _ => None,
         }

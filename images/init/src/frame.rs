@@ -22,8 +22,9 @@ pub const HEADER_BYTES: usize = 8;
 pub const MAX_REPLY_PAYLOAD: usize = 64 * 1024;
 
 /// Longest JSON of a [`Kind::Request`]: argv and environment together are
-/// bounded by the kernel at 2 MiB (a quarter of the 8 MiB stack limit, execve(2)).
-pub const MAX_REQUEST_JSON: usize = 4 * 1024 * 1024;
+/// bounded by the kernel at 2 MiB (a quarter of the 8 MiB stack limit,
+/// execve(2)), and a byte of them takes up to six in JSON (`\u001f`).
+pub const MAX_REQUEST_JSON: usize = 16 * 1024 * 1024;
 
 /// Longest payload of a [`Kind::Script`] or [`Kind::Stdin`] frame, in bytes.
 /// Longer contents are sent in several frames.

@@ -28,8 +28,8 @@ const RESERVED_TARGETS: [&str; 16] = [
     "/gantry-init",
 ];
 
-/// Every top-level directory that begins so: `/lib`, `/lib32`, `/lib64`.
-const RESERVED_TARGET_PREFIX: &str = "lib";
+/// Where libraries are, by the names that the ABIs of Debian give them.
+const LIBRARIES: [&str; 4] = ["lib", "lib32", "lib64", "libx32"];
 
 /// Sources that hand over the machine, whatever the roots say: where daemons
 /// keep their control sockets, the state of container engines, and the kernel's
@@ -57,7 +57,7 @@ pub(super) fn normalised(target: &str) -> Option<String> {
 /// The reserved place at, above or below a normalised target.
 pub(super) fn reserved_target(target: &str) -> Option<String> {
     let first = target.split('/').nth(1).unwrap_or_default();
-    if target == "/" || first.starts_with(RESERVED_TARGET_PREFIX) {
+    if target == "/" || LIBRARIES.contains(&first) {
         return Some(format!("/{first}"));
     }
     RESERVED_TARGETS.into_iter().find(|reserved| overlaps(reserved, target)).map(str::to_owned)
@@ -71,7 +71,10 @@ pub(super) fn overlaps(one: impl AsRef<Path>, other: impl AsRef<Path>) -> bool {
 
 /// Absolute, with neither `.` nor `..`.
 pub(super) fn is_canonical(path: &Path) -> bool {
-    path.is_absolute() && !path.components().any(|part| part == Component::ParentDir)
+    // The engine is told the path in JSON, which holds nothing but UTF-8.
+    path.is_absolute()
+        && path.to_str().is_some()
+        && !path.components().any(|part| part == Component::ParentDir)
 }
 
 pub(super) fn is_forbidden(source: &Path) -> bool {

@@ -4,7 +4,6 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bollard::API_DEFAULT_VERSION;
 use tokio::sync::Semaphore;
@@ -109,12 +108,6 @@ impl Docker {
         let starts = Arc::new(Semaphore::new(STARTS_IN_FLIGHT));
         let start_within = deadline::START;
         Ok(Self { client, endpoint: Arc::new(endpoint), starts, start_within })
-    }
-
-    /// The same with another deadline for starts.
-    #[must_use]
-    pub fn starting_within(self, start_within: Duration) -> Self {
-        Self { start_within, ..self }
     }
 
     /// Where this engine is.

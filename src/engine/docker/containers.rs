@@ -27,10 +27,8 @@ impl Engine for Docker {
             let _slot = self.start_slot().await;
             let created = self.client.create_container(Some(options), body).await;
             let answer = created.map_err(|error| self.error(Verb::Create, error))?;
-            for warning in answer.warnings {
-                tracing::debug!(container = container.name, warning, "engine warns");
-            }
-            Ok(())
+            // An engine that can't set a limit says so here, and goes on without.
+            if answer.warnings.is_empty() { Ok(()) } else { self.check_limits().await }
         })
         .await
     }
@@ -159,6 +157,14 @@ impl Docker {
     /// never closed, so there is always one in the end.
     async fn start_slot(&self) -> Option<SemaphorePermit<'_>> {
         self.starts.acquire().await.ok()
+    }
+
+    /// Fails when a limit would be left out. Without swap accounting a sandbox
+    /// may swap, and is bounded all the same.
+    async fn check_limits(&self) -> Result<(), EngineError> {
+        let mut missing = self.describe().await?.missing_limits;
+        missing.retain(|name| *name != "swap");
+        if missing.is_empty() { Ok(()) } else { Err(EngineError::NoLimits { missing }) }
     }
 
     async fn await_removal(&self, name: &str, refusal: EngineError) -> Result<(), EngineError> {

@@ -27,10 +27,14 @@ impl Docker {
             Error::JsonDataError { message, .. } => {
                 EngineError::Answer { verb, message: bounded(message) }
             }
-            other => EngineError::Unreachable {
+            connection @ (Error::IOError { .. }
+            | Error::HyperResponseError { .. }
+            | Error::HyperLegacyError { .. }
+            | Error::SocketNotFoundError(_)) => EngineError::Unreachable {
                 endpoint: self.endpoint.to_string(),
-                reason: bounded(with_sources(&other)),
+                reason: bounded(with_sources(&connection)),
             },
+            other => EngineError::Answer { verb, message: bounded(with_sources(&other)) },
         }
     }
 }

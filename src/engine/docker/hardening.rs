@@ -1,6 +1,6 @@
 //! From a [`SandboxSpec`] to the engine's words for it. **Deny by default**:
-//! whoever adds a field here opens something, and `gantry doctor --probe` and
-//! the sandbox tests are where that shows.
+//! whoever adds a field here opens something, and `tests/sandbox*.rs` are where
+//! that shows.
 
 use bollard::models::{
     ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountBindOptions,
@@ -28,8 +28,9 @@ const CACHE_DIR: &str = "/cache";
 /// are held to: `clone` makes no namespaces, and `clone3`, whose arguments can't
 /// be seen, is as if the kernel had none; sockets are unix or IP;
 /// `mknod` makes named pipes only (`S_IFMT` and `S_IFIFO`, inode(7));
-/// `prlimit64` reaches nobody but the caller, because PID 1 has the same user
-/// and a CPU limit would end it; `personality` only asks.
+/// `prlimit64`, `setpriority` and the scheduler's calls reach nobody but the
+/// caller, because PID 1 has the same user, and could be ended by a CPU limit or
+/// starved until it misses its deadlines; `personality` only asks.
 const SECCOMP_PROFILE: &str = include_str!("seccomp.json");
 
 /// Open files of one process; Docker's own default is a million.
@@ -41,6 +42,11 @@ const INODES: u32 = 65_536;
 
 /// /tmp, which is small: /work is the place for data.
 const TMP_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Where semaphores and shared memory of one sandbox's processes live
+/// (shm_overview(7)); Python's multiprocessing needs it. `IpcMode: none` leaves
+/// it out.
+const SHARED_MEMORY: &str = "/dev/shm";
 
 /// Room in the engine's log beside the two streams: frame headers, artifacts and
 /// the output file. Rotation drops the oldest, so the log must hold everything.
@@ -92,7 +98,7 @@ fn host_config(spec: &SandboxSpec) -> HostConfig {
         ulimits: Some(ulimits(spec)),
         tmpfs: Some(tmpfs(spec)),
         mounts: Some(mounts(spec)),
-        log_config: Some(log_config(&spec.limits)),
+        log_config: Some(log_config(spec)),
         init: Some(false),
         auto_remove: Some(false),
         runtime: spec.oci_runtime.clone(),
@@ -139,6 +145,7 @@ fn tmpfs(spec: &SandboxSpec) -> HashMap<String, String> {
         (WORK_DIR.to_owned(), options(spec.limits.scratch_bytes, "0700")),
         (SCRIPT_DIR.to_owned(), options(MAX_SCRIPT_BYTES + 4096, "0700")),
         ("/tmp".to_owned(), options(TMP_BYTES.min(spec.limits.scratch_bytes), "1777")),
+        (SHARED_MEMORY.to_owned(), options(TMP_BYTES.min(spec.limits.scratch_bytes), "1777")),
     ])
 }
 
@@ -173,9 +180,13 @@ fn bind(mount: &mount::Mount) -> Mount {
 }
 
 /// `local` is binary-safe, and what PID 1 says can be read again from it after
-/// a crash of ours.
-fn log_config(limits: &Limits) -> HostConfigLogConfig {
-    let bytes = limits.output_bytes.saturating_mul(2).saturating_add(LOG_ROOM_BYTES);
+/// a crash of ours. What a build prints is an image's layer, which nobody reads
+/// twice.
+fn log_config(spec: &SandboxSpec) -> HostConfigLogConfig {
+    if spec.purpose != Purpose::Execution {
+        return HostConfigLogConfig { typ: Some("none".to_owned()), config: None };
+    }
+    let bytes = spec.limits.output_bytes.saturating_mul(2).saturating_add(LOG_ROOM_BYTES);
     HostConfigLogConfig {
         typ: Some("local".to_owned()),
         config: Some(HashMap::from([

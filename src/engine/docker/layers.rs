@@ -74,8 +74,10 @@ impl Docker {
     async fn build_layer(&self, layer: &NewLayer) -> Result<(), EngineError> {
         let context = prepared(layer, build_context).await?;
         let context = context.into_stream(&layer.tar);
-        let arguments = HashMap::new();
-        self.build_from(context, arguments, &layer.tag, &layer.labels, &|_| ()).await
+        // Labels are in the Dockerfile: here they would be in the request's URL,
+        // which is too short for what an environment says of itself.
+        let (arguments, labels) = (HashMap::new(), Labels::new());
+        self.build_from(context, arguments, &layer.tag, &labels, &|_| ()).await
     }
 }
 
@@ -171,8 +173,18 @@ fn with_labels(mut config: Value, labels: &Labels) -> Value {
 
 fn build_context(layer: &NewLayer) -> io::Result<Archive> {
     let size = std::fs::metadata(&layer.tar)?.len();
-    let dockerfile = format!("FROM {}\nADD layer.tar /\n", layer.parent);
+    let labels: String = layer.labels.iter().map(label_line).collect();
+    let dockerfile = format!("FROM {}\nADD layer.tar /\n{labels}", layer.parent);
     Archive::new(&[("Dockerfile", dockerfile.as_bytes())], "layer.tar", size)
+}
+
+/// A label as a Dockerfile has it; a line can't hold a line's end.
+fn label_line((name, value): (&String, &String)) -> String {
+    let quoted = |text: &str| {
+        let meant = text.replace('\\', r"\\").replace('"', "\\\"").replace('$', r"\$");
+        meant.replace(['\n', '\r'], " ")
+    };
+    format!("LABEL \"{}\"=\"{}\"\n", quoted(name), quoted(value))
 }
 
 /// A file's SHA-256, as images name it, and its size in bytes.
@@ -191,4 +203,33 @@ fn digest(path: &Path) -> io::Result<(String, u64)> {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_of_any_kind_are_one_line_each() {
+        let line = label_line((&"a".to_owned(), &"say \"$HOME\" \\\nend".to_owned()));
+        assert_eq!(line, r#"LABEL "a"="say \"\$HOME\" \\ end""#.to_owned() + "\n");
+    }
+
+    #[test]
+    fn an_archive_around_a_file_is_a_tar() {
+        for size in [0_usize, 1, 511, 512, 513] {
+            let archive = Archive::new(&[("small", b"abc")], "large", size as u64).unwrap();
+            let content = vec![b'x'; size];
+            let whole = [archive.head, content.clone(), archive.tail].concat();
+            let mut tar = tar::Archive::new(whole.as_slice());
+            let read = tar.entries().unwrap().map(|entry| {
+                let mut entry = entry.unwrap();
+                let mut bytes = Vec::new();
+                entry.read_to_end(&mut bytes).unwrap();
+                (entry.path().unwrap().display().to_string(), bytes)
+            });
+            let expected = [("small".to_owned(), b"abc".to_vec()), ("large".to_owned(), content)];
+            assert_eq!(read.collect::<Vec<_>>(), expected);
+        }
+    }
 }

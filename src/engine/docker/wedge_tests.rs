@@ -36,7 +36,8 @@ async fn start_on(answered: &'static [&'static str]) -> EngineError {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("engine.sock");
     tokio::spawn(serve(UnixListener::bind(&socket).unwrap(), answered));
-    let docker = Docker::connect(Endpoint::Unix(socket)).unwrap().starting_within(SOON);
+    let mut docker = Docker::connect(Endpoint::Unix(socket)).unwrap();
+    docker.start_within = SOON;
     docker.start("any").await.unwrap_err()
 }
 
