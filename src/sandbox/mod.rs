@@ -54,6 +54,9 @@ pub enum SandboxError {
     /// What came out of the container is not what PID 1 says.
     #[error("the sandbox broke the protocol: {0}")]
     Violation(#[from] Violation),
+    /// Arguments and environment are more than a request may hold.
+    #[error("arguments and environment have {0} bytes as JSON, which is too much")]
+    RequestTooLarge(usize),
     /// The output could not be kept.
     #[error("the output could not be stored: {0}")]
     Sink(#[source] std::io::Error),
@@ -66,6 +69,7 @@ impl SandboxError {
         match self {
             Self::Engine(error) => error.hint(),
             Self::Sink(_) => Some("is the disk full?"),
+            Self::RequestTooLarge(_) => Some("put data into the input"),
             Self::NotReady(_) | Self::Violation(_) => None,
         }
     }

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use gantry_init::frame::{Header, Kind, MAX_REQUEST_PAYLOAD};
+use gantry_init::frame::{Header, Kind, MAX_REQUEST_JSON, MAX_REQUEST_PAYLOAD};
 use gantry_init::message::{ArtifactBegin, Request};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
@@ -82,14 +82,18 @@ impl Sandbox {
         cancel: &Cancel,
     ) -> Result<Ending, SandboxError> {
         let request = order.request;
+        let head = serde_json::to_vec(request).map_err(|error| SandboxError::Sink(error.into()))?;
+        if head.len() > MAX_REQUEST_JSON {
+            return Err(SandboxError::RequestTooLarge(head.len()));
+        }
         let mut conversation = Conversation::new(request);
         let time = Duration::from_millis(request.timeout_ms.saturating_add(request.grace_ms));
         let deadline = Instant::now() + time + SLACK;
-        let sent = AtomicBool::new(false);
-        let ended = self.converse(order, &mut conversation, sink, cancel, deadline, &sent).await;
+        let outgoing = Outgoing { order, head, sent: AtomicBool::new(false) };
+        let ended = self.converse(&outgoing, &mut conversation, sink, cancel, deadline).await;
         // A request that PID 1 may have whole may have started the script, even
         // if nothing was heard of it.
-        let started = conversation.has_started() || sent.load(Ordering::Relaxed);
+        let started = conversation.has_started() || outgoing.sent.load(Ordering::Relaxed);
         match ended {
             Ok(Some(ending)) => Ok(ending),
             Ok(None) => Ok(self.find_out(started).await),
@@ -106,25 +110,24 @@ impl Sandbox {
     /// Talks until the end is known; `None` when the output ended before.
     async fn converse(
         &mut self,
-        order: &Order<'_>,
+        outgoing: &Outgoing<'_>,
         conversation: &mut Conversation,
         sink: &mut dyn Sink,
         cancel: &Cancel,
         deadline: Instant,
-        sent: &AtomicBool,
     ) -> Result<Option<Ending>, SandboxError> {
         let input = &mut self.input;
         let send = async {
             tokio::select! {
                 // A failed write is not looked at: whatever broke the connection
                 // shows in the output, where more is known of it.
-                _ = send_request(input, order, sent) => cancel.cancelled().await,
+                _ = outgoing.send(input) => cancel.cancelled().await,
                 // The request is not complete, so nothing has started.
                 () = cancel.cancelled() => return,
             }
             // PID 1 has the grace period to end the script, and some time more
             // to say so. If it is hung, even the frame may not get through.
-            let grace = Duration::from_millis(order.request.grace_ms);
+            let grace = Duration::from_millis(outgoing.order.request.grace_ms);
             let answer = async {
                 let _ = send_frame(input, Kind::Cancel, &[]).await;
                 std::future::pending::<()>().await;
@@ -177,21 +180,27 @@ fn deliver(event: Event, sink: &mut dyn Sink) -> io::Result<()> {
     }
 }
 
-/// Sends the whole request. `sent` is true from when its last frame is begun.
-async fn send_request(
-    input: &mut (impl AsyncWrite + Unpin),
-    order: &Order<'_>,
-    sent: &AtomicBool,
-) -> io::Result<()> {
-    let head = serde_json::to_vec(order.request)?;
-    let mut frames = vec![(Kind::Request, head.as_slice())];
-    frames.extend(order.script.chunks(MAX_REQUEST_PAYLOAD).map(|piece| (Kind::Script, piece)));
-    frames.extend(order.stdin.chunks(MAX_REQUEST_PAYLOAD).map(|piece| (Kind::Stdin, piece)));
-    for (number, (kind, payload)) in (1..).zip(&frames) {
-        sent.store(number == frames.len(), Ordering::Relaxed);
-        send_frame(input, *kind, payload).await?;
+/// A request on its way.
+struct Outgoing<'a> {
+    order: &'a Order<'a>,
+    /// The request's head, as JSON.
+    head: Vec<u8>,
+    /// True from when its last frame is begun.
+    sent: AtomicBool,
+}
+
+impl Outgoing<'_> {
+    async fn send(&self, input: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
+        let Order { script, stdin, .. } = self.order;
+        let mut frames = vec![(Kind::Request, self.head.as_slice())];
+        frames.extend(script.chunks(MAX_REQUEST_PAYLOAD).map(|piece| (Kind::Script, piece)));
+        frames.extend(stdin.chunks(MAX_REQUEST_PAYLOAD).map(|piece| (Kind::Stdin, piece)));
+        for (number, (kind, payload)) in (1..).zip(&frames) {
+            self.sent.store(number == frames.len(), Ordering::Relaxed);
+            send_frame(input, *kind, payload).await?;
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 async fn send_frame(
