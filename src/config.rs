@@ -180,11 +180,11 @@ impl Settings {
     /// What installers get from this process's environment.
     ///
     /// # Errors
-    /// A sentence, when a setting can't be understood or the CA bundle not read.
+    /// A sentence, when a setting can't be understood.
     pub fn installer(&self) -> Result<InstallerSettings, String> {
         Ok(InstallerSettings {
             variables: installer_variables(variable),
-            ca_bundle: ca_bundle()?,
+            ca_bundle: ca_bundle(),
             policy: self.requirements_policy()?,
         })
     }
@@ -236,15 +236,9 @@ fn installer_variables(read: impl Fn(&str) -> Option<String>) -> Vec<(String, St
 
 /// The certificates that this machine trusts: a company's own package index or
 /// proxy is often among them.
-fn ca_bundle() -> Result<Option<String>, String> {
-    for name in ["SSL_CERT_FILE", "PIP_CERT"] {
-        if let Some(path) = variable(name) {
-            let read = std::fs::read_to_string(&path);
-            return read.map(Some).map_err(|error| format!("{name} is {path}: {error}"));
-        }
-    }
-    let found = SYSTEM_BUNDLES.iter().find_map(|path| std::fs::read_to_string(path).ok());
-    Ok(found)
+fn ca_bundle() -> Option<PathBuf> {
+    let named = ["SSL_CERT_FILE", "PIP_CERT"].into_iter().find_map(variable).map(PathBuf::from);
+    named.or_else(|| SYSTEM_BUNDLES.iter().map(PathBuf::from).find(|path| path.exists()))
 }
 
 #[cfg(test)]

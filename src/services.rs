@@ -73,6 +73,7 @@ impl Services {
             data_dir,
             installation: installation.clone(),
             cache_volume: CACHE_VOLUME.to_owned(),
+            oci_runtime: settings.oci_runtime(),
             installer: settings.installer().map_err(ServicesError::Setting)?,
         };
         let library = Library::new(docker.clone(), remover.clone(), library_settings);

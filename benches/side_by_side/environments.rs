@@ -72,8 +72,8 @@ async fn environment(
 fn build_context(subject: &Subject) -> Result<tempfile::TempDir, Failure> {
     let context = tempfile::tempdir()?;
     std::fs::write(context.path().join("Dockerfile"), DOCKERFILE)?;
-    let bundle = subject.ca_bundle.as_deref().unwrap_or_default();
-    std::fs::write(context.path().join("ca.pem"), bundle)?;
+    let bundle = subject.ca_bundle.as_deref().map(std::fs::read).transpose()?;
+    std::fs::write(context.path().join("ca.pem"), bundle.unwrap_or_default())?;
     Ok(context)
 }
 

@@ -1,5 +1,6 @@
 //! What is measured: Gantry's engine layer, and the script that all run.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use gantry::domain::job::Job;
@@ -29,7 +30,7 @@ pub(crate) struct Subject {
     pub(crate) library: Library,
     pub(crate) shell_image: String,
     pub(crate) python_image: String,
-    pub(crate) ca_bundle: Option<String>,
+    pub(crate) ca_bundle: Option<PathBuf>,
     remover: Remover,
     job: Job,
     data_dir: tempfile::TempDir,
@@ -43,7 +44,7 @@ impl Subject {
         let data_dir = tempfile::tempdir()?;
         let bundle = std::env::var("SSL_CERT_FILE")
             .unwrap_or_else(|_| "/etc/ssl/certs/ca-certificates.crt".to_owned());
-        let ca_bundle = std::fs::read_to_string(bundle).ok();
+        let ca_bundle = Some(PathBuf::from(bundle)).filter(|bundle| bundle.exists());
         let library = Library::new(
             docker.clone(),
             remover.clone(),
@@ -52,6 +53,7 @@ impl Subject {
                 data_dir: data_dir.path().to_owned(),
                 installation: "bench".to_owned(),
                 cache_volume: CACHE_VOLUME.to_owned(),
+                oci_runtime: None,
                 installer: InstallerSettings { ca_bundle: ca_bundle.clone(), ..Default::default() },
             },
         );

@@ -43,7 +43,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -64,6 +64,10 @@ MTIME = 315532800
 TAR_END = bytes(2 * tarfile.BLOCKSIZE)
 COPY_BYTES = 1 << 20
 
+# What uv has downloaded is of little use once there are fragments of it.
+UV_CACHE_BYTES = 4 << 30
+UV_CACHE_CHECKED_EVERY = 3600.0
+
 # Half of the time that compiling takes goes into these, and nobody runs them.
 NOT_COMPILED = frozenset({"test", "tests"})
 COMPILE_JOBS_AT_MOST = 8
@@ -75,6 +79,8 @@ PROVENANCE = frozenset({"direct_url.json", "uv_build.json", "uv_cache.json"})
 PIN = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^]]*])?\s*==\s*(?P<version>[^\s;\\]+)")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 HASH = re.compile(r"--hash=(\S+)")
+HASHES_AT_END = re.compile(r"(?:\s+--hash=[a-z0-9]+:[0-9a-f]+)+\s*$")
+SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 class MalformedRequest(Exception):
@@ -82,11 +88,15 @@ class MalformedRequest(Exception):
 
 
 class StepFailed(Exception):
-    """A step ended with an error that is on stderr already."""
+    """A step ended with an error."""
 
-    def __init__(self, step: str, detail: str = "") -> None:
+    def __init__(self, step: str, detail: str) -> None:
         super().__init__(detail)
         self.step = step
+
+
+class CommandFailed(StepFailed):
+    """uv or pip ended with an error, and has said why on stderr."""
 
 
 @dataclass(frozen=True)
@@ -97,12 +107,19 @@ class Pin:
     name: str
     version: str | None
     hashes: tuple[str, ...]
+    # The request says what its hashes have to be.
+    is_checked: bool = False
+
+    @property
+    def requirement(self) -> str:
+        """The text without hashes, in one line."""
+        return " ".join(self.text.replace("\\\n", " ").split(" --hash=")[0].split())
 
     @property
     def package(self) -> str:
         """What the package is called in results and candidates."""
         if self.version is None:
-            return " ".join(self.text.replace("\\\n", " ").split(" --hash=")[0].split())
+            return self.requirement
         return f"{self.name}=={self.version}"
 
 
@@ -123,6 +140,14 @@ class EnvironmentRequest:
     candidates: tuple[Candidate, ...]
     allow_sources: bool
     compile: bool
+
+
+@dataclass(frozen=True)
+class UvRequest:
+    """`"mode": "uv"`."""
+
+    version: str
+    hashes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -229,6 +254,49 @@ def parse_pin(text: str) -> Pin:
     )
 
 
+def asked_hashes(requirements: str) -> dict[str, frozenset[str]]:
+    """The hashes at the ends of normalised requirement lines, by the packages'
+    names. Of several lines for one package, the hashes of all count: which of
+    them apply is up to their markers, and somebody vouched for each."""
+    asked: dict[str, frozenset[str]] = {}
+    for line in requirements.split("\n"):
+        name, hashes = NAME.match(line), HASHES_AT_END.search(line)
+        if name and hashes:
+            key = normalise(name.group())
+            asked[key] = asked.get(key, frozenset()).union(HASH.findall(hashes.group()))
+    return asked
+
+
+def enforce_hashes(pins: list[Pin], asked: dict[str, frozenset[str]]) -> list[Pin]:
+    """The pins, those that were asked for with hashes with no other ones, so
+    that uv refuses everything else."""
+    pins = [narrow(pin, asked[pin.name]) if pin.name in asked else pin for pin in pins]
+    refused = [pin.package for pin in pins if pin.is_checked and not pin.hashes]
+    if refused:
+        words = (f"{package}: none of its hashes is the index's" for package in refused)
+        raise StepFailed("resolve", "; ".join(words))
+    return pins
+
+
+def narrow(pin: Pin, asked: frozenset[str]) -> Pin:
+    """A pin with those of the asked hashes that can be right: the index's own,
+    and those of algorithms that the index doesn't use, which uv computes."""
+    known = {algorithm(digest) for digest in pin.hashes}
+    hashes = sorted(h for h in asked if h in pin.hashes or algorithm(h) not in known)
+    text = " \\\n    ".join([pin.requirement, *(f"--hash={digest}" for digest in hashes)])
+    return replace(pin, text=text, hashes=tuple(hashes), is_checked=True)
+
+
+def algorithm(digest: str) -> str:
+    """`sha256` of `sha256:...`."""
+    return digest.partition(":")[0]
+
+
+def lock_text(pins: Iterable[Pin]) -> str:
+    """Pins as a requirements file."""
+    return "".join(f"{pin.text}\n" for pin in pins)
+
+
 def choose_candidate(candidates: Iterable[Candidate], packages: frozenset[str]) -> Candidate | None:
     """The candidate that holds the most of the packages and nothing else."""
     usable = [c for c in candidates if c.packages and c.packages <= packages]
@@ -263,8 +331,11 @@ def run(step: str, command: list[str], variables: dict[str, str], cwd: Path = WO
         cwd=cwd,
         check=False,
     )
-    if done.returncode != 0:
-        raise StepFailed(step, f"{Path(command[0]).name} ended with {done.returncode}")
+    program = Path(command[0]).name
+    if done.returncode < 0:
+        raise StepFailed(step, f"signal {-done.returncode} ended {program}")
+    if done.returncode > 0:
+        raise CommandFailed(step, f"{program} ended with {done.returncode}")
     return done.stdout.decode()
 
 
@@ -306,16 +377,11 @@ def install(build: Build, pins: Iterable[Pin], top: Path) -> Path:
     tree = top / ENVIRONMENT
     write_skeleton(tree)
     missing = top / "missing.txt"
-    missing.write_text("".join(f"{pin.text}\n" for pin in pins))
+    missing.write_text(lock_text(pins))
     command = ["uv", "pip", "install", "--python", str(tree), "--no-deps"]
     command += [*build.sources_flag, "-r", str(missing)]
     run("install", command, build.variables)
     return tree
-
-
-def uv_version(variables: dict[str, str]) -> str:
-    """uv's version, without the rest of the line."""
-    return run("install", ["uv", "--version"], variables).split()[1]
 
 
 # The tree of a virtual environment
@@ -590,29 +656,29 @@ def build_environment(request: EnvironmentRequest, ca_bundle: str | None) -> dic
     """Writes the environment's tar; answers the result."""
     with build_directory() as directory:
         build = Build(request, directory, tool_variables(directory, ca_bundle))
+        bound_uv_cache(build.variables)
         lock = request.lock
         if lock is None:
             with build.clock.step("resolve"):
                 lock = resolve(build)
-        pins = parse_lock(lock)
+        pins = enforce_hashes(parse_lock(lock), asked_hashes(request.requirements))
         fragments, parent = gather(build, pins)
         with build.clock.step("pack"):
             write_environment(sys.stdout.buffer, fragments, directory)
-        version = uv_version(build.variables)
     return {
-        "lock": lock,
+        "lock": lock_text(pins),
         "packages": [pin.package for pin in pins],
         "parent": parent,
         "seconds": build.clock.seconds,
-        "uv": version,
     }
 
 
 def gather(build: Build, pins: list[Pin]) -> tuple[list[Fragment], str | None]:
     """Makes the fragments that are needed and not there yet; answers those of
-    the layer in order, and the candidate that the layer goes on top of."""
+    the layer in order, and the candidate that the layer goes on top of. What a
+    candidate's packages were made from isn't known: none may hold a checked one."""
     fragments = {pin: build.fragment(pin) for pin in pins}
-    packages = frozenset(pin.package for pin in pins)
+    packages = frozenset(pin.package for pin in pins if not pin.is_checked)
     candidate = choose_candidate(build.request.candidates, packages)
     held = [pin for pin in pins if candidate and pin.package in candidate.packages]
     needed = [pin for pin in pins if pin not in held]
@@ -624,13 +690,13 @@ def gather(build: Build, pins: list[Pin]) -> tuple[list[Fragment], str | None]:
     return [fragments[pin] for pin in pins], None
 
 
-def build_uv(version: str, ca_bundle: str | None) -> dict[str, Any]:
+def build_uv(request: UvRequest, ca_bundle: str | None) -> dict[str, Any]:
     """Writes a tar with uv, fetched by the pip that Debian ships as a wheel."""
     clock = Clock()
     with build_directory() as directory:
         variables = tool_variables(directory, ca_bundle)
         with clock.step("install"):
-            fetch_uv(version, directory / "uv", variables)
+            fetch_uv(request, directory, variables)
         with clock.step("pack"):
             binary = directory / "usr/local/bin/uv"
             binary.parent.mkdir(parents=True)
@@ -638,17 +704,21 @@ def build_uv(version: str, ca_bundle: str | None) -> dict[str, Any]:
             write_members(sys.stdout.buffer, with_parents([binary], directory), directory)
             sys.stdout.buffer.write(TAR_END)
             sys.stdout.buffer.flush()
-    return {"uv": version, "seconds": clock.seconds}
+    return {"uv": request.version, "seconds": clock.seconds}
 
 
-def fetch_uv(version: str, target: Path, variables: dict[str, str]) -> None:
-    """Has pip unpack uv's wheel."""
+def fetch_uv(request: UvRequest, directory: Path, variables: dict[str, str]) -> None:
+    """Has pip unpack uv's wheel into `uv`."""
     wheel = next(PIP_WHEELS.glob("pip-*.whl"), None)
     if wheel is None:
         raise StepFailed("install", f"no wheel of pip in {PIP_WHEELS}")
     command = [PYTHON, str(wheel / "pip"), "install", "--quiet", "--no-deps", "--no-compile"]
-    command += ["--no-cache-dir", "--only-binary", ":all:", "--target", str(target)]
-    run("install", [*command, f"uv=={version}"], variables)
+    command += ["--no-cache-dir", "--only-binary", ":all:", "--target", str(directory / "uv")]
+    command += ["--require-hashes"] if request.hashes else []
+    requirements = directory / "uv.txt"
+    hashes = (f" --hash={digest}" for digest in request.hashes)
+    requirements.write_text(f"uv=={request.version}{''.join(hashes)}\n")
+    run("install", [*command, "-r", str(requirements)], variables)
 
 
 # The volume
@@ -683,6 +753,46 @@ def sweep(directory: Path, life: float) -> None:
             continue
 
 
+def bound_uv_cache(variables: dict[str, str]) -> None:
+    """Empties uv's cache when it is too large. uv does so only while no other
+    uv works with it, and those that begin wait: if it is in use, it stays until
+    the next look."""
+    cache = CACHE / "uv"
+    if not is_due(CACHE / "uv-checked", UV_CACHE_CHECKED_EVERY):
+        return
+    if disk_usage(cache) <= UV_CACHE_BYTES:
+        return
+    done = subprocess.run(
+        ["uv", "cache", "clean", "--quiet"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=variables | {"UV_LOCK_TIMEOUT": "2"},
+        check=False,
+    )
+    outcome = "has been emptied" if done.returncode == 0 else "stays: it is in use"
+    say(f"uv's cache has become too large and {outcome}")
+
+
+def is_due(stamp: Path, every: float) -> bool:
+    """Whether so many seconds have passed since it last was."""
+    with suppress(FileNotFoundError):
+        if time.time() - stamp.stat().st_mtime < every:
+            return False
+    stamp.touch()
+    return True
+
+
+def disk_usage(directory: Path) -> int:
+    """Bytes on the disk of the files below a directory; they may be going."""
+    used = 0
+    for parent, _, names in os.walk(directory):
+        for name in names:
+            with suppress(FileNotFoundError):
+                used += os.lstat(os.path.join(parent, name)).st_blocks * 512
+    return used
+
+
 # Requests
 
 
@@ -713,6 +823,14 @@ def parse_environment_request(request: dict[str, Any]) -> EnvironmentRequest:
     )
 
 
+def parse_uv_request(request: dict[str, Any]) -> UvRequest:
+    """The fields of `"mode": "uv"`."""
+    hashes = typed(request, "hashes", list, [])
+    if not all(isinstance(digest, str) and SHA256.fullmatch(digest) for digest in hashes):
+        raise MalformedRequest("hashes: not all are sha256: and 64 hexadecimal digits")
+    return UvRequest(typed(request, "version", str, None), tuple(hashes))
+
+
 def answer(text: str) -> dict[str, Any]:
     """Does what a request asks for; answers the result."""
     try:
@@ -726,7 +844,7 @@ def answer(text: str) -> dict[str, Any]:
         case "environment":
             return build_environment(parse_environment_request(request), ca_bundle)
         case "uv":
-            return build_uv(typed(request, "version", str, None), ca_bundle)
+            return build_uv(parse_uv_request(request), ca_bundle)
         case other:
             raise MalformedRequest(f"mode: {other!r} is neither 'environment' nor 'uv'")
 
@@ -750,10 +868,11 @@ def main() -> int:
 
     or
 
-        {"mode": "uv", "version": "0.13.9", "ca_bundle": null}
+        {"mode": "uv", "version": "0.13.9", "hashes": ["sha256:..."], "ca_bundle": null}
 
-    and leaves {"lock", "packages", "parent", "seconds", "uv"}, {"seconds",
-    "uv"}, or {"failed": step, "detail": text}.
+    and leaves {"lock", "packages", "parent", "seconds"}, {"seconds", "uv"}, or
+    {"failed": step, "detail": text}. Hashes in requirements are enforced; so
+    are those of uv, if there are any.
     """
     signal.signal(signal.SIGTERM, stop)
     try:
@@ -763,7 +882,8 @@ def main() -> int:
         write_result({"failed": "request", "detail": str(error)})
         return 2
     except StepFailed as error:
-        say(f"{error.step} failed: {error}")
+        if not isinstance(error, CommandFailed):
+            say(f"{error.step} failed: {error}")
         write_result({"failed": error.step, "detail": str(error)})
         return 1
     except OSError as error:

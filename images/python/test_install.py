@@ -8,12 +8,14 @@ import time
 import unittest
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import install
 from install import (
     Build,
     Candidate,
+    CommandFailed,
     EnvironmentRequest,
     Fragment,
     MalformedRequest,
@@ -82,6 +84,81 @@ class Locks(unittest.TestCase):
             install.parse_lock("--index-url https://packages.example/simple\nsix==1.17.0\n")
 
 
+class AskedHashes(unittest.TestCase):
+    def pins(self, requirements: str, lock: str = LOCK) -> dict[str, Pin]:
+        asked = install.asked_hashes(requirements)
+        return {pin.name: pin for pin in install.enforce_hashes(install.parse_lock(lock), asked)}
+
+    def test_they_are_found_after_versions_extras_and_markers(self) -> None:
+        asked = install.asked_hashes(
+            "--index-url https://packages.example/simple\n"
+            "a==1 --hash=sha256:aa --hash=sha256:bb\n"
+            "b[x,y]>=1,<2 ; python_version < '4' and extra == \"c d\" --hash=sha512:cc\n"
+            "c @ https://packages.example/c.whl --hash=sha256:dd\n"
+            "Zope.Interface==8.0 --hash=sha256:ee\n"
+            "without\n"
+        )
+        expected = {
+            "a": {"sha256:aa", "sha256:bb"},
+            "b": {"sha512:cc"},
+            "c": {"sha256:dd"},
+            "zope-interface": {"sha256:ee"},
+        }
+        self.assertEqual(asked, expected)
+
+    def test_what_a_marker_or_a_url_quotes_is_no_hash(self) -> None:
+        asked = install.asked_hashes(
+            "a ; extra == \"x --hash=sha256:aa\"\n"
+            "b ; \"x --hash=sha256:aa\" == extra\n"
+            "c @ https://packages.example/c--hash=sha256:aa\n"
+            "d ; extra == \"x --hash=sha256:aa\" --hash=sha256:bb\n"
+        )
+        self.assertEqual(asked, {"d": {"sha256:bb"}})
+
+    def test_a_package_may_stand_on_several_lines(self) -> None:
+        asked = install.asked_hashes(
+            "a==1 ; python_version < '3' --hash=sha256:aa\n"
+            "a==2 ; python_version >= '3' --hash=sha256:bb\n"
+            "a[x]\n"
+        )
+        self.assertEqual(asked, {"a": {"sha256:aa", "sha256:bb"}})
+
+    def test_a_pin_keeps_only_those_that_were_asked_for(self) -> None:
+        pins = self.pins("charset-normalizer --hash=sha256:bb --hash=sha256:00\nnumpy")
+        checked = pins.pop("charset-normalizer")
+        self.assertEqual(checked.hashes, ("sha256:bb",))
+        self.assertEqual(checked.text, "charset-normalizer==3.5.2 \\\n    --hash=sha256:bb")
+        self.assertTrue(checked.is_checked)
+        before = [pin for pin in install.parse_lock(LOCK) if pin.name != checked.name]
+        self.assertEqual(list(pins.values()), before)
+
+    def test_markers_stay_in_a_pin(self) -> None:
+        lock = "six==1.0 ; python_version > '3' \\\n    --hash=sha256:aa --hash=sha256:bb\n"
+        pins = self.pins("six --hash=sha256:aa", lock)
+        expected = "six==1.0 ; python_version > '3' \\\n    --hash=sha256:aa"
+        self.assertEqual(pins["six"].text, expected)
+        self.assertEqual(install.parse_pin(expected).hashes, ("sha256:aa",))
+
+    def test_they_change_the_key(self) -> None:
+        keys = {
+            install.fragment_key(self.pins(requirements)["charset-normalizer"], True)
+            for requirements in ("", "charset-normalizer --hash=sha256:bb")
+        }
+        self.assertEqual(len(keys), 2)
+
+    def test_other_hashes_than_the_indexs_fail_and_name_the_package(self) -> None:
+        with self.assertRaises(StepFailed) as raised:
+            self.pins("zope-interface --hash=sha256:00\nnumpy")
+        self.assertEqual(raised.exception.step, "resolve")
+        expected = "zope-interface==8.0: none of its hashes is the index's"
+        self.assertEqual(str(raised.exception), expected)
+
+    def test_those_that_the_index_can_not_confirm_are_left_to_uv(self) -> None:
+        pins = self.pins("numpy --hash=sha256:aa\nzope-interface --hash=sha512:bb")
+        self.assertEqual(pins["numpy"].hashes, ("sha256:aa",))
+        self.assertEqual(pins["zope-interface"].hashes, ("sha512:bb",))
+
+
 class Keys(unittest.TestCase):
     def test_the_order_of_hashes_does_not_matter(self) -> None:
         one = install.parse_pin("six==1.17.0 --hash=sha256:a --hash=sha256:b")
@@ -122,6 +199,18 @@ class Candidates(unittest.TestCase):
         candidates = [Candidate("one", frozenset({"a==1"})), Candidate("two", frozenset({"a==1"}))]
         chosen = install.choose_candidate(candidates, frozenset({"a==1"}))
         self.assertEqual(chosen, candidates[0])
+
+    def test_a_checked_package_is_taken_from_no_candidate(self) -> None:
+        candidates = (Candidate("x", frozenset({"a==1"})),)
+        request = EnvironmentRequest("", None, candidates, allow_sources=True, compile=True)
+        with directory() as top:
+            build = Build(request, top, {})
+            for is_checked, parent in ((False, "x"), (True, None)):
+                checked = replace(pin("a"), is_checked=is_checked)
+                fragment = build.fragment(checked)
+                write(fragment.tar)
+                write(fragment.index)
+                self.assertEqual(install.gather(build, [checked])[1], parent)
 
     def test_a_layer_on_top_may_not_replace_files(self) -> None:
         candidate = Candidate("x", frozenset({"a==1"}))
@@ -252,6 +341,40 @@ class Volume(unittest.TestCase):
             self.assertEqual(list(top.iterdir()), [young])
 
 
+    def test_a_stamp_keeps_things_from_being_done_too_often(self) -> None:
+        with directory() as top:
+            self.assertTrue(install.is_due(top / "stamp", 100))
+            self.assertFalse(install.is_due(top / "stamp", 100))
+            os.utime(top / "stamp", (0, 0))
+            self.assertTrue(install.is_due(top / "stamp", 100))
+            self.assertFalse(install.is_due(top / "stamp", 100))
+
+    def test_the_files_at_all_depths_use_the_disk(self) -> None:
+        with directory() as top:
+            self.assertEqual(install.disk_usage(top / "absent"), 0)
+            write(top / "a", "x" * 10_000)
+            write(top / "b/c/d", "x" * 10_000)
+            self.assertGreaterEqual(install.disk_usage(top), 20_000)
+            self.assertLess(install.disk_usage(top), 1_000_000)
+
+
+class Commands(unittest.TestCase):
+    def run_shell(self, script: str) -> StepFailed:
+        with directory() as top, self.assertRaises(StepFailed) as raised:
+            install.run("install", ["/bin/sh", "-c", script], {}, top)
+        return raised.exception
+
+    def test_one_that_failed_has_said_why(self) -> None:
+        error = self.run_shell("exit 3")
+        self.assertIsInstance(error, CommandFailed)
+        self.assertEqual(str(error), "sh ended with 3")
+
+    def test_one_that_was_killed_has_not(self) -> None:
+        error = self.run_shell("kill -9 $$")
+        self.assertNotIsInstance(error, CommandFailed)
+        self.assertEqual(str(error), "signal 9 ended sh")
+
+
 class Requests(unittest.TestCase):
     def test_what_is_left_out_has_a_default(self) -> None:
         request = install.parse_environment_request({"requirements": "six"})
@@ -264,6 +387,8 @@ class Requests(unittest.TestCase):
             "{}",
             '{"mode": "other"}',
             '{"mode": "uv"}',
+            '{"mode": "uv", "version": "1", "hashes": "sha256:00"}',
+            '{"mode": "uv", "version": "1", "hashes": ["sha256:00"]}',
             '{"mode": "environment"}',
             '{"mode": "environment", "requirements": "", "lock": 1}',
             '{"mode": "environment", "requirements": "", "candidates": [{"id": "x"}]}',

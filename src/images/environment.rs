@@ -1,22 +1,23 @@
 //! Environments: the Python image with a set of requirements installed.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::ImageError;
-use super::installer::{self, Built, Candidate, NoLayer};
+use super::installer::{self, Built, Candidate, Installed, NoLayer, Wanted};
 use super::library::Library;
+use super::lock::LockFile;
 use super::recipe::tag_hash;
-use crate::domain::requirements::Requirements;
+use crate::domain::requirements::{Requirements, RequirementsPolicy};
 use crate::domain::runtime::Runtime;
 use crate::engine::docker::{Image, NewLayer, Progress};
+use crate::engine::{LABEL_INSTALLATION, Labels};
 use crate::sandbox::Cancel;
 
 /// Label with the id of the image that an environment was installed on.
 pub(super) const LABEL_BASE: &str = "gantry.base";
-/// Label with the exact packages, so that the same can be installed again.
-const LABEL_LOCK: &str = "gantry.lock";
+/// Label of environments that others may be put upon: `true` or `false`.
+const LABEL_SHARED: &str = "gantry.shared";
 /// Label with the packages' names and versions, in one line.
 pub(super) const LABEL_PACKAGES: &str = "gantry.packages";
 /// Label with the number of layers that environments have put on the base.
@@ -28,8 +29,8 @@ pub(super) const ROLE: &str = "environment";
 /// Environments on environments at most; storage drivers end at 128 layers.
 const MAX_DEPTH: u32 = 32;
 
-/// Longest lock that a label holds, in bytes; larger ones are not kept there.
-const MAX_LABEL: usize = 512 * 1024;
+/// What the tags of environments begin with.
+const TAG_PREFIX: &str = "gantry/environment:";
 
 /// An image with requirements in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,67 +92,95 @@ impl Library {
         progress: Progress<'_>,
         cancel: &Cancel,
     ) -> Result<(), ImageError> {
-        let parents = self.parents(base).await?;
+        let parents = self.parents(base, requirements).await?;
         let candidates: Vec<_> = parents.iter().map(Parent::candidate).collect();
+        let lock_file = LockFile::of(&self.settings.data_dir, tag);
+        let lock =
+            lock_file.read().map_err(ImageError::io(lock_file.path().display().to_string()))?;
         let text = requirements.normalised();
-        let install =
-            installer::install_requirements(self, &base.id, &text, &candidates, progress, cancel);
+        let wanted = Wanted { requirements: &text, lock: lock.as_deref(), candidates: &candidates };
+        let install = installer::install_requirements(self, &base.id, &wanted, progress, cancel);
         let Built { layer, installed } = install.await.map_err(|failure| match failure {
             NoLayer::Words(words) => {
                 let requirement = requirements.failing_requirement(&words).map(str::to_owned);
-                ImageError::Install { requirement, words }
+                let lock = lock.is_some().then(|| lock_file.path().to_owned());
+                ImageError::Install { requirement, words, lock }
             }
             NoLayer::Other(error) => error,
         })?;
+        let written = lock_file.write(&installed.lock);
+        written.map_err(ImageError::io(lock_file.path().display().to_string()))?;
         let parent = parents.iter().find(|it| Some(&it.id) == installed.parent.as_ref());
-        let mut labels = self.labels(ROLE);
-        let depth = parent.map_or(1, |it| it.depth + 1);
-        labels.insert(LABEL_BASE.to_owned(), base.id.clone());
-        labels.insert(LABEL_DEPTH.to_owned(), depth.to_string());
-        labels.insert(LABEL_PACKAGES.to_owned(), installed.packages.join(" "));
-        if installed.lock.len() <= MAX_LABEL {
-            labels.insert(LABEL_LOCK.to_owned(), installed.lock);
-        }
         progress("making the image");
         let new_layer = NewLayer {
             parent: parent.map_or(&base.id, |it| &it.id).clone(),
             tar: layer.path().to_owned(),
             tag: tag.to_owned(),
-            labels,
+            labels: self.environment_labels(base, parent, requirements, &installed),
         };
         Ok(self.docker.add_layer(&new_layer).await?)
     }
 
+    fn environment_labels(
+        &self,
+        base: &Image,
+        parent: Option<&Parent>,
+        requirements: &Requirements,
+        installed: &Installed,
+    ) -> Labels {
+        let mut labels = self.labels(ROLE);
+        let depth = parent.map_or(1, |it| it.depth + 1);
+        labels.insert(LABEL_BASE.to_owned(), base.id.clone());
+        labels.insert(LABEL_DEPTH.to_owned(), depth.to_string());
+        labels.insert(LABEL_PACKAGES.to_owned(), installed.packages.join(" "));
+        labels.insert(LABEL_SHARED.to_owned(), is_shared(requirements).to_string());
+        labels
+    }
+
     /// The environments on the same base that another one could be put upon.
-    async fn parents(&self, base: &Image) -> Result<Vec<Parent>, ImageError> {
+    async fn parents(
+        &self,
+        base: &Image,
+        requirements: &Requirements,
+    ) -> Result<Vec<Parent>, ImageError> {
+        if !is_shared(requirements) {
+            return Ok(Vec::new());
+        }
         let images = self.docker.our_images().await?;
-        let parents = images.into_iter().filter_map(|image| Parent::of(image, base));
+        let ours = images.into_iter().filter(|image| {
+            let installation = image.labels.get(LABEL_INSTALLATION);
+            installation == Some(&self.settings.installation)
+                // Whoever builds upon an image of ours inherits its labels, but
+                // not its name.
+                && image.tags.iter().any(|tag| tag.starts_with(TAG_PREFIX))
+        });
+        let parents = ours.filter_map(|image| Parent::of(image, base));
         Ok(parents.filter(|it| it.depth < MAX_DEPTH).collect())
     }
 
-    /// Notes that an environment is in use, for `gantry images prune`. An
-    /// environment whose mark can't be written is only rebuilt earlier.
+    /// Notes that an environment is in use, for `gantry images prune`. One whose
+    /// use can't be noted is only rebuilt earlier.
     fn mark_used(&self, tag: &str) {
-        let folder = self.settings.data_dir.join("used");
-        let path = folder.join(tag.replace(['/', ':'], "-"));
-        let marked = std::fs::create_dir_all(&folder)
-            .and_then(|()| File::options().create(true).append(true).open(path))
-            .and_then(|file| file.set_modified(SystemTime::now()));
-        if let Err(error) = marked {
+        if let Err(error) = LockFile::of(&self.settings.data_dir, tag).mark_used() {
             tracing::debug!(%error, "the use of an environment was not noted");
         }
     }
 
     /// How long ago an environment was last used here; `None` when it never was.
     pub(super) fn unused_for(&self, tag: &str) -> Option<Duration> {
-        let path = self.settings.data_dir.join("used").join(tag.replace(['/', ':'], "-"));
-        path.metadata().and_then(|it| it.modified()).ok()?.elapsed().ok()
+        LockFile::of(&self.settings.data_dir, tag).unused_for()
     }
+}
+
+/// Whether the packages are what the server's own index has under their names:
+/// only such environments may be a part of others.
+fn is_shared(requirements: &Requirements) -> bool {
+    requirements.policy() == RequirementsPolicy::default()
 }
 
 fn environment_tag(base: &Image, requirements: &Requirements) -> String {
     let hash = requirements.hash();
-    format!("gantry/environment:{}", tag_hash([base.id.as_bytes(), hash.as_bytes()]))
+    format!("{TAG_PREFIX}{}", tag_hash([base.id.as_bytes(), hash.as_bytes()]))
 }
 
 #[derive(Debug)]
@@ -163,7 +192,7 @@ struct Parent {
 
 impl Parent {
     fn of(image: Image, base: &Image) -> Option<Self> {
-        if image.labels.get(LABEL_BASE)? != &base.id {
+        if image.labels.get(LABEL_BASE)? != &base.id || image.labels.get(LABEL_SHARED)? != "true" {
             return None;
         }
         let packages = image.labels.get(LABEL_PACKAGES)?;

@@ -1,6 +1,7 @@
 //! Why there is no image.
 
 use std::io;
+use std::path::PathBuf;
 
 use thiserror::Error;
 
@@ -23,6 +24,14 @@ pub enum ImageError {
         /// Why not with mmdebstrap.
         bootstrap: String,
     },
+    /// PID 1 would not run there.
+    #[error("the engine runs on {engine}, and this gantry was built for {ours}")]
+    Architecture {
+        /// What the engine says.
+        engine: String,
+        /// What PID 1 was built for.
+        ours: String,
+    },
     /// A Dockerfile's build failed; the builder's words.
     #[error("the {runtime} image could not be built: {words}")]
     Build {
@@ -38,6 +47,9 @@ pub enum ImageError {
         requirement: Option<String>,
         /// The installer's own words.
         words: String,
+        /// The file with what it was told to install, when that was not resolved
+        /// anew.
+        lock: Option<PathBuf>,
     },
     /// The installation did not end in time.
     #[error("the installation did not finish within {seconds} s")]
@@ -87,7 +99,14 @@ impl ImageError {
                  pulled with GANTRY_BASE_IMAGE"
                     .to_owned(),
             ),
+            Self::Install { lock: Some(lock), .. } => Some(format!(
+                "the versions are those of the first build; to choose them anew, remove {}",
+                lock.display()
+            )),
             Self::Install { words, .. } => install_hint(words).map(str::to_owned),
+            Self::Architecture { .. } => {
+                Some("use a gantry that was built for the engine's machine".to_owned())
+            }
             Self::InstallTimeout { .. } => {
                 Some("can the engine's containers reach the package index?".to_owned())
             }

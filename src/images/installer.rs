@@ -3,6 +3,7 @@
 //! on its stdout and is checked before anybody uses it.
 
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use super::recipe::UV_VERSION;
 use super::{ImageError, layer};
 use crate::domain::limits::Limits;
 use crate::domain::outcome::{Ending, Status, classify};
+use crate::domain::quantities::NANO_CPUS_PER_CPU;
 use crate::domain::requirements::RequirementsPolicy;
 use crate::domain::runtime::Runtime;
 use crate::domain::sandbox_spec::{Network, Purpose, SandboxSpec};
@@ -24,9 +26,10 @@ use crate::sandbox::{Cancel, Order, Sandbox, Sink};
 
 const SCRIPT: &str = include_str!("../../images/python/install.py");
 
-/// What a build may use. Its scratch space is memory; packages go to the volume.
+/// What a build may use, on a machine that has as many CPUs. Its scratch space is
+/// memory; packages go to the volume.
 const LIMITS: Limits = Limits {
-    nano_cpus: 2_000_000_000,
+    nano_cpus: 2 * NANO_CPUS_PER_CPU,
     memory_bytes: 2 << 30,
     pids: 512,
     scratch_bytes: 512 << 20,
@@ -54,29 +57,51 @@ const UV_PLACE: &str = "usr/local/bin/uv";
 pub struct InstallerSettings {
     /// Variables for pip and uv: indexes and proxies. May hold credentials.
     pub variables: Vec<(String, String)>,
-    /// The certificates that indexes are signed by (PEM).
-    pub ca_bundle: Option<String>,
+    /// A file with the certificates that indexes are signed by (PEM). It is read
+    /// when something is installed.
+    pub ca_bundle: Option<PathBuf>,
     /// What requirements may be.
     pub policy: RequirementsPolicy,
 }
 
 impl InstallerSettings {
-    /// Replaces the passwords that URLs of indexes and proxies carry.
+    /// The variables that say how to get out: an engine's builder knows them and
+    /// keeps them out of an image's history.
+    pub(super) fn proxies(&self) -> impl Iterator<Item = (String, String)> {
+        let is_proxy = |name: &str| name.to_ascii_lowercase().ends_with("_proxy");
+        self.variables.iter().filter(move |(name, _)| is_proxy(name)).cloned()
+    }
+
+    /// Replaces the credentials that URLs of indexes and proxies carry.
     fn redacted(&self, text: &str) -> String {
         let secrets = self.variables.iter().flat_map(|(_, value)| url_secrets(value));
-        secrets.fold(text.to_owned(), |text, secret| text.replace(secret, "****"))
+        secrets.fold(text.to_owned(), |text, secret| text.replace(&secret, "****"))
+    }
+
+    async fn read_ca_bundle(&self) -> Result<Option<String>, ImageError> {
+        let Some(path) = &self.ca_bundle else {
+            return Ok(None);
+        };
+        let read = tokio::fs::read_to_string(path).await;
+        read.map(Some).map_err(ImageError::io(format!("the CA bundle {}", path.display())))
     }
 }
 
-/// The user information of the URLs in a variable: `user:password` and the
-/// password alone.
-fn url_secrets(value: &str) -> impl Iterator<Item = &str> {
+/// Shorter passwords are only replaced together with the name before them: alone
+/// they would be found in ordinary words.
+const SHORT_PASSWORD: usize = 4;
+
+/// What must not be shown of the URLs in a variable: `user:password`, which
+/// stands before an `@`, and the password alone.
+fn url_secrets(value: &str) -> impl Iterator<Item = String> {
     value.split_whitespace().flat_map(|url| {
         let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
         let authority = authority.split(['/', '?']).next().unwrap_or_default();
         let user_info = authority.rsplit_once('@').map(|(user_info, _)| user_info);
         let password = user_info.and_then(|it| it.split_once(':')).map(|(_, password)| password);
-        [user_info, password].into_iter().flatten().filter(|secret| !secret.is_empty())
+        let password = password.filter(|password| password.len() >= SHORT_PASSWORD);
+        let user_info = user_info.filter(|it| !it.is_empty()).map(|it| format!("{it}@"));
+        user_info.into_iter().chain(password.map(str::to_owned))
     })
 }
 
@@ -145,33 +170,45 @@ pub(super) async fn fetch_uv(
     progress: Progress<'_>,
     cancel: &Cancel,
 ) -> Result<Built, ImageError> {
-    let ca_bundle = library.settings.installer.ca_bundle.as_deref();
-    let input = Input::Uv { version: UV_VERSION, ca_bundle };
+    let ca_bundle = library.settings.installer.read_ca_bundle().await?;
+    let input = Input::Uv { version: UV_VERSION, ca_bundle: ca_bundle.as_deref() };
     install(library, image, &input, UV_PLACE, progress, cancel).await.map_err(|failure| {
         match failure {
-            NoLayer::Words(words) => ImageError::Install { requirement: Some("uv".into()), words },
+            NoLayer::Words(words) => {
+                ImageError::Install { requirement: Some("uv".into()), words, lock: None }
+            }
             NoLayer::Other(error) => error,
         }
     })
 }
 
-/// Installs requirements on `image`, or what `candidates` lack of them.
+/// What is to be installed.
+pub(super) struct Wanted<'a> {
+    /// The requirements, normalised.
+    pub(super) requirements: &'a str,
+    /// What they were resolved to before.
+    pub(super) lock: Option<&'a str>,
+    /// Images that may hold some of it.
+    pub(super) candidates: &'a [Candidate],
+}
+
+/// Installs requirements on `image`, or what a candidate lacks of them.
 pub(super) async fn install_requirements(
     library: &Library,
     image: &str,
-    requirements: &str,
-    candidates: &[Candidate],
+    wanted: &Wanted<'_>,
     progress: Progress<'_>,
     cancel: &Cancel,
 ) -> Result<Built, NoLayer> {
     let settings = &library.settings.installer;
+    let ca_bundle = settings.read_ca_bundle().await?;
     let input = Input::Environment {
-        requirements,
-        lock: None,
-        candidates,
+        requirements: wanted.requirements,
+        lock: wanted.lock,
+        candidates: wanted.candidates,
         allow_sources: settings.policy.allow_sources,
         compile: true,
-        ca_bundle: settings.ca_bundle.as_deref(),
+        ca_bundle: ca_bundle.as_deref(),
     };
     install(library, image, &input, ENVIRONMENT_PLACE, progress, cancel).await
 }
@@ -231,10 +268,10 @@ async fn run_installer<'a>(
         name: format!("gantry-build-{id}"),
         spec: SandboxSpec {
             image: image.to_owned(),
-            limits: LIMITS,
+            limits: limits(library).await?,
             network: Network::Egress,
             mounts: Vec::new(),
-            oci_runtime: None,
+            oci_runtime: library.settings.oci_runtime.clone(),
             purpose: Purpose::Build { cache_volume },
         },
         labels,
@@ -250,6 +287,12 @@ async fn run_installer<'a>(
     let mut sink = BuildSink::new(library, progress)?;
     let ending = sandbox.run(&order, &mut sink, cancel).await?;
     Ok((ending, sink))
+}
+
+/// The engine refuses more CPUs than there are.
+async fn limits(library: &Library) -> Result<Limits, ImageError> {
+    let cpus = u64::from(library.docker.describe().await?.cpus);
+    Ok(Limits { nano_cpus: LIMITS.nano_cpus.min(cpus * NANO_CPUS_PER_CPU), ..LIMITS })
 }
 
 fn request(library: &Library, stdin_bytes: u64) -> Request {
@@ -292,6 +335,7 @@ impl<'a> BuildSink<'a> {
         let folder = library.settings.data_dir.join("layers");
         let what = folder.display().to_string();
         let layer = std::fs::create_dir_all(&folder)
+            .and_then(|()| sweep(&folder))
             .and_then(|()| NamedTempFile::new_in(&folder))
             .map_err(ImageError::io(what))?;
         Ok(Self {
@@ -303,6 +347,19 @@ impl<'a> BuildSink<'a> {
             progress,
         })
     }
+}
+
+/// Removes the layers of builds that were killed.
+fn sweep(folder: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let age = entry.metadata().and_then(|it| it.modified()).map(|it| it.elapsed());
+        if age.is_ok_and(|age| age.is_ok_and(|age| age > 2 * TIMEOUT)) {
+            // Somebody else may have been faster.
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+    Ok(())
 }
 
 impl Sink for BuildSink<'_> {
@@ -354,6 +411,15 @@ mod tests {
             ..InstallerSettings::default()
         };
         let shown = settings.redacted("GET https://me:s3cret@index.example s3cret tok3n failed");
-        assert_eq!(shown, "GET https://****@index.example **** **** failed");
+        assert_eq!(shown, "GET https://****index.example **** tok3n failed");
+    }
+
+    #[test]
+    fn ordinary_words_are_not_taken_for_secrets() {
+        let settings = InstallerSettings {
+            variables: vec![("UV_DEFAULT_INDEX".into(), "https://me:pip@index.example".into())],
+            ..InstallerSettings::default()
+        };
+        assert_eq!(settings.redacted("name pip me:pip@index"), "name pip ****index");
     }
 }

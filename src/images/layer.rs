@@ -14,6 +14,12 @@ const MAX_ENTRIES: usize = 500_000;
 /// Specification, "Whiteouts").
 const WHITEOUT: &str = ".wh.";
 
+/// Longest name or attributes of one entry, in bytes: they are read into memory.
+const MAX_EXTENSION: u64 = 1 << 20;
+
+/// PAX records of extended attributes, such as a file's capabilities, begin so.
+const EXTENDED_ATTRIBUTE: &[u8] = b"SCHILY.xattr.";
+
 /// Bits that make a file run as its owner or group (chmod(2)).
 const SET_ID_BITS: u32 = 0o6000;
 
@@ -23,20 +29,41 @@ const SET_ID_BITS: u32 = 0o6000;
 /// # Errors
 /// A sentence about the first entry that is not.
 pub(super) fn check(path: &Path, allowed: &[&str]) -> Result<(), String> {
-    let file = File::open(path).map_err(|error| error.to_string())?;
-    check_entries(BufReader::with_capacity(1 << 20, file), allowed)
+    let open = || File::open(path).map(|file| BufReader::with_capacity(1 << 20, file));
+    check_extensions(open().map_err(|error| error.to_string())?)?;
+    check_entries(open().map_err(|error| error.to_string())?, allowed)
+}
+
+/// Looks at what stands before entries, which the other check would read into
+/// memory whatever its size.
+fn check_extensions(tar: impl Read) -> Result<(), String> {
+    let unreadable = |error: io::Error| format!("it is not a tar archive: {error}");
+    for entry in Archive::new(tar).entries().map_err(unreadable)?.raw(true) {
+        let entry = entry.map_err(unreadable)?;
+        let is_extension = matches!(
+            entry.header().entry_type(),
+            EntryType::XHeader
+                | EntryType::XGlobalHeader
+                | EntryType::GNULongName
+                | EntryType::GNULongLink
+        );
+        if is_extension && entry.size() > MAX_EXTENSION {
+            return Err("an entry's name or attributes are too long".to_owned());
+        }
+    }
+    Ok(())
 }
 
 fn check_entries(tar: impl Read, allowed: &[&str]) -> Result<(), String> {
     let unreadable = |error: io::Error| format!("it is not a tar archive: {error}");
     let mut count = 0;
     for entry in Archive::new(tar).entries().map_err(unreadable)? {
-        let entry = entry.map_err(unreadable)?;
+        let mut entry = entry.map_err(unreadable)?;
         count += 1;
         if count > MAX_ENTRIES {
             return Err(format!("it has more than {MAX_ENTRIES} entries"));
         }
-        check_entry(&entry, allowed).map_err(|reason| {
+        check_entry(&mut entry, allowed).map_err(|reason| {
             let name = String::from_utf8_lossy(&entry.path_bytes()).escape_debug().to_string();
             format!("{name:.200} {reason}")
         })?;
@@ -44,7 +71,13 @@ fn check_entries(tar: impl Read, allowed: &[&str]) -> Result<(), String> {
     if count == 0 { Err("it is empty".to_owned()) } else { Ok(()) }
 }
 
-fn check_entry(entry: &Entry<'_, impl Read>, allowed: &[&str]) -> Result<(), String> {
+fn check_entry(entry: &mut Entry<'_, impl Read>, allowed: &[&str]) -> Result<(), String> {
+    for record in entry.pax_extensions().map_err(|error| error.to_string())?.into_iter().flatten() {
+        let record = record.map_err(|error| error.to_string())?;
+        if record.key_bytes().starts_with(EXTENDED_ATTRIBUTE) {
+            return Err("has extended attributes".to_owned());
+        }
+    }
     let path = entry.path().map_err(|error| error.to_string())?;
     check_place(&path, allowed)?;
     let header = entry.header();
@@ -151,6 +184,27 @@ mod tests {
     }
 
     #[test]
+    fn extended_attributes_are_refused() {
+        let mut tar = tar::Builder::new(Vec::new());
+        tar.append_pax_extensions([("SCHILY.xattr.security.capability", b"x".as_slice())]).unwrap();
+        let mut header = tar::Header::new_ustar();
+        header.set_size(0);
+        header.set_mode(0o755);
+        tar.append_data(&mut header, "opt/env/a", io::empty()).unwrap();
+        let error = check_entries(tar.into_inner().unwrap().as_slice(), &["opt/env"]).unwrap_err();
+        assert!(error.contains("extended attributes"), "{error}");
+    }
+
+    #[test]
+    fn a_name_of_gigabytes_is_refused_before_it_is_read() {
+        let long = tar_of("././@LongLink", |header| {
+            header.set_entry_type(EntryType::GNULongName);
+            header.set_size(MAX_EXTENSION + 1);
+        });
+        assert!(check_extensions(long.as_slice()).is_err());
+    }
+
+    #[test]
     fn an_empty_layer_is_refused() {
         assert!(check_entries([0_u8; 1024].as_slice(), &["opt/env"]).is_err());
     }
@@ -158,6 +212,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_checked_without_a_panic(bytes in any::<Vec<u8>>()) {
+            let _ = check_extensions(bytes.as_slice());
             let _ = check_entries(bytes.as_slice(), &["opt/env"]);
         }
     }

@@ -8,10 +8,14 @@ use super::base::root_file_system_tag;
 use super::installer::{self, InstallerSettings};
 use super::recipe::{Recipe, UV_VERSION};
 use super::single_flight::Flight;
+use crate::domain::elf::Architecture;
 use crate::domain::runtime::Runtime;
 use crate::engine::docker::{Docker, Image, ImageBuild, NewLayer, Progress};
 use crate::engine::{EngineError, LABEL_INSTALLATION, LABEL_ROLE, Labels};
 use crate::sandbox::{Cancel, Remover};
+
+/// What this binary was built for, as a Rust target triple.
+const TARGET: &str = env!("GANTRY_TARGET");
 
 /// Where the root file system of all images comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +46,8 @@ pub struct LibrarySettings {
     pub installation: String,
     /// The volume that wheels are kept on between builds.
     pub cache_volume: String,
+    /// The OCI runtime of build sandboxes, when it is not the engine's default.
+    pub oci_runtime: Option<String>,
     /// What installers get from the server's environment.
     pub installer: InstallerSettings,
 }
@@ -119,6 +125,7 @@ impl Library {
         progress: Progress<'_>,
         cancel: &Cancel,
     ) -> Result<(), ImageError> {
+        self.check_architecture().await?;
         let recipe = Recipe::of(runtime);
         let base = self.base(progress).await?;
         self.docker.ensure_build_network().await?;
@@ -136,6 +143,17 @@ impl Library {
         Ok(self.docker.add_layer(&layer).await?)
     }
 
+    /// PID 1 was built with Gantry, for one architecture.
+    async fn check_architecture(&self) -> Result<(), ImageError> {
+        let engine = self.docker.describe().await?.architecture;
+        let ours = Architecture::from_engine(TARGET.split('-').next().unwrap_or_default());
+        if Architecture::from_engine(&engine) == ours {
+            return Ok(());
+        }
+        let ours = ours.map_or(TARGET, Architecture::name).to_owned();
+        Err(ImageError::Architecture { engine, ours })
+    }
+
     async fn build_recipe(
         &self,
         recipe: Recipe,
@@ -148,7 +166,12 @@ impl Library {
         let context = recipe.context().map_err(ImageError::io("the build context"))?;
         let build = ImageBuild {
             context: context.into(),
-            arguments: [("BASE".to_owned(), base)].into(),
+            arguments: self
+                .settings
+                .installer
+                .proxies()
+                .chain([("BASE".to_owned(), base)])
+                .collect(),
             tag: tag.to_owned(),
             labels: self.labels(name),
         };

@@ -21,6 +21,7 @@ mod error;
 mod installer;
 mod layer;
 mod library;
+mod lock;
 mod prune;
 mod recipe;
 mod single_flight;

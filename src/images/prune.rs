@@ -1,11 +1,11 @@
 //! What images there are, and which of them nobody needs any more.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use super::library::Library;
 use super::{ImageError, environment};
 use crate::domain::quantities::show_duration;
-use crate::domain::runtime::Runtime;
 use crate::engine::docker::Image;
 use crate::engine::{LABEL_INSTALLATION, LABEL_ROLE};
 
@@ -59,26 +59,26 @@ impl Library {
     /// # Errors
     /// [`ImageError`] when the engine does not answer.
     pub async fn list(&self) -> Result<Vec<Listed>, ImageError> {
-        let python = self.find_runtime(Runtime::Python).await?.map(|image| image.id);
         let mut images = self.docker.our_images().await?;
+        let ids: BTreeSet<_> = images.iter().map(|image| image.id.clone()).collect();
         images.sort_by_key(|image| std::cmp::Reverse(image.created));
         let listed = images.into_iter().flat_map(|image| {
             // Whoever builds upon an image of ours inherits its labels, but not
             // its name.
             let tags: Vec<_> =
                 image.tags.iter().filter(|tag| tag.starts_with("gantry/")).cloned().collect();
-            let python = python.as_deref();
-            tags.into_iter().map(move |tag| self.listed(image.clone(), tag, python))
+            let ids = &ids;
+            tags.into_iter().map(move |tag| self.listed(image.clone(), tag, ids))
         });
         Ok(listed.collect())
     }
 
-    fn listed(&self, image: Image, tag: String, python: Option<&str>) -> Listed {
+    fn listed(&self, image: Image, tag: String, ids: &BTreeSet<String>) -> Listed {
         let role = image.labels.get(LABEL_ROLE).cloned().unwrap_or_default();
         let is_current = match role.as_str() {
+            // It would be found as long as what it was installed on is there.
             environment::ROLE => {
-                python.is_some()
-                    && image.labels.get(environment::LABEL_BASE).map(String::as_str) == python
+                image.labels.get(environment::LABEL_BASE).is_some_and(|base| ids.contains(base))
             }
             role => self.current_tags(role).contains(&tag),
         };
