@@ -20,6 +20,9 @@ use subject::Subject;
 /// Executions in the test of throughput.
 const EXECUTIONS: usize = 64;
 
+/// Rounds of them.
+const ROUNDS: usize = 7;
+
 /// How many of them are in flight at once.
 const IN_FLIGHT: usize = 8;
 
@@ -76,7 +79,7 @@ async fn throughput(subject: &Subject, report: &mut Report) -> Result<(), Failur
     let mut gantry = Series::new("Gantry, engine layer");
     let mut floor = Series::new("engine API alone");
     let mut docker = Series::new("hardened docker run");
-    for _ in 0..3 {
+    for _ in 0..ROUNDS {
         let ours = || -> BoxFuture<'_, Result<(), Failure>> { Box::pin(subject.execute()) };
         let begun = Instant::now();
         crowd(ours).await?;

@@ -7,7 +7,7 @@ import tempfile
 import time
 import unittest
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import replace
 from pathlib import Path
 
@@ -108,10 +108,10 @@ class AskedHashes(unittest.TestCase):
 
     def test_what_a_marker_or_a_url_quotes_is_no_hash(self) -> None:
         asked = install.asked_hashes(
-            "a ; extra == \"x --hash=sha256:aa\"\n"
-            "b ; \"x --hash=sha256:aa\" == extra\n"
+            'a ; extra == "x --hash=sha256:aa"\n'
+            'b ; "x --hash=sha256:aa" == extra\n'
             "c @ https://packages.example/c--hash=sha256:aa\n"
-            "d ; extra == \"x --hash=sha256:aa\" --hash=sha256:bb\n"
+            'd ; extra == "x --hash=sha256:aa" --hash=sha256:bb\n'
         )
         self.assertEqual(asked, {"d": {"sha256:bb"}})
 
@@ -210,7 +210,8 @@ class Candidates(unittest.TestCase):
                 fragment = build.fragment(checked)
                 write(fragment.tar)
                 write(fragment.index)
-                self.assertEqual(install.gather(build, [checked])[1], parent)
+                with redirect_stderr(io.StringIO()):
+                    self.assertEqual(install.gather(build, [checked])[1], parent)
 
     def test_a_layer_on_top_may_not_replace_files(self) -> None:
         candidate = Candidate("x", frozenset({"a==1"}))
@@ -339,7 +340,6 @@ class Volume(unittest.TestCase):
             os.utime(old, (hours_ago, hours_ago))
             install.sweep(top, install.BUILD_LIFE)
             self.assertEqual(list(top.iterdir()), [young])
-
 
     def test_a_stamp_keeps_things_from_being_done_too_often(self) -> None:
         with directory() as top:

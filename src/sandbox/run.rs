@@ -95,7 +95,12 @@ impl Sandbox {
         // if nothing was heard of it.
         let started = conversation.has_started() || outgoing.sent.load(Ordering::Relaxed);
         match ended {
-            Ok(Some(ending)) => Ok(ending),
+            Ok(Some(ending)) => {
+                if matches!(ending, Ending::Reported(_) | Ending::Refused(_)) {
+                    self.container.note_last_word();
+                }
+                Ok(ending)
+            }
             Ok(None) => Ok(self.find_out(started).await),
             // An engine's fault alone would mean that it can be run once more,
             // and what has started can't.
