@@ -527,12 +527,35 @@ def sanitise(member: tarfile.TarInfo) -> tarfile.TarInfo:
     return member
 
 
+def header(member: tarfile.TarInfo) -> bytes:
+    """What stands before a member's content."""
+    return sanitise(member).tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
+
+
+def directory_header(name: str) -> bytes:
+    """All of a directory's member."""
+    member = tarfile.TarInfo(name)
+    member.type = tarfile.DIRTYPE
+    return header(member)
+
+
+def parent_directories(names: Iterable[str]) -> set[str]:
+    """All directories above relative paths."""
+    found: set[str] = set()
+    for name in names:
+        parent = name.rpartition("/")[0]
+        while parent and parent not in found:
+            found.add(parent)
+            parent = parent.rpartition("/")[0]
+    return found
+
+
 def write_members(output: IO[bytes], paths: Iterable[Path], top: Path) -> None:
     """Appends members named relative to `top`, in order and without the end of
     a tar. Needs nothing from the output but `write`: it may be a pipe."""
     for path in sorted(paths):
-        member = sanitise(plain_member(path, path.relative_to(top)))
-        output.write(member.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape"))
+        member = plain_member(path, path.relative_to(top))
+        output.write(header(member))
         if member.isreg():
             with path.open("rb") as content:
                 shutil.copyfileobj(content, output, COPY_BYTES)
@@ -575,9 +598,12 @@ def write_environment(output: IO[bytes], fragments: Iterable[Fragment], director
     with tempfile.TemporaryDirectory(dir=directory) as scratch:
         top = Path(scratch)
         write_skeleton(top / ENVIRONMENT)
-        for parent in {Path(name).parent for one in fragments for name in one.names()}:
-            (top / parent).mkdir(parents=True, exist_ok=True)
-        write_members(output, top.rglob("*"), top)
+        skeleton = list(top.rglob("*"))
+        write_members(output, skeleton, top)
+    directories = parent_directories(name for one in fragments for name in one.names())
+    directories -= {str(path.relative_to(top)) for path in skeleton}
+    for name in sorted(directories):
+        output.write(directory_header(name))
     for fragment in fragments:
         with fragment.tar.open("rb") as content:
             shutil.copyfileobj(content, output, COPY_BYTES)

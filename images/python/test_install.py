@@ -331,6 +331,13 @@ class Tars(unittest.TestCase):
         self.assertIn("opt/env/lib/" + "long" * 40, names)
         self.assertEqual(len(names), len(set(names)))
 
+    def test_every_directory_above_is_there_once(self) -> None:
+        directories = install.parent_directories(["a/b/c.py", "a/b/d.py", "a/b-c/d", "top.py"])
+        self.assertEqual(directories, {"a", "a/b", "a/b-c"})
+        member = read_tar(install.directory_header("a/b"))[0]
+        self.assertTrue(member.isdir())
+        self.assertEqual((member.name, member.mode, member.mtime), ("a/b", 0o755, install.MTIME))
+
 
 class Volume(unittest.TestCase):
     def test_only_what_is_old_is_swept(self) -> None:

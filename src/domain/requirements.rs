@@ -140,13 +140,6 @@ impl Requirements {
         names.into_iter().collect()
     }
 
-    /// Whether any requirement has hashes. pip then demands one for every
-    /// package; an installer should be told to do so (`--require-hashes`).
-    #[must_use]
-    pub fn has_hashes(&self) -> bool {
-        self.requirements.iter().any(Requirement::has_hashes)
-    }
-
     /// What was allowed when they were parsed.
     #[must_use]
     pub fn policy(&self) -> RequirementsPolicy {

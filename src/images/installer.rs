@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
 use super::library::Library;
-use super::recipe::UV_VERSION;
+use super::recipe::{UV_HASHES, UV_VERSION};
 use super::{ImageError, layer};
 use crate::domain::limits::Limits;
 use crate::domain::outcome::{Ending, Status, classify};
@@ -125,6 +125,7 @@ enum Input<'a> {
     },
     Uv {
         version: &'a str,
+        hashes: &'a [&'a str],
         ca_bundle: Option<&'a str>,
     },
 }
@@ -132,7 +133,8 @@ enum Input<'a> {
 /// What the installer says that it did.
 #[derive(Debug, Deserialize)]
 pub(super) struct Installed {
-    /// Exact versions, and hashes where the index has them.
+    /// Exact versions, and hashes where the index has them; of packages that
+    /// were asked for with hashes, only those that were asked for.
     #[serde(default)]
     pub(super) lock: String,
     /// `name==version` of every package.
@@ -171,7 +173,8 @@ pub(super) async fn fetch_uv(
     cancel: &Cancel,
 ) -> Result<Built, ImageError> {
     let ca_bundle = library.settings.installer.read_ca_bundle().await?;
-    let input = Input::Uv { version: UV_VERSION, ca_bundle: ca_bundle.as_deref() };
+    let ca_bundle = ca_bundle.as_deref();
+    let input = Input::Uv { version: UV_VERSION, hashes: &UV_HASHES, ca_bundle };
     install(library, image, &input, UV_PLACE, progress, cancel).await.map_err(|failure| {
         match failure {
             NoLayer::Words(words) => {

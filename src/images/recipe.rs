@@ -16,6 +16,12 @@ const HOSTS: &[u8] = b"127.0.0.1\tlocalhost sandbox\n::1\tlocalhost sandbox\n";
 /// The version of uv in the Python image; part of its tag.
 pub(super) const UV_VERSION: &str = "0.13.9";
 
+/// SHA-256 of that version's wheels for manylinux: x86_64, aarch64.
+pub(super) const UV_HASHES: [&str; 2] = [
+    "sha256:d7f459fe4fd247d830351c75686d3996ace3c6f3f728eb0e85a30b7ada0cef19",
+    "sha256:5435c5ce14a56431208ca0996416d310f1598e8c2c8ba707688985a16bb82dbe",
+];
+
 const SHELL: &str = include_str!("../../images/shell/Dockerfile");
 const PYTHON: &str = include_str!("../../images/python/Dockerfile");
 const BINARY: &str = include_str!("../../images/binary/Dockerfile");
@@ -43,8 +49,8 @@ impl Recipe {
     /// The tag of the finished image. The same inputs give the same tag; `base`
     /// names where the root file system comes from.
     pub(super) fn tag(&self, base: &str) -> String {
-        let uv = if self.runtime == Runtime::Python { UV_VERSION } else { "" };
-        format!("gantry/{}:{}", self.runtime, self.hash(&[base, uv]))
+        let uv = if self.runtime == Runtime::Python { UV_HASHES.concat() } else { String::new() };
+        format!("gantry/{}:{}", self.runtime, self.hash(&[base, &uv]))
     }
 
     /// The tag of the image before uv is in it.

@@ -23,7 +23,6 @@ pub(super) struct Requirement {
     name: String,
     original: String,
     normalised: String,
-    has_hashes: bool,
 }
 
 impl Requirement {
@@ -47,9 +46,8 @@ impl Requirement {
             Some(marker) => format!(" ; {}", marker::normalised(marker).map_err(syntax)?),
             None => String::new(),
         };
-        let has_hashes = !hashes.is_empty();
         let normalised = format!("{name}{extras}{version}{marker}{hashes}");
-        Ok(Self { name, original: specifier.to_owned(), normalised, has_hashes })
+        Ok(Self { name, original: specifier.to_owned(), normalised })
     }
 
     /// PEP 503.
@@ -64,10 +62,6 @@ impl Requirement {
 
     pub(super) fn normalised(&self) -> &str {
         &self.normalised
-    }
-
-    pub(super) fn has_hashes(&self) -> bool {
-        self.has_hashes
     }
 }
 
