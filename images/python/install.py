@@ -377,11 +377,17 @@ def install(build: Build, pins: Iterable[Pin], top: Path) -> Path:
     tree = top / ENVIRONMENT
     write_skeleton(tree)
     missing = top / "missing.txt"
-    missing.write_text(lock_text(pins))
+    missing.write_text(options_text(build.request.requirements) + lock_text(pins))
     command = ["uv", "pip", "install", "--python", str(tree), "--no-deps"]
     command += [*build.sources_flag, "-r", str(missing)]
     run("install", command, build.variables)
     return tree
+
+
+def options_text(requirements: str) -> str:
+    """The lines that say where packages are: a lock has none."""
+    lines = requirements.splitlines(keepends=True)
+    return "".join(line for line in lines if line.startswith("-"))
 
 
 # The tree of a virtual environment

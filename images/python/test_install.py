@@ -339,6 +339,13 @@ class Tars(unittest.TestCase):
         self.assertEqual((member.name, member.mode, member.mtime), ("a/b", 0o755, install.MTIME))
 
 
+class Options(unittest.TestCase):
+    def test_options_are_the_lines_that_name_no_package(self) -> None:
+        text = "--index-url https://index.example\nsix --hash=sha256:00\n-f https://x.example\n"
+        expected = "--index-url https://index.example\n-f https://x.example\n"
+        self.assertEqual(install.options_text(text), expected)
+
+
 class Volume(unittest.TestCase):
     def test_only_what_is_old_is_swept(self) -> None:
         with directory() as top:
