@@ -128,3 +128,10 @@ fn a_package_without_wheels_leads_to_a_hint() {
     let ended = python("print(1)").requirements("docopt==0.6.2").end().with(125, &said);
     assert!(ended.stderr.contains("GANTRY_REQUIREMENTS_ALLOW=sources"), "{ended:?}");
 }
+
+#[test]
+fn a_hash_that_the_index_does_not_have_is_refused() {
+    let requirement = format!("six==1.16.0 --hash=sha256:{}\n", "0".repeat(64));
+    let ended = python("import six").requirements(requirement.as_bytes()).end();
+    ended.with(125, &["can't install six==1.16.0", "none of its hashes is the index's"]);
+}
