@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Three real scripts on real input, each in a sandbox of its own. GANTRY is the
+# Four real scripts, three of them on real input, each in a sandbox of its own. GANTRY is the
 # binary; results go to target/demo.
 set -euo pipefail
 cd "$(dirname "$0")/.."

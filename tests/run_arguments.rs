@@ -148,6 +148,28 @@ fn an_argument_that_no_program_can_get_is_refused() {
 }
 
 #[test]
+fn settings_before_the_command_change_nothing() {
+    for line in [
+        &["--data-dir", "x", "run", "--bogus"][..],
+        &["--mount-roots=x", "run", "script.sh", "--timeout"],
+        &["--bogus", "run", "script.sh"],
+    ] {
+        Run::command(line).end().with(125, &["error: "]);
+    }
+    for line in [&["--data-dir", "run", "images", "--bogus"][..], &["bogus"]] {
+        Run::command(line).end().with(2, &["error: "]);
+    }
+}
+
+#[test]
+fn files_of_another_machine_can_not_be_mounted() {
+    let run = Run::command(&["run", "--mount", "/tmp:/in"]).env("DOCKER_HOST", "tcp://127.0.0.1:9");
+    let file = run.file("script.sh", b"echo");
+    let said = ["--mount can't be used with the engine at tcp://127.0.0.1:9", "hint: "];
+    run.arg(file).end().with(125, &said);
+}
+
+#[test]
 fn a_run_without_a_file_is_refused() {
     Run::command(&["run"]).end().with(125, &["Usage: gantry run"]);
 }

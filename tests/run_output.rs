@@ -4,7 +4,7 @@ mod support;
 
 use serde_json::json;
 use support::MIB;
-use support::run::{python, shell};
+use support::run::{Run, path, python, shell};
 
 const GIGABYTE: u64 = 1 << 30;
 
@@ -89,6 +89,31 @@ fn a_reader_that_goes_away_ends_the_run() {
 fn a_reader_that_closed_before_anything_was_printed_ends_the_run() {
     let ended = shell("sleep 1; echo x; sleep 60").piped_through("true").end();
     assert!(ended.took.as_secs() < 30, "{ended:?}");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let unread = "{ sleep 1; \"$@\"; echo \"code $?\" >&2; } | true";
+    assert_eq!(shell("echo x").in_shell(unread).end().stderr, "code 141\n");
+    assert_eq!(shell("echo x").arg("--json").in_shell(unread).end().stderr, "code 141\n");
+    let list = Run::command(&["images", "list"]).in_shell(unread);
+    assert_eq!(list.end().stderr, "code 141\n");
+}
+
+#[test]
+fn a_stdout_that_can_not_be_written_to_is_said() {
+    let full = "exec \"$@\" >/dev/full";
+    let said = ["error: stdout: No space left on device"];
+    let ended = shell("echo x; sleep 60").in_shell(full).end().with(125, &said);
+    assert!(ended.took.as_secs() < 30, "{ended:?}");
+    shell("echo x").arg("--json").in_shell(full).end().with(125, &said);
+    Run::command(&["images", "list"]).in_shell(full).end().with(1, &said);
+}
+
+#[test]
+fn a_message_holds_nothing_that_a_terminal_obeys() {
+    let ended = path("no\u{1b}[31mwhere.sh").end();
+    ended.with(125, &["error: no\\u{1b}[31mwhere.sh can't be read"]);
 }
 
 #[test]

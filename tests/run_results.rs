@@ -113,9 +113,17 @@ fn a_script_that_fails_leaves_its_artifacts_too() {
 }
 
 #[test]
-fn a_folder_that_can_not_be_written_to_is_said() {
-    let run = shell("echo > out/a").args(["--artifacts", "/proc/nowhere"]);
-    run.end().with(125, &["the output could not be stored", "hint: "]);
+fn a_folder_that_can_not_be_made_is_said_before_anything_runs() {
+    let run = shell("echo ran >&2; echo > out/a").args(["--artifacts", "/proc/nowhere"]);
+    let ended = run.end().with(125, &["error: --artifacts /proc/nowhere: ", "hint: "]);
+    assert!(!ended.stderr.contains("ran"), "{ended:?}");
+}
+
+#[test]
+fn nothing_is_ever_replaced() {
+    let run = shell("echo ran >&2; echo hostile > out/Makefile").args(["--artifacts", "."]);
+    let ended = run.end().with(125, &["--artifacts .: the folder is not empty", "hint: "]);
+    assert!(!ended.stderr.contains("ran"), "{ended:?}");
 }
 
 #[test]
@@ -124,6 +132,16 @@ fn the_result_is_read_from_the_output_file() {
     let ended = run.args(["--output-file", "results/r.json"]).end_with_json().with_success();
     assert_eq!(ended.json()["output_data"], json!({"x": [1]}));
     assert_eq!(ended.json()["stdout_log"], "talk\n");
+}
+
+#[test]
+fn the_output_file_is_printed_instead_of_stdout() {
+    let run = shell(r"printf 'a\0\377' > r.bin; echo talk; echo err >&2; exit 3");
+    let ended = run.args(["--output-file", "r.bin"]).end();
+    assert_eq!(
+        (ended.code, &ended.stdout[..], ended.stderr.as_str()),
+        (3, &b"a\0\xff"[..], "err\n")
+    );
 }
 
 #[test]

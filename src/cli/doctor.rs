@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use clap::Args;
 
-use super::{FAILED, message};
+use super::{FAILED, stdout};
 use crate::config::Settings;
 use crate::doctor::{Finding, Standing, examine};
 use crate::domain::excerpt::escaped;
@@ -20,15 +20,14 @@ pub(super) async fn main(arguments: &Arguments, settings: &Settings) -> u8 {
     let findings = examine(settings).await;
     let printed = if arguments.json { print_json(&findings) } else { print(&findings) };
     if let Err(error) = printed {
-        message::error(&format!("stdout: {error}"), None);
-        return FAILED;
+        return stdout::unprinted(&error, FAILED);
     }
     let is_broken = findings.iter().any(|finding| finding.standing == Standing::Error);
     if is_broken { FAILED } else { 0 }
 }
 
 fn print_json(findings: &[Finding]) -> io::Result<()> {
-    writeln!(io::stdout().lock(), "{}", serde_json::to_string_pretty(findings)?)
+    stdout::line(&serde_json::to_string_pretty(findings)?)
 }
 
 fn print(findings: &[Finding]) -> io::Result<()> {

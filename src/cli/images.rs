@@ -1,5 +1,6 @@
 //! `gantry images`: what sandboxes are made of.
 
+use std::io;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -8,11 +9,13 @@ use serde_json::json;
 
 use super::progress::Progress;
 use super::signals::Interrupts;
-use super::{FAILED, message, table};
+use super::{FAILED, message, removal, stdout, table};
 use crate::config::Settings;
 use crate::domain::quantities::{parse_duration, show_bytes};
 use crate::domain::runtime::Runtime;
+use crate::engine::docker::Image;
 use crate::images::{ImageError, Listed, Standing};
+use crate::sandbox::Cancel;
 use crate::services::Services;
 
 #[derive(Debug, Subcommand)]
@@ -60,47 +63,74 @@ pub(super) async fn main(command: Command, settings: &Settings) -> u8 {
         Command::List(arguments) => list(&services, &arguments).await,
         Command::Prune(arguments) => prune(&services, &arguments).await,
     };
-    services.remover.drain().await;
     match done {
-        Ok(()) => 0,
-        Err(error) => {
+        Ok(code) => code,
+        Err(Problem::Image(error)) => {
             message::error(&error.to_string(), error.hint().as_deref());
             FAILED
         }
+        Err(Problem::Stdout(error)) => stdout::unprinted(&error, FAILED),
     }
 }
 
-async fn build(services: &Services) -> Result<(), ImageError> {
+/// Why a command can't go on.
+enum Problem {
+    Image(ImageError),
+    Stdout(io::Error),
+}
+
+impl From<ImageError> for Problem {
+    fn from(error: ImageError) -> Self {
+        Self::Image(error)
+    }
+}
+
+impl From<io::Error> for Problem {
+    fn from(error: io::Error) -> Self {
+        Self::Stdout(error)
+    }
+}
+
+async fn build(services: &Services) -> Result<u8, Problem> {
     let interrupts = Interrupts::listen();
     let progress = Progress::always();
-    let show = |line: &str| progress.show(line);
-    let builds = Runtime::ALL.map(|runtime| {
-        let (show, interrupts) = (&show, &interrupts);
-        async move {
-            let image = services.library.runtime(runtime, show, &interrupts.cancel).await?;
-            Ok((runtime, image))
-        }
-    });
-    let built: Result<Vec<_>, ImageError> = try_join_all(builds).await;
+    let built = tokio::select! {
+        built = build_all(services, &progress, &interrupts.cancel) => built,
+        // Wherever they are, waiting for another's build included.
+        () = interrupts.cancel.cancelled() => Err(ImageError::Cancelled),
+    };
     progress.clear();
+    removal::finish(&services.remover, &interrupts, "a build's container").await;
     for (runtime, image) in built? {
         let tag = services.library.runtime_tag(runtime);
-        println!("{runtime}: {tag} ({})", show_bytes(image.bytes));
+        stdout::line(&format!("{runtime}: {tag} ({})", show_bytes(image.bytes)))?;
     }
-    Ok(())
+    Ok(0)
 }
 
-async fn list(services: &Services, arguments: &ListArguments) -> Result<(), ImageError> {
+async fn build_all(
+    services: &Services,
+    progress: &Progress,
+    cancel: &Cancel,
+) -> Result<Vec<(Runtime, Image)>, ImageError> {
+    let show = |line: &str| progress.show(line);
+    let builds = Runtime::ALL.map(|runtime| {
+        let show = &show;
+        async move { Ok((runtime, services.library.runtime(runtime, show, cancel).await?)) }
+    });
+    try_join_all(builds).await
+}
+
+async fn list(services: &Services, arguments: &ListArguments) -> Result<u8, Problem> {
     let listed = services.library.list().await?;
-    let printed = if arguments.json {
+    if arguments.json {
         let all: Vec<_> = listed.iter().map(as_json).collect();
-        println!("{:#}", json!(all));
-        Ok(())
+        stdout::line(&format!("{:#}", json!(all)))?;
     } else {
         let rows: Vec<_> = listed.iter().map(as_row).collect();
-        table::print(["IMAGE", "FOR", "STATE", "SIZE", "PACKAGES"], &rows)
-    };
-    printed.map_err(|source| ImageError::Io { what: "stdout".to_owned(), source })
+        table::print(["IMAGE", "FOR", "STATE", "SIZE", "PACKAGES"], &rows)?;
+    }
+    Ok(0)
 }
 
 fn as_json(listed: &Listed) -> serde_json::Value {
@@ -129,19 +159,23 @@ fn as_row(listed: &Listed) -> [String; 5] {
     ]
 }
 
-async fn prune(services: &Services, arguments: &PruneArguments) -> Result<(), ImageError> {
-    let mut failure = None;
+async fn prune(services: &Services, arguments: &PruneArguments) -> Result<u8, Problem> {
+    let mut code = 0;
     for prunable in services.library.prunable(arguments.older_than).await? {
-        let line = format!("{} ({})", prunable.listed.tag, prunable.reason);
+        let tag = &prunable.listed.tag;
+        let line = format!("{tag} ({})", prunable.reason);
         if arguments.dry_run {
-            println!("would remove {line}");
+            stdout::line(&format!("would remove {line}"))?;
             continue;
         }
         match services.library.prune(&prunable).await {
-            Ok(()) => println!("removed {line}"),
+            Ok(()) => stdout::line(&format!("removed {line}"))?,
             // One that is in use must not keep the others.
-            Err(error) => failure = Some(error),
+            Err(error) => {
+                message::error(&format!("{tag}: {error}"), error.hint().as_deref());
+                code = FAILED;
+            }
         }
     }
-    failure.map_or(Ok(()), Err)
+    Ok(code)
 }

@@ -2,6 +2,8 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use crate::domain::excerpt::escaped;
+
 /// Whether somebody is looking.
 pub(super) fn is_terminal() -> bool {
     io::stderr().is_terminal()
@@ -20,7 +22,9 @@ pub(super) fn note(what: &str) {
     say("note", what);
 }
 
-/// One message. A closed stderr is no reason to fail.
+/// One message. It may quote a script, an installer or an engine: every line of
+/// it is escaped. A closed stderr is no reason to fail.
 fn say(kind: &str, what: &str) {
-    let _ = writeln!(io::stderr().lock(), "{kind}: {}", what.trim_end());
+    let lines: Vec<_> = what.trim_end().lines().map(escaped).collect();
+    let _ = writeln!(io::stderr().lock(), "{kind}: {}", lines.join("\n"));
 }

@@ -4,13 +4,15 @@ mod doctor;
 mod images;
 mod message;
 mod progress;
+mod removal;
 mod run;
 mod signals;
+mod stdout;
 mod table;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, Parser, Subcommand};
 
 use crate::config::{self, Settings};
 
@@ -72,13 +74,23 @@ async fn dispatch(arguments: Arguments) -> u8 {
 /// A command line that is not one. For `run` the code must not be one that a
 /// script could have answered with.
 fn refuse(error: &clap::Error) -> ExitCode {
-    let is_run = std::env::args_os().nth(1).is_some_and(|command| command == "run");
     // Nothing is to be done when the terminal is gone.
     let _ = error.print();
     match error.exit_code() {
         0 => ExitCode::SUCCESS,
-        _ if is_run => ExitCode::from(run::GANTRY_FAILED),
+        _ if is_for_run() => ExitCode::from(run::GANTRY_FAILED),
         _ => ExitCode::from(2),
+    }
+}
+
+/// Whether the command line is one of `run`, whatever is wrong with it.
+fn is_for_run() -> bool {
+    let lenient = Arguments::command().ignore_errors(true);
+    let matches = lenient.try_get_matches_from(std::env::args_os());
+    match matches.ok().as_ref().and_then(ArgMatches::subcommand_name) {
+        Some(name) => name == "run",
+        // It is wrong before the command's name.
+        None => std::env::args_os().any(|argument| argument == "run"),
     }
 }
 

@@ -8,9 +8,9 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use tokio::sync::mpsc;
 
-use super::message;
 use super::progress::Progress;
 use super::signals::Interrupts;
+use super::{message, removal, stdout};
 use crate::config::Settings;
 use crate::domain::execution::Execution;
 use crate::domain::job::Job;
@@ -21,10 +21,11 @@ use crate::domain::quantities;
 use crate::domain::runtime::Runtime;
 use crate::domain::sandbox_spec::Network;
 use crate::domain::variables::{EnvVar, Variables};
-use crate::orchestrator::{ArtifactStore, RunError};
+use crate::engine::docker::Endpoint;
+use crate::orchestrator::{ArtifactStore, RunError, container_name};
 use crate::services::Services;
 use file::Problem;
-use output::{Printer, Readers};
+use output::{Printer, Shown};
 
 /// Gantry itself has failed, and not the script; as `docker run` has it.
 pub(super) const GANTRY_FAILED: u8 = 125;
@@ -37,9 +38,6 @@ const SIGNAL_BASE: u8 = 128;
 
 /// SIGINT (signal(7)): what a cancelled run ends with is 128 + 2.
 const INTERRUPTED: u8 = SIGNAL_BASE + 2;
-
-/// SIGPIPE (signal(7)): nobody reads the script's stdout any more.
-const UNREAD: u8 = SIGNAL_BASE + 13;
 
 /// The script ended well, and did not leave the output that it promised.
 const INVALID_OUTPUT: u8 = 1;
@@ -74,7 +72,9 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "TIME", default_value = "300s", value_parser = timeout)]
     timeout: Timeout,
 
-    /// Memory that it may use, its files in /work included
+    /// Memory that it may use. The script itself and all files in /work and /tmp
+    /// are part of it; /work has room for a quarter of it, at least 128 MiB where
+    /// that fits
     #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = memory)]
     memory: u64,
 
@@ -83,7 +83,8 @@ pub(super) struct Arguments {
     cpus: u64,
 
     /// A folder or file of the host that it sees, read-only unless :rw; must be
-    /// below GANTRY_MOUNT_ROOTS
+    /// below GANTRY_MOUNT_ROOTS. Scripts run as uid 65534, which must be allowed
+    /// to read it, and with :rw to write it
     #[arg(long = "mount", value_name = "SRC:DST[:rw]", value_parser = mount_argument)]
     mounts: Vec<Mount>,
 
@@ -91,17 +92,29 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "NETWORK", default_value = "none")]
     network: NetworkArgument,
 
-    /// A file below /work that the result is read from, instead of stdout
+    /// A file below /work that the result is read from, and printed, instead of
+    /// the script's stdout
     #[arg(long, value_name = "PATH")]
     output_file: Option<String>,
 
-    /// Folder for the files that it leaves in /work/out
+    /// Folder for the files that it leaves in /work/out: a new or an empty one
     #[arg(long, value_name = "DIR")]
     artifacts: Option<PathBuf>,
 
     /// Print the whole execution as JSON instead of the script's stdout
     #[arg(long)]
     json: bool,
+}
+
+impl Arguments {
+    /// What is to be printed on stdout.
+    fn shown(&self) -> Shown {
+        match (self.json, &self.output_file) {
+            (true, _) => Shown::Execution,
+            (false, Some(_)) => Shown::OutputFile,
+            (false, None) => Shown::Stdout,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -154,37 +167,66 @@ pub(super) async fn main(arguments: Arguments, settings: &Settings) -> u8 {
         prepared = prepare(&arguments, settings) => prepared,
         () = interrupts.cancel.cancelled() => return INTERRUPTED,
     };
-    let (services, job) = match prepared {
-        Ok(prepared) => prepared,
+    match prepared {
+        Ok(prepared) => run(prepared, &arguments, &interrupts).await,
         Err(problem) => {
             message::error(&problem.what, problem.hint.as_deref());
-            return GANTRY_FAILED;
+            GANTRY_FAILED
         }
+    }
+}
+
+/// All that a run needs.
+struct Prepared {
+    services: Services,
+    job: Job,
+    artifacts: ArtifactStore,
+}
+
+async fn run(prepared: Prepared, arguments: &Arguments, interrupts: &Interrupts) -> u8 {
+    let Prepared { services, job, artifacts } = prepared;
+    let (live, followed) = mpsc::unbounded_channel();
+    let cancel = &interrupts.cancel;
+    let progress = Progress::for_terminal();
+    let printer = Printer::start(followed, progress, arguments.shown(), cancel.clone());
+    let (code, container) = tokio::select! {
+        (execution, error) = services.orchestrator.run_once(&job, artifacts, live, cancel) => {
+            let code = finish(&execution, error.as_ref(), printer, arguments, interrupts).await;
+            (code, execution.sandbox.map(|sandbox| sandbox.container_id))
+        }
+        () = interrupts.second() => (INTERRUPTED, Some(container_name(&job.execution_id))),
     };
-    let code = run(&services, &job, &arguments, &interrupts).await;
-    services.remover.drain().await;
+    // What has not come to a sandbox of its own can only have been building.
+    let container =
+        container.map_or("a build's container".to_owned(), |name| format!("container {name}"));
+    removal::finish(&services.remover, interrupts, &container).await;
     code
 }
 
-async fn run(services: &Services, job: &Job, arguments: &Arguments, interrupts: &Interrupts) -> u8 {
-    let (live, followed) = mpsc::unbounded_channel();
-    let cancel = interrupts.cancel.clone();
-    let progress = Progress::for_terminal();
-    let printer = Printer::start(followed, progress, !arguments.json, cancel.clone());
-    let artifacts = ArtifactStore::new(arguments.artifacts.clone());
-    let running = services.orchestrator.run_once(job, artifacts, live, &cancel);
-    let (execution, error) = tokio::select! {
-        ended = running => ended,
-        () = interrupts.abandon.cancelled() => return INTERRUPTED,
+/// Prints what is left to be printed; answers with the exit code.
+async fn finish(
+    execution: &Execution,
+    error: Option<&RunError>,
+    printer: Printer,
+    arguments: &Arguments,
+    interrupts: &Interrupts,
+) -> u8 {
+    let printing = async {
+        printer.finish().await?;
+        report(execution, error, arguments);
+        match arguments.shown() {
+            Shown::Execution => output::print_json(execution).await,
+            Shown::Stdout | Shown::OutputFile => Ok(()),
+        }
     };
-    if printer.finish().await == Readers::Gone {
-        return UNREAD;
+    tokio::select! {
+        printed = printing => match printed {
+            Ok(()) => exit_code(execution),
+            Err(error) => stdout::unprinted(&error, GANTRY_FAILED),
+        },
+        // Whoever should read it does not.
+        () = interrupts.another() => INTERRUPTED,
     }
-    report(&execution, error.as_ref(), arguments);
-    if arguments.json && !output::print_json(&execution) {
-        return GANTRY_FAILED;
-    }
-    exit_code(&execution)
 }
 
 /// Says what the script can't say itself.
@@ -239,7 +281,7 @@ fn exit_code(execution: &Execution) -> u8 {
     }
 }
 
-async fn prepare(arguments: &Arguments, settings: &Settings) -> Result<(Services, Job), Problem> {
+async fn prepare(arguments: &Arguments, settings: &Settings) -> Result<Prepared, Problem> {
     let variables = variables(&arguments.env)?;
     let script_bytes = file::read_script(&arguments.file)?;
     let requirements = match &arguments.requirements {
@@ -251,8 +293,8 @@ async fn prepare(arguments: &Arguments, settings: &Settings) -> Result<(Services
         None => None,
     };
     let services = Services::new(settings).map_err(|error| Problem::new(&error, error.hint()))?;
+    let mounts = check_mounts(arguments, settings, services.docker.endpoint())?;
     let script = file::check_script(arguments, script_bytes, &services.docker).await?;
-    let mounts = check_mounts(arguments, settings, services.docker.endpoint().is_local())?;
     let limits =
         Limits { nano_cpus: arguments.cpus, memory_bytes: arguments.memory, ..Limits::default() };
     let job = Job {
@@ -274,7 +316,21 @@ async fn prepare(arguments: &Arguments, settings: &Settings) -> Result<(Services
         output_file: arguments.output_file.clone(),
     };
     job.validate().map_err(|error| Problem::new(&error, error.hint()))?;
-    Ok((services, job))
+    // Last, because it leaves a folder.
+    let artifacts = open_artifacts(arguments)?;
+    Ok(Prepared { services, job, artifacts })
+}
+
+/// The folder for artifacts, where there is one: said before anything runs when
+/// it can't take them.
+fn open_artifacts(arguments: &Arguments) -> Result<ArtifactStore, Problem> {
+    let Some(folder) = &arguments.artifacts else {
+        return Ok(ArtifactStore::default());
+    };
+    ArtifactStore::open(folder.clone()).map_err(|error| {
+        let hint = "nothing is ever replaced: name a folder that is not there yet, or an empty one";
+        Problem::new(&format!("--artifacts {}: {error}", folder.display()), Some(hint.to_owned()))
+    })
 }
 
 fn variables(texts: &[String]) -> Result<Variables, Problem> {
@@ -285,22 +341,25 @@ fn variables(texts: &[String]) -> Result<Variables, Problem> {
 }
 
 /// Mounts with their links resolved, so that what was checked is what is
-/// mounted. Paths of another machine's engine are taken as they are written.
+/// mounted.
 fn check_mounts(
     arguments: &Arguments,
     settings: &Settings,
-    is_local: bool,
+    endpoint: &Endpoint,
 ) -> Result<Vec<Mount>, Problem> {
+    if !arguments.mounts.is_empty() && !endpoint.is_local() {
+        let what = format!("--mount can't be used with the engine at {endpoint}");
+        let hint = "a mount is checked before it is allowed, and another machine's files can't be \
+                    checked from here: run gantry there, or send data with --input";
+        return Err(Problem::new(&what, Some(hint.to_owned())));
+    }
     let roots = settings.mount_roots();
     let mut mounts = Vec::new();
     for mount in &arguments.mounts {
         let mut mount = mount.clone();
-        if is_local {
-            let source = mount.source.canonicalize();
-            mount.source = source.map_err(|error| {
-                Problem::new(&format!("{}: {error}", mount.source.display()), None)
-            })?;
-        }
+        let source = mount.source.canonicalize();
+        mount.source = source
+            .map_err(|error| Problem::new(&format!("{}: {error}", mount.source.display()), None))?;
         let allowed = mount.check_allowed(&mount.source, &roots);
         allowed.map_err(|error| Problem::new(&error, error.hint()))?;
         mounts.push(mount);

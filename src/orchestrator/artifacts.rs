@@ -1,6 +1,6 @@
 //! Where a script's artifacts go.
 
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use gantry_init::message::ArtifactBegin;
@@ -22,11 +22,20 @@ struct Unfinished {
 }
 
 impl ArtifactStore {
-    /// A store that writes into `folder`, which is made when the first artifact
-    /// comes.
-    #[must_use]
-    pub fn new(folder: Option<PathBuf>) -> Self {
-        Self { folder, current: None }
+    /// A store that writes into `folder`, which is made if it is not there. It
+    /// must be empty: what comes out of a sandbox is hostile, and may neither
+    /// replace anything nor appear among what somebody trusts.
+    ///
+    /// # Errors
+    /// When the folder can't be made, is not empty, or can't be written to.
+    pub fn open(folder: PathBuf) -> io::Result<Self> {
+        std::fs::create_dir_all(&folder)?;
+        if std::fs::read_dir(&folder)?.next().is_some() {
+            return Err(io::Error::new(ErrorKind::DirectoryNotEmpty, "the folder is not empty"));
+        }
+        // What permissions don't tell, such as a file system without writing.
+        tempfile::tempfile_in(&folder)?;
+        Ok(Self { folder: Some(folder), current: None })
     }
 
     /// Begins an artifact. Its name has been checked to be a relative path that
@@ -36,9 +45,7 @@ impl ArtifactStore {
             return Ok(());
         };
         let place = folder.join(&artifact.name);
-        let parent = place.parent().unwrap_or(folder);
-        std::fs::create_dir_all(parent)?;
-        let file = NamedTempFile::new_in(parent)?;
+        let file = temporary(place.parent().unwrap_or(folder)).map_err(|it| at(&place, &it))?;
         self.current = Some(Unfinished { file, place, left: artifact.size });
         self.finish_if_whole()
     }
@@ -46,26 +53,37 @@ impl ArtifactStore {
     /// Adds to the artifact that was begun last.
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         if let Some(current) = &mut self.current {
-            current.file.write_all(bytes)?;
+            current.file.write_all(bytes).map_err(|error| at(&current.place, &error))?;
             current.left = current.left.saturating_sub(bytes.len() as u64);
         }
         self.finish_if_whole()
     }
 
-    /// A whole file appears at once under its name, and replaces what was there
-    /// instead of following it.
+    /// A whole file appears at once under its name, where nothing may be yet.
     fn finish_if_whole(&mut self) -> io::Result<()> {
         match self.current.take_if(|current| current.left == 0) {
-            Some(whole) => persist(whole.file, &whole.place),
+            Some(whole) => {
+                persist(whole.file, &whole.place).map_err(|error| at(&whole.place, &error))
+            }
             None => Ok(()),
         }
     }
 }
 
+fn temporary(folder: &Path) -> io::Result<NamedTempFile> {
+    std::fs::create_dir_all(folder)?;
+    NamedTempFile::new_in(folder)
+}
+
 fn persist(file: NamedTempFile, place: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
-    file.persist(place).map(|_| ()).map_err(|error| error.error)
+    file.persist_noclobber(place).map(|_| ()).map_err(|error| error.error)
+}
+
+/// The same error with the place where it happened.
+fn at(place: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", place.display()))
 }
 
 #[cfg(test)]
@@ -76,10 +94,14 @@ mod tests {
         ArtifactBegin { name: name.to_owned(), size }
     }
 
+    fn store(folder: &Path) -> ArtifactStore {
+        ArtifactStore::open(folder.to_owned()).unwrap()
+    }
+
     #[test]
     fn whole_files_appear_and_cut_ones_do_not() {
         let folder = tempfile::tempdir().unwrap();
-        let mut store = ArtifactStore::new(Some(folder.path().to_owned()));
+        let mut store = store(folder.path());
         store.begin(&begin("a/whole.txt", 4)).unwrap();
         store.write(b"ab").unwrap();
         store.write(b"cd").unwrap();
@@ -93,15 +115,27 @@ mod tests {
     }
 
     #[test]
-    fn a_link_in_the_way_is_replaced_and_not_followed() {
+    fn what_came_in_the_way_is_neither_replaced_nor_followed() {
         let folder = tempfile::tempdir().unwrap();
-        let target = folder.path().join("precious");
-        std::fs::write(&target, "precious").unwrap();
-        std::os::unix::fs::symlink(&target, folder.path().join("a")).unwrap();
-        let mut store = ArtifactStore::new(Some(folder.path().to_owned()));
-        store.begin(&begin("a", 1)).unwrap();
-        store.write(b"x").unwrap();
-        assert_eq!(std::fs::read(target).unwrap(), b"precious");
-        assert_eq!(std::fs::read(folder.path().join("a")).unwrap(), b"x");
+        let outside = tempfile::tempdir().unwrap();
+        let mut store = store(folder.path());
+        std::os::unix::fs::symlink(outside.path().join("new"), folder.path().join("link")).unwrap();
+        std::fs::write(folder.path().join("file"), "precious").unwrap();
+        for name in ["link", "file"] {
+            store.begin(&begin(name, 1)).unwrap();
+            let error = store.write(b"x").unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+            assert!(error.to_string().contains(&format!("/{name}: ")), "{error}");
+        }
+        assert_eq!(std::fs::read(folder.path().join("file")).unwrap(), b"precious");
+        assert!(!outside.path().join("new").exists());
+    }
+
+    #[test]
+    fn only_an_empty_folder_is_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        store(&folder.path().join("a/b"));
+        let error = ArtifactStore::open(folder.path().to_owned()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::DirectoryNotEmpty);
     }
 }

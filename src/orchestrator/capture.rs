@@ -80,6 +80,7 @@ impl Sink for Capture {
 
     fn output_file(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.output_file.extend_from_slice(bytes);
+        self.tell(Live::OutputFile(bytes.to_vec()));
         Ok(())
     }
 

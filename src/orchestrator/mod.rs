@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 pub use artifacts::ArtifactStore;
 pub use capture::Capture;
-pub use once::{Orchestrator, RunError};
+pub use once::{Orchestrator, RunError, container_name};
 
 /// What a follower of a running execution sees, in order of arrival.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub enum Live {
     Stdout(Vec<u8>),
     /// A piece of the script's stderr.
     Stderr(Vec<u8>),
+    /// A piece of the output file, after all that the script printed.
+    OutputFile(Vec<u8>),
 }
 
 /// Takes what happens while it happens. Unbounded, because nothing may hold up

@@ -114,14 +114,18 @@ impl Orchestrator {
         live: &LiveSender,
         cancel: &Cancel,
     ) -> Result<Ending, RunError> {
-        let image = self.image(job, live, cancel).await?;
+        // Wherever it is, waiting for another's build included.
+        let image = tokio::select! {
+            image = self.image(job, live, cancel) => image?,
+            () = cancel.cancelled() => return Err(ImageError::Cancelled.into()),
+        };
         let spec = job.sandbox_spec(image.id.clone());
         *used_image = Some(image);
         if job.network == Network::Egress {
             self.docker.ensure_egress_network().await.map_err(SandboxError::from)?;
         }
         let container = NewContainer {
-            name: container_name(job),
+            name: container_name(&job.execution_id),
             spec,
             labels: Labels::from([
                 (LABEL_ROLE.to_owned(), "execution".to_owned()),
@@ -158,8 +162,10 @@ impl Orchestrator {
     }
 }
 
-fn container_name(job: &Job) -> String {
-    format!("gantry-{}", job.execution_id)
+/// The name of the container that an execution runs in.
+#[must_use]
+pub fn container_name(execution_id: &str) -> String {
+    format!("gantry-{execution_id}")
 }
 
 fn reported(ending: Ending) -> Option<Exit> {
@@ -204,7 +210,7 @@ fn execution(job: &Job, run: Run) -> Execution {
         usage: exit.as_ref().map(usage).unwrap_or_default(),
         sandbox: image.map(|image| SandboxReceipt {
             image: image.id,
-            container_id: container_name(job),
+            container_id: container_name(&job.execution_id),
             warm: false,
         }),
         artifacts: capture.artifacts,

@@ -68,9 +68,11 @@ impl SandboxError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Engine(error) => error.hint(),
-            Self::Sink(_) => Some("is the disk full?"),
+            Self::Sink(error) if error.kind() == std::io::ErrorKind::StorageFull => {
+                Some("free some disk space")
+            }
             Self::RequestTooLarge(_) => Some("put data into the input"),
-            Self::NotReady(_) | Self::Violation(_) => None,
+            Self::NotReady(_) | Self::Violation(_) | Self::Sink(_) => None,
         }
     }
 }

@@ -11,6 +11,7 @@ pub(crate) mod home;
 pub(crate) mod index;
 pub(crate) mod run;
 pub(crate) mod running;
+pub(crate) mod sick_engine;
 
 /// A mebibyte, in bytes.
 pub(crate) const MIB: usize = 1024 * 1024;

@@ -128,18 +128,22 @@ impl Run {
 
     /// Its stdout goes through a filter of the shell, whose output counts; its
     /// exit code is said on stderr.
-    pub(crate) fn piped_through(mut self, filter: &str) -> Self {
-        let mut piped = Command::new("sh");
-        let line = format!("{{ \"$@\"; echo \"code $?\" >&2; }} | {filter}");
-        piped.args(["-c", &line, "sh"]).arg(self.command.get_program());
-        piped.args(self.command.get_args()).current_dir(self.folder());
+    pub(crate) fn piped_through(self, filter: &str) -> Self {
+        self.in_shell(&format!("{{ \"$@\"; echo \"code $?\" >&2; }} | {filter}"))
+    }
+
+    /// A line of the shell runs it, as `"$@"`.
+    pub(crate) fn in_shell(mut self, line: &str) -> Self {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", line, "sh"]).arg(self.command.get_program());
+        shell.args(self.command.get_args()).current_dir(self.folder());
         for (name, value) in self.command.get_envs() {
             match value {
-                Some(value) => piped.env(name, value),
-                None => piped.env_remove(name),
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
             };
         }
-        self.command = piped;
+        self.command = shell;
         self
     }
 

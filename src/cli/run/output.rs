@@ -5,83 +5,86 @@ use std::io::{self, Write};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinHandle;
 
-use crate::cli::message;
 use crate::cli::progress::Progress;
+use crate::cli::{message, stdout};
 use crate::domain::execution::Execution;
 use crate::domain::quantities::show_bytes;
 use crate::orchestrator::Live;
 use crate::sandbox::Cancel;
 
+/// What stdout is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// What the script prints.
+    Stdout,
+    /// What it leaves in its output file.
+    OutputFile,
+    /// The execution, once it is over.
+    Execution,
+}
+
 /// Prints live output on a thread of its own: a terminal or a pipe that nobody
 /// reads must not hold up the sandbox.
-pub(super) struct Printer(JoinHandle<Readers>);
-
-/// Who reads what is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Readers {
-    /// Somebody, to the end.
-    There,
-    /// Nobody any more, as after `| head`.
-    Gone,
+pub(super) struct Printer {
+    task: JoinHandle<io::Result<()>>,
 }
 
 impl Printer {
+    /// Prints until nothing more can come. A stdout that can't be written to
+    /// cancels the run: the script works for nobody.
     pub(super) fn start(
         mut followed: UnboundedReceiver<Live>,
         progress: Progress,
-        prints_stdout: bool,
+        shown: Shown,
         cancel: Cancel,
     ) -> Self {
-        Self(tokio::task::spawn_blocking(move || {
+        let task = tokio::task::spawn_blocking(move || {
             while let Some(live) = followed.blocking_recv() {
-                let printed = match live {
-                    Live::Progress(line) => {
-                        progress.show(&line);
-                        continue;
-                    }
-                    Live::Stdout(_) if !prints_stdout => continue,
-                    Live::Stdout(bytes) => {
-                        progress.clear();
-                        write_all(io::stdout().lock(), &bytes)
-                    }
-                    Live::Stderr(bytes) => {
-                        progress.clear();
-                        // Nobody to tell: the result still counts.
-                        let _ = write_all(io::stderr().lock(), &bytes);
-                        Ok(())
-                    }
-                };
-                // Whoever read stdout has gone: the script works for nobody.
-                if printed.is_err() {
-                    cancel.cancel();
-                    return Readers::Gone;
-                }
+                let printed = print(live, &progress, shown);
+                printed.inspect_err(|_| cancel.cancel())?;
             }
             progress.clear();
-            Readers::There
-        }))
+            Ok(())
+        });
+        Self { task }
     }
 
     /// Waits until everything is printed.
-    pub(super) async fn finish(self) -> Readers {
-        self.0.await.unwrap_or(Readers::There)
+    ///
+    /// # Errors
+    /// When stdout could not be written to.
+    pub(super) async fn finish(self) -> io::Result<()> {
+        self.task.await.map_err(io::Error::other).flatten()
     }
 }
 
-fn write_all(mut to: impl Write, bytes: &[u8]) -> io::Result<()> {
-    to.write_all(bytes)?;
-    to.flush()
+fn print(live: Live, progress: &Progress, shown: Shown) -> io::Result<()> {
+    match live {
+        Live::Progress(line) => progress.show(&line),
+        Live::Stderr(bytes) => {
+            progress.clear();
+            let mut stderr = io::stderr().lock();
+            // Nobody to tell: the result still counts.
+            let _ = stderr.write_all(&bytes).and_then(|()| stderr.flush());
+        }
+        Live::Stdout(bytes) if shown == Shown::Stdout => {
+            progress.clear();
+            stdout::write(&bytes)?;
+        }
+        Live::OutputFile(bytes) if shown == Shown::OutputFile => {
+            progress.clear();
+            stdout::write(&bytes)?;
+        }
+        Live::Stdout(_) | Live::OutputFile(_) => {}
+    }
+    Ok(())
 }
 
-/// Prints the execution; false when it could not be.
-pub(super) fn print_json(execution: &Execution) -> bool {
-    let printed = serde_json::to_string_pretty(execution)
-        .map_err(io::Error::from)
-        .and_then(|text| writeln!(io::stdout().lock(), "{text}"));
-    if let Err(error) = &printed {
-        message::error(&format!("the result could not be printed: {error}"), None);
-    }
-    printed.is_ok()
+/// Prints the execution, on a thread of its own as well.
+pub(super) async fn print_json(execution: &Execution) -> io::Result<()> {
+    let text = serde_json::to_string_pretty(execution)?;
+    let printing = tokio::task::spawn_blocking(move || stdout::line(&text));
+    printing.await.map_err(io::Error::other).flatten()
 }
 
 /// Says what was cut, left behind or not taken.

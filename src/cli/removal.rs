@@ -1,0 +1,47 @@
+//! Waiting until what a command has started is gone: usually no time at all,
+//! and minutes when the engine is unwell.
+
+use std::time::Duration;
+
+use super::message;
+use super::signals::Interrupts;
+use crate::sandbox::Remover;
+
+/// A removal that takes longer is said.
+const SLOW: Duration = Duration::from_secs(2);
+
+/// Longest time that a message may take, when nobody reads stderr.
+const TELLING: Duration = Duration::from_secs(1);
+
+/// Waits until all containers are removed, or somebody does not want to wait any
+/// longer. `container` is what is said of the one that may be left.
+pub(super) async fn finish(remover: &Remover, interrupts: &Interrupts, container: &str) {
+    tokio::select! {
+        biased;
+        () = remover.drain() => {}
+        () = impatience(interrupts, container) => {
+            tell(format!("{container} may be left; `gantry doctor` lists it")).await;
+        }
+    }
+}
+
+/// A signal that does not wait. The first one of all is not meant so, unless it
+/// was said what is waited for.
+async fn impatience(interrupts: &Interrupts, container: &str) {
+    let told = async {
+        tokio::time::sleep(SLOW).await;
+        tell(format!("{container} is still being removed; Ctrl-C does not wait for it")).await;
+        interrupts.another().await;
+    };
+    tokio::select! {
+        () = told => {}
+        () = interrupts.another_but_the_first() => {}
+    }
+}
+
+/// Says it on a thread of its own: a stderr that nobody reads must not hold up
+/// the end.
+async fn tell(what: String) {
+    let telling = tokio::task::spawn_blocking(move || message::note(&what));
+    let _ = tokio::time::timeout(TELLING, telling).await;
+}

@@ -1,0 +1,32 @@
+//! What the commands print for whoever called them, and what it means when that
+//! can't be printed.
+
+use std::io::{self, Write};
+
+use super::message;
+
+/// What a program ends with when nobody reads its stdout any more: 128 and
+/// SIGPIPE (signal(7)).
+const UNREAD: u8 = 128 + 13;
+
+/// Prints all of it, at once.
+pub(super) fn write(bytes: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(bytes)?;
+    stdout.flush()
+}
+
+/// Prints a line.
+pub(super) fn line(text: &str) -> io::Result<()> {
+    write(format!("{text}\n").as_bytes())
+}
+
+/// The exit code when printing has failed: quiet when whoever read it has gone,
+/// as after `| head`, and otherwise `failed`, with the reason said.
+pub(super) fn unprinted(error: &io::Error, failed: u8) -> u8 {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return UNREAD;
+    }
+    message::error(&format!("stdout: {error}"), None);
+    failed
+}

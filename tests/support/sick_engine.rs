@@ -1,0 +1,60 @@
+//! The real engine, but for one kind of request that it never answers.
+
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+use std::os::unix::net::{UnixListener, UnixStream};
+
+use tempfile::TempDir;
+
+/// Listens on a socket of its own, until the test's process ends.
+pub(crate) struct SickEngine {
+    folder: TempDir,
+}
+
+impl SickEngine {
+    /// Never answers a request with this in its first line.
+    pub(crate) fn silent_on(request: &'static str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(folder.path().join("socket")).unwrap();
+        std::thread::spawn(move || {
+            for client in listener.incoming() {
+                let (client, engine) = (client.unwrap(), UnixStream::connect(socket()).unwrap());
+                let back = (engine.try_clone().unwrap(), client.try_clone().unwrap());
+                std::thread::spawn(move || forward(client, engine, Some(request)));
+                std::thread::spawn(move || forward(back.0, back.1, None));
+            }
+        });
+        Self { folder }
+    }
+
+    /// What `DOCKER_HOST` has to be.
+    pub(crate) fn host(&self) -> String {
+        format!("unix://{}", self.folder.path().join("socket").display())
+    }
+}
+
+/// Where the real one listens.
+fn socket() -> String {
+    let host = std::env::var("DOCKER_HOST").ok();
+    let path = host.as_deref().and_then(|host| host.strip_prefix("unix://"));
+    path.unwrap_or("/var/run/docker.sock").to_owned()
+}
+
+fn forward(mut from: UnixStream, mut to: UnixStream, stop_at: Option<&str>) {
+    let mut buffer = [0; 64 * 1024];
+    while let Ok(length @ 1..) = from.read(&mut buffer) {
+        let bytes = &buffer[..length];
+        // A client sends the head of a request at once.
+        let first_line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let first_line = String::from_utf8_lossy(first_line);
+        if stop_at.is_some_and(|request| first_line.contains(request)) {
+            // Neither answered nor refused.
+            let _ = io::copy(&mut from, &mut io::sink());
+            return;
+        }
+        if to.write_all(bytes).is_err() {
+            return;
+        }
+    }
+    let _ = to.shutdown(Shutdown::Write);
+}
