@@ -74,6 +74,18 @@ impl Report {
         self.bars(title, series.iter().map(|it| (it.name, it.quantile(0.5), "ms")));
     }
 
+    /// Times that are compared with nothing.
+    pub(crate) fn plain_times<const N: usize>(&mut self, title: &str, series: [Series; N]) {
+        self.head(title, "| | median | p95 | min | n |");
+        let rows = series.iter().map(|it| {
+            let (median, p95, min) = (it.quantile(0.5), it.quantile(0.95), it.quantile(0.0));
+            let n = it.times.len();
+            format!("| {} | {median:.1} ms | {p95:.1} ms | {min:.1} ms | {n} |", it.name)
+        });
+        self.rows(rows.collect());
+        self.bars(title, series.iter().map(|it| (it.name, it.quantile(0.5), "ms")));
+    }
+
     /// Executions per second; the last series is what the others are compared
     /// with.
     pub(crate) fn rates<const N: usize>(

@@ -120,7 +120,7 @@ impl Subject {
             engine.cgroup_version,
             engine.cpus,
             engine.architecture,
-            kernel.trim(),
+            kernel.trim().split('-').next().unwrap_or_default(),
         ))
     }
 }

@@ -46,7 +46,7 @@ async fn what_can_not_be_kept_ends_the_run() {
         let mut kept = Kept { no_room_for: Some(what), ..Kept::default() };
         let error = bench.run(b"", &mut kept, &Cancel::new()).await.unwrap_err();
         assert!(matches!(error, SandboxError::Sink(_)), "{what}: {error}");
-        assert_eq!(error.hint(), Some("is the disk full?"));
+        assert_eq!(error.hint(), Some("free some disk space"));
         bench.assert_nothing_is_left().await;
     }
 }
