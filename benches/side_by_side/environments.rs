@@ -57,6 +57,7 @@ async fn environment(
     series: &mut Series,
 ) -> Result<String, Failure> {
     let requirements = Requirements::parse(requirements, RequirementsPolicy::default())?;
+    subject.forget_locks()?;
     let mut tag = String::new();
     let build = async {
         let cancel = Cancel::new();

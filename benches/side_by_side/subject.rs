@@ -102,6 +102,14 @@ impl Subject {
         Ok(self.docker.remove_volume(CACHE_VOLUME).await?)
     }
 
+    /// Forgets what requirements were resolved to, so that each build resolves.
+    pub(crate) fn forget_locks(&self) -> Result<(), Failure> {
+        match std::fs::remove_dir_all(self.data_dir.path().join("environments")) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
     pub(crate) async fn clean_up(&self) -> Result<(), Failure> {
         self.forget_cache().await?;
         std::fs::remove_dir_all(self.data_dir.path())?;
