@@ -3,32 +3,52 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test bench fuzz-frames lint base
+.PHONY: demo test explore bench fuzz-frames fuzz-api lint base
 
 # From a clean clone to real results on real input.
 demo: base
 	$(CARGO) build --release --locked
 	GANTRY=target/release/gantry examples/demo.sh
 
-# Every test; those of the sandbox run on the real engine.
+# Every test; those of the sandbox run on the real engine, and those of the
+# store on PostgreSQL, too: in a container, or at GANTRY_TEST_POSTGRES_URL.
+# Property tests take the same cases each time; `make explore` looks at others.
+test: export PROPTEST_RNG_SEED ?= 1
 test: base
 	$(CARGO) build --locked
 	target/debug/gantry images build
 	@if command -v python3 >/dev/null; then \
 	  python3 -m unittest discover --start-directory images/python; \
 	else echo 'python3 is not installed: the tests of install.py were left out'; fi
+	tests/postgres/prepare
 	$(CARGO) test --workspace --locked
 
-# Gantry beside the engine's own floor and hardened `docker run`, in one run.
+# The property tests with a hundred times as many cases, new ones each time.
+explore: export PROPTEST_CASES ?= 25600
+explore:
+	$(CARGO) test --package gantry --lib --locked
+	$(CARGO) test --package gantry-init --locked
+
+# Gantry beside the engine's own floor and hardened `docker run`, in one run; then
+# the server by itself, on both databases.
 bench: base
 	$(CARGO) build --release --locked
 	target/release/gantry images build
 	$(CARGO) bench --locked --bench side_by_side
+	$(CARGO) bench --locked --bench server
 
 # A minute of hostile bytes for the frame decoder; needs cargo-fuzz.
 fuzz-frames:
 	mkdir -p images/init/fuzz/corpus/answers
 	cd images/init && RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run answers fuzz/corpus/answers fuzz/seeds/answers -- -max_total_time=60
+
+# Two minutes of requests that the OpenAPI document allows and forbids, made by
+# schemathesis against a real server; needs python3 and its venv. More of it:
+# make fuzz-api FUZZ_API_SECONDS=3600 FUZZ_API_EXAMPLES=1000 FUZZ_API_SEED=7
+fuzz-api: base
+	$(CARGO) build --locked
+	target/debug/gantry images build
+	GANTRY=target/debug/gantry tests/fuzz_api/run.py
 
 # What .ci/run checks before the tests.
 lint:

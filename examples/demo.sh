@@ -1,13 +1,20 @@
 #!/usr/bin/env bash
-# Four real scripts, three of them on real input, each in a sandbox of its own. GANTRY is the
-# binary; results go to target/demo.
+# A server, four real scripts that are registered over REST, and a pipeline that
+# invokes them over HTTP with real input. GANTRY is the binary; everything that
+# is made goes to target/demo.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 gantry=${GANTRY:?set it to the gantry binary}
 results=target/demo
 rm -rf "$results"
-mkdir -p "$results"
+mkdir -p "$results/scripts"
+
+command -v curl >/dev/null || {
+    echo 'error: curl is not installed' >&2
+    echo 'hint: the demo talks to the server as a pipeline would; install curl' >&2
+    exit 1
+}
 
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 [ -t 1 ] || say() { printf '\n%s\n' "$*"; }
@@ -20,6 +27,27 @@ run() {
     "$gantry" "$@"
 }
 
+# Calls the API: METHOD PATH [curl's arguments]; shows the call without what is
+# the same in each.
+call() {
+    local method=$1 path=$2
+    shift 2
+    printf '$ curl -X %s $GANTRY_URL%s' "$method" "$path" >&2
+    printf ' %q' "$@" >&2
+    printf '\n' >&2
+    curl --silent --show-error ${fails---fail-with-body} --no-buffer -X "$method" "$GANTRY_URL$path" \
+        -H "Authorization: Bearer $GANTRY_TOKEN" -H 'Content-Type: application/json' "$@"
+}
+
+# The same for what is to be refused: the answer is shown, whatever its status.
+refused() {
+    fails='' call "$@"
+    echo
+}
+
+# The first string with this name in a JSON document.
+field() { grep -o "\"$1\":\"[^\"]*\"" | head -n 1 | cut -d '"' -f 4; }
+
 compiler() {
     local found
     for found in "${CXX:-c++}" g++ clang++; do
@@ -30,46 +58,112 @@ compiler() {
 # Where there is no C++ compiler, one in a container does it.
 compile_in_container() {
     local base image container
-    base=$("$gantry" images list --json | jq_in_sandbox)
+    printf '%s\n' 'jq -r "map(select(.role == \"binary\" and .current))[0].tag"' >"$results/tag.sh"
+    base=$("$gantry" images list --json | "$gantry" run "$results/tag.sh" --input -)
     image=$(printf 'FROM %s\nUSER root\nRUN apt-get -q update && apt-get -q install -y --no-install-recommends g++\nCOPY fit.cpp /\nRUN g++ -O2 -static -o /fit /fit.cpp\n' "$base" |
         DOCKER_BUILDKIT=0 docker build -q -f - examples/particles)
     container=$(docker create "$image" /fit)
-    docker cp "$container:/fit" "$results/fit"
+    docker cp "$container:/fit" "$1"
     docker rm "$container" >/dev/null
     docker rmi "$image" >/dev/null
 }
 
-# The tag of the current binary image, read by a script in a sandbox.
-jq_in_sandbox() {
-    printf '%s\n' 'jq -r "map(select(.role == \"binary\" and .current))[0].tag"' >"$results/tag.sh"
-    "$gantry" run "$results/tag.sh" --input -
+server=
+stop() {
+    [ -z "$server" ] || kill -TERM "$server" 2>/dev/null || true
+    wait 2>/dev/null || true
 }
+trap stop EXIT
 
 say 'Images: built once, found by their hash ever after'
 run images build
 
-say '1. A shell script: a year of weather from a CSV'
-run run examples/weather/report.sh --input @examples/weather/input.json
-
-say '2. Python with its own packages: colour-corrects a photograph'
-run run examples/colour/correct.py \
-    --requirements examples/colour/requirements.txt \
-    --input @examples/colour/input.json \
-    --artifacts "$results/colour"
-ls -l "$results/colour"
-
-say '3. A compiled C++ program: fits the flight of thrown particles'
+say 'A C++ program is compiled'
 cxx=$(compiler || true)
 if [ -n "$cxx" ]; then
-    echo "$ $(basename "$cxx") -O2 -static -o $results/fit examples/particles/fit.cpp"
-    "$cxx" -O2 -static -o "$results/fit" examples/particles/fit.cpp
+    echo "$ $(basename "$cxx") -O2 -static -o $results/scripts/fit examples/particles/fit.cpp"
+    "$cxx" -O2 -static -o "$results/scripts/fit" examples/particles/fit.cpp
 else
     echo 'no C++ compiler here: compiling in a container'
-    compile_in_container
+    compile_in_container "$results/scripts/fit"
 fi
-run run "$results/fit" --input @examples/particles/input.json
 
-say '4. A script that ignores its time limit: gone all the same'
-run run examples/runaway/script.sh --timeout 2s || echo "exit code $?"
+say 'The server starts, on SQLite and a free port'
+export GANTRY_DATA_DIR=$PWD/$results/data
+export GANTRY_SCRIPT_ROOTS=$PWD/examples:$PWD/$results/scripts
+echo '$ gantry serve --listen 127.0.0.1:0'
+"$gantry" serve --listen 127.0.0.1:0 >"$results/serve.out" 2>"$results/serve.log" &
+server=$!
+until grep -q '^listening on ' "$results/serve.out"; do
+    kill -0 "$server" 2>/dev/null || { cat "$results/serve.log" >&2; exit 1; }
+    sleep 0.05
+done
+sed 's/^admin token: .*/admin token: (shown once)/' "$results/serve.out"
+GANTRY_URL=$(sed -n 's/^listening on //p' "$results/serve.out")
+GANTRY_TOKEN=$(sed -n 's/^admin token: //p' "$results/serve.out")
+export GANTRY_URL GANTRY_TOKEN
 
-say "Done. The pictures are in $results/colour."
+say 'An admin registers scripts: by their path on the server'
+call POST /api/v1/admin/scripts -o /dev/null -d '{
+  "name": "weather", "script_type": "shell",
+  "file_path": "'"$PWD"'/examples/weather/report.sh",
+  "description": "A year of weather from a CSV"}'
+call POST /api/v1/admin/scripts -o /dev/null -d '{
+  "name": "colour", "script_type": "python",
+  "file_path": "'"$PWD"'/examples/colour/correct.py",
+  "requirements_path": "'"$PWD"'/examples/colour/requirements.txt",
+  "description": "Corrects the colour of a photograph",
+  "argument_schema": {"type": "object", "required": ["image"]}}'
+call POST /api/v1/admin/scripts -o /dev/null -d '{
+  "name": "particles", "script_type": "binary",
+  "file_path": "'"$PWD/$results"'/scripts/fit",
+  "description": "Fits the flight of thrown particles", "limits": {"memory_bytes": 268435456}}'
+call POST /api/v1/admin/scripts -o /dev/null -d '{
+  "name": "runaway", "script_type": "shell", "timeout_secs": 2,
+  "file_path": "'"$PWD"'/examples/runaway/script.sh",
+  "description": "Ignores its time limit"}'
+run scripts list
+
+say 'The pipeline invokes one and waits for its answer'
+{ printf '{"script": "weather", "job_id": "demo-1", "input": '; cat examples/weather/input.json; printf '}'; } >"$results/weather.json"
+call POST /api/v1/executions -H 'Prefer: wait=60' -d "@$results/weather.json" >"$results/weather.answer"
+grep -q '"status":"completed"' "$results/weather.answer"
+grep -o '"status":"[a-z]*"\|"duration_ms":[0-9.]*\|"overhead_ms":[0-9.]*\|"stdout_bytes":[0-9]*' "$results/weather.answer"
+sed -n '/"output_data":{/,/^}/p' "$results/weather.answer" | head -n 12
+
+say 'Another one is submitted, and followed live'
+{ printf '{"script": "particles", "job_id": "demo-1", "input": '; cat examples/particles/input.json; printf '}'; } >"$results/particles.json"
+particles=$(call POST /api/v1/executions -d "@$results/particles.json" | field id)
+call GET "/api/v1/executions/$particles/events" | tee "$results/particles.events" | cut -c 1-240
+grep -q '"status":"completed"' "$results/particles.events"
+
+say 'Python with its own packages: its environment has been building since it was registered'
+{ printf '{"script": "colour", "job_id": "demo-1", "input": '; cat examples/colour/input.json; printf '}'; } >"$results/colour.json"
+colour=$(call POST /api/v1/executions -d "@$results/colour.json" | field id)
+run executions logs --follow "$colour"
+call GET "/api/v1/executions/$colour/artifacts"
+echo
+call GET "/api/v1/executions/$colour/artifacts/corrected.jpg" -o "$results/corrected.jpg"
+ls -l "$results/corrected.jpg"
+
+say 'A script that ignores its time limit: gone all the same'
+run executions run runaway || echo "exit code $?"
+
+say 'What the registry refuses'
+refused POST /api/v1/executions -d '{"script": "colour", "input": {}}'
+call DELETE /api/v1/admin/scripts/runaway -o /dev/null
+refused POST /api/v1/executions -d '{"script": "runaway"}'
+
+say 'The history'
+run executions list --job demo-1
+run executions list --script runaway
+
+say 'The server stops'
+kill -TERM "$server"
+wait "$server"
+server=
+left=$(docker ps --all --quiet --filter "label=gantry.installation=$(cat "$GANTRY_DATA_DIR/installation")" | wc -l)
+echo "containers left: $left"
+[ "$left" -eq 0 ]
+
+say "Done. The picture, the database and the server's log are in $results."

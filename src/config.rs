@@ -1,7 +1,10 @@
 //! Settings: flags and environment variables by the same names. The only place
 //! that reads the environment.
 
+mod serve;
+
 use std::env;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -9,6 +12,8 @@ use clap::Args;
 use crate::domain::requirements::RequirementsPolicy;
 use crate::engine::docker::Endpoint;
 use crate::images::{BaseSource, InstallerSettings};
+
+pub use serve::{DatabaseSettings, ServeSettings};
 
 /// Variables that pip and uv read their indexes from, and the names that the
 /// other one has for them.
@@ -131,9 +136,15 @@ impl Settings {
     /// not there allows nothing.
     #[must_use]
     pub fn mount_roots(&self) -> Vec<PathBuf> {
-        let roots = self.mount_roots.iter().flat_map(|roots| roots.split(':'));
-        let roots = roots.filter(|root| !root.is_empty());
-        roots.filter_map(|root| Path::new(root).canonicalize().ok()).collect()
+        Self::folders(self.mount_roots.as_deref())
+    }
+
+    /// Folders of a list with colons, links resolved, without those that are not
+    /// there.
+    fn folders(list: Option<&str>) -> Vec<PathBuf> {
+        let folders = list.into_iter().flat_map(|list| list.split(':'));
+        let folders = folders.filter(|folder| !folder.is_empty());
+        folders.filter_map(|folder| Path::new(folder).canonicalize().ok()).collect()
     }
 
     /// The OCI runtime, when it is not the engine's default.
@@ -190,6 +201,58 @@ impl Settings {
     }
 }
 
+/// Largest file that is taken for one that holds a token, in bytes.
+const MAX_TOKEN_FILE: u64 = 16 * 1024;
+
+/// Settings of the commands that ask a server.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Server")]
+pub struct ClientSettings {
+    /// Address of the server
+    #[arg(
+        long,
+        env = "GANTRY_URL",
+        value_name = "URL",
+        default_value = "http://127.0.0.1:8700",
+        global = true,
+        hide_env_values = true
+    )]
+    url: String,
+
+    /// File that holds the token. Without it the token is read from the
+    /// environment, as GANTRY_TOKEN; there is no flag for the token itself,
+    /// because everybody on this machine can see command lines
+    #[arg(long, value_name = "FILE", global = true)]
+    token_file: Option<PathBuf>,
+}
+
+impl ClientSettings {
+    /// The server's address, as it was given.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The token, when there is one. An empty variable is none.
+    ///
+    /// # Errors
+    /// A sentence, when the file that should hold it can't be read.
+    pub fn token(&self) -> Result<Option<String>, String> {
+        let Some(path) = &self.token_file else {
+            return Ok(variable("GANTRY_TOKEN"));
+        };
+        let shown = path.display();
+        let failed = |error: std::io::Error| format!("--token-file {shown}: {error}");
+        let file = std::fs::File::open(path).map_err(failed)?;
+        let mut text = String::new();
+        file.take(MAX_TOKEN_FILE + 1).read_to_string(&mut text).map_err(failed)?;
+        if text.len() as u64 > MAX_TOKEN_FILE {
+            return Err(format!("--token-file {shown} is too large to be a token"));
+        }
+        Ok(Some(text))
+    }
+}
+
 /// An environment variable that is set and not empty.
 fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
@@ -201,10 +264,18 @@ pub fn is_colour_wanted() -> bool {
     variable("NO_COLOR").is_none() && variable("TERM").is_none_or(|term| term != "dumb")
 }
 
-/// What is logged; nothing but warnings unless it is set.
+/// What is logged, when `GANTRY_LOG` says nothing: what a server does, or
+/// nothing but warnings.
 #[must_use]
-pub fn log_filter() -> String {
-    variable("GANTRY_LOG").unwrap_or_else(|| "warn".to_owned())
+pub fn log_filter(is_server: bool) -> String {
+    let default = if is_server { "info" } else { "warn" };
+    variable("GANTRY_LOG").unwrap_or_else(|| default.to_owned())
+}
+
+/// Whether every line of the log is a JSON object.
+#[must_use]
+pub fn is_log_json() -> bool {
+    variable("GANTRY_LOG_FORMAT").is_some_and(|format| format == "json")
 }
 
 /// Indexes and proxies by the names that both pip and uv know them by.

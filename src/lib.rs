@@ -3,17 +3,29 @@
 //! Dependencies point one way, and `tests/architecture.rs` holds them to it:
 //!
 //! ```text
-//! cli ─▶ services ─▶ orchestrator ─▶ images ─▶ sandbox ─▶ engine ─▶ domain
-//!          config ──┘
+//! cli ─▶ server ─▶ api ─┬─▶ registry ──┬─▶ orchestrator ─┬─▶ images ─▶ sandbox ─▶ engine ─┐
+//!  │                    └─▶ access     │                 └─▶ store ───────────────────────┼─▶ domain
+//!  │                            └──────┴───────────────────▶ store                        │
+//!  ├─▶ services, config, doctor                                                           │
+//!  └─▶ client ────────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! [`domain`] is pure; [`engine`] is the only one that knows bollard; a
-//! [`sandbox`] takes one request and is gone; [`images`] finds or builds what
-//! sandboxes are made of; the [`orchestrator`] runs one execution from start to
-//! end; [`services`] puts the parts together for the commands in [`cli`] and for
-//! the [`doctor`], which looks at all that Gantry stands on.
+//! [`domain`] is pure; [`engine`] is the only one that knows bollard, and
+//! [`store`] the only one that knows SQL; a [`sandbox`] takes one request and is
+//! gone; the [`pool`] has some ready; [`images`] finds or builds what they are made
+//! of; the
+//! [`orchestrator`] accepts executions and runs each from start to end; the
+//! [`registry`] keeps what can be run, and [`access`] who may do what; the
+//! [`api`] puts them on HTTP, and the [`server`] puts everything together.
+//! [`services`] does so for the commands in [`cli`] that need no server, and for
+//! the [`doctor`], which looks at all that Gantry stands on. Commands that ask a
+//! server do so through the [`client`].
 
+pub mod access;
+pub mod api;
 pub mod cli;
+pub mod client;
+pub mod clock;
 pub mod config;
 pub mod doctor;
 pub mod domain;
@@ -22,6 +34,12 @@ pub mod engine;
 mod engine_contract;
 pub mod images;
 pub mod installation;
+pub mod metrics;
 pub mod orchestrator;
+pub mod pool;
+pub mod process;
+pub mod registry;
 pub mod sandbox;
+pub mod server;
 pub mod services;
+pub mod store;

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use crate::config::Settings;
-use crate::engine::EngineError;
 use crate::engine::docker::Docker;
+use crate::engine::{EngineError, LABEL_INSTALLATION, LABEL_PROCESS, Labels};
 use crate::images::{Library, LibrarySettings};
-use crate::orchestrator::Orchestrator;
+use crate::orchestrator::Runner;
+use crate::pool::Pool;
+use crate::process::Process;
 use crate::sandbox::Remover;
 
 /// The volume that all environments of an engine are installed from.
@@ -19,9 +21,13 @@ pub struct Services {
     /// The images.
     pub library: Library,
     /// What runs jobs.
-    pub orchestrator: Orchestrator,
+    pub runner: Runner,
     /// What removes containers; to be drained before the process ends.
     pub remover: Remover,
+    /// Unused sandboxes; to be drained before.
+    pub pool: Pool,
+    /// Who made them.
+    pub process: Process,
 }
 
 /// Why the parts can't be put together.
@@ -56,29 +62,44 @@ impl ServicesError {
 }
 
 impl Services {
-    /// Puts the parts together. Nothing is asked of the engine yet.
+    /// Puts the parts together, without a pool. Nothing is asked of the engine yet.
     ///
     /// # Errors
     /// [`ServicesError`] when a setting can't be used.
     pub fn new(settings: &Settings) -> Result<Self, ServicesError> {
+        Self::with_pool(settings, 0)
+    }
+
+    /// The same, and the pool holds at most `pool_size` sandboxes once it is opened.
+    ///
+    /// # Errors
+    /// [`ServicesError`] when a setting can't be used.
+    pub fn with_pool(settings: &Settings, pool_size: usize) -> Result<Self, ServicesError> {
         let endpoint = settings.endpoint().map_err(ServicesError::Setting)?;
         let data_dir = settings.data_dir().map_err(ServicesError::Setting)?;
-        let installation = crate::installation::id(&data_dir).map_err(|source| {
-            ServicesError::DataDir { folder: data_dir.display().to_string(), source }
-        })?;
+        let folder = data_dir.display().to_string();
+        let unusable = |source| ServicesError::DataDir { folder: folder.clone(), source };
+        let installation = crate::installation::id(&data_dir).map_err(unusable)?;
+        let process = Process::enter(&data_dir).map_err(unusable)?;
         let docker = Docker::connect(endpoint)?;
         let remover = Remover::new(Arc::new(docker.clone()));
         let library_settings = LibrarySettings {
             base: settings.base(),
             data_dir,
             installation: installation.clone(),
+            process: process.id().to_owned(),
             cache_volume: CACHE_VOLUME.to_owned(),
             oci_runtime: settings.oci_runtime(),
             installer: settings.installer().map_err(ServicesError::Setting)?,
         };
         let library = Library::new(docker.clone(), remover.clone(), library_settings);
-        let orchestrator =
-            Orchestrator::new(docker.clone(), library.clone(), remover.clone(), installation);
-        Ok(Self { docker, library, orchestrator, remover })
+        let made_by = Labels::from([
+            (LABEL_INSTALLATION.to_owned(), installation),
+            (LABEL_PROCESS.to_owned(), process.id().to_owned()),
+        ]);
+        let engine = Arc::new(docker.clone());
+        let pool = Pool::new(engine, remover.clone(), made_by.clone(), pool_size);
+        let runner = Runner::new(docker.clone(), remover.clone(), pool.clone(), made_by);
+        Ok(Self { docker, library, runner, remover, pool, process })
     }
 }

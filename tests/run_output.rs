@@ -120,7 +120,8 @@ fn a_message_holds_nothing_that_a_terminal_obeys() {
 fn a_slow_reader_gets_everything() {
     let ended = shell("yes | head -c 9M").piped_through("{ sleep 3; cat; }").end();
     assert_eq!(ended.stdout.len(), 9 * MIB);
-    assert_eq!(ended.stderr, "code 0\n");
+    // Where the machine has much to do, it is said that the removal takes its time.
+    assert!(ended.stderr.ends_with("code 0\n"), "{}", ended.stderr);
 }
 
 #[test]

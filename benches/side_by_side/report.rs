@@ -1,7 +1,7 @@
 //! The table and the chart.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::Failure;
@@ -21,8 +21,18 @@ impl Series {
         self.times.push(time);
     }
 
+    /// What they are times of.
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.times.len()
+    }
+
     /// The time below which `share` of all are, in milliseconds (nearest rank).
-    fn quantile(&self, share: f64) -> f64 {
+    pub(crate) fn quantile(&self, share: f64) -> f64 {
         let mut times = self.times.clone();
         times.sort();
         #[expect(
@@ -66,8 +76,8 @@ impl Report {
             let ratio = median / reference;
             format!(
                 "| {} | {median:.1} ms | {p95:.1} ms | {min:.1} ms | {} | {ratio:.2} |",
-                it.name,
-                it.times.len()
+                it.name(),
+                it.count()
             )
         });
         self.rows(rows.collect());
@@ -79,7 +89,7 @@ impl Report {
         self.head(title, "| | median | p95 | min | n |");
         let rows = series.iter().map(|it| {
             let (median, p95, min) = (it.quantile(0.5), it.quantile(0.95), it.quantile(0.0));
-            let n = it.times.len();
+            let n = it.count();
             format!("| {} | {median:.1} ms | {p95:.1} ms | {min:.1} ms | {n} |", it.name)
         });
         self.rows(rows.collect());
@@ -100,7 +110,7 @@ impl Report {
         let name = series.last().map_or("", |last| last.name);
         self.head(title, &format!("| | per second | median of | rounds | × {name} |"));
         let rows = series.iter().map(|it| {
-            let (rate, took, rounds) = (rate(it), it.quantile(0.5), it.times.len());
+            let (rate, took, rounds) = (rate(it), it.quantile(0.5), it.count());
             let ratio = rate / reference;
             format!("| {} | {rate:.1} | {took:.0} ms | {rounds} | {ratio:.2} |", it.name)
         });
@@ -108,12 +118,14 @@ impl Report {
         self.bars(title, series.iter().map(|it| (it.name, rate(it), "/s")));
     }
 
-    fn head(&mut self, title: &str, columns: &str) {
+    /// Begins a table.
+    pub(crate) fn head(&mut self, title: &str, columns: &str) {
         let line = "|---".repeat(columns.matches('|').count() - 1);
         let _ = write!(self.text, "\n**{title}**\n\n{columns}\n{line}|\n");
     }
 
-    fn rows(&mut self, rows: Vec<String>) {
+    /// Adds rows to the table that was begun last.
+    pub(crate) fn rows(&mut self, rows: Vec<String>) {
         for row in rows {
             let _ = writeln!(self.text, "{row}");
         }
@@ -131,12 +143,25 @@ impl Report {
 
     /// Prints the table, and writes it and the chart beside this benchmark.
     pub(crate) fn write(&self) -> Result<(), Failure> {
-        let table = format!("{}.\n{}", self.machine, self.text);
-        println!("{table}");
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches");
-        std::fs::write(folder.join("results.md"), &table)?;
-        std::fs::write(folder.join("results.svg"), self.chart())?;
+        self.write_table("results.md")?;
+        std::fs::write(folder().join("results.svg"), self.chart())?;
         Ok(())
+    }
+
+    /// Prints the table, and writes it to a file beside this benchmark.
+    pub(crate) fn write_table(&self, file: &str) -> Result<(), Failure> {
+        self.print();
+        std::fs::write(folder().join(file), self.table())?;
+        Ok(())
+    }
+
+    /// Prints the table.
+    pub(crate) fn print(&self) {
+        println!("{}", self.table());
+    }
+
+    fn table(&self) -> String {
+        format!("{}.\n{}", self.machine, self.text)
     }
 
     /// Horizontal bars, each group on a scale of its own.
@@ -170,6 +195,10 @@ impl Report {
             y + 10
         )
     }
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("benches")
 }
 
 fn escaped(text: &str) -> String {

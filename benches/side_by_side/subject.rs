@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use gantry::domain::environment::EnvironmentSpec;
 use gantry::domain::job::Job;
 use gantry::domain::json_input::JsonInput;
 use gantry::domain::limits::{Limits, Timeout};
@@ -52,6 +53,7 @@ impl Subject {
                 base: BaseSource::Registry("debian:trixie-slim".to_owned()),
                 data_dir: data_dir.path().to_owned(),
                 installation: "bench".to_owned(),
+                process: "bench".to_owned(),
                 cache_volume: CACHE_VOLUME.to_owned(),
                 oci_runtime: None,
                 installer: InstallerSettings { ca_bundle: ca_bundle.clone(), ..Default::default() },
@@ -85,8 +87,10 @@ impl Subject {
         let order =
             Order { request: &request, script: self.job.script.bytes(), stdin: self.job.stdin() };
         let mut capture = Capture::unfollowed();
-        match sandbox.run(&order, &mut capture, &Cancel::new()).await? {
-            Ending::Reported(_) if capture.stdout() == INPUT.as_bytes() => Ok(()),
+        let cancel = Cancel::new();
+        let loaded = sandbox.load(&order, &cancel).await?;
+        match loaded.run(&mut capture, &cancel).await? {
+            Ending::Reported(_) if capture.has_printed(INPUT.as_bytes()) => Ok(()),
             other => Err(format!("unexpected end: {other:?}").into()),
         }
     }
@@ -138,9 +142,12 @@ fn job() -> Result<Job, Failure> {
     let script = Script::new("cat", Some(Runtime::Shell), CAT.into())?;
     Ok(Job {
         execution_id: "bench".to_owned(),
+        script_id: None,
         script_name: "cat".to_owned(),
+        job_id: None,
         script,
-        requirements: None,
+        environment: EnvironmentSpec::plain(Runtime::Shell),
+        working_directory: None,
         input: Some(JsonInput::parse(INPUT.into())?),
         args: Vec::new(),
         variables: Variables::default(),

@@ -1,18 +1,23 @@
 //! `gantry run`: one file, one sandbox.
 
-mod file;
+pub(super) mod file;
 mod output;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use tokio::sync::mpsc;
+use uuid::Uuid;
 
+use super::outcome::{self, GANTRY_FAILED, INTERRUPTED};
 use super::progress::Progress;
 use super::signals::Interrupts;
 use super::{message, removal, stdout};
+use crate::clock;
 use crate::config::Settings;
-use crate::domain::execution::Execution;
+use crate::domain::environment::EnvironmentSpec;
+use crate::domain::execution::{Execution, ExecutionSummary, State};
 use crate::domain::job::Job;
 use crate::domain::limits::{Limits, Timeout};
 use crate::domain::mount::{self, Mount};
@@ -22,25 +27,12 @@ use crate::domain::runtime::Runtime;
 use crate::domain::sandbox_spec::Network;
 use crate::domain::variables::{EnvVar, Variables};
 use crate::engine::docker::Endpoint;
-use crate::orchestrator::{ArtifactStore, RunError, container_name};
+use crate::orchestrator::{ArtifactStore, Capture, Live, LiveSender, RunError, container_name};
+use crate::registry::mounts;
+use crate::sandbox::Cancel;
 use crate::services::Services;
 use file::Problem;
 use output::{Printer, Shown};
-
-/// Gantry itself has failed, and not the script; as `docker run` has it.
-pub(super) const GANTRY_FAILED: u8 = 125;
-
-/// The time limit was reached; as timeout(1) has it.
-const TIMED_OUT: u8 = 124;
-
-/// What a shell adds to the number of the signal that ended a program.
-const SIGNAL_BASE: u8 = 128;
-
-/// SIGINT (signal(7)): what a cancelled run ends with is 128 + 2.
-const INTERRUPTED: u8 = SIGNAL_BASE + 2;
-
-/// The script ended well, and did not leave the output that it promised.
-const INVALID_OUTPUT: u8 = 1;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -118,24 +110,24 @@ impl Arguments {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum NetworkArgument {
+pub(super) enum NetworkArgument {
     /// Nothing
     None,
     /// The outside
     Egress,
 }
 
-fn runtime(text: &str) -> Result<Runtime, String> {
+pub(super) fn runtime(text: &str) -> Result<Runtime, String> {
     text.parse().map_err(|error: crate::domain::runtime::UnknownRuntime| error.to_string())
 }
 
-fn timeout(text: &str) -> Result<Timeout, String> {
+pub(super) fn timeout(text: &str) -> Result<Timeout, String> {
     let duration = quantities::parse_duration(text)
         .map_err(|error| with_hint(&error.to_string(), error.hint()))?;
     Timeout::new(duration).map_err(|error| with_hint(&error.to_string(), error.hint()))
 }
 
-fn memory(text: &str) -> Result<u64, String> {
+pub(super) fn memory(text: &str) -> Result<u64, String> {
     let bytes = quantities::parse_bytes(text)
         .map_err(|error| with_hint(&error.to_string(), error.hint()))?;
     let limits = Limits { memory_bytes: bytes, ..Limits::default() }.with_fitting_scratch();
@@ -143,7 +135,7 @@ fn memory(text: &str) -> Result<u64, String> {
     checked.map_err(|error| with_hint(&error.to_string(), error.hint()))
 }
 
-fn cpus(text: &str) -> Result<u64, String> {
+pub(super) fn cpus(text: &str) -> Result<u64, String> {
     let nano_cpus = quantities::parse_cpus(text)
         .map_err(|error| with_hint(&error.to_string(), error.hint()))?;
     let checked = Limits { nano_cpus, ..Limits::default() }.validate().map(|()| nano_cpus);
@@ -179,20 +171,21 @@ pub(super) async fn main(arguments: Arguments, settings: &Settings) -> u8 {
 /// All that a run needs.
 struct Prepared {
     services: Services,
+    id: Uuid,
     job: Job,
     artifacts: ArtifactStore,
 }
 
 async fn run(prepared: Prepared, arguments: &Arguments, interrupts: &Interrupts) -> u8 {
-    let Prepared { services, job, artifacts } = prepared;
+    let Prepared { services, id, job, artifacts } = prepared;
     let (live, followed) = mpsc::unbounded_channel();
     let cancel = &interrupts.cancel;
     let progress = Progress::for_terminal();
     let printer = Printer::start(followed, progress, arguments.shown(), cancel.clone());
     let (code, container) = tokio::select! {
-        (execution, error) = services.orchestrator.run_once(&job, artifacts, live, cancel) => {
+        (execution, error) = execute(&services, id, &job, artifacts, live, cancel) => {
             let code = finish(&execution, error.as_ref(), printer, arguments, interrupts).await;
-            (code, execution.sandbox.map(|sandbox| sandbox.container_id))
+            (code, execution.summary.sandbox.map(|sandbox| sandbox.container_id))
         }
         () = interrupts.second() => (INTERRUPTED, Some(container_name(&job.execution_id))),
     };
@@ -201,6 +194,29 @@ async fn run(prepared: Prepared, arguments: &Arguments, interrupts: &Interrupts)
         container.map_or("a build's container".to_owned(), |name| format!("container {name}"));
     removal::finish(&services.remover, interrupts, &container).await;
     code
+}
+
+/// Runs the job in its environment, which is built if it is not there.
+async fn execute(
+    services: &Services,
+    id: Uuid,
+    job: &Job,
+    artifacts: ArtifactStore,
+    live: LiveSender,
+    cancel: &Cancel,
+) -> (Execution, Option<RunError>) {
+    let created = clock::now();
+    let progress = |line: &str| {
+        // Whoever should read it has gone, which changes nothing.
+        let _ = live.send(Live::Progress(line.to_owned()));
+    };
+    let image = async {
+        let prepared = services.library.prepare(&job.environment, None, &progress, cancel).await?;
+        Ok(prepared.image.id)
+    };
+    let capture = Capture::new(Arc::default(), artifacts).told_to(live.clone());
+    let (report, error) = services.runner.run(job, image, capture, cancel).await;
+    (Execution::unregistered(id, job, created, report), error)
 }
 
 /// Prints what is left to be printed; answers with the exit code.
@@ -221,7 +237,7 @@ async fn finish(
     };
     tokio::select! {
         printed = printing => match printed {
-            Ok(()) => exit_code(execution),
+            Ok(()) => exit_code(&execution.summary),
             Err(error) => stdout::unprinted(&error, GANTRY_FAILED),
         },
         // Whoever should read it does not.
@@ -229,55 +245,38 @@ async fn finish(
     }
 }
 
+fn exit_code(summary: &ExecutionSummary) -> u8 {
+    match summary.status {
+        State::Ended(status) => outcome::exit_code(status, summary.exit_code, summary.signal),
+        State::Pending | State::Running => GANTRY_FAILED,
+    }
+}
+
 /// Says what the script can't say itself.
 fn report(execution: &Execution, error: Option<&RunError>, arguments: &Arguments) {
     let hint = error.and_then(RunError::hint).or_else(|| outcome_hint(execution, arguments));
-    match (&execution.error_message, execution.status) {
+    match (&execution.summary.error_message, execution.summary.status) {
         // A script that exits with a code of its own has said why.
-        (Some(_), Status::Failed)
-            if execution.exit_code.is_some_and(is_own_word) && hint.is_none() => {}
+        (Some(_), State::Ended(Status::Failed))
+            if execution.summary.exit_code.is_some_and(outcome::is_own_word) && hint.is_none() => {}
         (Some(what), _) => message::error(what, hint.as_deref()),
         (None, _) => {}
     }
     output::notes(execution, arguments.artifacts.is_some());
 }
 
-/// True for an exit code by which the script says that it failed: neither a
-/// signal's nor one that a shell would give for what it can't start.
-fn is_own_word(code: i32) -> bool {
-    !matches!(code, -1 | 0 | 126 | 127)
-}
-
 fn outcome_hint(execution: &Execution, arguments: &Arguments) -> Option<String> {
     use crate::domain::outcome::ErrorKind;
-    match (execution.status, execution.error_kind) {
-        (Status::Timeout, _) => {
+    match (execution.summary.status, execution.summary.error_kind) {
+        (State::Ended(Status::Timeout), _) => {
             let limit = quantities::show_duration(arguments.timeout.duration());
             Some(format!("the limit was {limit}; raise it with --timeout"))
         }
-        (Status::Failed, Some(ErrorKind::OutOfMemory)) => {
+        (State::Ended(Status::Failed), Some(ErrorKind::OutOfMemory)) => {
             let limit = quantities::show_bytes(arguments.memory);
             Some(format!("the limit was {limit}; raise it with --memory"))
         }
         _ => None,
-    }
-}
-
-/// The script's code, or what stands for its end.
-fn exit_code(execution: &Execution) -> u8 {
-    match (execution.status, execution.exit_code, execution.signal) {
-        (Status::Completed, ..) => 0,
-        (Status::Timeout, ..) => TIMED_OUT,
-        (Status::Cancelled, ..) => INTERRUPTED,
-        (Status::Failed, _, Some(signal)) => {
-            u8::try_from(signal).map_or(GANTRY_FAILED, |signal| SIGNAL_BASE.saturating_add(signal))
-        }
-        (Status::Failed, Some(0), None) => INVALID_OUTPUT,
-        (Status::Failed, Some(code), None) => {
-            // The kernel keeps eight bits of an exit code.
-            u8::try_from(code & 0xff).unwrap_or(GANTRY_FAILED)
-        }
-        (Status::Failed, None, None) => GANTRY_FAILED,
     }
 }
 
@@ -297,11 +296,15 @@ async fn prepare(arguments: &Arguments, settings: &Settings) -> Result<Prepared,
     let script = file::check_script(arguments, script_bytes, &services.docker).await?;
     let limits =
         Limits { nano_cpus: arguments.cpus, memory_bytes: arguments.memory, ..Limits::default() };
+    let id = Uuid::now_v7();
     let job = Job {
-        execution_id: uuid::Uuid::now_v7().to_string(),
+        execution_id: id.to_string(),
+        script_id: None,
         script_name: script.file_name().to_owned(),
+        job_id: None,
+        environment: EnvironmentSpec { requirements, ..EnvironmentSpec::plain(script.runtime()) },
         script,
-        requirements,
+        working_directory: None,
         input,
         args: arguments.args.clone(),
         variables,
@@ -318,7 +321,7 @@ async fn prepare(arguments: &Arguments, settings: &Settings) -> Result<Prepared,
     job.validate().map_err(|error| Problem::new(&error, error.hint()))?;
     // Last, because it leaves a folder.
     let artifacts = open_artifacts(arguments)?;
-    Ok(Prepared { services, job, artifacts })
+    Ok(Prepared { services, id, job, artifacts })
 }
 
 /// The folder for artifacts, where there is one: said before anything runs when
@@ -333,7 +336,7 @@ fn open_artifacts(arguments: &Arguments) -> Result<ArtifactStore, Problem> {
     })
 }
 
-fn variables(texts: &[String]) -> Result<Variables, Problem> {
+pub(super) fn variables(texts: &[String]) -> Result<Variables, Problem> {
     let parsed: Result<_, _> = texts.iter().map(|text| EnvVar::parse(text)).collect();
     parsed
         .and_then(Variables::new)
@@ -354,16 +357,11 @@ fn check_mounts(
         return Err(Problem::new(&what, Some(hint.to_owned())));
     }
     let roots = settings.mount_roots();
-    let mut mounts = Vec::new();
+    let mut resolved_mounts = Vec::new();
     for mount in &arguments.mounts {
-        let mut mount = mount.clone();
-        let source = mount.source.canonicalize();
-        mount.source = source
-            .map_err(|error| Problem::new(&format!("{}: {error}", mount.source.display()), None))?;
-        let allowed = mount.check_allowed(&mount.source, &roots);
-        allowed.map_err(|error| Problem::new(&error, error.hint()))?;
-        mounts.push(mount);
+        let resolved = mounts::resolve(mount, &roots);
+        resolved_mounts.push(resolved.map_err(|fault| Problem::new(&fault.what, fault.hint))?);
     }
-    mount::check_together(&mounts).map_err(|error| Problem::new(&error, error.hint()))?;
-    Ok(mounts)
+    mount::check_together(&resolved_mounts).map_err(|error| Problem::new(&error, error.hint()))?;
+    Ok(resolved_mounts)
 }

@@ -1,6 +1,7 @@
 //! Looks at everything that Gantry stands on, and says what to do about it. It
 //! changes nothing, but for one sandbox that it starts and removes.
 
+mod database;
 mod engine;
 mod machine;
 mod trial;
@@ -8,7 +9,7 @@ mod versions;
 
 use serde::Serialize;
 
-use crate::config::Settings;
+use crate::config::{DatabaseSettings, Settings};
 use crate::services::Services;
 
 /// How a check came out.
@@ -54,8 +55,9 @@ impl Finding {
 
 /// Looks at everything. What can't be looked at because something before it is
 /// missing is left out.
-pub async fn examine(settings: &Settings) -> Vec<Finding> {
+pub async fn examine(settings: &Settings, database: &DatabaseSettings) -> Vec<Finding> {
     let mut findings = vec![machine::data_dir(settings)];
+    findings.extend(database::examine(settings, database).await);
     let services = match Services::new(settings) {
         Ok(services) => services,
         Err(error) => {

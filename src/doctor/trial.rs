@@ -9,7 +9,8 @@ use crate::domain::limits::Limits;
 use crate::domain::quantities::show_duration;
 use crate::domain::runtime::Runtime;
 use crate::domain::sandbox_spec::{Network, Purpose, SandboxSpec};
-use crate::engine::{Engine, ListedContainer, NewContainer};
+use crate::engine::{Engine, LABEL_ROLE, ListedContainer, NewContainer};
+use crate::pool::UNUSED;
 use crate::sandbox::{Sandbox, SandboxError};
 use crate::services::Services;
 
@@ -53,7 +54,13 @@ pub(super) async fn leftovers(services: &Services) -> Option<Finding> {
     let now = SystemTime::now();
     let left: Vec<_> = listed.iter().filter(|it| is_left(it, now)).collect();
     if left.is_empty() {
-        return Some(Finding::ok(LEFTOVERS, "no ended container is left"));
+        let waits =
+            |it: &&ListedContainer| it.labels.get(LABEL_ROLE).is_some_and(|it| it == UNUSED);
+        let seen = match listed.iter().filter(waits).count() {
+            0 => "no ended container is left".to_owned(),
+            count => format!("no ended container is left; unused ones wait in the pool: {count}"),
+        };
+        return Some(Finding::ok(LEFTOVERS, seen));
     }
     let names: Vec<_> = left.iter().map(|it| it.name.as_str()).collect();
     let containers = if names.len() == 1 { "container" } else { "containers" };

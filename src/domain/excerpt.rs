@@ -32,7 +32,8 @@ pub fn escaped(text: &str) -> String {
 
 /// Controls (Unicode category Cc), separators of lines, and format characters
 /// that reorder or hide text ("Trojan Source", CVE-2021-42574).
-fn is_invisible(c: char) -> bool {
+#[must_use]
+pub fn is_invisible(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
         || matches!(c, '\u{061c}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')

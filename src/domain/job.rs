@@ -4,11 +4,11 @@
 use gantry_init::message::{ArtifactCaps, OutputFile, Request, WORK_DIR};
 use thiserror::Error;
 
+use super::environment::EnvironmentSpec;
 use super::json_input::JsonInput;
 use super::limits::{GRACE, Limits, Timeout};
 use super::mount::Mount;
 use super::quantities::show_bytes;
-use super::requirements::Requirements;
 use super::sandbox_spec::{Network, Purpose, SandboxSpec};
 use super::script::Script;
 use super::variables::Variables;
@@ -34,12 +34,18 @@ const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin
 pub struct Job {
     /// Unique; the script sees it as `EXECUTION_ID`.
     pub execution_id: String,
+    /// The script sees it as `SCRIPT_ID`; `None` when it is not registered.
+    pub script_id: Option<i64>,
     /// The script sees it as `SCRIPT_NAME`.
     pub script_name: String,
+    /// The script sees it as `JOB_ID`.
+    pub job_id: Option<String>,
     /// What is run.
     pub script: Script,
-    /// What is installed for it; `None` and empty are the same.
-    pub requirements: Option<Requirements>,
+    /// What its image is made of.
+    pub environment: EnvironmentSpec,
+    /// Where it starts, relative to `/work`; `None` is `/work` itself.
+    pub working_directory: Option<String>,
     /// What it reads from stdin; nothing if `None`.
     pub input: Option<JsonInput>,
     /// Its arguments.
@@ -103,6 +109,23 @@ impl JobError {
     }
 }
 
+/// Checks what a program can be given as its arguments.
+///
+/// # Errors
+/// [`JobError::Argument`] and [`JobError::Arguments`].
+pub fn check_arguments(args: &[String]) -> Result<(), JobError> {
+    for (argument, number) in args.iter().zip(1..) {
+        if argument.contains('\0') {
+            return Err(JobError::Argument { number, reason: "has a NUL byte" });
+        }
+        if argument.len() >= MAX_ARGUMENT {
+            return Err(JobError::Argument { number, reason: "has 128 KiB or more" });
+        }
+    }
+    let total = args.iter().map(|argument| argument.len() + 1).sum();
+    if total > MAX_ARGUMENT_BYTES { Err(JobError::Arguments(total)) } else { Ok(()) }
+}
+
 impl Job {
     /// Checks what the parts can't check by themselves.
     ///
@@ -114,28 +137,13 @@ impl Job {
         if bytes > memory / 2 {
             return Err(JobError::TooLargeForMemory { bytes, memory });
         }
-        for (argument, number) in self.args.iter().zip(1..) {
-            if argument.contains('\0') {
-                return Err(JobError::Argument { number, reason: "has a NUL byte" });
-            }
-            if argument.len() >= MAX_ARGUMENT {
-                return Err(JobError::Argument { number, reason: "has 128 KiB or more" });
-            }
-        }
-        let total = self.args.iter().map(|argument| argument.len() + 1).sum();
-        if total > MAX_ARGUMENT_BYTES { Err(JobError::Arguments(total)) } else { Ok(()) }
+        check_arguments(&self.args)
     }
 
     /// What the script reads from stdin.
     #[must_use]
     pub fn stdin(&self) -> &[u8] {
         self.input.as_ref().map_or(b"", |input| input.as_str().as_bytes())
-    }
-
-    /// True when an image with more than the runtime is needed.
-    #[must_use]
-    pub fn needed_requirements(&self) -> Option<&Requirements> {
-        self.requirements.as_ref().filter(|requirements| !requirements.is_empty())
     }
 
     /// The sandbox that it runs in.
@@ -154,13 +162,16 @@ impl Job {
     /// The head of the request that PID 1 gets.
     #[must_use]
     pub fn request(&self) -> Request {
-        let has_environment = self.needed_requirements().is_some();
+        let has_environment = self.environment.needed_requirements().is_some();
         let runtime = self.script.runtime();
         Request {
             launch: runtime.launch(self.script.file_name(), self.script.bytes(), has_environment),
             args: self.args.clone(),
             env: self.environment(),
-            working_directory: WORK_DIR.to_owned(),
+            working_directory: match &self.working_directory {
+                Some(below) => format!("{WORK_DIR}/{below}"),
+                None => WORK_DIR.to_owned(),
+            },
             script_bytes: self.script_bytes(),
             stdin_bytes: self.stdin().len() as u64,
             timeout_ms: self.timeout.as_millis(),
@@ -176,6 +187,9 @@ impl Job {
 
     /// The script's whole environment; what it may not set itself comes first.
     fn environment(&self) -> Vec<(String, String)> {
+        let script_id = self.script_id.map(|id| id.to_string());
+        let known = [("SCRIPT_ID", script_id.as_deref()), ("JOB_ID", self.job_id.as_deref())];
+        let known = known.into_iter().filter_map(|(name, value)| Some((name, value?)));
         let ours = [
             ("PATH", PATH),
             ("HOME", WORK_DIR),
@@ -185,7 +199,7 @@ impl Job {
         ];
         let runtime = self.script.runtime().variables().iter().copied();
         let theirs = self.variables.iter().map(|it| (it.name(), it.value()));
-        let all = ours.into_iter().chain(runtime).chain(theirs);
+        let all = ours.into_iter().chain(known).chain(runtime).chain(theirs);
         all.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 

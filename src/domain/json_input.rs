@@ -83,6 +83,22 @@ impl JsonInput {
         Ok(Self { text })
     }
 
+    /// A document that has been read as a part of another one, so that it is known
+    /// to be JSON; only its size and its depth are looked at.
+    ///
+    /// # Errors
+    /// [`JsonInputError::TooLarge`] and [`JsonInputError::Invalid`].
+    pub fn from_raw(document: &RawValue) -> Result<Self, JsonInputError> {
+        let bytes = document.get().as_bytes();
+        if bytes.len() > MAX_INPUT_BYTES {
+            return Err(JsonInputError::TooLarge(bytes.len()));
+        }
+        match first_too_deep(bytes) {
+            Some(offset) => Err(JsonInputError::Invalid(fault(bytes, offset, TOO_DEEP))),
+            None => Ok(Self { text: document.get().to_owned() }),
+        }
+    }
+
     /// The document as it came.
     #[must_use]
     pub fn as_str(&self) -> &str {

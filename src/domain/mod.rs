@@ -6,16 +6,25 @@
 //! [`outcome`] (how it ended).
 
 pub mod elf;
+pub mod environment;
 pub mod excerpt;
 pub mod execution;
+pub mod fault;
 pub mod job;
+pub mod json_form;
 pub mod json_input;
+pub mod json_once;
+pub mod json_schema;
 pub mod limits;
 pub mod mount;
 pub mod outcome;
+pub mod output_log;
 pub mod quantities;
+pub mod registry;
 pub mod requirements;
 pub mod runtime;
 pub mod sandbox_spec;
 pub mod script;
+pub mod system_packages;
+pub mod token;
 pub mod variables;

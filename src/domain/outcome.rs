@@ -3,6 +3,7 @@
 
 use gantry_init::message::{End, Exit, OutputFileEnd, Refused, RefusedReason, Stopped};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// SIGKILL on Linux (signal(7)).
 const SIGKILL: i32 = 9;
@@ -14,9 +15,8 @@ const EXIT_NOT_FOUND: i32 = 127;
 /// What a shell answers for a program that can't be executed (the same).
 const EXIT_NOT_EXECUTABLE: i32 = 126;
 
-/// An execution's state, as it is stored and shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+/// How an execution ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Status {
     /// Exit code 0, and the output that was promised.
     Completed,
@@ -28,8 +28,21 @@ pub enum Status {
     Cancelled,
 }
 
+impl Status {
+    /// The word in the API and in the database.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Timeout => "timeout",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
 /// Why an execution failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorKind {
     /// The script said so.
@@ -50,6 +63,41 @@ pub enum ErrorKind {
     Lost,
 }
 
+impl ErrorKind {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::ExitNonzero,
+        Self::KilledBySignal,
+        Self::OutOfMemory,
+        Self::InvalidOutput,
+        Self::EnvironmentFailed,
+        Self::SandboxFailed,
+        Self::EngineUnavailable,
+        Self::Lost,
+    ];
+
+    /// The word in the API and in the database.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ExitNonzero => "exit_nonzero",
+            Self::KilledBySignal => "killed_by_signal",
+            Self::OutOfMemory => "out_of_memory",
+            Self::InvalidOutput => "invalid_output",
+            Self::EnvironmentFailed => "environment_failed",
+            Self::SandboxFailed => "sandbox_failed",
+            Self::EngineUnavailable => "engine_unavailable",
+            Self::Lost => "lost",
+        }
+    }
+
+    /// The kind with this word.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
 /// What was seen of a script's end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
@@ -57,10 +105,9 @@ pub enum Ending {
     Reported(Exit),
     /// PID 1 said that it could not be started.
     Refused(Refused),
-    /// The container ended without a word from PID 1.
+    /// The container ended without a word from PID 1, after the script was to
+    /// start, or for want of memory.
     Vanished {
-        /// The script had been started.
-        started: bool,
         /// The container's exit code, where the engine knew it.
         exit_code: Option<i64>,
         /// The kernel killed something in it for want of memory.
@@ -122,8 +169,8 @@ pub fn classify(ending: &Ending) -> Outcome {
     match ending {
         Ending::Reported(exit) => classify_exit(exit).with_end(exit.end),
         Ending::Refused(refused) => classify_refused(refused),
-        Ending::Vanished { started, exit_code, out_of_memory } => {
-            classify_vanished(*started, *exit_code, *out_of_memory)
+        Ending::Vanished { exit_code, out_of_memory } => {
+            classify_vanished(*exit_code, *out_of_memory)
         }
         Ending::Overdue => Outcome::ended(Status::Timeout, Some(TIME_WAS_UP)),
         Ending::Withdrawn => Outcome::ended(Status::Cancelled, Some("cancelled")),
@@ -200,21 +247,13 @@ fn classify_refused(refused: &Refused) -> Outcome {
     Outcome { exit_code, ..Outcome::failed(kind, message) }
 }
 
-fn classify_vanished(started: bool, exit_code: Option<i64>, out_of_memory: bool) -> Outcome {
-    let code = exit_code.map_or_else(|| "unknown".to_owned(), |code| code.to_string());
-    match (started, out_of_memory) {
-        (_, true) => {
-            Outcome::failed(ErrorKind::OutOfMemory, "the sandbox's memory limit was reached")
-        }
-        (true, false) => Outcome::failed(
-            ErrorKind::Lost,
-            format!("the sandbox ended while the script ran (container exit code {code})"),
-        ),
-        (false, false) => Outcome::failed(
-            ErrorKind::SandboxFailed,
-            format!("the sandbox ended before the script ran (container exit code {code})"),
-        ),
+fn classify_vanished(exit_code: Option<i64>, out_of_memory: bool) -> Outcome {
+    if out_of_memory {
+        return Outcome::failed(ErrorKind::OutOfMemory, "the sandbox's memory limit was reached");
     }
+    let code = exit_code.map_or_else(|| "unknown".to_owned(), |code| code.to_string());
+    let message = format!("the sandbox ended while the script ran (container exit code {code})");
+    Outcome::failed(ErrorKind::Lost, message)
 }
 
 /// The name of a signal, as signal(7) numbers them on x86-64 and ARM.
@@ -304,14 +343,13 @@ mod tests {
     }
 
     #[test]
-    fn a_sandbox_that_vanished_is_lost_only_if_the_script_had_started() {
-        let vanished = |started, out_of_memory| {
-            let ending = Ending::Vanished { started, exit_code: Some(137), out_of_memory };
+    fn a_sandbox_that_vanished_is_lost_unless_its_memory_was_used_up() {
+        let vanished = |out_of_memory| {
+            let ending = Ending::Vanished { exit_code: Some(137), out_of_memory };
             classify(&ending).error_kind
         };
-        assert_eq!(vanished(true, false), Some(ErrorKind::Lost));
-        assert_eq!(vanished(false, false), Some(ErrorKind::SandboxFailed));
-        assert_eq!(vanished(true, true), Some(ErrorKind::OutOfMemory));
+        assert_eq!(vanished(false), Some(ErrorKind::Lost));
+        assert_eq!(vanished(true), Some(ErrorKind::OutOfMemory));
     }
 
     #[test]

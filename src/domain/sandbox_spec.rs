@@ -37,7 +37,7 @@ pub enum Purpose {
 }
 
 /// How a sandbox is created.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SandboxSpec {
     /// Id of the image, so that a tag that moves changes nothing.
     pub image: String,

@@ -22,7 +22,7 @@ use super::{
 use crate::domain::limits::Limits;
 use crate::domain::sandbox_spec::{Network, Purpose, SandboxSpec};
 
-/// What PID 1 answers when its stdin ends before a request.
+/// What PID 1 answers when its stdin ends before it is told to start a script.
 const NO_REQUEST: i64 = 65;
 
 /// What a killed process answers: 128 and the signal.
@@ -45,6 +45,7 @@ macro_rules! contract_tests {
             all_that_is_printed_is_heard,
             the_state_is_told_before_during_and_after,
             a_client_that_goes_away_ends_what_waits_for_its_request,
+            a_client_that_goes_away_ends_what_waits_for_its_start,
             a_kill_ends_what_runs,
             a_kill_is_fine_at_any_time,
             a_removal_is_fine_at_any_time,
@@ -160,7 +161,8 @@ impl Connection {
     }
 }
 
-/// A request that is answered with its own stdin, and how it goes over the wire.
+/// A request that is answered with its own stdin, as it goes over the wire, and not
+/// the word to start it.
 fn cat(stdin: &[u8]) -> Vec<u8> {
     let script = b"exec cat\n";
     let request = Request {
@@ -192,10 +194,15 @@ fn cat(stdin: &[u8]) -> Vec<u8> {
     wire
 }
 
+/// The word to start what was requested.
+fn go() -> Vec<u8> {
+    Header::encode(Kind::Go, 0).unwrap().to_vec()
+}
+
 pub(crate) async fn all_that_is_printed_is_heard(subject: &Subject) {
     let (name, mut connection) = subject.running().await;
     let stdin: Vec<u8> = (0..3_000_000_u32).map(|number| (number % 251) as u8).collect();
-    let request = cat(&stdin);
+    let request = [cat(&stdin), go()].concat();
     let Attached { mut input, output } = connection.attached;
     connection.attached = Attached { input: Box::pin(tokio::io::sink()), output };
     let send = async {
@@ -206,7 +213,7 @@ pub(crate) async fn all_that_is_printed_is_heard(subject: &Subject) {
         let (mut stdout, mut exit) = (Vec::new(), None);
         while let Some(Frame { kind, payload }) = connection.frame().await {
             match kind {
-                Kind::Started => {}
+                Kind::Loaded | Kind::Started => {}
                 Kind::Stdout => stdout.extend(payload),
                 Kind::Exit => exit = Some(serde_json::from_slice::<Exit>(&payload).unwrap()),
                 other => panic!("{other:?}"),
@@ -238,6 +245,15 @@ pub(crate) async fn the_state_is_told_before_during_and_after(subject: &Subject)
 
 pub(crate) async fn a_client_that_goes_away_ends_what_waits_for_its_request(subject: &Subject) {
     let (name, connection) = subject.running().await;
+    drop(connection);
+    assert_eq!(subject.engine.wait(&name).await.unwrap(), NO_REQUEST);
+}
+
+pub(crate) async fn a_client_that_goes_away_ends_what_waits_for_its_start(subject: &Subject) {
+    let (name, mut connection) = subject.running().await;
+    connection.attached.input.write_all(&cat(b"in")).await.unwrap();
+    connection.attached.input.flush().await.unwrap();
+    assert_eq!(connection.frame().await.unwrap().kind, Kind::Loaded);
     drop(connection);
     assert_eq!(subject.engine.wait(&name).await.unwrap(), NO_REQUEST);
 }

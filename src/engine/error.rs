@@ -131,6 +131,15 @@ impl EngineError {
         }
     }
 
+    /// What callers of a server are told: not where the engine is.
+    #[must_use]
+    pub fn told(&self) -> String {
+        match self {
+            Self::Unreachable { .. } => "the container engine can't be reached".to_owned(),
+            other => other.to_string(),
+        }
+    }
+
     /// True when the engine as a whole is at fault, and not what was asked.
     #[must_use]
     pub fn is_outage(&self) -> bool {

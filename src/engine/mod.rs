@@ -51,6 +51,9 @@ pub const LABEL_ROLE: &str = "gantry.role";
 /// Label with the id of the execution that a container is for.
 pub const LABEL_EXECUTION: &str = "gantry.execution";
 
+/// Label on a container with the id of the process that made it and removes it.
+pub const LABEL_PROCESS: &str = "gantry.process";
+
 /// Names and values on a container or an image.
 pub type Labels = BTreeMap<String, String>;
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::ImageError;
+use super::error::LockSource;
 use super::installer::{self, Built, Candidate, Installed, NoLayer, Wanted};
 use super::library::Library;
 use super::lock::LockFile;
@@ -41,6 +42,14 @@ pub struct Environment {
     pub built: bool,
 }
 
+/// What is to be installed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) requirements: &'a Requirements,
+    /// What they were resolved to before; one in the data folder goes before it.
+    pub(super) known_lock: Option<&'a str>,
+}
+
 impl Library {
     /// The image with `requirements`, built if it is not there.
     ///
@@ -53,11 +62,22 @@ impl Library {
         cancel: &Cancel,
     ) -> Result<Environment, ImageError> {
         let base = self.runtime(Runtime::Python, progress, cancel).await?;
-        let tag = environment_tag(&base, requirements);
+        self.environment_on(&base, Asked { requirements, known_lock: None }, progress, cancel).await
+    }
+
+    /// The image with requirements upon `base`, built if it is not there.
+    pub(super) async fn environment_on(
+        &self,
+        base: &Image,
+        asked: Asked<'_>,
+        progress: Progress<'_>,
+        cancel: &Cancel,
+    ) -> Result<Environment, ImageError> {
+        let tag = environment_tag(base, asked.requirements);
         let found = self.docker.image(&tag).await?;
         let environment = match found {
             Some(image) => Environment { image, built: false },
-            None => self.built_once(&base, &tag, requirements, progress, cancel).await?,
+            None => self.built_once(base, &tag, asked, progress, cancel).await?,
         };
         self.mark_used(&tag);
         Ok(environment)
@@ -67,7 +87,7 @@ impl Library {
         &self,
         base: &Image,
         tag: &str,
-        requirements: &Requirements,
+        asked: Asked<'_>,
         progress: Progress<'_>,
         cancel: &Cancel,
     ) -> Result<Environment, ImageError> {
@@ -78,7 +98,7 @@ impl Library {
         if let Some(image) = self.docker.image(tag).await? {
             return Ok(Environment { image, built: false });
         }
-        let built = self.install(base, tag, requirements, progress, cancel).await;
+        let built = self.install(base, tag, asked, progress, cancel).await;
         drop(flight);
         built?;
         Ok(Environment { image: self.built(tag).await?, built: true })
@@ -88,23 +108,27 @@ impl Library {
         &self,
         base: &Image,
         tag: &str,
-        requirements: &Requirements,
+        asked: Asked<'_>,
         progress: Progress<'_>,
         cancel: &Cancel,
     ) -> Result<(), ImageError> {
+        let requirements = asked.requirements;
         let parents = self.parents(base, requirements).await?;
         let candidates: Vec<_> = parents.iter().map(Parent::candidate).collect();
         let lock_file = LockFile::of(&self.settings.data_dir, tag);
-        let lock =
-            lock_file.read().map_err(ImageError::io(lock_file.path().display().to_string()))?;
+        let (lock, source) = match self.lock_of(tag)? {
+            Some(lock) => (Some(lock), Some(LockSource::File(lock_file.path().to_owned()))),
+            None => {
+                (asked.known_lock.map(str::to_owned), asked.known_lock.map(|_| LockSource::Caller))
+            }
+        };
         let text = requirements.normalised();
         let wanted = Wanted { requirements: &text, lock: lock.as_deref(), candidates: &candidates };
         let install = installer::install_requirements(self, &base.id, &wanted, progress, cancel);
         let Built { layer, installed } = install.await.map_err(|failure| match failure {
             NoLayer::Words(words) => {
                 let requirement = requirements.failing_requirement(&words).map(str::to_owned);
-                let lock = lock.is_some().then(|| lock_file.path().to_owned());
-                ImageError::Install { requirement, words, lock }
+                ImageError::Install { requirement, words, lock: source }
             }
             NoLayer::Other(error) => error,
         })?;
@@ -158,9 +182,16 @@ impl Library {
         Ok(parents.filter(|it| it.depth < MAX_DEPTH).collect())
     }
 
+    /// What was installed into the environment with this tag, if that is known
+    /// here.
+    pub(super) fn lock_of(&self, tag: &str) -> Result<Option<String>, ImageError> {
+        let lock_file = LockFile::of(&self.settings.data_dir, tag);
+        lock_file.read().map_err(ImageError::io(lock_file.path().display().to_string()))
+    }
+
     /// Notes that an environment is in use, for `gantry images prune`. One whose
     /// use can't be noted is only rebuilt earlier.
-    fn mark_used(&self, tag: &str) {
+    pub(super) fn mark_used(&self, tag: &str) {
         if let Err(error) = LockFile::of(&self.settings.data_dir, tag).mark_used() {
             tracing::debug!(%error, "the use of an environment was not noted");
         }
@@ -178,7 +209,7 @@ fn is_shared(requirements: &Requirements) -> bool {
     requirements.policy() == RequirementsPolicy::default()
 }
 
-fn environment_tag(base: &Image, requirements: &Requirements) -> String {
+pub(super) fn environment_tag(base: &Image, requirements: &Requirements) -> String {
     let hash = requirements.hash();
     format!("{TAG_PREFIX}{}", tag_hash([base.id.as_bytes(), hash.as_bytes()]))
 }

@@ -8,6 +8,15 @@ use thiserror::Error;
 use crate::engine::EngineError;
 use crate::sandbox::SandboxError;
 
+/// Where a lock came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LockSource {
+    /// A file in the data folder.
+    File(PathBuf),
+    /// Whoever asked for the environment.
+    Caller,
+}
+
 /// Why there is no image.
 #[derive(Debug, Error)]
 pub enum ImageError {
@@ -47,9 +56,15 @@ pub enum ImageError {
         requirement: Option<String>,
         /// The installer's own words.
         words: String,
-        /// The file with what it was told to install, when that was not resolved
+        /// Where what it was told to install came from, when that was not resolved
         /// anew.
-        lock: Option<PathBuf>,
+        lock: Option<LockSource>,
+    },
+    /// apt said no.
+    #[error("the system packages can't be installed\n{}", words.trim())]
+    Packages {
+        /// apt's own words.
+        words: String,
     },
     /// The installation did not end in time.
     #[error("the installation did not finish within {seconds} s")]
@@ -99,11 +114,17 @@ impl ImageError {
                  pulled with GANTRY_BASE_IMAGE"
                     .to_owned(),
             ),
-            Self::Install { lock: Some(lock), .. } => Some(format!(
+            Self::Install { lock: Some(LockSource::File(lock)), .. } => Some(format!(
                 "the versions are those of the first build; to choose them anew, remove {}",
                 lock.display()
             )),
+            Self::Install { lock: Some(LockSource::Caller), .. } => Some(
+                "the versions are those of the first build; to choose them anew, change the \
+                 requirements"
+                    .to_owned(),
+            ),
             Self::Install { words, .. } => install_hint(words).map(str::to_owned),
+            Self::Packages { words } => packages_hint(words).map(str::to_owned),
             Self::Architecture { .. } => {
                 Some("use a gantry that was built for the engine's machine".to_owned())
             }
@@ -117,10 +138,61 @@ impl ImageError {
         }
     }
 
+    /// Whether the engine as a whole is at fault, and not what was asked.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Engine(error) | Self::Sandbox(SandboxError::Engine(error)) => error.is_outage(),
+            _ => false,
+        }
+    }
+
+    /// What callers of a server are told: nothing of the server's own files.
+    #[must_use]
+    pub fn told(&self) -> String {
+        match self {
+            Self::Engine(error) | Self::Sandbox(SandboxError::Engine(error)) => error.told(),
+            Self::Io { .. } | Self::Layer(_) | Self::Sandbox(_) => {
+                "the environment could not be built; the server's log says why".to_owned()
+            }
+            Self::Install { lock: Some(_), .. } => format!(
+                "{self}\nhint: the versions are those of the first build; to choose them anew, \
+                 change the requirements"
+            ),
+            _ => match self.hint() {
+                Some(hint) => format!("{self}\nhint: {hint}"),
+                None => self.to_string(),
+            },
+        }
+    }
+
     pub(super) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let what = what.into();
         move |source| Self::Io { what, source }
     }
+}
+
+/// apt's words for what can be told a way out of.
+fn packages_hint(words: &str) -> Option<&'static str> {
+    let says = |part: &str| words.contains(part);
+    if says("Unable to locate package") || says("has no installation candidate") {
+        return Some(
+            "is it the name of a package, and not of what is in one? Those of Debian are listed \
+             at https://packages.debian.org",
+        );
+    }
+    if says("E: Version ") {
+        return Some("archives keep few versions of a package: name it without one");
+    }
+    if says("Packages need to be removed") {
+        return Some("what the runtime itself consists of can't be replaced by other packages");
+    }
+    if says("resolving") || says("connect") || says("Failed to fetch") {
+        return Some(
+            "can the engine's containers reach Debian's archive? http_proxy is passed on to builds",
+        );
+    }
+    None
 }
 
 /// uv's words for what can be told a way out of.

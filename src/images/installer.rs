@@ -21,7 +21,7 @@ use crate::domain::requirements::RequirementsPolicy;
 use crate::domain::runtime::Runtime;
 use crate::domain::sandbox_spec::{Network, Purpose, SandboxSpec};
 use crate::engine::docker::Progress;
-use crate::engine::{LABEL_EXECUTION, NewContainer};
+use crate::engine::{LABEL_EXECUTION, LABEL_PROCESS, NewContainer};
 use crate::sandbox::{Cancel, Order, Sandbox, Sink};
 
 const SCRIPT: &str = include_str!("../../images/python/install.py");
@@ -73,7 +73,7 @@ impl InstallerSettings {
     }
 
     /// Replaces the credentials that URLs of indexes and proxies carry.
-    fn redacted(&self, text: &str) -> String {
+    pub(super) fn redacted(&self, text: &str) -> String {
         let secrets = self.variables.iter().flat_map(|(_, value)| url_secrets(value));
         secrets.fold(text.to_owned(), |text, secret| text.replace(&secret, "****"))
     }
@@ -267,6 +267,7 @@ async fn run_installer<'a>(
     let id = uuid::Uuid::now_v7().simple().to_string();
     let mut labels = library.labels("build");
     labels.insert(LABEL_EXECUTION.to_owned(), id.clone());
+    labels.insert(LABEL_PROCESS.to_owned(), library.settings.process.clone());
     let container = NewContainer {
         name: format!("gantry-build-{id}"),
         spec: SandboxSpec {
@@ -288,7 +289,7 @@ async fn run_installer<'a>(
     let order_request = request(library, stdin.len() as u64);
     let order = Order { request: &order_request, script: SCRIPT.as_bytes(), stdin: &stdin };
     let mut sink = BuildSink::new(library, progress)?;
-    let ending = sandbox.run(&order, &mut sink, cancel).await?;
+    let ending = sandbox.load(&order, cancel).await?.run(&mut sink, cancel).await?;
     Ok((ending, sink))
 }
 

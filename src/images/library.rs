@@ -44,6 +44,8 @@ pub struct LibrarySettings {
     pub data_dir: PathBuf,
     /// The id of this installation.
     pub installation: String,
+    /// The id of this process, which is on the containers that it builds in.
+    pub process: String,
     /// The volume that wheels are kept on between builds.
     pub cache_volume: String,
     /// The OCI runtime of build sandboxes, when it is not the engine's default.

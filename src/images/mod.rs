@@ -1,15 +1,18 @@
-//! The images that sandboxes are made of: one per runtime, and one per set of
-//! Python requirements. Each is built once, found by a tag that carries the hash
-//! of everything that went into it, and never changed.
+//! The images that sandboxes are made of: one per runtime, one per set of system
+//! packages, and one per set of Python requirements. Each is built once, found by
+//! a tag that carries the hash of everything that went into it, and never
+//! changed. Start with [`Library::prepare`].
 //!
 //! ```text
 //! registry image ─┐
 //!                 ├─▶ shell ─ python ─ binary        (Dockerfiles in images/)
 //! mmdebstrap ─────┘             │
 //!                               └─▶ environment ─▶ environment + more packages
+//!
+//! any runtime ─▶ packages ─▶ environment, where the runtime is python
 //! ```
 //!
-//! Whatever is installed from outside is installed in a build sandbox, which is
+//! Whatever is installed from a package index is installed in a build sandbox, which is
 //! as hardened as any other but has a network, and leaves it as a layer that is
 //! checked ([`layer`]) before the engine gets it. No index URL, certificate or
 //! credential can be in an image's history or configuration: they travel in the
@@ -22,12 +25,15 @@ mod installer;
 mod layer;
 mod library;
 mod lock;
+mod packages;
+mod prepare;
 mod prune;
 mod recipe;
 mod single_flight;
 
 pub use environment::Environment;
-pub use error::ImageError;
+pub use error::{ImageError, LockSource};
 pub use installer::InstallerSettings;
 pub use library::{BaseSource, Library, LibrarySettings};
+pub use prepare::Prepared;
 pub use prune::{Listed, Prunable, Standing};

@@ -1,13 +1,16 @@
 //! What images there are, and which of them nobody needs any more.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
 use super::library::Library;
-use super::{ImageError, environment};
+use super::{ImageError, environment, packages};
 use crate::domain::quantities::show_duration;
 use crate::engine::docker::Image;
-use crate::engine::{LABEL_INSTALLATION, LABEL_ROLE};
+use crate::engine::{LABEL_INSTALLATION, LABEL_ROLE, Labels};
+
+/// Labels of all images of ours, by their ids.
+type KnownImages = BTreeMap<String, Labels>;
 
 /// What an image is to this version of Gantry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +28,7 @@ pub struct Listed {
     pub image: Image,
     /// Its tag.
     pub tag: String,
-    /// `shell`, `python`, `binary`, `environment`, `rootfs`.
+    /// `shell`, `python`, `binary`, `packages`, `environment`, `rootfs`.
     pub role: String,
     /// Whether it would be used.
     pub standing: Standing,
@@ -36,11 +39,13 @@ pub struct Listed {
 }
 
 impl Listed {
-    /// `name==version` of what is installed in an environment.
+    /// `name==version` of what is installed in an environment, after the system
+    /// packages that it was asked for with.
     #[must_use]
     pub fn packages(&self) -> Vec<&str> {
-        let packages = self.image.labels.get(environment::LABEL_PACKAGES);
-        packages.map(|text| text.split_whitespace().collect()).unwrap_or_default()
+        let labels = [packages::LABEL_SYSTEM_PACKAGES, environment::LABEL_PACKAGES];
+        let texts = labels.into_iter().filter_map(|label| self.image.labels.get(label));
+        texts.flat_map(|text| text.split_whitespace()).collect()
     }
 }
 
@@ -60,26 +65,24 @@ impl Library {
     /// [`ImageError`] when the engine does not answer.
     pub async fn list(&self) -> Result<Vec<Listed>, ImageError> {
         let mut images = self.docker.our_images().await?;
-        let ids: BTreeSet<_> = images.iter().map(|image| image.id.clone()).collect();
+        let known: KnownImages =
+            images.iter().map(|image| (image.id.clone(), image.labels.clone())).collect();
         images.sort_by_key(|image| std::cmp::Reverse(image.created));
         let listed = images.into_iter().flat_map(|image| {
             // Whoever builds upon an image of ours inherits its labels, but not
             // its name.
             let tags: Vec<_> =
                 image.tags.iter().filter(|tag| tag.starts_with("gantry/")).cloned().collect();
-            let ids = &ids;
-            tags.into_iter().map(move |tag| self.listed(image.clone(), tag, ids))
+            let known = &known;
+            tags.into_iter().map(move |tag| self.listed(image.clone(), tag, known))
         });
         Ok(listed.collect())
     }
 
-    fn listed(&self, image: Image, tag: String, ids: &BTreeSet<String>) -> Listed {
-        let role = image.labels.get(LABEL_ROLE).cloned().unwrap_or_default();
+    fn listed(&self, image: Image, tag: String, known: &KnownImages) -> Listed {
+        let role = role(&image.labels).to_owned();
         let is_current = match role.as_str() {
-            // It would be found as long as what it was installed on is there.
-            environment::ROLE => {
-                image.labels.get(environment::LABEL_BASE).is_some_and(|base| ids.contains(base))
-            }
+            environment::ROLE | packages::ROLE => stands(&image.labels, known),
             role => self.current_tags(role).contains(&tag),
         };
         let standing = if is_current { Standing::Current } else { Standing::Superseded };
@@ -89,13 +92,14 @@ impl Library {
     }
 
     /// What can go of this installation's images: superseded ones, and
-    /// environments that have not been used for `age`.
+    /// environments and images with system packages that have not been used for
+    /// `age`. One that an environment stands upon goes with or after it.
     ///
     /// # Errors
     /// [`ImageError`] when the engine does not answer.
     pub async fn prunable(&self, age: Duration) -> Result<Vec<Prunable>, ImageError> {
         let listed = self.list().await?;
-        Ok(listed.into_iter().filter_map(|listed| prunable(listed, age)).collect())
+        Ok(all_prunable(listed, age))
     }
 
     /// Removes an image; one that a container uses stays, with an error.
@@ -113,15 +117,126 @@ fn age(image: &Image) -> Duration {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH + created).unwrap_or_default()
 }
 
-fn prunable(listed: Listed, age: Duration) -> Option<Prunable> {
-    let unused = listed.unused_for;
-    let reason = match (listed.standing, listed.role.as_str()) {
-        _ if !listed.is_ours => return None,
-        (Standing::Superseded, _) => "superseded".to_owned(),
-        (Standing::Current, environment::ROLE) if unused >= age => {
-            format!("not used for {}", show_duration(unused))
+/// Whether all that an image was installed on is still there: only then would it
+/// be found. An environment stands on packages or a runtime, packages on a
+/// runtime.
+fn stands(labels: &Labels, known: &KnownImages) -> bool {
+    let below = |labels: &Labels| labels.get(environment::LABEL_BASE).and_then(|id| known.get(id));
+    match below(labels) {
+        Some(base) if role(base) == packages::ROLE => below(base).is_some(),
+        base => base.is_some(),
+    }
+}
+
+fn role(labels: &Labels) -> &str {
+    labels.get(LABEL_ROLE).map(String::as_str).unwrap_or_default()
+}
+
+fn all_prunable(listed: Vec<Listed>, age: Duration) -> Vec<Prunable> {
+    let is_packages = |listed: &Listed| listed.role == packages::ROLE;
+    let (below, above): (Vec<_>, Vec<_>) = listed.into_iter().partition(is_packages);
+    let mut bases_in_use = BTreeSet::new();
+    let mut all = Vec::new();
+    for listed in above {
+        let base = listed.image.labels.get(environment::LABEL_BASE).cloned();
+        let is_environment = listed.role == environment::ROLE;
+        match reason(&listed, age) {
+            Some(reason) => all.push(Prunable { listed, reason }),
+            None if is_environment => bases_in_use.extend(base),
+            None => {}
         }
-        (Standing::Current, _) => return None,
-    };
-    Some(Prunable { listed, reason })
+    }
+    for listed in below.into_iter().filter(|it| !bases_in_use.contains(&it.image.id)) {
+        all.extend(reason(&listed, age).map(|reason| Prunable { listed, reason }));
+    }
+    all
+}
+
+/// Why an image can go, looked at alone.
+fn reason(listed: &Listed, age: Duration) -> Option<String> {
+    let unused = listed.unused_for;
+    match (listed.standing, listed.role.as_str()) {
+        _ if !listed.is_ours => None,
+        (Standing::Superseded, _) => Some("superseded".to_owned()),
+        (Standing::Current, environment::ROLE | packages::ROLE) if unused >= age => {
+            Some(format!("not used for {}", show_duration(unused)))
+        }
+        (Standing::Current, _) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: Duration = Duration::from_secs(86400);
+
+    fn labels(role: &str, base: &str) -> Labels {
+        let label = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        Labels::from([label(LABEL_ROLE, role), label(environment::LABEL_BASE, base)])
+    }
+
+    fn image(id: &str, role: &str, base: &str, days: u32) -> Listed {
+        let image = Image {
+            id: id.to_owned(),
+            tags: Vec::new(),
+            labels: labels(role, base),
+            created: 0,
+            bytes: 0,
+        };
+        Listed {
+            image,
+            tag: id.to_owned(),
+            role: role.to_owned(),
+            standing: Standing::Current,
+            is_ours: true,
+            unused_for: days * DAY,
+        }
+    }
+
+    fn tags(prunable: &[Prunable]) -> Vec<&str> {
+        prunable.iter().map(|it| it.listed.tag.as_str()).collect()
+    }
+
+    #[test]
+    fn what_an_environment_stands_upon_stays_as_long_as_it() {
+        let images = |days| {
+            vec![
+                image("packages", packages::ROLE, "python", 40),
+                image("environment", environment::ROLE, "packages", days),
+                image("python", "python", "", 40),
+            ]
+        };
+        assert!(all_prunable(images(1), 30 * DAY).is_empty());
+        assert_eq!(tags(&all_prunable(images(31), 30 * DAY)), ["environment", "packages"]);
+    }
+
+    #[test]
+    fn what_nothing_stands_upon_goes_by_its_own_age() {
+        let images = |days| vec![image("packages", packages::ROLE, "shell", days)];
+        assert!(all_prunable(images(29), 30 * DAY).is_empty());
+        assert_eq!(tags(&all_prunable(images(30), 30 * DAY)), ["packages"]);
+    }
+
+    #[test]
+    fn what_others_have_made_stays_and_keeps_what_it_stands_upon() {
+        let mut environment = image("environment", environment::ROLE, "packages", 99);
+        environment.is_ours = false;
+        let images = vec![image("packages", packages::ROLE, "python", 99), environment];
+        assert!(all_prunable(images, DAY).is_empty());
+    }
+
+    #[test]
+    fn an_environment_stands_with_all_that_is_below_it() {
+        let mut known = KnownImages::from([
+            ("python".to_owned(), Labels::new()),
+            ("packages".to_owned(), labels(packages::ROLE, "python")),
+        ]);
+        assert!(stands(&labels(environment::ROLE, "packages"), &known));
+        assert!(stands(&labels(environment::ROLE, "python"), &known));
+        assert!(stands(&labels(packages::ROLE, "python"), &known));
+        known.remove("python");
+        assert!(!stands(&labels(environment::ROLE, "packages"), &known));
+        assert!(!stands(&labels(packages::ROLE, "python"), &known));
+    }
 }

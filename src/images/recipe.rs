@@ -65,19 +65,24 @@ impl Recipe {
 
     /// The tar that the engine's builder gets.
     pub(super) fn context(&self) -> io::Result<Vec<u8>> {
-        let mut tar = tar::Builder::new(Vec::new());
-        for (name, mode, bytes) in [
+        dockerfile_context(&[
             ("Dockerfile", 0o644, self.dockerfile.as_bytes()),
             ("hosts", 0o644, HOSTS),
             ("gantry-init", 0o755, INIT),
-        ] {
-            let mut header = tar::Header::new_gnu();
-            header.set_size(bytes.len() as u64);
-            header.set_mode(mode);
-            tar.append_data(&mut header, name, bytes)?;
-        }
-        tar.into_inner()
+        ])
     }
+}
+
+/// A tar of files: name, mode, content.
+pub(super) fn dockerfile_context(files: &[(&str, u32, &[u8])]) -> io::Result<Vec<u8>> {
+    let mut tar = tar::Builder::new(Vec::new());
+    for (name, mode, bytes) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(*mode);
+        tar.append_data(&mut header, name, *bytes)?;
+    }
+    tar.into_inner()
 }
 
 /// A short hash over parts; where one part ends counts.

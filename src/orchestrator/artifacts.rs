@@ -11,7 +11,19 @@ use tempfile::NamedTempFile;
 #[derive(Debug, Default)]
 pub struct ArtifactStore {
     folder: Option<PathBuf>,
+    naming: Naming,
+    begun: usize,
     current: Option<Unfinished>,
+}
+
+/// What the files are called.
+#[derive(Debug, Default)]
+enum Naming {
+    /// As the script called them.
+    #[default]
+    Script,
+    /// By their number, from 0: what a script calls them means nothing here.
+    Number,
 }
 
 #[derive(Debug)]
@@ -35,7 +47,13 @@ impl ArtifactStore {
         }
         // What permissions don't tell, such as a file system without writing.
         tempfile::tempfile_in(&folder)?;
-        Ok(Self { folder: Some(folder), current: None })
+        Ok(Self { folder: Some(folder), ..Self::default() })
+    }
+
+    /// One whose files are called by their number, from 0. The folder is made when
+    /// the first of them comes: most executions leave none.
+    pub(super) fn numbered(folder: PathBuf) -> Self {
+        Self { folder: Some(folder), naming: Naming::Number, ..Self::default() }
     }
 
     /// Begins an artifact. Its name has been checked to be a relative path that
@@ -44,7 +62,11 @@ impl ArtifactStore {
         let Some(folder) = &self.folder else {
             return Ok(());
         };
-        let place = folder.join(&artifact.name);
+        let place = match self.naming {
+            Naming::Script => folder.join(&artifact.name),
+            Naming::Number => folder.join(self.begun.to_string()),
+        };
+        self.begun += 1;
         let file = temporary(place.parent().unwrap_or(folder)).map_err(|it| at(&place, &it))?;
         self.current = Some(Unfinished { file, place, left: artifact.size });
         self.finish_if_whole()

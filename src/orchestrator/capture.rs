@@ -2,41 +2,58 @@
 //! the request, which the sandbox has checked before anything comes here.
 
 use std::io;
-use std::time::SystemTime;
+use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use gantry_init::message::{ArtifactBegin, Exit, SkipReason};
 
+use super::live::LiveExecution;
 use super::{ArtifactStore, Live, LiveSender};
+use crate::clock;
 use crate::domain::execution::Artifact;
+use crate::domain::output_log::StreamName;
 use crate::sandbox::Sink;
 
 /// All that a script printed and left.
-#[derive(Default)]
 pub struct Capture {
-    pub(super) stdout: Vec<u8>,
-    pub(super) stderr: Vec<u8>,
+    pub(super) live: Arc<LiveExecution>,
     pub(super) output_file: Vec<u8>,
     pub(super) artifacts: Vec<Artifact>,
-    pub(super) started_at: Option<SystemTime>,
+    pub(super) started_at: Option<DateTime<Utc>>,
     store: ArtifactStore,
-    live: Option<LiveSender>,
+    printer: Option<LiveSender>,
 }
 
 impl Capture {
-    pub(super) fn new(store: ArtifactStore, live: LiveSender) -> Self {
-        Self { store, live: Some(live), ..Self::default() }
+    /// One whose output is kept in `live`, and whose artifacts go to `store`.
+    #[must_use]
+    pub fn new(live: Arc<LiveExecution>, store: ArtifactStore) -> Self {
+        Self {
+            live,
+            output_file: Vec::new(),
+            artifacts: Vec::new(),
+            started_at: None,
+            store,
+            printer: None,
+        }
+    }
+
+    /// The same, and `printer` is told of everything as it comes.
+    #[must_use]
+    pub fn told_to(self, printer: LiveSender) -> Self {
+        Self { printer: Some(printer), ..self }
     }
 
     /// One that nobody follows, and that keeps no artifacts.
     #[must_use]
     pub fn unfollowed() -> Self {
-        Self::default()
+        Self::new(Arc::default(), ArtifactStore::default())
     }
 
-    /// What has been kept of stdout.
+    /// Whether exactly this has been kept of stdout.
     #[must_use]
-    pub fn stdout(&self) -> &[u8] {
-        &self.stdout
+    pub fn has_printed(&self, bytes: &[u8]) -> bool {
+        self.live.has_printed(bytes)
     }
 
     /// Adds what PID 1 did not send.
@@ -44,43 +61,47 @@ impl Capture {
         self.artifacts.extend(exit.artifacts_skipped.iter().map(|skipped| Artifact {
             name: skipped.name.clone(),
             bytes: 0,
-            skipped: Some(match skipped.reason {
-                SkipReason::TooMany => "too many artifacts",
-                SkipReason::TooLarge => "too large",
-                SkipReason::Name => "forbidden name",
-                SkipReason::Unreadable => "not a readable file",
-            }),
+            skipped: Some(reason(skipped.reason).to_owned()),
         }));
     }
 
     /// Nobody may be listening any more, which changes nothing.
-    fn tell(&self, live: Live) {
-        if let Some(follower) = &self.live {
-            let _ = follower.send(live);
+    fn tell(&self, live: impl FnOnce() -> Live) {
+        if let Some(printer) = &self.printer {
+            let _ = printer.send(live());
         }
+    }
+}
+
+fn reason(reason: SkipReason) -> &'static str {
+    match reason {
+        SkipReason::TooMany => "too many artifacts",
+        SkipReason::TooLarge => "too large",
+        SkipReason::Name => "forbidden name",
+        SkipReason::Unreadable => "not a readable file",
     }
 }
 
 impl Sink for Capture {
     fn started(&mut self) {
-        self.started_at = Some(SystemTime::now());
+        self.started_at = Some(clock::now());
     }
 
     fn stdout(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stdout.extend_from_slice(bytes);
-        self.tell(Live::Stdout(bytes.to_vec()));
+        self.live.append(StreamName::Stdout, bytes);
+        self.tell(|| Live::Stdout(bytes.to_vec()));
         Ok(())
     }
 
     fn stderr(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stderr.extend_from_slice(bytes);
-        self.tell(Live::Stderr(bytes.to_vec()));
+        self.live.append(StreamName::Stderr, bytes);
+        self.tell(|| Live::Stderr(bytes.to_vec()));
         Ok(())
     }
 
     fn output_file(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.output_file.extend_from_slice(bytes);
-        self.tell(Live::OutputFile(bytes.to_vec()));
+        self.tell(|| Live::OutputFile(bytes.to_vec()));
         Ok(())
     }
 
@@ -96,16 +117,4 @@ impl Sink for Capture {
     fn artifact_data(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.store.write(bytes)
     }
-}
-
-/// A stream as text: what is not UTF-8 replaced, and a note where it was cut.
-pub(super) fn log_text(kept: &[u8], written: u64, name: &str) -> String {
-    let mut text = String::from_utf8_lossy(kept).into_owned();
-    let kept = kept.len() as u64;
-    if written > kept {
-        text.push_str(&format!(
-            "\n[gantry: {name} was cut here, {kept} of {written} bytes kept]\n"
-        ));
-    }
-    text
 }

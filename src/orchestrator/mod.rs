@@ -1,17 +1,38 @@
 //! Runs executions: from a job to its outcome, with everything that was left.
 //!
+//! [`Executions`] is the service: it accepts, queues, runs, follows and ends the
+//! executions of a server, and every state that it goes through is in the store
+//! before anybody hears of it. A [`Runner`] runs one job and stores nothing, which
+//! is all that `gantry run` needs. [`Environments`] has the images built that they
+//! run in.
+//!
 //! It decides nothing about *how* something ended (that is
 //! [`classify`](crate::domain::outcome::classify)) and knows no wire format.
 
+mod artifact_storage;
 mod artifacts;
 mod capture;
-mod once;
+mod environments;
+mod executions;
+mod live;
+mod observer;
+mod queue;
+mod runner;
+mod schemas;
 
 use tokio::sync::mpsc;
 
 pub use artifacts::ArtifactStore;
 pub use capture::Capture;
-pub use once::{Orchestrator, RunError, container_name};
+pub use environments::{BuildFailure, Environments};
+pub use executions::{
+    Accepted, ArtifactError, Cancelled, Event, Executions, ExecutionsParts, ExecutionsSettings,
+    Load, Submission, SubmitError,
+};
+pub use live::{Hub, LiveExecution, Stage};
+pub use observer::{Observer, Unobserved};
+pub use queue::{AGEING, Capacity, Demand, Full, PATIENCE, PRIORITIES, Place, Queue, Waiting};
+pub use runner::{RunError, Runner, container_name};
 
 /// What a follower of a running execution sees, in order of arrival.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,9 +2,9 @@
 //! request. Pure: one frame in, one event out, or the sandbox is given up.
 //!
 //! ```text
-//! Ready ──Started──▶ Running ──OutputFile──▶ OutputFile ──ArtifactBegin──▶ Artifact
-//!   │                   │                        │               ▲  │ ArtifactData
-//!   └─Refused─▶ Ended ◀─┴─────────Exit───────────┴──(all bytes)──┴──┘
+//! Ready ─Loaded─▶ Loaded ─Started─▶ Running ─OutputFile─▶ OutputFile ─ArtifactBegin─▶ Artifact
+//!   │               │                  │                      │               ▲  │ ArtifactData
+//!   └────Refused────┴─────▶ Ended ◀────┴─────────Exit─────────┴──(all bytes)──┴──┘
 //! ```
 
 #[cfg(test)]
@@ -43,6 +43,8 @@ pub enum Violation {
 /// What a frame means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Event {
+    /// The request is there as a whole.
+    Loaded,
     /// The script's process exists.
     Started,
     /// It printed to stdout.
@@ -61,9 +63,10 @@ pub(super) enum Event {
     Refused(Refused),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Ready,
+    Loaded,
     Running,
     OutputFile,
     Artifacts,
@@ -96,11 +99,6 @@ impl Conversation {
         }
     }
 
-    /// True once the script's process is known to exist.
-    pub(super) fn has_started(&self) -> bool {
-        self.phase > Phase::Ready
-    }
-
     /// What the next frame means.
     pub(super) fn accept(&mut self, frame: Frame) -> Result<Event, Violation> {
         let Frame { kind, payload } = frame;
@@ -108,11 +106,15 @@ impl Conversation {
             return Err(Violation::ArtifactCut);
         }
         match (self.phase, kind) {
-            (Phase::Ready, Kind::Started) => {
+            (Phase::Ready, Kind::Loaded) => {
+                self.phase = Phase::Loaded;
+                Ok(Event::Loaded)
+            }
+            (Phase::Loaded, Kind::Started) => {
                 self.phase = Phase::Running;
                 Ok(Event::Started)
             }
-            (Phase::Ready, Kind::Refused) => {
+            (Phase::Ready | Phase::Loaded, Kind::Refused) => {
                 self.phase = Phase::Ended;
                 parse(kind, &payload).map(Event::Refused)
             }

@@ -2,19 +2,24 @@
 //!
 //! ```text
 //! Sandbox::start ── created, attached, started, Hello ──▶ Sandbox (unused)
-//!        │                                                   │ run
+//!        │                                                   │ load: Request … Loaded
+//!        │                                                   ▼
+//!        │                                                Loaded (nothing has run)
+//!        │                                                   │ run: Go … Exit
 //!        ▼ any failure                                       ▼
 //!     removal  ◀───────────────────────────────────────── Ending
 //! ```
 //!
-//! A sandbox runs one script and is never used again: [`Sandbox::run`] consumes
-//! it. Whatever happens, and whoever stops waiting, its container is removed by
-//! the [`Remover`], which [`Remover::drain`] waits for.
+//! A sandbox runs one script and is never used again: [`Sandbox::load`] and
+//! [`Loaded::run`] consume it. Up to the latter it is certain that nothing of the
+//! script has run. Whatever happens, and whoever stops waiting, its container is
+//! removed by the [`Remover`], which [`Remover::drain`] waits for.
 //!
 //! What comes out of a sandbox is hostile: [`conversation`] holds it against
 //! the protocol and the request's own limits before anybody sees it.
 
 mod conversation;
+mod load;
 mod remover;
 mod run;
 mod start;
@@ -23,10 +28,12 @@ mod tests;
 
 use std::sync::Arc;
 
+use futures::FutureExt;
 use thiserror::Error;
 
+pub use load::{Loaded, Order};
 pub use remover::Remover;
-pub use run::{Cancel, Order, Sink};
+pub use run::{Cancel, Sink};
 
 use crate::engine::{Attached, Engine, EngineError};
 use conversation::Violation;
@@ -41,14 +48,30 @@ pub struct Sandbox {
     container: Doomed,
 }
 
+impl Sandbox {
+    /// The name of its container.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.container.name
+    }
+
+    /// Whether it still waits for its request, as far as is known here: it has said
+    /// nothing, and its output has not ended.
+    #[must_use]
+    pub fn is_waiting(&mut self) -> bool {
+        self.frames.next().now_or_never().is_none()
+    }
+}
+
 /// Why a sandbox could not do its work. What the *script* did wrong is not
 /// here: that is an [`Ending`](crate::domain::outcome::Ending).
 #[derive(Debug, Error)]
 pub enum SandboxError {
-    /// The engine failed.
+    /// The engine failed, and nothing has run.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// The container ended, or said nothing, before it was ready.
+    /// The container ended, or said nothing, before its script was to start:
+    /// nothing has run.
     #[error("the sandbox did not come up: {0}")]
     NotReady(String),
     /// What came out of the container is not what PID 1 says.

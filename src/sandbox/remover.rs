@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 use crate::engine::{Engine, EngineError};
 
@@ -20,6 +21,13 @@ const PAUSES: [Duration; 6] = [
     Duration::from_secs(30),
     Duration::from_secs(60),
 ];
+
+/// Containers that wait to be removed, beyond which no more are started: an engine
+/// that can't keep up must not be given ever more of them.
+const MAX_BEHIND: usize = 64;
+
+/// How often it is looked whether it keeps up again.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// How long a container whose PID 1 has said its last word may take to end by
 /// itself. It takes milliseconds, and spares the engine a kill, which costs it
@@ -47,6 +55,19 @@ impl Remover {
     /// up on, which is logged and left to the next reconciliation.
     pub async fn drain(&self) {
         self.tasks.wait().await;
+    }
+
+    /// Waits until not too many containers are still to be removed.
+    pub(super) async fn keeps_up(&self) {
+        while self.tasks.len() >= MAX_BEHIND {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Removes a container that an earlier process has made, if it is there.
+    pub fn remove(&self, name: String) {
+        let mut doomed = self.doom(name);
+        doomed.creation = Creation::Over;
     }
 
     /// A container that is removed when the value is dropped.
@@ -100,13 +121,15 @@ impl Drop for Doomed {
         let engine = Arc::clone(&self.remover.engine);
         let is_over = self.creation == Creation::Over;
         let is_ending = self.is_ending;
-        self.remover.tasks.spawn(async move {
+        let removal = async move {
             if is_ending {
                 // Whatever comes of it, what is left is killed.
                 let _ = tokio::time::timeout(LAST_WORD, engine.wait(&name)).await;
             }
             remove(engine.as_ref(), &name, is_over).await;
-        });
+        };
+        // What goes wrong is said of whatever the container was for.
+        self.remover.tasks.spawn(removal.in_current_span());
     }
 }
 

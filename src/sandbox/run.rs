@@ -1,36 +1,26 @@
-//! One request and its answer.
+//! The script's run, from the word to start it to its end.
 
+use std::convert::Infallible;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use gantry_init::frame::{Header, Kind, MAX_REQUEST_JSON, MAX_REQUEST_PAYLOAD};
-use gantry_init::message::{ArtifactBegin, Request};
-use tokio::io::{AsyncWrite, AsyncWriteExt};
+use futures::FutureExt;
+use gantry_init::frame::Kind;
+use gantry_init::message::ArtifactBegin;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::conversation::{Conversation, Event};
+use super::conversation::{Event, Violation};
+use super::load::{Loaded, send_frame};
 use super::{Sandbox, SandboxError};
 use crate::domain::outcome::Ending;
 
-/// How long PID 1 may take for all that is not the script: receiving the
-/// request, killing what is left, sending artifacts. Beyond that it is hung, or
-/// the engine is.
+/// How long PID 1 may take for all that is not the script: killing what is left,
+/// sending artifacts. Beyond that it is hung, or the engine is.
 const SLACK: Duration = Duration::from_secs(15);
 
 /// Ends an execution before its time.
 pub type Cancel = CancellationToken;
-
-/// What a sandbox is to do.
-pub struct Order<'a> {
-    /// The request's head.
-    pub request: &'a Request,
-    /// The script.
-    pub script: &'a [u8],
-    /// What it reads from stdin.
-    pub stdin: &'a [u8],
-}
 
 /// Takes what a script leaves, as it comes. Its methods must not block: while
 /// they run nobody reads from the container.
@@ -69,81 +59,79 @@ pub trait Sink: Send {
     fn artifact_data(&mut self, bytes: &[u8]) -> io::Result<()>;
 }
 
-impl Sandbox {
+impl Loaded {
     /// Runs the script and answers when its end is known. The container is
     /// removed in the background, also when this future is dropped.
     ///
     /// # Errors
-    /// [`SandboxError`] when the sandbox, not the script, is at fault.
+    /// [`SandboxError`] when the sandbox, not the script, is at fault. Nothing of
+    /// the script has run when it is the engine's, or the sandbox was not ready.
     pub async fn run(
         mut self,
-        order: &Order<'_>,
         sink: &mut dyn Sink,
         cancel: &Cancel,
     ) -> Result<Ending, SandboxError> {
-        let request = order.request;
-        let head = serde_json::to_vec(request).map_err(|error| SandboxError::Sink(error.into()))?;
-        if head.len() > MAX_REQUEST_JSON {
-            return Err(SandboxError::RequestTooLarge(head.len()));
+        if let Some(ending) = self.ending.take() {
+            return Ok(ending);
         }
-        let mut conversation = Conversation::new(request);
-        let time = Duration::from_millis(request.timeout_ms.saturating_add(request.grace_ms));
-        let deadline = Instant::now() + time + SLACK;
-        let outgoing = Outgoing { order, head, sent: AtomicBool::new(false) };
-        let ended = self.converse(&outgoing, &mut conversation, sink, cancel, deadline).await;
-        // A request that PID 1 may have whole may have started the script, even
-        // if nothing was heard of it.
-        let started = conversation.has_started() || outgoing.sent.load(Ordering::Relaxed);
-        match ended {
+        if cancel.is_cancelled() {
+            return Ok(Ending::Withdrawn);
+        }
+        // It may have ended while it waited.
+        if let Some(frame) = self.sandbox.frames.next().now_or_never() {
+            return match frame? {
+                Some(frame) => Err(Violation::Unexpected(frame.kind).into()),
+                None => self.sandbox.ended_unused().await,
+            };
+        }
+        // From here on the script may have started, even if nothing is heard of it.
+        match self.converse(sink, cancel).await {
             Ok(Some(ending)) => {
                 if matches!(ending, Ending::Reported(_) | Ending::Refused(_)) {
-                    self.container.note_last_word();
+                    self.sandbox.container.note_last_word();
                 }
                 Ok(ending)
             }
-            Ok(None) => Ok(self.find_out(started).await),
+            Ok(None) => Ok(self.vanished().await),
             // An engine's fault alone would mean that it can be run once more,
             // and what has started can't.
-            Err(SandboxError::Engine(error)) if started => {
+            Err(SandboxError::Engine(error)) => {
                 tracing::warn!(%error, "the connection to a running script broke");
-                Ok(self.find_out(started).await)
+                Ok(self.vanished().await)
             }
             Err(error) => Err(error),
         }
     }
 
-    /// Talks until the end is known; `None` when the output ended before.
+    /// Has the script started and listens until its end is known; `None` when the
+    /// output ended before.
     async fn converse(
         &mut self,
-        outgoing: &Outgoing<'_>,
-        conversation: &mut Conversation,
         sink: &mut dyn Sink,
         cancel: &Cancel,
-        deadline: Instant,
     ) -> Result<Option<Ending>, SandboxError> {
-        let input = &mut self.input;
+        let Self { sandbox, conversation, timeout, grace, .. } = self;
+        let Sandbox { input, frames, .. } = sandbox;
+        let deadline = Instant::now() + timeout.saturating_add(*grace).saturating_add(SLACK);
         let send = async {
-            tokio::select! {
-                // A failed write is not looked at: whatever broke the connection
-                // shows in the output, where more is known of it.
-                _ = outgoing.send(input) => cancel.cancelled().await,
-                // The request is not complete, so nothing has started.
-                () = cancel.cancelled() => return,
-            }
-            // PID 1 has the grace period to end the script, and some time more
-            // to say so. If it is hung, even the frame may not get through.
-            let grace = Duration::from_millis(outgoing.order.request.grace_ms);
-            let answer = async {
-                let _ = send_frame(input, Kind::Cancel, &[]).await;
-                std::future::pending::<()>().await;
-            };
-            let _ = tokio::time::timeout(grace + SLACK, answer).await;
+            // Failed writes are not looked at, as in `load`.
+            let _ = send_frame(input, Kind::Go, &[]).await;
+            cancel.cancelled().await;
+            let _ = send_frame(input, Kind::Cancel, &[]).await;
+            std::future::pending::<Infallible>().await
         };
-        tokio::pin!(send);
+        // PID 1 has the grace period to end the script, and some time more to say
+        // so. If it is hung, even the frames may not get through.
+        let give_up = async {
+            cancel.cancelled().await;
+            tokio::time::sleep(*grace + SLACK).await;
+        };
+        tokio::pin!(send, give_up);
         loop {
             let frame = tokio::select! {
-                frame = self.frames.next() => frame?,
-                () = &mut send => return Ok(Some(Ending::Withdrawn)),
+                frame = frames.next() => frame?,
+                never = &mut send => match never {},
+                () = &mut give_up => return Ok(Some(Ending::Withdrawn)),
                 () = tokio::time::sleep_until(deadline) => return Ok(Some(Ending::Overdue)),
             };
             let Some(frame) = frame else {
@@ -157,16 +145,21 @@ impl Sandbox {
         }
     }
 
-    /// Asks the engine what became of a container that ended without a word.
-    async fn find_out(self, started: bool) -> Ending {
+    async fn vanished(&mut self) -> Ending {
+        let (exit_code, out_of_memory) = self.sandbox.find_out().await;
+        Ending::Vanished { exit_code, out_of_memory }
+    }
+}
+
+impl Sandbox {
+    /// Asks the engine what became of a container that ended without a word: its
+    /// exit code, and whether its memory was used up.
+    pub(super) async fn find_out(&mut self) -> (Option<i64>, bool) {
         let name = &self.container.name;
         let waited = self.engine.wait(name).await;
         let state = self.engine.inspect(name).await.ok();
-        Ending::Vanished {
-            started,
-            exit_code: state.as_ref().and_then(|it| it.exit_code).or(waited.ok()),
-            out_of_memory: state.is_some_and(|it| it.out_of_memory),
-        }
+        let exit_code = state.as_ref().and_then(|it| it.exit_code).or(waited.ok());
+        (exit_code, state.is_some_and(|it| it.out_of_memory))
     }
 }
 
@@ -181,40 +174,6 @@ fn deliver(event: Event, sink: &mut dyn Sink) -> io::Result<()> {
         Event::OutputFile(bytes) => sink.output_file(&bytes),
         Event::ArtifactBegin(artifact) => sink.artifact_begin(&artifact),
         Event::ArtifactData(bytes) => sink.artifact_data(&bytes),
-        Event::Exit(_) | Event::Refused(_) => Ok(()),
+        Event::Loaded | Event::Exit(_) | Event::Refused(_) => Ok(()),
     }
-}
-
-/// A request on its way.
-struct Outgoing<'a> {
-    order: &'a Order<'a>,
-    /// The request's head, as JSON.
-    head: Vec<u8>,
-    /// True from when its last frame is begun.
-    sent: AtomicBool,
-}
-
-impl Outgoing<'_> {
-    async fn send(&self, input: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
-        let Order { script, stdin, .. } = self.order;
-        let mut frames = vec![(Kind::Request, self.head.as_slice())];
-        frames.extend(script.chunks(MAX_REQUEST_PAYLOAD).map(|piece| (Kind::Script, piece)));
-        frames.extend(stdin.chunks(MAX_REQUEST_PAYLOAD).map(|piece| (Kind::Stdin, piece)));
-        for (number, (kind, payload)) in (1..).zip(&frames) {
-            self.sent.store(number == frames.len(), Ordering::Relaxed);
-            send_frame(input, *kind, payload).await?;
-        }
-        Ok(())
-    }
-}
-
-async fn send_frame(
-    input: &mut (impl AsyncWrite + Unpin),
-    kind: Kind,
-    payload: &[u8],
-) -> io::Result<()> {
-    let header = Header::encode(kind, payload.len()).map_err(io::Error::other)?;
-    input.write_all(&header).await?;
-    input.write_all(payload).await?;
-    input.flush().await
 }

@@ -19,7 +19,8 @@ const HELLO_WITHIN: Duration = Duration::from_secs(20);
 const MAX_COMPLAINT: usize = 2048;
 
 impl Sandbox {
-    /// Creates and starts a container and waits until it is ready.
+    /// Creates and starts a container and waits until it is ready; but first until
+    /// the removal of others keeps up.
     ///
     /// # Errors
     /// [`SandboxError`]; nothing is left of the container then, or will be soon.
@@ -28,6 +29,7 @@ impl Sandbox {
         remover: &Remover,
         container: &NewContainer,
     ) -> Result<Self, SandboxError> {
+        remover.keeps_up().await;
         let mut doomed = remover.doom(container.name.clone());
         let created = engine.create(container).await;
         doomed.note_creation(&created);

@@ -6,6 +6,7 @@ mod dropping;
 mod endings;
 mod faults;
 mod leaving;
+mod loading;
 
 use std::io;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use gantry_init::message::{ArtifactBegin, ArtifactCaps, Launch, OutputFile, Request};
 
-use super::{Cancel, Order, Remover, Sandbox, SandboxError, Sink};
+use super::{Cancel, Loaded, Order, Remover, Sandbox, SandboxError, Sink};
 use crate::domain::limits::Limits;
 use crate::domain::outcome::Ending;
 use crate::domain::sandbox_spec::{Network, Purpose, SandboxSpec};
@@ -27,6 +28,9 @@ const GRACE: Duration = Duration::from_secs(1);
 
 /// What `run` gives PID 1 beside the script's own time.
 const SLACK: Duration = Duration::from_secs(15);
+
+/// What `load` gives it to take its request.
+const LOADED_WITHIN: Duration = Duration::from_secs(60);
 
 /// One engine and what removes its containers.
 struct Bench {
@@ -53,10 +57,8 @@ impl Bench {
         kept: &mut Kept,
         cancel: &Cancel,
     ) -> Result<Ending, SandboxError> {
-        let sandbox = self.start().await?;
-        let request = request(stdin.len());
-        let order = Order { request: &request, script: SCRIPT, stdin };
-        sandbox.run(&order, kept, cancel).await
+        let loaded = load(self.start().await?, stdin, cancel).await?;
+        loaded.run(kept, cancel).await
     }
 
     /// [`Self::run`] for those who look at the ending only.
@@ -71,6 +73,12 @@ impl Bench {
         assert_eq!(self.engine.containers(), Vec::<String>::new());
         assert!(self.engine.calls(Verb::Start) <= 1);
     }
+}
+
+/// Gives a sandbox its request, with `stdin`.
+async fn load(sandbox: Sandbox, stdin: &[u8], cancel: &Cancel) -> Result<Loaded, SandboxError> {
+    let request = request(stdin.len());
+    sandbox.load(&Order { request: &request, script: SCRIPT, stdin }, cancel).await
 }
 
 fn container() -> NewContainer {

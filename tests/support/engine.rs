@@ -6,15 +6,21 @@ use std::io::Write;
 use std::path::Path;
 
 use bollard::Docker;
+use bollard::models::ContainerCreateBody;
 use bollard::query_parameters::{
-    InspectContainerOptions, InspectNetworkOptions, ListContainersOptionsBuilder,
-    ListNetworksOptions, RemoveContainerOptionsBuilder, RemoveImageOptions,
+    CreateContainerOptions, InspectContainerOptions, InspectNetworkOptions,
+    ListContainersOptionsBuilder, ListImagesOptionsBuilder, ListNetworksOptions,
+    LogsOptionsBuilder, RemoveContainerOptionsBuilder, RemoveImageOptions, StartContainerOptions,
 };
 use futures::StreamExt;
 
-fn ask<T>(question: impl AsyncFnOnce(Docker) -> T) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async { question(Docker::connect_with_defaults().unwrap()).await })
+/// Also from a test that is asynchronous itself, whose runtime lets nobody block.
+fn ask<T: Send>(question: impl AsyncFnOnce(Docker) -> T + Send) -> T {
+    let asking = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async { question(Docker::connect_with_defaults().unwrap()).await })
+    };
+    std::thread::scope(|scope| scope.spawn(asking).join().unwrap())
 }
 
 /// The containers of an installation, running or not.
@@ -46,6 +52,43 @@ pub(crate) fn remove_containers(installation: &str) {
             let _ = docker.remove_container(name, Some(options)).await;
         });
     }
+}
+
+/// Removes the images of an installation.
+pub(crate) fn remove_images(installation: &str) {
+    ask(async |docker| {
+        let label = format!("gantry.installation={installation}");
+        let filters = HashMap::from([("label".to_owned(), vec![label])]);
+        let options = ListImagesOptionsBuilder::default().filters(&filters).build();
+        let mut images = docker.list_images(Some(options)).await.unwrap();
+        // Those that stand upon others go first.
+        images.sort_by_key(|image| std::cmp::Reverse(image.created));
+        for tag in images.into_iter().flat_map(|image| image.repo_tags) {
+            let _ = docker.remove_image(&tag, None::<RemoveImageOptions>, None).await;
+        }
+    });
+}
+
+/// What a command prints in a container of an image; the container is labelled
+/// with the installation.
+pub(crate) fn output_of(installation: &str, image: &str, command: &[&str]) -> String {
+    ask(async |docker| {
+        let label = ("gantry.installation".to_owned(), installation.to_owned());
+        let body = ContainerCreateBody {
+            image: Some(image.to_owned()),
+            entrypoint: Some(command.iter().map(|&word| word.to_owned()).collect()),
+            labels: Some(HashMap::from([label])),
+            network_disabled: Some(true),
+            ..ContainerCreateBody::default()
+        };
+        let created = docker.create_container(None::<CreateContainerOptions>, body).await.unwrap();
+        docker.start_container(&created.id, None::<StartContainerOptions>).await.unwrap();
+        let options = LogsOptionsBuilder::default().stdout(true).stderr(true).follow(true).build();
+        let printed: Vec<_> = docker.logs(&created.id, Some(options)).collect().await;
+        let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
+        docker.remove_container(&created.id, Some(options)).await.unwrap();
+        printed.into_iter().map(|piece| piece.unwrap().to_string()).collect()
+    })
 }
 
 pub(crate) fn has_image(reference: &str) -> bool {

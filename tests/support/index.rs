@@ -144,3 +144,38 @@ fn crc32(bytes: &[u8]) -> u32 {
         })
     })
 }
+
+/// An index that takes connections and says nothing, so that a build goes on until
+/// it is dropped, and can't work out then.
+pub(crate) struct SilentIndex {
+    port: u16,
+    listening: tokio::task::JoinHandle<()>,
+}
+
+impl SilentIndex {
+    pub(crate) async fn listen() -> Self {
+        let listener = tokio::net::TcpListener::bind(("0.0.0.0", 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let listening = tokio::spawn(async move {
+            let mut held = Vec::new();
+            loop {
+                held.push(listener.accept().await);
+            }
+        });
+        Self { port, listening }
+    }
+
+    /// For builds, which reach this machine by the address that it sends from.
+    pub(crate) fn url(&self) -> String {
+        let socket = std::net::UdpSocket::bind(("0.0.0.0", 0)).unwrap();
+        // Nothing is sent: this only asks for the route.
+        socket.connect(("192.0.2.1", 9)).unwrap();
+        format!("http://{}:{}/simple/", socket.local_addr().unwrap().ip(), self.port)
+    }
+}
+
+impl Drop for SilentIndex {
+    fn drop(&mut self) {
+        self.listening.abort();
+    }
+}

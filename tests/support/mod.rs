@@ -9,9 +9,12 @@ pub(crate) mod ended;
 pub(crate) mod engine;
 pub(crate) mod home;
 pub(crate) mod index;
+pub(crate) mod postgres;
 pub(crate) mod run;
 pub(crate) mod running;
+pub(crate) mod server;
 pub(crate) mod sick_engine;
+pub(crate) mod workshop;
 
 /// A mebibyte, in bytes.
 pub(crate) const MIB: usize = 1024 * 1024;

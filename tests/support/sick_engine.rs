@@ -1,30 +1,58 @@
-//! The real engine, but for one kind of request that it never answers.
+//! The real engine, but for one kind of request that it does not answer.
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tempfile::TempDir;
 
 /// Listens on a socket of its own, until the test's process ends.
 pub(crate) struct SickEngine {
     folder: TempDir,
+    is_healed: Arc<AtomicBool>,
+}
+
+/// What is done about the one kind of request.
+#[derive(Clone)]
+struct Sickness {
+    request: &'static str,
+    is_silent: bool,
+    is_healed: Arc<AtomicBool>,
 }
 
 impl SickEngine {
     /// Never answers a request with this in its first line.
     pub(crate) fn silent_on(request: &'static str) -> Self {
+        Self::sick(request, true)
+    }
+
+    /// Closes the connection on a request with this in its first line.
+    pub(crate) fn cut_on(request: &'static str) -> Self {
+        Self::sick(request, false)
+    }
+
+    /// Answers everything from now on.
+    pub(crate) fn heal(&self) {
+        self.is_healed.store(true, Ordering::SeqCst);
+    }
+
+    fn sick(request: &'static str, is_silent: bool) -> Self {
+        let is_healed = Arc::new(AtomicBool::new(false));
+        let sickness = Sickness { request, is_silent, is_healed: Arc::clone(&is_healed) };
         let folder = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(folder.path().join("socket")).unwrap();
         std::thread::spawn(move || {
             for client in listener.incoming() {
                 let (client, engine) = (client.unwrap(), UnixStream::connect(socket()).unwrap());
                 let back = (engine.try_clone().unwrap(), client.try_clone().unwrap());
-                std::thread::spawn(move || forward(client, engine, Some(request)));
+                let sickness = sickness.clone();
+                std::thread::spawn(move || forward(client, engine, Some(&sickness)));
                 std::thread::spawn(move || forward(back.0, back.1, None));
             }
         });
-        Self { folder }
+        Self { folder, is_healed }
     }
 
     /// What `DOCKER_HOST` has to be.
@@ -40,16 +68,23 @@ fn socket() -> String {
     path.unwrap_or("/var/run/docker.sock").to_owned()
 }
 
-fn forward(mut from: UnixStream, mut to: UnixStream, stop_at: Option<&str>) {
+fn forward(mut from: UnixStream, mut to: UnixStream, sickness: Option<&Sickness>) {
     let mut buffer = [0; 64 * 1024];
     while let Ok(length @ 1..) = from.read(&mut buffer) {
         let bytes = &buffer[..length];
         // A client sends the head of a request at once.
         let first_line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
         let first_line = String::from_utf8_lossy(first_line);
-        if stop_at.is_some_and(|request| first_line.contains(request)) {
-            // Neither answered nor refused.
-            let _ = io::copy(&mut from, &mut io::sink());
+        if let Some(sickness) = sickness
+            && !sickness.is_healed.load(Ordering::SeqCst)
+            && first_line.contains(sickness.request)
+        {
+            if sickness.is_silent {
+                // Neither answered nor refused.
+                let _ = io::copy(&mut from, &mut io::sink());
+            }
+            let _ = from.shutdown(Shutdown::Both);
+            let _ = to.shutdown(Shutdown::Both);
             return;
         }
         if to.write_all(bytes).is_err() {

@@ -40,8 +40,11 @@ pub enum Kind {
     Script = 2,
     /// A piece of what the script reads from stdin.
     Stdin = 3,
-    /// Ends the script now: TERM, grace, KILL. Empty.
+    /// Ends the script now: TERM, grace, KILL. Before [`Kind::Go`] it ends PID 1,
+    /// and nothing has run. Empty.
     Cancel = 4,
+    /// Starts the script: after all that the request announces, and once. Empty.
+    Go = 5,
     /// JSON [`crate::message::Hello`]: PID 1 is up and waits.
     Hello = 16,
     /// The script's process exists. Empty.
@@ -61,6 +64,9 @@ pub enum Kind {
     Exit = 23,
     /// JSON [`crate::message::Refused`]; last, and no script ran.
     Refused = 24,
+    /// The request is here as a whole and nothing has run: PID 1 waits for
+    /// [`Kind::Go`]. Once, before [`Kind::Started`]. Empty.
+    Loaded = 25,
 }
 
 impl Kind {
@@ -72,6 +78,7 @@ impl Kind {
             2 => Self::Script,
             3 => Self::Stdin,
             4 => Self::Cancel,
+            5 => Self::Go,
             16 => Self::Hello,
             17 => Self::Started,
             18 => Self::Stdout,
@@ -81,6 +88,7 @@ impl Kind {
             22 => Self::ArtifactData,
             23 => Self::Exit,
             24 => Self::Refused,
+            25 => Self::Loaded,
             _ => return None,
         })
     }
@@ -91,7 +99,7 @@ impl Kind {
         match self {
             Self::Request => MAX_REQUEST_JSON,
             Self::Script | Self::Stdin => MAX_REQUEST_PAYLOAD,
-            Self::Cancel | Self::Started => 0,
+            Self::Cancel | Self::Go | Self::Loaded | Self::Started => 0,
             _ => MAX_REPLY_PAYLOAD,
         }
     }

@@ -1,6 +1,7 @@
-//! Our stdin: first the request, then silence or a cancel.
+//! Our stdin: first the request, some time later the word to start its script, then
+//! silence or a cancel.
 //!
-//! While nothing has started, the end of stdin means that Gantry is gone, and
+//! Up to that word nothing has run, and the end of stdin means that Gantry is gone:
 //! PID 1 goes too. Afterwards it means nothing.
 
 use std::fs::File;
@@ -48,31 +49,56 @@ impl Inbox {
         out: &mut Outgoing,
     ) -> Result<Delivered, NoRequest> {
         let mut delivery = None;
-        let mut buffer = [0; PIECE_BYTES];
         loop {
-            let to_write = out.is_pending().then(|| Interest::writing(out));
-            let interests = [self.interest(), to_write, Some(Interest::reading(signals))];
-            let [readable, writable, signalled] = wait(interests, None);
-            if writable {
-                out.flush();
-            }
-            if signalled {
-                // Whoever the operator has executed in here and left behind.
-                while let Reaped::Process(..) = pid_one.reap() {}
-            }
-            if (signalled && signals.take()) || out.is_broken() {
-                return Err(NoRequest::Gone);
-            }
-            if readable {
-                let piece = self.read(&mut buffer).ok_or(NoRequest::Gone)?;
-                self.take_in(piece, &mut delivery)?;
-            }
+            self.hear(pid_one, signals, out, &mut delivery)?;
             if self.intake.is_complete()
                 && let Some(delivery) = delivery.take()
             {
                 return delivery.finish().map_err(NoRequest::Refused);
             }
         }
+    }
+
+    /// Waits for the word to start what was received, for ever if need be.
+    pub(crate) fn wait_for_go(
+        &mut self,
+        pid_one: &PidOne,
+        signals: &Signals,
+        out: &mut Outgoing,
+    ) -> Result<(), NoRequest> {
+        while !self.intake.has_go() {
+            self.hear(pid_one, signals, out, &mut None)?;
+        }
+        Ok(())
+    }
+
+    /// Waits until there is something to hear while nothing runs, and takes it in.
+    fn hear(
+        &mut self,
+        pid_one: &PidOne,
+        signals: &Signals,
+        out: &mut Outgoing,
+        delivery: &mut Option<Delivery>,
+    ) -> Result<(), NoRequest> {
+        let to_write = out.is_pending().then(|| Interest::writing(out));
+        let interests = [self.interest(), to_write, Some(Interest::reading(signals))];
+        let [readable, writable, signalled] = wait(interests, None);
+        if writable {
+            out.flush();
+        }
+        if signalled {
+            // Whoever the operator has executed in here and left behind.
+            while let Reaped::Process(..) = pid_one.reap() {}
+        }
+        if (signalled && signals.take()) || out.is_broken() {
+            return Err(NoRequest::Gone);
+        }
+        if readable {
+            let mut buffer = [0; PIECE_BYTES];
+            let piece = self.read(&mut buffer).ok_or(NoRequest::Gone)?;
+            self.take_in(piece, delivery)?;
+        }
+        Ok(())
     }
 
     /// What to wait for before the next [`Inbox::hears_cancel`].
@@ -90,7 +116,7 @@ impl Inbox {
         self.cancelled
     }
 
-    /// True when a cancel came right behind the request.
+    /// True when a cancel came right behind the word to start.
     pub(crate) fn is_cancelled(&self) -> bool {
         self.cancelled
     }
@@ -113,11 +139,12 @@ impl Inbox {
         mut piece: &[u8],
         delivery: &mut Option<Delivery>,
     ) -> Result<(), NoRequest> {
-        while !self.intake.is_complete() {
+        while !self.intake.has_go() {
             let not_understood = |error| refused(RefusedReason::Request, error);
             let event = self.intake.next(&mut piece).map_err(not_understood)?;
             match (event, delivery.as_mut()) {
                 (None, _) => return Ok(()),
+                (Some(Event::Go), _) => {}
                 (Some(Event::Cancel), _) => return Err(NoRequest::Gone),
                 (Some(Event::Request(request)), _) => {
                     check(&request)?;

@@ -1,5 +1,5 @@
-//! What arrives on stdin, piece by piece: the request, its script and its stdin,
-//! in this order, and perhaps a cancel.
+//! What arrives on stdin, piece by piece: the request, its script, its stdin and
+//! the word to start, in this order, and perhaps a cancel.
 //!
 //! Pure: takes bytes, gives events, keeps nothing but the JSON of the request.
 //! The bytes of script and stdin are passed on as they come and never held.
@@ -17,6 +17,8 @@ pub(crate) enum Event<'bytes> {
     Script(&'bytes [u8]),
     /// A piece of the script's stdin, never empty.
     Stdin(&'bytes [u8]),
+    /// The script is to be started: all that was announced is here.
+    Go,
     /// The script is to be ended.
     Cancel,
 }
@@ -44,6 +46,7 @@ pub(crate) struct Intake {
     frame: Option<Header>,
     json: Vec<u8>,
     announced: Option<Announced>,
+    has_go: bool,
 }
 
 /// What the request says will follow and has not begun to arrive, in bytes.
@@ -57,8 +60,14 @@ impl Intake {
     /// True when the request and all that it announces are here.
     pub(crate) fn is_complete(&self) -> bool {
         let nothing_follows = matches!(self.announced, Some(Announced { script: 0, stdin: 0 }));
-        // A cancel may be half here. It is no part of the request, and empty.
+        // A Go or a cancel may be half here. They are no part of the request, and
+        // empty.
         nothing_follows && self.frame.is_none()
+    }
+
+    /// True when the script is to be started.
+    pub(crate) fn has_go(&self) -> bool {
+        self.has_go
     }
 
     /// Takes from the front of `bytes` what makes the next event; `None` when
@@ -109,6 +118,9 @@ impl Intake {
             (Kind::Stdin, Some(Announced { script: 0, stdin })) if bytes <= *stdin => {
                 *stdin -= bytes;
             }
+            (Kind::Go, Some(Announced { script: 0, stdin: 0 })) if !self.has_go => {
+                self.has_go = true;
+            }
             _ => return Err(IntakeError::Order { kind, length }),
         }
         Ok(header)
@@ -121,6 +133,7 @@ impl Intake {
     ) -> Result<Option<Event<'bytes>>, IntakeError> {
         Ok(match kind {
             Kind::Cancel => Some(Event::Cancel),
+            Kind::Go => Some(Event::Go),
             Kind::Request => {
                 self.json.extend_from_slice(piece);
                 if self.frame.is_some() { None } else { Some(self.request()?) }

@@ -29,12 +29,14 @@ fn request_frame(request: &Request) -> Vec<u8> {
     frame(Kind::Request, &serde_json::to_vec(request).unwrap())
 }
 
-/// What came of a stream: the request, the script's and stdin's bytes, cancels.
+/// What came of a stream: the request, the script's and stdin's bytes, words to
+/// start, cancels.
 #[derive(Debug, Default, PartialEq)]
 struct Seen {
     request: Option<Box<Request>>,
     script: Vec<u8>,
     stdin: Vec<u8>,
+    gos: usize,
     cancels: usize,
 }
 
@@ -44,6 +46,7 @@ fn read(intake: &mut Intake, mut bytes: &[u8], seen: &mut Seen) -> Result<(), In
             Event::Request(request) => seen.request = Some(request),
             Event::Script(piece) => seen.script.extend(piece),
             Event::Stdin(piece) => seen.stdin.extend(piece),
+            Event::Go => seen.gos += 1,
             Event::Cancel => seen.cancels += 1,
         }
     }
@@ -77,23 +80,44 @@ fn it_is_not_complete_before_its_last_byte() {
 }
 
 #[test]
-fn a_cancel_is_heard_before_and_after() {
-    let cancel = frame(Kind::Cancel, b"");
+fn a_complete_request_is_not_to_be_started_before_it_is_said() {
+    let mut intake = Intake::default();
     let mut seen = Seen::default();
-    let stream = [cancel.clone(), request_frame(&request(0, 0)), cancel].concat();
+    read(&mut intake, &request_frame(&request(0, 0)), &mut seen).unwrap();
+    let go = frame(Kind::Go, b"");
+    let (most, last) = go.split_at(go.len() - 1);
+    read(&mut intake, most, &mut seen).unwrap();
+    assert!(intake.is_complete() && !intake.has_go());
+    read(&mut intake, last, &mut seen).unwrap();
+    assert!(intake.is_complete() && intake.has_go());
+    assert_eq!(seen.gos, 1);
+}
+
+#[test]
+fn a_cancel_is_heard_before_and_after() {
+    let (cancel, go) = (frame(Kind::Cancel, b""), frame(Kind::Go, b""));
+    let mut seen = Seen::default();
+    let request = request_frame(&request(0, 0));
+    let stream = [cancel.clone(), request, cancel.clone(), go, cancel].concat();
     read(&mut Intake::default(), &stream, &mut seen).unwrap();
-    assert_eq!(seen.cancels, 2);
+    assert_eq!((seen.cancels, seen.gos), (3, 1));
 }
 
 #[test]
 fn what_is_out_of_order_is_refused() {
     let begun = |script, stdin| request_frame(&request(script, stdin));
+    let go = || frame(Kind::Go, b"");
     for (case, stream) in [
         ("script first", frame(Kind::Script, b"s")),
         ("second request", [begun(0, 0), begun(0, 0)].concat()),
         ("stdin before the script", [begun(1, 1), frame(Kind::Stdin, b"i")].concat()),
         ("more script than announced", [begun(1, 0), frame(Kind::Script, b"ss")].concat()),
         ("stdin that was not announced", [begun(0, 0), frame(Kind::Stdin, b"i")].concat()),
+        ("start first", go()),
+        ("start before the script", [begun(1, 0), go()].concat()),
+        ("start before stdin", [begun(0, 1), go()].concat()),
+        ("second start", [begun(0, 0), go(), go()].concat()),
+        ("script after the start", [begun(0, 0), go(), frame(Kind::Script, b"s")].concat()),
         ("an answer", frame(Kind::Stdout, b"o")),
     ] {
         assert!(matches!(refusal(&stream), IntakeError::Order { .. }), "{case}");
@@ -128,10 +152,15 @@ proptest! {
             prop_assert!(!intake.is_complete());
             read(&mut intake, piece, &mut seen).unwrap();
         }
-        prop_assert!(intake.is_complete());
+        prop_assert!(intake.is_complete() && !intake.has_go());
+        for piece in frame(Kind::Go, b"").chunks(piece_length) {
+            prop_assert!(!intake.has_go());
+            read(&mut intake, piece, &mut seen).unwrap();
+        }
+        prop_assert!(intake.has_go());
         prop_assert_eq!(
             seen,
-            Seen { request: Some(Box::new(request)), script, stdin, cancels: 0 }
+            Seen { request: Some(Box::new(request)), script, stdin, gos: 1, cancels: 0 }
         );
     }
 

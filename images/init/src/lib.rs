@@ -5,16 +5,22 @@
 //! [`message`]. One container takes one request and answers it once.
 //!
 //! ```text
-//! Gantry → init   Request, Script*, Stdin*            (complete: the script starts)
-//!                 Cancel                              (any time after)
+//! Gantry → init   Request, Script*, Stdin*            (complete: nothing runs yet)
+//!                 Go                                  (the script starts)
+//!                 Cancel                              (any time)
 //! init → Gantry   Hello                               (once, when PID 1 is up)
-//!                 Refused                             (the script could not be started)
-//!               | Started, (Stdout | Stderr)*,
+//!                 Loaded                              (once, the request is complete)
+//!                 Started, (Stdout | Stderr)*,        (after Go)
 //!                 OutputFile*, (ArtifactBegin, ArtifactData*)*, Exit
+//!                 Refused                             (in place of Loaded or of Started, and last)
 //! ```
 //!
-//! EOF on init's stdin before the request is complete means that Gantry is gone:
-//! init exits at once, nothing has started. EOF after it means nothing.
+//! As long as Go was not sent it is certain that nothing of the script has run: a
+//! container can be handed its request before it is decided that it runs, and one
+//! that died can be replaced.
+//!
+//! EOF on init's stdin before Go means that Gantry is gone: init exits at once. EOF
+//! after it means nothing.
 //!
 //! This library does no I/O and never panics on what it is given: what comes out
 //! of a container is hostile.

@@ -1,9 +1,10 @@
 //! PID 1 of a sandbox: takes one request, runs its script, answers once, exits.
 //!
-//! The order of things: [`inbox`] waits for the request and [`delivery`] puts it
-//! in place, [`child`] starts the script, [`execution`] lives with it until
-//! nobody of it is left, [`collect`] sends what it left behind. [`stop`] decides
-//! when it has to end, and [`outgoing`] is the only way out.
+//! The order of things: [`inbox`] waits for the request, [`delivery`] puts it in
+//! place, and nothing runs until [`inbox`] has heard the word to start. [`child`]
+//! starts the script, [`execution`] lives with it until nobody of it is left,
+//! [`collect`] sends what it left behind. [`stop`] decides when it has to end, and
+//! [`outgoing`] is the only way out.
 //!
 //! It must never run as anything but PID 1 (it kills everybody else when the
 //! script ends), never hold what the script writes in memory, and never take the
@@ -56,8 +57,8 @@ use crate::stop::Stop;
 /// Exit code: this process is not PID 1.
 const NOT_PID_ONE: u8 = 64;
 
-/// Exit code: stdin ended, or the sandbox was cancelled, before there was a
-/// whole request. Nothing has run.
+/// Exit code: stdin ended, or the sandbox was cancelled, before there was the word
+/// to start. Nothing has run.
 const NO_REQUEST: u8 = 65;
 
 /// Exit code: there was an answer, and nobody took it.
@@ -137,13 +138,23 @@ impl Init<'_> {
         let version = env!("CARGO_PKG_VERSION").to_owned();
         self.out.push_message(Kind::Hello, &Hello { init: version })?;
         self.out.flush();
-        match self.inbox.receive(self.pid_one, &self.signals, &mut self.out) {
+        match self.load() {
             Ok(delivered) => self.execute(delivered)?,
             Err(NoRequest::Refused(refused)) => self.refuse(&refused)?,
             Err(NoRequest::Gone) => return Ok(Answer::None),
         }
         self.out.flush_all()?;
         Ok(Answer::Sent)
+    }
+
+    /// Takes the request, says so, and waits for the word to start it.
+    fn load(&mut self) -> Result<Delivered, NoRequest> {
+        let delivered = self.inbox.receive(self.pid_one, &self.signals, &mut self.out)?;
+        // Whoever does not read this will not ask for the script either.
+        self.out.push(Kind::Loaded, &[]).map_err(|Stuck| NoRequest::Gone)?;
+        self.out.flush();
+        self.inbox.wait_for_go(self.pid_one, &self.signals, &mut self.out)?;
+        Ok(delivered)
     }
 
     fn refuse(&mut self, refused: &Refused) -> Result<(), Stuck> {

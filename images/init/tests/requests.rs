@@ -4,15 +4,15 @@
 
 mod sandbox;
 
-use std::io::Write;
+use std::io::{Read, Write};
 
-use gantry_init::frame::{Decoder, Kind};
+use gantry_init::frame::{Decoder, HEADER_BYTES, Header, Kind};
 use gantry_init::message::{Refused, RefusedReason};
 use nix::sys::signal::{Signal, kill};
-use sandbox::Sandbox;
 use sandbox::run::{frame, shell};
+use sandbox::{Sandbox, children};
 
-/// PID 1's exit code when there was no request.
+/// PID 1's exit code when it was not told to start anything.
 const NO_REQUEST: i32 = 65;
 
 /// Runs it on these bytes and the end of stdin.
@@ -31,9 +31,22 @@ fn fed(bytes: &[u8]) -> Option<(i32, Vec<Kind>, Option<Refused>)> {
     Some((sandbox.exit_code(), kinds, refused))
 }
 
+/// The frames that come up to one of this kind. Reads no further.
+fn heard(output: &mut impl Read, last: Kind) -> Vec<Kind> {
+    let mut kinds = vec![];
+    while kinds.last() != Some(&last) {
+        let mut header = [0; HEADER_BYTES];
+        output.read_exact(&mut header).unwrap();
+        let Header { kind, length } = Header::decode(header).unwrap();
+        output.read_exact(&mut vec![0; length]).unwrap();
+        kinds.push(kind);
+    }
+    kinds
+}
+
 #[test]
 fn without_gantry_it_exits_at_once() {
-    let request = shell("echo never").stdin(b"in").bytes();
+    let request = shell("echo never").stdin(b"in").request_bytes();
     for cut in [0, 1, 8, 100, request.len() - 1] {
         let Some((code, kinds, _)) = fed(&request[..cut]) else { return };
         assert_eq!((code, kinds), (NO_REQUEST, vec![Kind::Hello]), "cut at {cut}");
@@ -41,23 +54,81 @@ fn without_gantry_it_exits_at_once() {
 }
 
 #[test]
-fn the_end_of_stdin_after_the_request_means_nothing() {
+fn without_the_word_to_start_a_whole_request_runs_nothing() {
+    let go = frame(Kind::Go, b"");
+    for cut in 0..go.len() {
+        let request = shell("echo never").stdin(b"in").request_bytes();
+        let Some((code, kinds, _)) = fed(&[&request, &go[..cut]].concat()) else { return };
+        let expected = vec![Kind::Hello, Kind::Loaded];
+        assert_eq!((code, kinds), (NO_REQUEST, expected), "{cut} bytes of Go");
+    }
+}
+
+#[test]
+fn a_loaded_request_waits_until_it_is_started() {
+    let Some(mut sandbox) = Sandbox::start() else { return };
+    let request = shell("cat").stdin(b"in").request_bytes();
+    sandbox.input.as_mut().unwrap().write_all(&request).unwrap();
+    let mut output = sandbox.output.take().unwrap();
+    assert_eq!(heard(&mut output, Kind::Loaded), [Kind::Hello, Kind::Loaded]);
+    let init = sandbox.init();
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    assert_eq!(children(init), []);
+    sandbox.input.as_mut().unwrap().write_all(&frame(Kind::Go, b"")).unwrap();
+    let expected = [Kind::Started, Kind::Stdout, Kind::Exit];
+    assert_eq!(heard(&mut output, Kind::Exit), expected);
+    assert_eq!(sandbox.exit_code(), 0);
+}
+
+#[test]
+fn a_loaded_request_is_dropped_by_a_cancel_and_by_term() {
+    let cancel = |sandbox: &mut Sandbox| {
+        let _ = sandbox.input.as_mut().unwrap().write_all(&frame(Kind::Cancel, b""));
+    };
+    let term = |sandbox: &mut Sandbox| kill(sandbox.init(), Signal::SIGTERM).unwrap();
+    for end in [cancel, term] {
+        let Some(mut sandbox) = Sandbox::start() else { return };
+        let request = shell("echo never").request_bytes();
+        sandbox.input.as_mut().unwrap().write_all(&request).unwrap();
+        let mut output = sandbox.output.take().unwrap();
+        assert_eq!(heard(&mut output, Kind::Loaded), [Kind::Hello, Kind::Loaded]);
+        end(&mut sandbox);
+        assert_eq!(sandbox.exit_code(), NO_REQUEST);
+        assert_eq!(std::io::read_to_string(output).unwrap(), "");
+    }
+}
+
+#[test]
+fn garbage_in_place_of_the_word_to_start_is_refused() {
+    for garbage in [vec![0; 100], frame(Kind::Stdin, b"more"), frame(Kind::Request, b"{}")] {
+        let bytes = [shell("echo never").request_bytes(), garbage].concat();
+        let Some((code, kinds, refused)) = fed(&bytes) else { return };
+        assert_eq!((code, kinds.last()), (0, Some(&Kind::Refused)));
+        assert!(!kinds.contains(&Kind::Started), "{kinds:?}");
+        assert_eq!(refused.unwrap().reason, RefusedReason::Request);
+    }
+}
+
+#[test]
+fn the_end_of_stdin_after_the_start_means_nothing() {
     let request = shell("sleep 0.2; echo late").bytes();
     let Some((code, kinds, _)) = fed(&request) else { return };
-    let expected = [Kind::Hello, Kind::Started, Kind::Stdout, Kind::Exit];
+    let expected = [Kind::Hello, Kind::Loaded, Kind::Started, Kind::Stdout, Kind::Exit];
     assert_eq!((code, kinds.as_slice()), (0, expected.as_slice()));
 }
 
 #[test]
-fn garbage_after_the_request_means_nothing() {
-    let request = [shell("sleep 0.2; echo late").bytes(), vec![0; 100]].concat();
-    let Some((code, kinds, _)) = fed(&request) else { return };
-    assert_eq!((code, kinds.last()), (0, Some(&Kind::Exit)));
+fn garbage_after_the_start_means_nothing() {
+    for garbage in [vec![0; 100], frame(Kind::Go, b"")] {
+        let request = [shell("sleep 0.2; echo late").bytes(), garbage].concat();
+        let Some((code, kinds, _)) = fed(&request) else { return };
+        assert_eq!((code, kinds.last()), (0, Some(&Kind::Exit)));
+    }
 }
 
 #[test]
 fn a_cancel_before_the_request_is_whole_ends_it() {
-    let request = shell("echo never").stdin(b"in").bytes();
+    let request = shell("echo never").stdin(b"in").request_bytes();
     let stdin = frame(Kind::Stdin, b"in").len();
     let bytes = [&request[..request.len() - stdin], &frame(Kind::Cancel, b"")].concat();
     let Some((code, kinds, _)) = fed(&bytes) else { return };
@@ -77,7 +148,7 @@ fn term_from_outside_ends_a_sandbox_that_waits() {
 fn what_is_no_request_is_refused() {
     let no_request = frame(Kind::Request, br#"{"launch":"?"}"#);
     let too_much = {
-        let mut bytes = shell("").bytes();
+        let mut bytes = shell("").request_bytes();
         bytes.truncate(bytes.len() - 1);
         [bytes, frame(Kind::Stdin, b"x")].concat()
     };
@@ -85,6 +156,7 @@ fn what_is_no_request_is_refused() {
         b"HTTP/1.1 400 Bad Request".to_vec(),
         no_request,
         frame(Kind::Script, b"exit 0"),
+        frame(Kind::Go, b""),
         too_much,
         shell("").working_directory("relative").bytes(),
         shell("").output_file("../../etc/passwd", 10).bytes(),

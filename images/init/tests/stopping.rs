@@ -54,7 +54,7 @@ fn a_cancel_ends_it() {
 }
 
 #[test]
-fn a_cancel_right_behind_the_request_ends_it() {
+fn a_cancel_right_behind_the_start_ends_it() {
     let Some(mut running) = shell("exec sleep 100").start() else { return };
     running.send(Kind::Cancel, b"");
     let answer = running.answer();

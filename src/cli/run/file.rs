@@ -16,22 +16,22 @@ use crate::engine::docker::Docker;
 
 /// Longest requirements file that is looked at, in bytes; its own limit is
 /// lower and has a better message.
-const MAX_REQUIREMENTS_FILE: u64 = 1024 * 1024;
+pub(in crate::cli) const MAX_REQUIREMENTS_FILE: u64 = 1024 * 1024;
 
 /// What is wrong, and what to do about it.
 #[derive(Debug)]
-pub(super) struct Problem {
-    pub(super) what: String,
-    pub(super) hint: Option<String>,
+pub(in crate::cli) struct Problem {
+    pub(in crate::cli) what: String,
+    pub(in crate::cli) hint: Option<String>,
 }
 
 impl Problem {
-    pub(super) fn new(what: &dyn Display, hint: Option<String>) -> Self {
+    pub(in crate::cli) fn new(what: &dyn Display, hint: Option<String>) -> Self {
         Self { what: what.to_string(), hint }
     }
 }
 
-pub(super) fn read_script(path: &Path) -> Result<Vec<u8>, Problem> {
+pub(in crate::cli) fn read_script(path: &Path) -> Result<Vec<u8>, Problem> {
     read_file(path, MAX_SCRIPT_BYTES, || {
         let bytes = path.metadata().map_or(MAX_SCRIPT_BYTES + 1, |it| it.len());
         let error = ScriptError::TooLarge { name: path.display().to_string(), bytes };
@@ -39,7 +39,10 @@ pub(super) fn read_script(path: &Path) -> Result<Vec<u8>, Problem> {
     })
 }
 
-pub(super) fn read_requirements(path: &Path, settings: &Settings) -> Result<Requirements, Problem> {
+pub(in crate::cli) fn read_requirements(
+    path: &Path,
+    settings: &Settings,
+) -> Result<Requirements, Problem> {
     let shown = path.display();
     let bytes = read_file(path, MAX_REQUIREMENTS_FILE, || {
         Problem::new(&format!("{shown} has more than 1 MiB: is it a requirements file?"), None)
@@ -54,7 +57,7 @@ pub(super) fn read_requirements(path: &Path, settings: &Settings) -> Result<Requ
 }
 
 /// The input that `text` stands for: JSON, `@FILE`, or `-`.
-pub(super) async fn read_input(text: &str) -> Result<JsonInput, Problem> {
+pub(in crate::cli) async fn read_input(text: &str) -> Result<JsonInput, Problem> {
     let too_large = || {
         let error = JsonInputError::TooLarge(MAX_INPUT_BYTES + 1);
         Problem::new(&error, error.hint())
@@ -85,7 +88,7 @@ pub(super) async fn read_input(text: &str) -> Result<JsonInput, Problem> {
 }
 
 /// The script, checked against the engine that is to run it.
-pub(super) async fn check_script(
+pub(in crate::cli) async fn check_script(
     arguments: &Arguments,
     bytes: Vec<u8>,
     docker: &Docker,
@@ -111,7 +114,7 @@ async fn architecture(docker: &Docker) -> Result<Architecture, Problem> {
 }
 
 /// A regular file's content, if it has at most `limit` bytes.
-fn read_file(
+pub(in crate::cli) fn read_file(
     path: &Path,
     limit: u64,
     too_large: impl FnOnce() -> Problem,

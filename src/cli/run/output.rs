@@ -90,19 +90,20 @@ pub(super) async fn print_json(execution: &Execution) -> io::Result<()> {
 /// Says what was cut, left behind or not taken.
 pub(super) fn notes(execution: &Execution, keeps_artifacts: bool) {
     let cut = [
-        ("stdout", execution.stdout_truncated, execution.stdout_bytes),
-        ("stderr", execution.stderr_truncated, execution.stderr_bytes),
+        ("stdout", execution.summary.stdout_truncated, execution.summary.stdout_bytes),
+        ("stderr", execution.summary.stderr_truncated, execution.summary.stderr_bytes),
     ];
     for (name, _, bytes) in cut.into_iter().filter(|(_, is_cut, _)| *is_cut) {
         message::note(&format!("{name} was cut: the script wrote {} of it", show_bytes(bytes)));
     }
-    let is_killed_child = execution.usage.oom_kills > 0 && execution.error_kind.is_none();
+    let is_killed_child = execution.summary.usage.is_some_and(|usage| usage.oom_kills > 0)
+        && execution.summary.error_kind.is_none();
     if is_killed_child {
         message::note("a process of the script was killed: the memory limit was reached");
     }
     for artifact in &execution.artifacts {
         let name = crate::domain::excerpt::excerpt(&artifact.name);
-        match (artifact.skipped, keeps_artifacts) {
+        match (&artifact.skipped, keeps_artifacts) {
             (Some(reason), _) => message::note(&format!("artifact {name} was not taken: {reason}")),
             (None, true) => {
                 message::note(&format!("artifact {name} ({})", show_bytes(artifact.bytes)));

@@ -170,17 +170,20 @@ impl Docker {
             .forcerm(true)
             .build();
         let body = bollard::body_try_stream(context);
-        let mut tail = LastLines::default();
+        let (mut lines, mut tail) = (Lines::default(), LastLines::default());
         let built = self
             .follow(BUILD, self.client.build_image(options, None, Some(body)), |step| {
-                for line in step.stream.iter().flat_map(|text| text.lines()) {
-                    tail.push(line);
-                    progress(line);
+                if let Some(text) = step.stream {
+                    lines.add(&text, |line| {
+                        tail.push(line);
+                        progress(line);
+                    });
                 }
             })
             .await;
         built.map_err(|error| match error {
             EngineError::Refused { verb, status, message } => {
+                tail.push(&lines.open);
                 let message = format!("{message}\n{}", tail.text());
                 EngineError::Refused { verb, status, message }
             }
@@ -242,6 +245,43 @@ fn listed_image(image: bollard::models::ImageSummary) -> Image {
     }
 }
 
+/// The lines of a build's output. The builder passes on what a step writes, as it
+/// is written: apt says `E: ` first, and then what is wrong.
+#[derive(Debug, Default)]
+struct Lines {
+    /// The beginning of a line that has not ended.
+    open: String,
+}
+
+impl Lines {
+    /// Longest line, in bytes, that is waited for (64 KiB).
+    const LONGEST: usize = 64 * 1024;
+
+    fn add(&mut self, text: &str, mut each: impl FnMut(&str)) {
+        self.open.push_str(&without_colours(text));
+        while let Some((line, rest)) = self.open.split_once('\n') {
+            each(line.trim_end());
+            self.open = rest.to_owned();
+        }
+        if self.open.len() > Self::LONGEST {
+            each(&std::mem::take(&mut self.open));
+        }
+    }
+}
+
+/// Text without the control sequences (ECMA-48, 5.4) that the builder puts
+/// around all that a step says on stderr.
+fn without_colours(text: &str) -> String {
+    let mut pieces = text.split("\u{1b}[");
+    let mut plain = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        // A sequence ends with the first of these characters.
+        let end = piece.find(|c| matches!(c, '@'..='~')).map_or(piece.len(), |at| at + 1);
+        plain.push_str(piece.get(end..).unwrap_or_default());
+    }
+    plain
+}
+
 /// The end of a build's output: what went wrong stands there.
 #[derive(Debug, Default)]
 struct LastLines(std::collections::VecDeque<String>);
@@ -262,5 +302,29 @@ impl LastLines {
 
     fn text(&self) -> String {
         self.0.iter().map(String::as_str).collect::<Vec<_>>().join("\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_may_come_in_pieces() {
+        let (mut lines, mut seen) = (Lines::default(), Vec::new());
+        for text in
+            ["Step 1\n\u{1b}[91mE: \u{1b}[0m", "\u{1b}[91mno such package\n", "\u{1b}[0mopen"]
+        {
+            lines.add(text, |line| seen.push(line.to_owned()));
+        }
+        assert_eq!(seen, ["Step 1", "E: no such package"]);
+        assert_eq!(lines.open, "open");
+    }
+
+    #[test]
+    fn colours_are_left_out() {
+        assert_eq!(without_colours("\u{1b}[91mE: no\u{1b}[0m"), "E: no");
+        assert_eq!(without_colours("a\u{1b}[1;31mb\u{1b}["), "ab");
+        assert_eq!(without_colours("[91mplain"), "[91mplain");
     }
 }

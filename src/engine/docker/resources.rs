@@ -1,6 +1,7 @@
 //! The networks and the volume that sandboxes use.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use bollard::models::{NetworkCreateRequest, VolumeCreateRequest};
 use bollard::query_parameters::RemoveVolumeOptionsBuilder;
@@ -15,6 +16,11 @@ pub(super) const EGRESS_NETWORK: &str = "gantry-egress";
 
 /// The bridge of builds.
 pub(super) const BUILD_NETWORK: &str = "gantry-build";
+
+/// How often, and with which pause, a network is looked for that somebody else is
+/// making: 5 s in all.
+const LOOKS: u32 = 50;
+const PAUSE: Duration = Duration::from_millis(100);
 
 const NETWORK: Verb = Verb::Image("making a network");
 const VOLUME: Verb = Verb::Image("making a volume");
@@ -61,9 +67,20 @@ impl Docker {
         .await;
         match created {
             // Somebody else was faster.
-            Err(EngineError::Refused { .. }) if self.has_network(name).await? => Ok(()),
+            Err(EngineError::Refused { .. }) if self.has_network_soon(name).await? => Ok(()),
             other => other,
         }
+    }
+
+    /// An engine that refuses a second bridge may not show the first one yet.
+    async fn has_network_soon(&self, name: &str) -> Result<bool, EngineError> {
+        for _ in 0..LOOKS {
+            if self.has_network(name).await? {
+                return Ok(true);
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        Ok(false)
     }
 
     async fn has_network(&self, name: &str) -> Result<bool, EngineError> {

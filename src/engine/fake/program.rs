@@ -30,7 +30,7 @@ impl Ended {
     /// By KILL, because the memory was used up.
     pub(crate) const OUT_OF_MEMORY: Self = Self { exit_code: 137, out_of_memory: true };
 
-    /// As gantry-init does when its stdin ends before a whole request has come.
+    /// As gantry-init does when its stdin ends before it is told to start a script.
     pub(crate) const NO_REQUEST: Self = Self::with(65);
 
     /// By itself.
@@ -48,8 +48,8 @@ where
     Arc::new(move |stdio| run(stdio).boxed())
 }
 
-/// One that is up and has its whole request before `run` goes on; without a
-/// request it ends as PID 1 does.
+/// One that is up, has its whole request and is to start it before `run` goes on;
+/// without this word it ends as PID 1 does.
 pub(crate) fn asked<F, R>(run: F) -> Program
 where
     F: Fn(Stdio, Vec<u8>) -> R + Clone + Send + Sync + 'static,
@@ -61,6 +61,25 @@ where
             hello(&stdio).await;
             match stdio.asked().await {
                 Some(stdin) => run(stdio, stdin).await,
+                None => Ended::NO_REQUEST,
+            }
+        }
+    })
+}
+
+/// One that is up and has its whole request, and has not said so, before `run`
+/// goes on.
+pub(crate) fn requested<F, R>(run: F) -> Program
+where
+    F: Fn(Stdio) -> R + Clone + Send + Sync + 'static,
+    R: Future<Output = Ended> + Send + 'static,
+{
+    program(move |mut stdio| {
+        let run = run.clone();
+        async move {
+            hello(&stdio).await;
+            match stdio.request().await {
+                Some(_) => run(stdio).await,
                 None => Ended::NO_REQUEST,
             }
         }
@@ -128,11 +147,18 @@ pub(crate) fn leaves_everything() -> Program {
 
 /// Is up and says so, and has no interpreter.
 pub(crate) fn refuses() -> Program {
-    asked(|stdio, _| async move {
-        let (reason, detail) = (RefusedReason::NotFound, "no such file".to_owned());
-        stdio.tell(Kind::Refused, &Refused { reason, detail }).await;
-        Ended::with(0)
-    })
+    asked(|stdio, _| async move { refuse(&stdio).await })
+}
+
+/// Is up and says so, and can't write the script.
+pub(crate) fn refuses_to_load() -> Program {
+    requested(|stdio| async move { refuse(&stdio).await })
+}
+
+async fn refuse(stdio: &Stdio) -> Ended {
+    let (reason, detail) = (RefusedReason::NotFound, "no such file".to_owned());
+    stdio.tell(Kind::Refused, &Refused { reason, detail }).await;
+    Ended::with(0)
 }
 
 /// Never says that it is up.
@@ -151,7 +177,20 @@ pub(crate) fn dies_before_hello() -> Program {
     })
 }
 
-/// Ends when it has its request and the script does not exist yet.
+/// Ends when it has its request and has not said so.
+pub(crate) fn dies_before_loaded(ended: Ended) -> Program {
+    requested(move |_| async move { ended })
+}
+
+/// Ends when it has said that it has its request, and waits.
+pub(crate) fn dies_while_it_waits(ended: Ended) -> Program {
+    requested(move |stdio| async move {
+        stdio.say(Kind::Loaded, &[]).await;
+        ended
+    })
+}
+
+/// Ends when it is to start the script, which does not exist yet.
 pub(crate) fn dies_before_started() -> Program {
     asked(|_, _| async { Ended::with(70) })
 }
@@ -168,6 +207,15 @@ pub(crate) fn dies_after_started(ended: Ended) -> Program {
 pub(crate) fn never_reads() -> Program {
     program(|stdio| async move {
         hello(&stdio).await;
+        pending().await
+    })
+}
+
+/// Says that it has its request, and never reads its stdin.
+pub(crate) fn never_reads_and_says_it_has() -> Program {
+    program(|stdio| async move {
+        hello(&stdio).await;
+        stdio.say(Kind::Loaded, &[]).await;
         pending().await
     })
 }

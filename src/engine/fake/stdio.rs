@@ -79,9 +79,18 @@ impl Stdio {
         }
     }
 
+    /// What a whole request has for the script's stdin, once it is to be started;
+    /// `None` when it never is.
+    pub(crate) async fn asked(&mut self) -> Option<Vec<u8>> {
+        let stdin = self.request().await?;
+        self.say(Kind::Loaded, &[]).await;
+        self.heard().await.filter(|frame| frame.kind == Kind::Go)?;
+        Some(stdin)
+    }
+
     /// What a whole request has for the script's stdin; `None` when there was no
     /// whole request.
-    pub(crate) async fn asked(&mut self) -> Option<Vec<u8>> {
+    pub(crate) async fn request(&mut self) -> Option<Vec<u8>> {
         let head = self.heard().await.filter(|frame| frame.kind == Kind::Request)?;
         let head: Request = serde_json::from_slice(&head.payload).unwrap();
         self.contents(Kind::Script, head.script_bytes).await?;

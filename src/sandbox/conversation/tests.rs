@@ -31,6 +31,10 @@ fn frame(kind: Kind, payload: impl Into<Vec<u8>>) -> Frame {
     Frame { kind, payload: payload.into() }
 }
 
+fn loaded() -> Frame {
+    frame(Kind::Loaded, [])
+}
+
 fn started() -> Frame {
     frame(Kind::Started, [])
 }
@@ -59,8 +63,8 @@ fn refused() -> Frame {
     frame(Kind::Refused, serde_json::to_vec(&refused).unwrap())
 }
 
-/// What the last frame of a conversation means.
-fn last(frames: impl IntoIterator<Item = Frame>) -> Result<Event, Violation> {
+/// What the last frame of a conversation means, that begins with these.
+fn last_of(frames: impl IntoIterator<Item = Frame>) -> Result<Event, Violation> {
     let mut conversation = Conversation::new(&request());
     let mut frames: Vec<_> = frames.into_iter().collect();
     let last = frames.pop().unwrap();
@@ -70,24 +74,45 @@ fn last(frames: impl IntoIterator<Item = Frame>) -> Result<Event, Violation> {
     conversation.accept(last)
 }
 
+/// What the last frame means when the request is loaded before the first.
+fn last(frames: impl IntoIterator<Item = Frame>) -> Result<Event, Violation> {
+    last_of([loaded()].into_iter().chain(frames))
+}
+
+#[test]
+fn a_request_is_loaded_once_and_first() {
+    assert_eq!(last_of([loaded()]), Ok(Event::Loaded));
+    assert_eq!(last_of([started()]), Err(Violation::Unexpected(Kind::Started)));
+    let again = Err(Violation::Unexpected(Kind::Loaded));
+    assert_eq!(last([loaded()]), again);
+    assert_eq!(last([started(), loaded()]), again);
+    assert_eq!(last([started(), artifact("a", 0), loaded()]), again);
+    assert_eq!(last([started(), exit(), loaded()]), again);
+    assert_eq!(last_of([refused(), loaded()]), again);
+}
+
 #[test]
 fn a_script_starts_before_it_prints() {
     for kind in [Kind::Stdout, Kind::Stderr, Kind::OutputFile, Kind::ArtifactData] {
+        assert_eq!(last_of([frame(kind, "x")]), Err(Violation::Unexpected(kind)));
         assert_eq!(last([frame(kind, "x")]), Err(Violation::Unexpected(kind)));
     }
+    assert_eq!(last_of([exit()]), Err(Violation::Unexpected(Kind::Exit)));
     assert_eq!(last([exit()]), Err(Violation::Unexpected(Kind::Exit)));
     assert_eq!(last([started(), started()]), Err(Violation::Unexpected(Kind::Started)));
 }
 
 #[test]
 fn it_is_refused_only_before_it_starts() {
+    assert!(matches!(last_of([refused()]), Ok(Event::Refused(_))));
     assert!(matches!(last([refused()]), Ok(Event::Refused(_))));
     assert_eq!(last([started(), refused()]), Err(Violation::Unexpected(Kind::Refused)));
 }
 
 #[test]
 fn what_goes_to_pid_1_never_comes_from_it() {
-    for kind in [Kind::Request, Kind::Script, Kind::Stdin, Kind::Cancel, Kind::Hello] {
+    for kind in [Kind::Request, Kind::Script, Kind::Stdin, Kind::Cancel, Kind::Go, Kind::Hello] {
+        assert_eq!(last_of([frame(kind, [])]), Err(Violation::Unexpected(kind)));
         assert_eq!(last([frame(kind, [])]), Err(Violation::Unexpected(kind)));
         assert_eq!(last([started(), frame(kind, [])]), Err(Violation::Unexpected(kind)));
     }
@@ -118,6 +143,7 @@ fn each_stream_has_its_own_cap() {
 #[test]
 fn an_output_file_that_was_not_asked_for_has_no_bytes() {
     let mut conversation = Conversation::new(&Request { output_file: None, ..request() });
+    conversation.accept(loaded()).unwrap();
     conversation.accept(started()).unwrap();
     let file = conversation.accept(frame(Kind::OutputFile, "x"));
     assert_eq!(file, Err(Violation::TooMuch("output file")));
@@ -174,11 +200,12 @@ fn a_message_that_is_none_is_unreadable() {
     assert_eq!(last([frame(Kind::Refused, "x")]), Err(Violation::Unreadable(Kind::Refused)));
 }
 
-const KINDS: [Kind; 13] = [
+const KINDS: [Kind; 15] = [
     Kind::Request,
     Kind::Script,
     Kind::Stdin,
     Kind::Cancel,
+    Kind::Go,
     Kind::Hello,
     Kind::Started,
     Kind::Stdout,
@@ -188,6 +215,7 @@ const KINDS: [Kind; 13] = [
     Kind::ArtifactData,
     Kind::Exit,
     Kind::Refused,
+    Kind::Loaded,
 ];
 
 fn any_frame() -> impl Strategy<Value = Frame> {
@@ -202,12 +230,15 @@ fn any_frame() -> impl Strategy<Value = Frame> {
         3 => bytes.prop_map(|payload| frame(Kind::ArtifactData, payload)),
         1 => Just(exit()),
         1 => Just(refused()),
+        1 => Just(loaded()),
+        1 => Just(started()),
     ]
 }
 
 /// What got past the conversation.
 #[derive(Debug, Default)]
 struct Passed {
+    loaded: usize,
     started: usize,
     stdout: u64,
     stderr: u64,
@@ -221,6 +252,7 @@ struct Passed {
 impl Passed {
     fn note(&mut self, event: &Event) {
         match event {
+            Event::Loaded => self.loaded += 1,
             Event::Started => self.started += 1,
             Event::Stdout(bytes) => self.stdout += bytes.len() as u64,
             Event::Stderr(bytes) => self.stderr += bytes.len() as u64,
@@ -235,7 +267,8 @@ impl Passed {
     }
 
     fn is_within_the_request(&self) -> bool {
-        self.started <= 1
+        self.loaded <= 1
+            && self.started <= self.loaded
             && self.stdout <= STREAM_CAP
             && self.stderr <= STREAM_CAP
             && self.output_file <= OUTPUT_FILE_CAP
@@ -252,19 +285,20 @@ proptest! {
     /// Even to a caller who goes on after a violation.
     #[test]
     fn nothing_beyond_the_request_gets_past(
-        begins in any::<bool>(),
+        begins in 0..=2_usize,
         frames in proptest::collection::vec(any_frame(), 0..60),
     ) {
         let mut conversation = Conversation::new(&request());
         let mut passed = Passed::default();
-        let first = begins.then(started);
-        for frame in first.into_iter().chain(frames) {
+        let first = [loaded(), started()].into_iter().take(begins);
+        for frame in first.chain(frames) {
             let ended = passed.ends > 0;
             let Ok(event) = conversation.accept(frame) else { continue };
             prop_assert!(!ended, "{event:?} came after the end");
+            let is_first = matches!(event, Event::Loaded | Event::Started | Event::Refused(_));
+            prop_assert!(is_first == (passed.started == 0), "{event:?}");
             passed.note(&event);
             prop_assert!(passed.is_within_the_request(), "{passed:?}");
-            prop_assert_eq!(conversation.has_started(), passed.started + passed.ends > 0);
         }
     }
 

@@ -55,8 +55,21 @@ async fn it_is_withdrawn_at_once_when_it_was_cancelled_before_it_began() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn it_is_withdrawn_at_once_while_nothing_has_been_started() {
+    let bench = Bench::running(program::echo());
+    let cancel = Cancel::new();
+    let loaded = load(bench.start().await.unwrap(), b"{}", &cancel).await.unwrap();
+    cancel.cancel();
+    let (begun, mut kept) = (Instant::now(), Kept::default());
+    let ending = loaded.run(&mut kept, &cancel).await.unwrap();
+    assert_eq!((ending, begun.elapsed()), (Ending::Withdrawn, Duration::ZERO));
+    assert_eq!(kept, Kept::default());
+    bench.assert_nothing_is_left().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_pid_1_that_does_not_obey_gets_its_grace_and_no_more() {
-    for program in [program::silent(), program::never_reads()] {
+    for program in [program::silent(), program::never_reads_and_says_it_has()] {
         let bench = Bench::running(program);
         assert_eq!(cancelled(&bench, b"{}").await, (Ending::Withdrawn, GRACE + SLACK));
         bench.assert_nothing_is_left().await;
@@ -65,8 +78,8 @@ async fn a_pid_1_that_does_not_obey_gets_its_grace_and_no_more() {
 
 #[tokio::test(start_paused = true)]
 async fn a_cancel_that_does_not_get_through_waits_no_longer() {
-    let bench = Bench::running(program::never_reads());
-    // The request fills the pipe to the last byte.
+    let bench = Bench::running(program::never_reads_and_says_it_has());
+    // The request fills the pipe to the last byte, so that not even Go gets through.
     let headers = 3 * gantry_init::frame::HEADER_BYTES;
     let head = serde_json::to_vec(&request(PIPE - 1)).unwrap().len();
     let stdin = vec![b'x'; PIPE - headers - head - SCRIPT.len()];

@@ -53,10 +53,12 @@ async fn what_can_not_be_kept_ends_the_run() {
 
 #[tokio::test(start_paused = true)]
 async fn a_script_that_can_not_start_is_refused() {
-    let bench = Bench::running(program::refuses());
-    let ending = bench.ending().await.unwrap();
-    assert!(matches!(ending, Ending::Refused(it) if it.reason == RefusedReason::NotFound));
-    bench.assert_nothing_is_left().await;
+    for program in [program::refuses(), program::refuses_to_load()] {
+        let bench = Bench::running(program);
+        let ending = bench.ending().await.unwrap();
+        assert!(matches!(ending, Ending::Refused(it) if it.reason == RefusedReason::NotFound));
+        bench.assert_nothing_is_left().await;
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -81,18 +83,15 @@ async fn an_end_before_hello_is_not_ready_in_its_own_words() {
 
 #[tokio::test(start_paused = true)]
 async fn a_container_that_ends_without_a_word_has_vanished() {
-    let vanished = |started, exit_code, out_of_memory| Ending::Vanished {
-        started,
-        exit_code: Some(exit_code),
-        out_of_memory,
-    };
+    let vanished =
+        |exit_code, out_of_memory| Ending::Vanished { exit_code: Some(exit_code), out_of_memory };
     let after_started = program::dies_after_started;
     let cases = [
-        // It had its whole request, and nobody knows what it did with it.
-        (program::dies_before_started(), vanished(true, 70, false)),
-        (after_started(Ended::KILLED), vanished(true, 137, false)),
-        (after_started(Ended::OUT_OF_MEMORY), vanished(true, 137, true)),
-        (after_started(Ended::with(0)), vanished(true, 0, false)),
+        // It was to start the script, and nobody knows whether it did.
+        (program::dies_before_started(), vanished(70, false)),
+        (after_started(Ended::KILLED), vanished(137, false)),
+        (after_started(Ended::OUT_OF_MEMORY), vanished(137, true)),
+        (after_started(Ended::with(0)), vanished(0, false)),
     ];
     for (program, expected) in cases {
         let bench = Bench::running(program);
@@ -128,14 +127,14 @@ async fn a_frame_that_the_end_has_cut_is_not_delivered() {
     }));
     let mut kept = Kept::default();
     let ending = bench.run(b"", &mut kept, &Cancel::new()).await.unwrap();
-    assert!(matches!(ending, Ending::Vanished { started: true, exit_code: Some(137), .. }));
+    assert!(matches!(ending, Ending::Vanished { exit_code: Some(137), .. }));
     assert_eq!(kept.stdout, b"");
     bench.assert_nothing_is_left().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_silent_sandbox_is_overdue() {
-    for program in [program::silent(), program::never_reads()] {
+    for program in [program::silent(), program::never_reads_and_says_it_has()] {
         let bench = Bench::running(program);
         let begun = Instant::now();
         assert_eq!(bench.ending().await.unwrap(), Ending::Overdue);
@@ -144,29 +143,14 @@ async fn a_silent_sandbox_is_overdue() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_connection_that_breaks_before_the_request_is_whole_is_the_engine_s_fault() {
-    let bench = Bench::running(program::program(|stdio| async move {
-        program::hello(&stdio).await;
-        stdio.break_connection(unreachable()).await;
-        std::future::pending().await
-    }));
-    let more_than_a_pipe_holds = vec![b' '; 4 * 1024 * 1024];
-    let mut kept = Kept::default();
-    let ending = bench.run(&more_than_a_pipe_holds, &mut kept, &Cancel::new()).await;
-    let error = ending.unwrap_err();
-    assert!(matches!(error, SandboxError::Engine(error) if error.is_outage()));
-    bench.assert_nothing_is_left().await;
-}
-
 /// The script may have started although nothing was heard of it.
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_breaks_after_the_request_leaves_the_end_unknown() {
+async fn a_connection_that_breaks_after_the_start_leaves_the_end_unknown() {
     let bench = Bench::running(program::asked(|stdio, _| async move {
         stdio.break_connection(unreachable()).await;
         std::future::pending().await
     }));
-    let unknown = Ending::Vanished { started: true, exit_code: None, out_of_memory: false };
+    let unknown = Ending::Vanished { exit_code: None, out_of_memory: false };
     assert_eq!(bench.ending().await.unwrap(), unknown);
     bench.assert_nothing_is_left().await;
 }
@@ -176,7 +160,7 @@ async fn a_connection_that_breaks_after_the_request_leaves_the_end_unknown() {
 async fn a_connection_that_breaks_while_the_script_runs_leaves_its_end_unknown() {
     let bench = Bench::running(program::loses_its_connection(unreachable()));
     let begun = Instant::now();
-    let unknown = Ending::Vanished { started: true, exit_code: None, out_of_memory: false };
+    let unknown = Ending::Vanished { exit_code: None, out_of_memory: false };
     assert_eq!(bench.ending().await.unwrap(), unknown);
     assert_eq!(begun.elapsed(), crate::engine::deadline::WAIT);
     bench.assert_nothing_is_left().await;

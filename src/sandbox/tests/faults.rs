@@ -103,6 +103,11 @@ async fn a_start_under_every_fault() {
     }
 }
 
+async fn run(sandbox: Sandbox) -> Result<Ending, SandboxError> {
+    let cancel = Cancel::new();
+    load(sandbox, b"{}", &cancel).await?.run(&mut Kept::default(), &cancel).await
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_run_that_answers_under_every_fault_that_comes_after_its_start() {
     for verb in VERBS {
@@ -110,10 +115,8 @@ async fn a_run_that_answers_under_every_fault_that_comes_after_its_start() {
             let bench = Bench::running(program::echo());
             let sandbox = bench.start().await.unwrap();
             bench.engine.spoil(verb, fault.clone());
-            let request = request(2);
-            let order = Order { request: &request, script: SCRIPT, stdin: b"{}" };
             let begun = Instant::now();
-            let ending = sandbox.run(&order, &mut Kept::default(), &Cancel::new()).await;
+            let ending = run(sandbox).await;
             let context = format!("{verb:?}, {fault:?}: {ending:?}");
             assert!(matches!(ending, Ok(Ending::Reported(_))), "{context}");
             // It asks the engine for nothing, and waits for no removal.
@@ -130,10 +133,8 @@ async fn a_run_that_vanishes_under_every_fault() {
             let bench = Bench::running(program::dies_after_started(Ended::OUT_OF_MEMORY));
             let sandbox = bench.start().await.unwrap();
             bench.engine.spoil(verb, fault.clone());
-            let request = request(2);
-            let order = Order { request: &request, script: SCRIPT, stdin: b"{}" };
             let begun = Instant::now();
-            let ending = sandbox.run(&order, &mut Kept::default(), &Cancel::new()).await;
+            let ending = run(sandbox).await;
             let context = format!("{verb:?}, {fault:?}");
             assert_eq!(ending.unwrap(), vanished(verb, &fault), "{context}");
             assert!(begun.elapsed() <= FIND_OUT_AT_MOST, "{context}: {:?}", begun.elapsed());
@@ -152,7 +153,7 @@ fn vanished(verb: Verb, fault: &Fault) -> Ending {
         (Verb::Inspect, _) => (Some(137), false),
         _ => (Some(137), true),
     };
-    Ending::Vanished { started: true, exit_code, out_of_memory }
+    Ending::Vanished { exit_code, out_of_memory }
 }
 
 #[tokio::test(start_paused = true)]
@@ -162,7 +163,7 @@ async fn an_engine_that_answers_nothing_any_more_leaves_the_end_unknown() {
     bench.engine.spoil(Verb::Inspect, Fault::Hang);
     let begun = Instant::now();
     let ending = bench.ending().await.unwrap();
-    let unknown = Ending::Vanished { started: true, exit_code: None, out_of_memory: false };
+    let unknown = Ending::Vanished { exit_code: None, out_of_memory: false };
     assert_eq!((ending, begun.elapsed()), (unknown, deadline::WAIT + deadline::INSPECT));
     bench.assert_nothing_is_left().await;
 }
@@ -178,7 +179,7 @@ async fn a_container_that_is_removed_while_its_script_runs_has_vanished() {
         bench.engine.remove(NAME).await.unwrap();
     };
     let (ending, ()) = tokio::join!(run, removal);
-    let unknown = Ending::Vanished { started: true, exit_code: None, out_of_memory: false };
+    let unknown = Ending::Vanished { exit_code: None, out_of_memory: false };
     assert_eq!(ending.unwrap(), unknown);
     bench.assert_nothing_is_left().await;
 }

@@ -38,9 +38,9 @@ async fn a_container_with_the_same_name_is_not_ours_to_remove() {
     let error = bench.start().await.err().unwrap();
     assert!(matches!(error, SandboxError::Engine(EngineError::Refused { status: 409, .. })));
     bench.remover.drain().await;
-    let request = request(2);
-    let order = Order { request: &request, script: SCRIPT, stdin: b"{}" };
-    let ending = first.run(&order, &mut Kept::default(), &Cancel::new()).await.unwrap();
+    let cancel = Cancel::new();
+    let first = load(first, b"{}", &cancel).await.unwrap();
+    let ending = first.run(&mut Kept::default(), &cancel).await.unwrap();
     assert!(matches!(ending, Ending::Reported(_)), "{ending:?}");
     bench.assert_nothing_is_left().await;
 }

@@ -12,6 +12,7 @@ use gantry_init::message::{
 #[derive(Debug, Default)]
 pub(crate) struct Answer {
     pub(crate) hello: Option<Hello>,
+    pub(crate) loaded: bool,
     pub(crate) started: bool,
     pub(crate) stdout: Vec<u8>,
     pub(crate) stderr: Vec<u8>,
@@ -35,8 +36,12 @@ impl Answer {
                 assert!(!self.started);
                 self.refused = Some(parsed(&payload));
             }
+            Kind::Loaded => {
+                assert!(!self.loaded && !self.started && payload.is_empty());
+                self.loaded = true;
+            }
             Kind::Started => {
-                assert!(!self.started && payload.is_empty());
+                assert!(self.loaded && !self.started && payload.is_empty());
                 self.started = true;
             }
             _ => {

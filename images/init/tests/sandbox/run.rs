@@ -99,8 +99,13 @@ impl Run {
         self
     }
 
+    /// All frames of the request, and the one that starts its script.
+    pub(crate) fn bytes(self) -> Vec<u8> {
+        [self.request_bytes(), frame(Kind::Go, b"")].concat()
+    }
+
     /// All frames of the request.
-    pub(crate) fn bytes(mut self) -> Vec<u8> {
+    pub(crate) fn request_bytes(mut self) -> Vec<u8> {
         self.request.script_bytes = self.script.len() as u64;
         self.request.stdin_bytes = self.stdin.len() as u64;
         let mut bytes = frame(Kind::Request, &serde_json::to_vec(&self.request).unwrap());

@@ -1,0 +1,344 @@
+//! Who may come in: makes tokens, knows them again, and revokes them.
+//!
+//! A token is shown once, when it is made; what is kept is its SHA-256. It is
+//! looked up by the first half of that hash and compared by all of it in constant
+//! time, and an unknown one costs the same comparison. Tokens that were just seen
+//! are kept in memory for [`TTL`], so that a busy caller is not a look at the
+//! database per request; one that is revoked here is forgotten at once, and one
+//! that is revoked by another process within that time. Requests that go on and
+//! on end soon after their token does ([`Access::until_it_ends`]). Looks for
+//! tokens that nobody has seen are few at a time, so that whoever makes tokens up
+//! does not keep the database from those who have one.
+//!
+//! What a token may do is its [`Role`], and what that means for a route is said
+//! by those who call.
+
+mod cache;
+mod environment;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use subtle::ConstantTimeEq;
+use thiserror::Error;
+use tokio::sync::Semaphore;
+
+use crate::clock;
+use crate::domain::excerpt::excerpt;
+use crate::domain::token::{Role, Token, TokenHash};
+use crate::store::{NewAuditEntry, NewToken, Store, StoreError};
+use cache::Cache;
+
+pub use cache::TTL;
+pub use environment::{ENVIRONMENT_TOKEN, MIN_TOKEN_CHARS};
+
+/// What every token begins with, so that people and scanners know one.
+pub const PREFIX: &str = "gantry_";
+
+/// Longest name of a token, in bytes.
+pub const MAX_NAME_BYTES: usize = 100;
+
+/// Most scripts that a token is limited to.
+pub const MAX_SCOPE: usize = 1_000;
+
+/// Longest token that is looked at, in bytes.
+const MAX_TOKEN_BYTES: usize = 512;
+
+/// Random bytes of a token: 256 bits.
+const TOKEN_BYTES: usize = 32;
+
+/// How often a token is looked at again for a request that goes on and on.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+
+/// Looks at the database at once for tokens that nobody has seen: whoever makes
+/// them up has these between them, and callers with a token have all the rest.
+const UNSEEN_AT_ONCE: usize = 2;
+
+/// How long a token that nobody has seen waits for one of them.
+const UNSEEN_WITHIN: Duration = Duration::from_secs(1);
+
+/// Why nobody comes in, or no token is made.
+#[derive(Debug, Error)]
+pub enum AccessError {
+    /// Not a token that works: unknown, revoked or expired. Which of them it is
+    /// is not said.
+    #[error("the token is not valid")]
+    Unknown,
+    /// Too many tokens come that nobody has seen, to look at this one, too.
+    #[error("too many tokens that were not seen before come at once")]
+    Crowded,
+    /// The name can't be one.
+    #[error("name {0:?} is not 1 to {MAX_NAME_BYTES} printable characters")]
+    Name(String),
+    /// A token that works has this name.
+    #[error("there is a token named {0:?} already")]
+    Taken(String),
+    /// Its time would be over before it begins.
+    #[error("expires_at is not in the future")]
+    Expired,
+    /// Only runners are limited to scripts: the others see everything.
+    #[error(
+        "scripts: a token of role {0} can't be limited to scripts, only one of role runner can"
+    )]
+    Scope(Role),
+    /// Limited to nothing, or to too much.
+    #[error("scripts: a token is limited to 1 to {MAX_SCOPE} scripts, not to {0}")]
+    ScopeSize(usize),
+    /// `GANTRY_ADMIN_TOKEN` could be guessed.
+    #[error("GANTRY_ADMIN_TOKEN has {0} characters, it needs at least {MIN_TOKEN_CHARS}")]
+    TooShort(usize),
+    /// `GANTRY_ADMIN_TOKEN` can't stand in a header.
+    #[error("GANTRY_ADMIN_TOKEN has other than printable ASCII characters, or more than 512")]
+    NotAToken,
+    /// `GANTRY_ADMIN_TOKEN` was revoked, or is another token.
+    #[error("GANTRY_ADMIN_TOKEN is the token {0:?}, which was revoked or has another use")]
+    Spent(String),
+    /// The system gives no random bytes.
+    #[error("the system gives no random bytes: {0}")]
+    Random(getrandom::Error),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl AccessError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Unknown => Some("an admin can make another with `gantry token create`"),
+            Self::Crowded => Some("try again in a moment"),
+            Self::Taken(_) => Some("choose another name, or revoke that one"),
+            Self::Expired => Some("leave expires_at out for a token that does not expire"),
+            Self::ScopeSize(0) => Some("leave scripts out for a token that is not limited"),
+            Self::TooShort(_) | Self::NotAToken | Self::Spent(_) => {
+                Some("make one with: openssl rand -hex 32")
+            }
+            Self::Store(error) => error.hint(),
+            _ => None,
+        }
+    }
+}
+
+/// A token that somebody wants.
+#[derive(Debug, Clone)]
+pub struct TokenRequest {
+    /// For people; unique among those that work.
+    pub name: String,
+    /// What it may do.
+    pub role: Role,
+    /// The ids of the scripts that it is limited to; `None` is all.
+    pub scope: Option<Vec<i64>>,
+    /// When it stops to work.
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+/// A token that was just made.
+pub struct CreatedToken {
+    /// Its id.
+    pub id: i64,
+    /// The token itself, which is shown once and is not kept.
+    pub secret: String,
+}
+
+/// Knows tokens.
+#[derive(Clone)]
+pub struct Access {
+    store: Store,
+    cache: Arc<Cache>,
+    unseen: Arc<Semaphore>,
+}
+
+impl Access {
+    /// One that knows the tokens of this database.
+    #[must_use]
+    pub fn new(store: Store) -> Self {
+        let unseen = Arc::new(Semaphore::new(UNSEEN_AT_ONCE));
+        Self { store, cache: Arc::default(), unseen }
+    }
+
+    /// The token with this text, if it works right now.
+    ///
+    /// # Errors
+    /// [`AccessError::Unknown`], [`AccessError::Crowded`] and [`AccessError::Store`].
+    pub async fn verify(&self, presented: &str) -> Result<Arc<Token>, AccessError> {
+        if presented.len() > MAX_TOKEN_BYTES {
+            return Err(AccessError::Unknown);
+        }
+        let hash = TokenHash::of(presented);
+        let token = match self.cache.find(&hash) {
+            Some(token) => token,
+            None if self.cache.has_seen(&hash) => self.look_up(&hash).await?,
+            None => self.look_up_unseen(&hash).await?,
+        };
+        let now = clock::now();
+        if !token.is_valid_at(now) {
+            return Err(AccessError::Unknown);
+        }
+        self.note_use(&token, now);
+        Ok(token)
+    }
+
+    /// Goes on until a token works no more: at most [`LOOK_AGAIN`] and [`TTL`]
+    /// longer than it does. As long as the database can't say, it is taken to.
+    pub async fn until_it_ends(&self, token: Arc<Token>) {
+        let mut token = token;
+        while token.is_valid_at(clock::now()) {
+            tokio::time::sleep(LOOK_AGAIN).await;
+            token = match self.look_again(&token).await {
+                Ok(token) => token,
+                Err(AccessError::Store(error)) if error.is_outage() => token,
+                Err(_) => return,
+            };
+        }
+    }
+
+    async fn look_again(&self, token: &Token) -> Result<Arc<Token>, AccessError> {
+        match self.cache.find(&token.hash) {
+            Some(token) => Ok(token),
+            None => self.look_up(&token.hash).await,
+        }
+    }
+
+    async fn look_up_unseen(&self, hash: &TokenHash) -> Result<Arc<Token>, AccessError> {
+        let waiting = tokio::time::timeout(UNSEEN_WITHIN, self.unseen.acquire());
+        let Ok(Ok(_permit)) = waiting.await else { return Err(AccessError::Crowded) };
+        // Whoever waited with it may have been looked at meanwhile.
+        match self.cache.find(hash) {
+            Some(token) => Ok(token),
+            None => self.look_up(hash).await,
+        }
+    }
+
+    async fn look_up(&self, hash: &TokenHash) -> Result<Arc<Token>, AccessError> {
+        let generation = self.cache.generation();
+        let found = self.store.token_selected(&hash.selector()).await?;
+        // One that is not there is compared, too, with what no token hashes to.
+        let kept = found.as_ref().map_or(TokenHash([0; 32]), |token| token.hash);
+        let is_equal = bool::from(kept.0.ct_eq(&hash.0));
+        let Some(token) = found.filter(|_| is_equal).map(Arc::new) else {
+            self.cache.forget(hash);
+            return Err(AccessError::Unknown);
+        };
+        self.cache.keep(*hash, &token, generation);
+        Ok(token)
+    }
+
+    /// Notes when a token was last used, at most once a minute, in the background.
+    fn note_use(&self, token: &Token, now: DateTime<Utc>) {
+        if !self.cache.is_use_due(token, now) {
+            return;
+        }
+        let (store, id) = (self.store.clone(), token.id);
+        tokio::spawn(async move {
+            if let Err(error) = store.touch_token(id, now).await {
+                tracing::debug!(%error, token = id, "the use of a token could not be noted");
+            }
+        });
+    }
+
+    /// Makes a token. That its scripts exist has been checked.
+    ///
+    /// # Errors
+    /// [`AccessError`].
+    pub async fn create(
+        &self,
+        actor: &str,
+        request: TokenRequest,
+    ) -> Result<CreatedToken, AccessError> {
+        check(&request, clock::now())?;
+        let secret = new_secret()?;
+        let id = self.insert(actor, request, TokenHash::of(&secret)).await?;
+        Ok(CreatedToken { id, secret })
+    }
+
+    async fn insert(
+        &self,
+        actor: &str,
+        request: TokenRequest,
+        hash: TokenHash,
+    ) -> Result<i64, AccessError> {
+        let audit = NewAuditEntry {
+            at: clock::now(),
+            actor: actor.to_owned(),
+            action: "token.create",
+            subject: subject(&request.name),
+            before: None,
+            after: Some(json!({
+                "name": request.name,
+                "role": request.role,
+                "scripts": request.scope,
+                "expires_at": request.expires_at,
+            })),
+        };
+        let token = NewToken {
+            name: request.name,
+            hash,
+            role: request.role,
+            scope: request.scope,
+            expires_at: request.expires_at,
+            created_by: actor.to_owned(),
+            created_at: audit.at,
+        };
+        match self.store.insert_token(&token, &audit).await {
+            Err(StoreError::Taken) => Err(AccessError::Taken(token.name)),
+            inserted => Ok(inserted?),
+        }
+    }
+
+    /// Revokes a token; at once here, and within [`TTL`] in other processes.
+    /// Answers whether it had not been revoked before; `None` when there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn revoke(&self, actor: &str, id: i64) -> Result<Option<bool>, StoreError> {
+        let Some(token) = self.store.token(id).await? else { return Ok(None) };
+        let audit = NewAuditEntry {
+            at: clock::now(),
+            actor: actor.to_owned(),
+            action: "token.revoke",
+            subject: subject(&token.name),
+            before: Some(json!({"name": token.name, "role": token.role})),
+            after: None,
+        };
+        let is_revoked = self.store.revoke_token(id, audit.at, &audit).await;
+        // Also when the answer was lost: it may be revoked all the same.
+        self.cache.doubt_all();
+        Ok(Some(is_revoked?))
+    }
+}
+
+fn subject(name: &str) -> String {
+    format!("token:{name}")
+}
+
+fn check(request: &TokenRequest, now: DateTime<Utc>) -> Result<(), AccessError> {
+    let name = &request.name;
+    let is_shown = name == name.trim() && excerpt(name) == *name;
+    if name.is_empty() || name.len() > MAX_NAME_BYTES || !is_shown {
+        return Err(AccessError::Name(excerpt(name)));
+    }
+    if request.expires_at.is_some_and(|end| end <= now) {
+        return Err(AccessError::Expired);
+    }
+    match &request.scope {
+        Some(_) if request.role != Role::Runner => Err(AccessError::Scope(request.role)),
+        Some(scripts) if scripts.is_empty() || scripts.len() > MAX_SCOPE => {
+            Err(AccessError::ScopeSize(scripts.len()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn new_secret() -> Result<String, AccessError> {
+    let mut bytes = [0; TOKEN_BYTES];
+    getrandom::fill(&mut bytes).map_err(AccessError::Random)?;
+    Ok(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes)))
+}
+
+#[cfg(test)]
+mod tests;

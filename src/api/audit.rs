@@ -1,0 +1,85 @@
+//! Who changed what, and when.
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+
+use super::page::{Listed, PageQuery};
+use super::problem::Problem;
+use super::query::Query;
+use super::state::AppState;
+use crate::store::AuditEntry;
+
+/// A change that was made.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AuditEntry)]
+pub(super) struct AuditView {
+    /// Later ones are greater.
+    id: i64,
+    /// When.
+    #[schema(value_type = String, format = "date-time")]
+    at: DateTime<Utc>,
+    /// The name of the token that did it.
+    actor: String,
+    /// What was done.
+    #[schema(example = "token.revoke")]
+    action: String,
+    /// To what.
+    #[schema(example = "token:pipeline")]
+    subject: String,
+    /// How it was; null when it is new.
+    #[schema(value_type = Option<serde_json::Value>)]
+    before: Option<Value>,
+    /// How it is; null when it is gone.
+    #[schema(value_type = Option<serde_json::Value>)]
+    after: Option<Value>,
+}
+
+impl From<AuditEntry> for AuditView {
+    fn from(entry: AuditEntry) -> Self {
+        Self {
+            id: entry.id,
+            at: entry.at,
+            actor: entry.actor,
+            action: entry.action,
+            subject: entry.subject,
+            before: entry.before,
+            after: entry.after,
+        }
+    }
+}
+
+/// Which changes are wanted.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct AuditQuery {
+    /// Those of one subject.
+    #[param(example = "script:weather")]
+    subject: Option<String>,
+}
+
+/// Lists changes
+///
+/// The newest first. Nothing secret is in them.
+#[utoipa::path(
+    get, path = "/api/v1/admin/audit", tag = "audit",
+    params(AuditQuery, PageQuery),
+    responses((status = 200, description = "A part of the list", body = [AuditView],
+        headers(("X-Total-Count" = u64, description = "Entries in all"))))
+)]
+pub(super) async fn list(
+    State(state): State<AppState>,
+    mut query: Query,
+) -> Result<Response, Problem> {
+    let wanted = AuditQuery { subject: query.text("subject")? };
+    let page = query.page()?;
+    query.finish()?;
+    let subject = wanted.subject.as_deref();
+    let entries = state.store.audit(subject, page.limit, page.offset).await?;
+    let total = state.store.count_audit(subject).await?;
+    let entries: Vec<_> = entries.into_iter().map(AuditView::from).collect();
+    Ok(Listed { entries, total }.into_response())
+}

@@ -1,0 +1,163 @@
+//! Whose a request is, and whether they may.
+//!
+//! Authentication is around every route but the open ones, answers for methods
+//! that there are not included; which roles may use a route is said where it is
+//! registered ([`super::routes`]), which is the only way to register one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use axum::middleware::Next;
+use axum::response::Response;
+
+use super::problem::{Kind, Problem};
+use super::state::AppState;
+use crate::access::AccessError;
+use crate::domain::execution::{Caller, ExecutionSummary};
+use crate::domain::fault::Fault;
+use crate::domain::token::{Role, Token};
+use crate::registry::Actor;
+
+/// When to try again with a token that was not looked at.
+const RETRY_CROWD: Duration = Duration::from_secs(2);
+
+/// Whose the request is.
+#[derive(Debug, Clone)]
+pub(super) struct Identity(Arc<Token>);
+
+impl Identity {
+    /// What it may do.
+    pub(super) fn role(&self) -> Role {
+        self.0.role
+    }
+
+    /// The name of its token.
+    pub(super) fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Its token.
+    pub(super) fn token_id(&self) -> i64 {
+        self.0.id
+    }
+
+    /// Goes on until its token is revoked or expires, and a few seconds longer.
+    pub(super) fn until_it_ends(
+        &self,
+        state: &AppState,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        let (access, token) = (state.access.clone(), Arc::clone(&self.0));
+        async move { access.until_it_ends(token).await }
+    }
+
+    /// As the registry knows it.
+    pub(super) fn actor(&self) -> Actor {
+        Actor { name: self.0.name.clone(), role: self.0.role }
+    }
+
+    /// As executions know it.
+    pub(super) fn caller(&self) -> Caller {
+        Caller { token_id: self.0.id, name: self.0.name.clone() }
+    }
+
+    /// The scripts that there are for it; `None` is all.
+    pub(super) fn scope(&self) -> Option<&Vec<i64>> {
+        self.0.scope.as_ref()
+    }
+
+    /// Whether there is this script for it.
+    pub(super) fn knows_script(&self, id: i64) -> bool {
+        self.scope().is_none_or(|scope| scope.contains(&id))
+    }
+
+    /// Whether there is this execution for it.
+    pub(super) fn knows(&self, execution: &ExecutionSummary) -> bool {
+        match (self.scope(), execution.script_id) {
+            (None, _) => true,
+            (Some(scope), Some(script)) => scope.contains(&script),
+            (Some(_), None) => false,
+        }
+    }
+}
+
+/// There is none only where nobody was authenticated.
+impl<S: Send + Sync> FromRequestParts<S> for Identity {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(no_token)
+    }
+}
+
+/// Lets nobody pass without a token that works.
+pub(super) async fn authenticate(
+    State(state): State<AppState>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let identity = identify(&state, request.headers()).await?;
+    request.extensions_mut().insert(identity);
+    Ok(next.run(request).await)
+}
+
+/// Lets those roles pass.
+pub(super) async fn authorise(
+    allowed: &'static [Role],
+    identity: Identity,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    if allowed.contains(&identity.role()) {
+        return Ok(next.run(request).await);
+    }
+    let names: Vec<_> = allowed.iter().map(|role| role.name()).collect();
+    let detail = format!("a token of role {} may not do this", identity.role());
+    Err(Problem::new(Kind::Forbidden, detail).hint(format!("it takes one of {}", names.join(", "))))
+}
+
+/// Whose a request with these headers is.
+pub(super) async fn identify(state: &AppState, headers: &HeaderMap) -> Result<Identity, Problem> {
+    let value = headers.get(AUTHORIZATION).ok_or_else(no_token)?;
+    let (scheme, token) = value
+        .to_str()
+        .ok()
+        .and_then(|text| text.trim().split_once(' '))
+        .ok_or_else(|| Problem::from(AccessError::Unknown))?;
+    if !scheme.eq_ignore_ascii_case("bearer") || headers.get_all(AUTHORIZATION).iter().count() > 1 {
+        return Err(no_token());
+    }
+    Ok(Identity(state.access.verify(token.trim()).await?))
+}
+
+fn no_token() -> Problem {
+    Problem::new(Kind::Unauthorized, "this needs a token")
+        .hint("send `Authorization: Bearer TOKEN`")
+}
+
+impl From<AccessError> for Problem {
+    fn from(error: AccessError) -> Self {
+        let (detail, hint) = (error.to_string(), error.hint());
+        let invalid = |pointer: &str| Self::invalid(vec![Fault::new(pointer, detail.clone())]);
+        let problem = match error {
+            AccessError::Store(error) => return error.into(),
+            AccessError::Unknown => Self::new(Kind::Unauthorized, detail),
+            AccessError::Crowded => Self::new(Kind::Unavailable, detail).after(RETRY_CROWD),
+            AccessError::Taken(_) => Self::new(Kind::Conflict, detail).at("/name"),
+            AccessError::Name(_) => invalid("/name"),
+            AccessError::Expired => invalid("/expires_at"),
+            AccessError::Scope(_) | AccessError::ScopeSize(_) => invalid("/scripts"),
+            AccessError::TooShort(_)
+            | AccessError::NotAToken
+            | AccessError::Spent(_)
+            | AccessError::Random(_) => return Self::internal(detail),
+        };
+        match hint {
+            Some(hint) => problem.hint(hint),
+            None => problem,
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Environments: how far they are, and what their builds have said.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::page::{Listed, PageQuery};
+use super::path::PathText;
+use super::problem::Problem;
+use super::query::Query;
+use super::state::AppState;
+use crate::domain::registry::{EnvironmentRecord, EnvironmentStatus};
+use crate::domain::runtime::Runtime;
+use crate::domain::system_packages::SystemPackages;
+
+/// Characters of a key: SHA-256 in hexadecimal.
+const KEY_CHARS: usize = 64;
+
+/// An environment.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Environment)]
+pub(super) struct EnvironmentView {
+    /// SHA-256 over all that it is made of, in hexadecimal.
+    key: String,
+    /// The runtime that it is built on: shell, python or binary.
+    #[schema(value_type = String, example = "python")]
+    script_type: Runtime,
+    /// Debian packages.
+    #[schema(value_type = Vec<String>)]
+    system_packages: SystemPackages,
+    /// A `requirements.txt`.
+    requirements: Option<String>,
+    /// SHA-256 of the requirements in their normal form, in hexadecimal.
+    requirements_hash: Option<String>,
+    /// How far it is.
+    status: EnvironmentStatus,
+    /// The image's id, when there is one.
+    image: Option<String>,
+    /// Why it can't be built, in the installer's words.
+    error: Option<String>,
+    /// The exact packages.
+    lock: Option<String>,
+    /// What its build has said so far, its last MiB; null in lists.
+    log: Option<String>,
+    /// When a script first needed it.
+    #[schema(value_type = String, format = "date-time")]
+    created_at: DateTime<Utc>,
+    /// When anything of it last changed.
+    #[schema(value_type = String, format = "date-time")]
+    updated_at: DateTime<Utc>,
+    /// When it was built.
+    #[schema(value_type = Option<String>, format = "date-time")]
+    built_at: Option<DateTime<Utc>>,
+}
+
+impl From<EnvironmentRecord> for EnvironmentView {
+    fn from(record: EnvironmentRecord) -> Self {
+        Self {
+            key: record.key,
+            script_type: record.script_type,
+            system_packages: record.system_packages,
+            requirements: record.requirements,
+            requirements_hash: record.requirements_hash,
+            status: record.status,
+            image: record.image,
+            error: record.error,
+            lock: record.lock,
+            log: None,
+            created_at: record.created_at,
+            updated_at: record.updated_at,
+            built_at: record.built_at,
+        }
+    }
+}
+
+/// Lists environments
+///
+/// Those that changed last first.
+#[utoipa::path(
+    get, path = "/api/v1/admin/environments", tag = "environments",
+    params(PageQuery),
+    responses((status = 200, description = "A part of the list", body = [EnvironmentView],
+        headers(("X-Total-Count" = u64, description = "Entries in all"))))
+)]
+pub(super) async fn list(
+    State(state): State<AppState>,
+    mut query: Query,
+) -> Result<Response, Problem> {
+    let page = query.page()?;
+    query.finish()?;
+    let records = state.store.environments(page.limit, page.offset).await?;
+    let total = state.store.count_environments().await?;
+    let entries: Vec<_> = records.into_iter().map(EnvironmentView::from).collect();
+    Ok(Listed { entries, total }.into_response())
+}
+
+/// Shows an environment
+///
+/// With what its build has said.
+#[utoipa::path(
+    get, path = "/api/v1/admin/environments/{key}", tag = "environments",
+    params(("key" = String, Path, description = "The environment's key", pattern = "^[0-9a-f]{64}$")),
+    responses((status = 200, description = "The environment", body = EnvironmentView))
+)]
+pub(super) async fn show(
+    State(state): State<AppState>,
+    path: PathText,
+) -> Result<Json<EnvironmentView>, Problem> {
+    let key = key(&path)?;
+    let record = state.store.environment(key).await?.ok_or_else(missing)?;
+    let log = state.store.environment_log(key).await?;
+    Ok(Json(EnvironmentView { log, ..record.into() }))
+}
+
+/// Reads the log of an environment's build
+#[utoipa::path(
+    get, path = "/api/v1/admin/environments/{key}/log", tag = "environments",
+    params(("key" = String, Path, description = "The environment's key", pattern = "^[0-9a-f]{64}$")),
+    responses((status = 200, description = "What the build has said so far, its last MiB",
+        body = String, content_type = "text/plain", example = json!("Resolved 3 packages in 12ms\n")))
+)]
+pub(super) async fn log(
+    State(state): State<AppState>,
+    path: PathText,
+) -> Result<Response, Problem> {
+    let log = state.store.environment_log(key(&path)?).await?.ok_or_else(missing)?;
+    Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], log).into_response())
+}
+
+/// Builds an environment
+///
+/// In the background, if it is not there: after a failure that was not its own,
+/// such as an index that did not answer. What waits for one that has just failed
+/// is told of that failure; this tries it again at once.
+#[utoipa::path(
+    post, path = "/api/v1/admin/environments/{key}/build", tag = "environments",
+    params(("key" = String, Path, description = "The environment's key", pattern = "^[0-9a-f]{64}$")),
+    responses((status = 202, description = "It is built, if it is not there", body = EnvironmentView))
+)]
+pub(super) async fn build(
+    State(state): State<AppState>,
+    path: PathText,
+) -> Result<Response, Problem> {
+    let key = key(&path)?;
+    state.store.environment(key).await?.ok_or_else(missing)?;
+    state.environments.retry(key).await?;
+    let record = state.store.environment(key).await?.ok_or_else(missing)?;
+    Ok((StatusCode::ACCEPTED, Json(EnvironmentView::from(record))).into_response())
+}
+
+fn key(path: &PathText) -> Result<&str, Problem> {
+    let key = path.get("key");
+    let is_key = key.len() == KEY_CHARS && key.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_key.then_some(key).ok_or_else(missing)
+}
+
+fn missing() -> Problem {
+    Problem::not_found("environment")
+}

@@ -1,0 +1,134 @@
+//! Following an execution live, as server-sent events (WHATWG HTML, 9.2).
+//!
+//! A follower pulls: nothing is queued for one that is slow, and one that goes
+//! away costs nothing. Where it was is the id of each event, so it can go on from
+//! there, after a broken connection or another server. What is followed ends when
+//! the server does, and soon after the follower's token.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::header::CACHE_CONTROL;
+use axum::http::{HeaderMap, HeaderName};
+use axum::response::sse::{Event as Message, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures::StreamExt;
+use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
+
+use super::auth::Identity;
+use super::executions::find;
+use super::headers::{last_event_id, position};
+use super::path::ExecutionId;
+use super::problem::{Problem, chain};
+use super::query::Query;
+use super::state::AppState;
+use crate::domain::output_log::{Position, StreamName};
+use crate::orchestrator::Event;
+use crate::store::StoreError;
+
+/// A comment is sent when nothing else was for this long, so that proxies keep
+/// the connection.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// After how long a follower that was cut off comes back.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Tells nginx to pass events on as they come.
+const NO_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+/// An event, by the names of its lines.
+#[derive(ToSchema)]
+#[schema(as = Event)]
+#[expect(dead_code, reason = "it is the document's; events are written line by line")]
+struct EventView {
+    /// status, stdout, stderr, or end.
+    #[schema(value_type = Option<String>, example = "stdout")]
+    event: Option<String>,
+    /// What to send as `Last-Event-ID` to go on behind it.
+    #[schema(example = "6-0")]
+    id: Option<String>,
+    /// JSON.
+    data: Option<String>,
+    /// When to come back after a broken connection, in milliseconds.
+    retry: Option<u64>,
+}
+
+/// Follows an execution
+///
+/// Server-sent events, from the start or behind `Last-Event-ID`: `status` with
+/// `{"status": …}`, `stdout` and `stderr` with `{"text": …}`, and `end`, the last
+/// one, with the execution as it is in lists. The id of an event is how many bytes
+/// of stdout and of stderr have been sent. A comment comes every 15 s. Without
+/// `end` there is more: the server is about to stop, or the token was revoked or
+/// has expired.
+#[utoipa::path(
+    get, path = "/api/v1/executions/{id}/events", tag = "executions",
+    params(
+        ("id" = String, Path, description = "The execution's id", format = "uuid"),
+        ("Last-Event-ID" = Option<String>, Header, description = "Only what came behind this event"),
+        ("last_event_id" = Option<String>, Query, description = "The same, where headers can't be set",
+            example = "120-0"),
+    ),
+    responses((status = 200, description = "The events, each as the schema says",
+        body = EventView, content_type = "text/event-stream",
+        example = json!({"event": "stdout", "id": "6-0", "data": "{\"text\":\"hello\\n\"}"})))
+)]
+pub(super) async fn follow(
+    State(state): State<AppState>,
+    identity: Identity,
+    ExecutionId(id): ExecutionId,
+    headers: HeaderMap,
+    mut query: Query,
+) -> Result<Response, Problem> {
+    let named = query.text("last_event_id")?.filter(|text| !text.is_empty());
+    query.finish()?;
+    let named = named.map(|text| position("last_event_id", &text)).transpose()?;
+    // The header is what a browser sends on its own when it comes back.
+    let from = last_event_id(&headers)?.or(named).unwrap_or_default();
+    find(&state, &identity, id).await?;
+    let permit = state.streams().enter(identity.token_id())?;
+    let stopping = state.stopping.clone().cancelled_owned();
+    let events = state.executions.follow(id, from).take_until(stopping);
+    let events = events.take_until(Box::pin(identity.until_it_ends(&state)));
+    let messages = events.map(move |event| {
+        // Given back when the stream is dropped.
+        let _held = &permit;
+        Ok::<_, Infallible>(message(event))
+    });
+    let stream = Sse::new(messages).keep_alive(KeepAlive::new().interval(HEARTBEAT));
+    let headers = [(CACHE_CONTROL, "no-store"), (NO_BUFFERING, "no")];
+    Ok((headers, stream).into_response())
+}
+
+fn message(event: Result<Event, StoreError>) -> Message {
+    match event {
+        Ok(Event::Status { state, position }) => {
+            named("status", &json!({"status": state})).id(id_of(position)).retry(RETRY)
+        }
+        Ok(Event::Output { stream, text, position }) => {
+            let name = match stream {
+                StreamName::Stdout => "stdout",
+                StreamName::Stderr => "stderr",
+            };
+            named(name, &json!({"text": text})).id(id_of(position))
+        }
+        Ok(Event::End(summary)) => named("end", &summary),
+        // The stream ends behind it, and the follower comes back.
+        Err(error) => {
+            tracing::warn!(error = chain(&error), "a stream of events broke off");
+            Message::default().comment("interrupted: come back with Last-Event-ID")
+        }
+    }
+}
+
+fn named(name: &str, content: &impl Serialize) -> Message {
+    let text = serde_json::to_string(content).unwrap_or_default();
+    Message::default().event(name).data(text)
+}
+
+fn id_of(position: Position) -> String {
+    format!("{}-{}", position.stdout, position.stderr)
+}

@@ -1,0 +1,222 @@
+//! Executions: seeing them, and cancelling them.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use utoipa::IntoParams;
+use uuid::Uuid;
+
+use super::auth::Identity;
+use super::memory::Held;
+use super::page::{Listed, PageQuery};
+use super::path::{ExecutionId, NamedScript};
+use super::problem::{Kind, Problem};
+use super::query::Query;
+use super::scripts::ScriptRef;
+use super::state::AppState;
+use crate::domain::execution::{Execution, ExecutionSummary, NewExecution, State as Stage};
+use crate::domain::outcome::Status;
+use crate::orchestrator::Cancelled;
+use crate::store::{ExecutionFilter, Page};
+
+/// Which executions are wanted.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ExecutionsQuery {
+    /// Those for this job.
+    #[param(max_length = 200)]
+    job_id: Option<String>,
+    /// Those in this state: pending, running, completed, failed, timeout or
+    /// cancelled.
+    #[param(value_type = Option<String>, example = "failed")]
+    status: Option<Stage>,
+    /// Those of this script, by its name or its id.
+    #[param(value_type = Option<String>, example = "weather")]
+    script: Option<ScriptRef>,
+}
+
+impl ExecutionsQuery {
+    fn read(query: &mut Query) -> Result<Self, Problem> {
+        let job_id = query.text("job_id")?;
+        if let Some(job_id) = &job_id {
+            NewExecution::check_job_id(job_id)
+                .map_err(|error| Problem::parameter("job_id", error.to_string()))?;
+        }
+        let (status, script) = (query.parsed("status")?, query.text("script")?);
+        Ok(Self { job_id, status, script: script.map(ScriptRef::of_text) })
+    }
+}
+
+/// Lists executions
+///
+/// The newest first, without what they read and printed. A token that is limited
+/// to scripts sees and counts theirs alone.
+#[utoipa::path(
+    get, path = "/api/v1/executions", tag = "executions",
+    params(ExecutionsQuery, PageQuery),
+    responses((status = 200, description = "A part of the list", body = [ExecutionSummary],
+        headers(("X-Total-Count" = u64, description = "Entries in all"))))
+)]
+pub(super) async fn list(
+    State(state): State<AppState>,
+    identity: Identity,
+    mut query: Query,
+) -> Result<Response, Problem> {
+    let (wanted, page) = (ExecutionsQuery::read(&mut query)?, query.page()?);
+    query.finish()?;
+    let script_id = match &wanted.script {
+        None => None,
+        Some(script) => match script.find(&state, &identity).await? {
+            Some(script) => Some(script.id),
+            None => return Ok(none()),
+        },
+    };
+    let filter = ExecutionFilter {
+        script_id,
+        job_id: wanted.job_id,
+        status: wanted.status,
+        scope: identity.scope().cloned(),
+    };
+    listed(&state, &filter, page).await
+}
+
+/// Lists the executions of a script
+///
+/// The newest first, without what they read and printed.
+#[utoipa::path(
+    get, path = "/api/v1/admin/scripts/{id}/executions", tag = "executions",
+    params(("id" = String, Path, description = "The script's id or name"), ExecutionsHistoryQuery, PageQuery),
+    responses((status = 200, description = "A part of the list", body = [ExecutionSummary],
+        headers(("X-Total-Count" = u64, description = "Entries in all"))))
+)]
+pub(super) async fn history(
+    State(state): State<AppState>,
+    NamedScript(script): NamedScript,
+    mut query: Query,
+) -> Result<Response, Problem> {
+    let wanted = ExecutionsHistoryQuery { status: query.parsed("status")? };
+    let page = query.page()?;
+    query.finish()?;
+    let filter =
+        ExecutionFilter { script_id: Some(script.id), status: wanted.status, ..Default::default() };
+    listed(&state, &filter, page).await
+}
+
+/// Which executions of a script are wanted.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ExecutionsHistoryQuery {
+    /// Those in this state: pending, running, completed, failed, timeout or
+    /// cancelled.
+    #[param(value_type = Option<String>, example = "failed")]
+    status: Option<Stage>,
+}
+
+async fn listed(
+    state: &AppState,
+    filter: &ExecutionFilter,
+    page: PageQuery,
+) -> Result<Response, Problem> {
+    let page = Page { limit: page.limit, offset: page.offset };
+    let entries = state.store.executions(filter, page).await?;
+    let total = state.store.count_executions(filter).await?;
+    Ok(Listed { entries, total }.into_response())
+}
+
+/// An empty list.
+fn none() -> Response {
+    Listed { entries: Vec::<ExecutionSummary>::new(), total: 0 }.into_response()
+}
+
+/// Shows an execution
+///
+/// All of it, with what it read, printed and left.
+#[utoipa::path(
+    get, path = "/api/v1/executions/{id}", tag = "executions",
+    params(("id" = String, Path, description = "The execution's id", format = "uuid")),
+    responses((status = 200, description = "The execution", body = Execution))
+)]
+pub(super) async fn show(
+    State(state): State<AppState>,
+    identity: Identity,
+    ExecutionId(id): ExecutionId,
+) -> Result<Response, Problem> {
+    find(&state, &identity, id).await?;
+    let Whole { execution, held } = whole(&state, id).await?;
+    Ok(held.json(StatusCode::OK, execution).await)
+}
+
+/// Shows an execution to those who see all
+///
+/// The same as `/api/v1/executions/{id}`.
+#[utoipa::path(
+    get, path = "/api/v1/admin/scripts/executions/{id}", tag = "executions",
+    params(("id" = String, Path, description = "The execution's id", format = "uuid")),
+    responses((status = 200, description = "The execution", body = Execution))
+)]
+pub(super) async fn show_any(
+    State(state): State<AppState>,
+    ExecutionId(id): ExecutionId,
+) -> Result<Response, Problem> {
+    let Whole { execution, held } = whole(&state, id).await?;
+    Ok(held.json(StatusCode::OK, execution).await)
+}
+
+/// Cancels an execution
+///
+/// One that waits has ended when this answers (200); one that runs is ended on its
+/// way (202). One that was cancelled before is answered as it is; one that has
+/// ended otherwise can't be cancelled any more (409).
+#[utoipa::path(
+    post, path = "/api/v1/executions/{id}/cancel", tag = "executions",
+    params(("id" = String, Path, description = "The execution's id", format = "uuid")),
+    responses(
+        (status = 200, description = "It is cancelled, now or before", body = ExecutionSummary),
+        (status = 202, description = "It runs; its end is on the way", body = ExecutionSummary),
+        (status = 409, description = "It has ended otherwise"),
+    )
+)]
+pub(super) async fn cancel(
+    State(state): State<AppState>,
+    identity: Identity,
+    ExecutionId(id): ExecutionId,
+) -> Result<Response, Problem> {
+    find(&state, &identity, id).await?;
+    let status = match state.executions.cancel(id).await? {
+        Cancelled::Done | Cancelled::Ended(Stage::Ended(Status::Cancelled)) => StatusCode::OK,
+        Cancelled::Ended(ended) => {
+            return Err(Problem::new(Kind::Conflict, format!("the execution has ended: {ended}")));
+        }
+        Cancelled::Asked => StatusCode::ACCEPTED,
+        Cancelled::Unknown => return Err(Problem::not_found("execution")),
+    };
+    tracing::info!(execution = %id, by = identity.name(), "cancelled");
+    let summary = find(&state, &identity, id).await?;
+    Ok((status, Json(summary)).into_response())
+}
+
+/// An execution, if there is one of this id for this caller.
+pub(super) async fn find(
+    state: &AppState,
+    identity: &Identity,
+    id: Uuid,
+) -> Result<ExecutionSummary, Problem> {
+    let found = state.store.execution_summary(id).await?;
+    let known = found.filter(|execution| identity.knows(execution));
+    known.ok_or_else(|| Problem::not_found("execution"))
+}
+
+/// All of an execution, and the room that it takes.
+pub(super) struct Whole {
+    pub(super) execution: Execution,
+    pub(super) held: Held,
+}
+
+/// All of an execution. One that ends meanwhile may take more than its room.
+pub(super) async fn whole(state: &AppState, id: Uuid) -> Result<Whole, Problem> {
+    let held = state.memory().hold(state.store.execution_bytes(id).await?).await?;
+    let execution = state.store.execution(id).await?;
+    let execution = execution.ok_or_else(|| Problem::not_found("execution"))?;
+    Ok(Whole { execution, held })
+}

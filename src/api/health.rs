@@ -1,0 +1,186 @@
+//! Whether the process lives, whether it can do its work, and what it counts.
+//!
+//! The first two answer everybody, because those who ask (load balancers, service
+//! managers) have no tokens; what is wrong is said to those who have one.
+
+use std::time::{Duration, Instant};
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use tokio::sync::Mutex;
+use utoipa::ToSchema;
+
+use super::auth::identify;
+use super::state::AppState;
+use crate::metrics::MEDIA_TYPE;
+use crate::pool::PoolStatus;
+
+/// Least room on the data folder's disk, in bytes (256 MiB).
+const MIN_FREE_BYTES: u64 = 256 * 1024 * 1024;
+
+/// How long an answer about health is believed: whoever asks often must not be a
+/// burden.
+const FRESH: Duration = Duration::from_secs(2);
+
+/// The last look.
+#[derive(Default)]
+pub(super) struct Health(Mutex<Option<(Instant, [Check; 3])>>);
+
+/// How one of the things is that the server stands on.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(super) struct Check {
+    /// database, engine or disk.
+    name: &'static str,
+    /// Whether it is well.
+    is_ok: bool,
+    /// What is wrong.
+    detail: Option<String>,
+}
+
+/// Whether the server is well.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct HealthView {
+    /// ok, or unavailable.
+    status: &'static str,
+    /// Its parts; for callers with a token alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    checks: Vec<Check>,
+    /// Sandboxes that wait for executions; for callers with a token alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pool: Option<PoolView>,
+}
+
+/// Sandboxes that are started and unused.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct PoolView {
+    /// That may wait.
+    size: usize,
+    /// That wait.
+    unused: usize,
+    /// That are being started.
+    starting: usize,
+}
+
+impl From<PoolStatus> for PoolView {
+    fn from(status: PoolStatus) -> Self {
+        let PoolStatus { size, unused, starting, .. } = status;
+        Self { size, unused, starting }
+    }
+}
+
+/// Says that the process lives
+///
+/// It answers, and looks at nothing else.
+#[utoipa::path(
+    get, path = "/healthz", tag = "operation",
+    responses((status = 200, description = "It does", body = HealthView, example = json!({"status": "ok"})))
+)]
+pub(super) async fn live() -> Response {
+    answer(StatusCode::OK, Vec::new(), None)
+}
+
+/// Says whether executions can be taken
+///
+/// The database answers and takes writes, the engine answers and its last start
+/// was well, there is room on the disk, and the server is not about to stop. With
+/// a token the answer says which of them is not so.
+#[utoipa::path(
+    get, path = "/readyz", tag = "operation",
+    responses(
+        (status = 200, description = "They can", body = HealthView, example = json!({"status": "ok"})),
+        (status = 503, description = "They can't", body = HealthView,
+            example = json!({"status": "unavailable"})),
+    )
+)]
+pub(super) async fn ready(State(state): State<AppState>, headers: HeaderMap) -> Response {
+    let mut checks = looked_at(&state).await.to_vec();
+    if state.stopping.is_cancelled() {
+        let detail = "the server is about to stop".to_owned();
+        checks.push(Check { name: "server", is_ok: false, detail: Some(detail) });
+    }
+    let is_ok = checks.iter().all(|check| check.is_ok);
+    let status = if is_ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    match identify(&state, &headers).await {
+        Ok(_) => answer(status, checks, Some(state.executions.load().pool.into())),
+        Err(_) => answer(status, Vec::new(), None),
+    }
+}
+
+fn answer(status: StatusCode, checks: Vec<Check>, pool: Option<PoolView>) -> Response {
+    let word = if status == StatusCode::OK { "ok" } else { "unavailable" };
+    let mut response =
+        ([(CACHE_CONTROL, "no-store")], Json(HealthView { status: word, checks, pool }))
+            .into_response();
+    *response.status_mut() = status;
+    // It is no problem: it is the answer.
+    response.extensions_mut().insert(super::problem::IsAnswer);
+    response
+}
+
+/// All parts, looked at now or a moment ago; once for all who ask meanwhile.
+async fn looked_at(state: &AppState) -> [Check; 3] {
+    let mut last = state.health().0.lock().await;
+    if let Some((at, checks)) = &*last
+        && at.elapsed() < FRESH
+    {
+        return checks.clone();
+    }
+    let (database, engine, disk) = tokio::join!(database(state), engine(state), disk(state));
+    let checks = [database, engine, disk];
+    *last = Some((Instant::now(), checks.clone()));
+    checks
+}
+
+async fn database(state: &AppState) -> Check {
+    check("database", state.store.ping().await.map_err(|error| error.to_string()))
+}
+
+async fn engine(state: &AppState) -> Check {
+    let answered = (state.engine)().await.map_err(|error| match error.hint() {
+        Some(hint) => format!("the engine does not answer ({hint})"),
+        None => "the engine does not answer".to_owned(),
+    });
+    let started = || match state.metrics.is_engine_well() {
+        true => Ok(()),
+        false => Err("the engine's last start of a sandbox failed".to_owned()),
+    };
+    check("engine", answered.and_then(|()| started()))
+}
+
+async fn disk(state: &AppState) -> Check {
+    let folder = state.data_dir.clone();
+    let free = tokio::task::spawn_blocking(move || {
+        rustix::fs::statvfs(&folder).map(|it| it.f_bavail.saturating_mul(it.f_frsize))
+    });
+    let result = match free.await {
+        Ok(Ok(free)) if free >= MIN_FREE_BYTES => Ok(()),
+        Ok(Ok(free)) => Err(format!(
+            "the data folder's disk has {} MiB free, it needs {}",
+            free >> 20,
+            MIN_FREE_BYTES >> 20
+        )),
+        Ok(Err(error)) => Err(format!("the data folder can't be looked at: {error}")),
+        Err(_) => Err("the data folder could not be looked at".to_owned()),
+    };
+    check("disk", result)
+}
+
+fn check(name: &'static str, result: Result<(), String>) -> Check {
+    Check { name, is_ok: result.is_ok(), detail: result.err() }
+}
+
+/// Reads the metrics
+#[utoipa::path(
+    get, path = "/metrics", tag = "operation",
+    responses((status = 200, description = "OpenMetrics, as Prometheus reads it", body = String,
+        content_type = "application/openmetrics-text",
+        example = json!("# TYPE gantry_queue_depth gauge\ngantry_queue_depth 0\n# EOF\n")))
+)]
+pub(super) async fn metrics(State(state): State<AppState>) -> Response {
+    let text = state.metrics.render(state.executions.load());
+    ([(CONTENT_TYPE, MEDIA_TYPE)], text).into_response()
+}

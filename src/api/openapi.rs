@@ -1,0 +1,170 @@
+//! The OpenAPI document: made from the routes themselves, and completed with what
+//! holds for all of them. Nothing is said here of a single route.
+
+use serde_json::{Map, Value, json};
+use utoipa::OpenApi;
+use utoipa::openapi::path::{Operation, Paths};
+use utoipa::openapi::security::SecurityRequirement;
+
+use super::problem::{MEDIA_TYPE, ProblemBody};
+use crate::domain::token::Role;
+
+/// The name of the only way to say who one is.
+const SCHEME: &str = "bearer";
+
+/// Methods that operations stand under.
+pub(super) const METHODS: [&str; 4] = ["get", "post", "put", "delete"];
+
+/// What every schema is shown with, by its name.
+const EXAMPLES: &str = include_str!("examples.json");
+
+#[derive(OpenApi)]
+#[openapi(components(schemas(ProblemBody<'static>)))]
+struct Shared;
+
+/// Notes on operations which roles may use them.
+pub(super) fn note_roles(paths: &mut Paths, allowed: &[Role]) {
+    let names: Vec<_> = allowed.iter().map(|role| role.name()).collect();
+    for item in paths.paths.values_mut() {
+        let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.delete];
+        for operation in operations.into_iter().flatten() {
+            note(operation, &names);
+        }
+    }
+}
+
+fn note(operation: &mut Operation, roles: &[&str]) {
+    operation.security = Some(vec![SecurityRequirement::new(SCHEME, roles.iter().copied())]);
+    let description = operation.description.take().unwrap_or_default();
+    let description = format!("{description}\n\nRoles: {}.", roles.join(", "));
+    operation.description = Some(description.trim().to_owned());
+}
+
+/// The whole document.
+pub(super) fn finished(mut document: utoipa::openapi::OpenApi) -> Value {
+    document.merge(Shared::openapi());
+    // It is made of strings and numbers: there is nothing that could fail.
+    let mut document = serde_json::to_value(&document).unwrap_or_default();
+    let examples: Value = serde_json::from_str(EXAMPLES).unwrap_or_default();
+    document["openapi"] = json!("3.1.0");
+    document["info"] = info();
+    document["tags"] = tags();
+    document["components"]["securitySchemes"] = json!({
+        SCHEME: {"type": "http", "scheme": "bearer", "description":
+            "A token from `POST /api/v1/admin/tokens` or `gantry token create`. What it may do \
+             is its role; each operation names the roles that may use it."}
+    });
+    let paths = document["paths"].as_object_mut().map(std::mem::take).unwrap_or_default();
+    let paths = paths.into_iter().map(|(path, mut item)| {
+        for method in METHODS {
+            if let Some(operation) = item.get_mut(method).and_then(Value::as_object_mut) {
+                complete(&path, operation, &examples);
+            }
+        }
+        // The router's word for a part that may have slashes.
+        (path.replace("{*", "{"), item)
+    });
+    document["paths"] = Value::Object(paths.collect());
+    document
+}
+
+fn info() -> Value {
+    json!({
+        "title": "Gantry",
+        "version": env!("CARGO_PKG_VERSION"),
+        "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
+        "description":
+            "Runs every script in its own fresh, hardened container. Scripts are registered once \
+             and invoked with JSON in and JSON out.\n\n\
+             Everything but `/healthz` and `/readyz` needs a token. Whatever goes wrong is \
+             answered as `application/problem+json` (RFC 9457); its `request_id`, which is the \
+             answer's `X-Request-Id`, too, finds it in the server's log. Lists take `limit` and \
+             `offset`, and say in `X-Total-Count` how many entries there are. Times are RFC 3339 \
+             in UTC."
+    })
+}
+
+fn tags() -> Value {
+    json!([
+        {"name": "executions", "description": "Running scripts, and seeing how they run."},
+        {"name": "artifacts", "description": "The files that executions leave."},
+        {"name": "scripts", "description": "What can be run."},
+        {"name": "environments", "description": "The images that scripts run in."},
+        {"name": "tokens", "description": "Who may come in."},
+        {"name": "audit", "description": "Who changed what."},
+        {"name": "operation", "description": "Health, metrics, and this document."},
+    ])
+}
+
+/// Adds what holds for every operation.
+fn complete(path: &str, operation: &mut Map<String, Value>, examples: &Value) {
+    // Functions are named within their files only.
+    let summary = operation.get("summary").and_then(Value::as_str).unwrap_or_default();
+    let id: String = summary.to_lowercase().replace(|c: char| !c.is_alphanumeric(), "_");
+    operation.insert("operationId".to_owned(), json!(id));
+    let is_open = !operation.contains_key("security");
+    let mut expected = Vec::new();
+    if !is_open {
+        expected.extend([
+            ("401", "There is no token, or it does not work"),
+            ("403", "The token's role may not do this"),
+            ("500", "The server failed; its log has more under the request's id"),
+            ("503", "Something that the server stands on does not answer, or it is stopping"),
+        ]);
+    }
+    if path.contains('{') {
+        expected.push(("404", "There is nothing of this name or id, for this token"));
+    }
+    if operation.contains_key("requestBody") {
+        expected.extend([
+            ("400", "The body is not JSON, or the request is not well-formed"),
+            ("404", "There is nothing of this name or id, for this token"),
+            ("408", "The body came too slowly"),
+            ("413", "The body is too large"),
+            ("415", "The body is not of type application/json"),
+            ("422", "Something in the request is not valid; `errors` says what and where"),
+        ]);
+    } else if !is_open && (path.contains('{') || operation.contains_key("parameters")) {
+        expected.extend([
+            ("400", "The request is not well-formed"),
+            ("422", "A parameter is not valid; `errors` says which"),
+        ]);
+    }
+    let responses = operation.entry("responses").or_insert_with(|| json!({}));
+    let Some(responses) = responses.as_object_mut() else { return };
+    for (status, description) in expected {
+        responses.entry(status).or_insert_with(|| json!({"description": description}));
+    }
+    for (status, response) in responses.iter_mut() {
+        complete_response(status, response, examples);
+    }
+    responses.sort_keys();
+}
+
+fn complete_response(status: &str, response: &mut Value, examples: &Value) {
+    let is_problem = status.starts_with(['4', '5']) && response.get("content").is_none();
+    if is_problem {
+        response["content"] =
+            json!({MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}});
+    }
+    let Some(content) = response.get_mut("content").and_then(Value::as_object_mut) else { return };
+    for (media_type, body) in content {
+        if media_type == "application/octet-stream" {
+            body["schema"] = json!({"type": "string", "format": "binary"});
+        }
+        if body.get("example").is_none()
+            && let Some(example) = example(&body["schema"], examples)
+        {
+            body["example"] = example;
+        }
+    }
+}
+
+/// An example of a schema that is named, or a list of one.
+fn example(schema: &Value, examples: &Value) -> Option<Value> {
+    if let Some(items) = schema.get("items") {
+        return example(items, examples).map(|entry| json!([entry]));
+    }
+    let name = schema.get("$ref")?.as_str()?.rsplit('/').next()?;
+    examples.get(name).cloned()
+}

@@ -1,0 +1,304 @@
+//! What a request for an execution asks for.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+
+use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
+
+use super::auth::Identity;
+use super::fields::Fields;
+use super::problem::{Kind, Problem};
+use super::scripts::ScriptRef;
+use super::state::AppState;
+use crate::domain::excerpt::excerpt;
+use crate::domain::execution::{NewExecution, Priority};
+use crate::domain::fault::{Fault, pointer_to};
+use crate::domain::json_input::{JsonInput, JsonInputError};
+use crate::domain::limits::Timeout;
+use crate::domain::registry::{RegisteredScript, ScriptVersion};
+use crate::domain::variables::{EnvVar, Variables};
+
+/// What an execution is to do. It can only tighten what the script says.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ExecutionRequest {
+    /// The script's name or id.
+    script: ScriptRef,
+    /// What it reads from stdin, byte for byte: any JSON, up to 64 MiB and 128
+    /// levels deep. `{}` when it is left out.
+    #[schema(value_type = serde_json::Value)]
+    #[expect(dead_code, reason = "it is taken out as it stands, before the rest is read")]
+    #[serde(default)]
+    input: Option<IgnoredAny>,
+    /// The script's version; the current one when it is left out.
+    #[schema(minimum = 1)]
+    version: Option<i64>,
+    /// Arguments behind the script's own.
+    #[serde(default)]
+    args: Vec<String>,
+    /// Variables over the script's own.
+    #[serde(default)]
+    #[schema(value_type = std::collections::HashMap<String, String>)]
+    env: RequestVariables,
+    /// The job that it is for: 1 to 200 characters.
+    #[schema(min_length = 1, max_length = 200)]
+    job_id: Option<String>,
+    /// How long it may take, in seconds; at most what the script says.
+    #[schema(value_type = Option<f64>, minimum = 0.1, maximum = 86400)]
+    timeout_secs: Option<Timeout>,
+    /// Greater ones run first.
+    #[schema(minimum = -10, maximum = 10, default = 0)]
+    priority: Option<i64>,
+}
+
+/// A request that has been checked as far as it can be without its script.
+pub(super) struct Order {
+    script: ScriptRef,
+    version: Option<i64>,
+    pub(super) args: Vec<String>,
+    pub(super) env: Variables,
+    pub(super) job_id: Option<String>,
+    pub(super) timeout: Option<Timeout>,
+    pub(super) priority: Priority,
+    pub(super) input: JsonInput,
+}
+
+impl Order {
+    /// Reads a body; and gives the input as it stands in it.
+    pub(super) fn parse(body: &[u8]) -> Result<(Self, Option<Box<RawValue>>), Problem> {
+        let mut fields = Fields::parse(body)?;
+        let input = fields.take("input").map(RawValue::to_owned);
+        let request: ExecutionRequest = fields.into_value()?;
+        let (env, mut faults) = request.env.check("/env");
+        let mut fault = |pointer: &str, detail: String| faults.push(Fault::new(pointer, detail));
+        let priority = Priority::new(request.priority.unwrap_or_default());
+        let priority = priority.map_err(|error| fault("/priority", error.to_string()));
+        if let Some(job_id) = &request.job_id
+            && let Err(error) = NewExecution::check_job_id(job_id)
+        {
+            fault("/job_id", error.to_string());
+        }
+        check_args(&request.args, &mut fault);
+        if !faults.is_empty() {
+            return Err(Problem::invalid(faults));
+        }
+        let order = Self {
+            input: read_input(input.as_deref(), "/input")?,
+            script: request.script,
+            version: request.version,
+            args: request.args,
+            env,
+            job_id: request.job_id,
+            timeout: request.timeout_secs,
+            priority: priority.unwrap_or_default(),
+        };
+        Ok((order, input.or_else(|| RawValue::from_string(NO_INPUT.to_owned()).ok())))
+    }
+
+    /// The script and its version, if there are such for this caller.
+    pub(super) async fn resolve(
+        &self,
+        state: &AppState,
+        identity: &Identity,
+    ) -> Result<(RegisteredScript, Option<ScriptVersion>), Problem> {
+        let script = self.script.find(state, identity).await?;
+        let script = script.ok_or_else(|| Problem::not_found("script").at("/script"))?;
+        let version = match self.version {
+            None => None,
+            Some(number) if number == script.version.number => Some(script.version.clone()),
+            Some(number) => {
+                let version = state.store.version(script.id, number).await?;
+                Some(version.ok_or_else(|| {
+                    let detail = format!("script {} has no version {number}", script.name);
+                    Problem::invalid(vec![Fault::new("/version", detail)])
+                })?)
+            }
+        };
+        Ok((script, version))
+    }
+
+    /// SHA-256 over all that is asked for; where a part ends is a part of it.
+    pub(super) fn fingerprint(&self, script_id: i64) -> [u8; 32] {
+        let mut hasher = Sha256::new();
+        let mut add = |part: &[u8]| {
+            hasher.update((part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        };
+        let count = |number: usize| (number as u64).to_le_bytes();
+        let optional = |number: Option<i64>| number.map(i64::to_le_bytes).unwrap_or_default();
+        add(&script_id.to_le_bytes());
+        add(&optional(self.version));
+        add(&count(self.args.len()));
+        self.args.iter().for_each(|argument| add(argument.as_bytes()));
+        // However they were ordered.
+        let env: BTreeMap<_, _> = self.env.iter().map(|it| (it.name(), it.value())).collect();
+        add(&count(env.len()));
+        for (name, value) in env {
+            add(name.as_bytes());
+            add(value.as_bytes());
+        }
+        add(self.job_id.as_deref().unwrap_or_default().as_bytes());
+        add(&self.timeout.map(Timeout::as_millis).unwrap_or_default().to_le_bytes());
+        add(&self.priority.value().to_le_bytes());
+        add(self.input.as_str().as_bytes());
+        hasher.finalize().into()
+    }
+}
+
+/// What is read when nothing was sent.
+const NO_INPUT: &str = "{}";
+
+/// An input as it stands in a body; `{}` when it is not there.
+pub(super) fn read_input(raw: Option<&RawValue>, pointer: &str) -> Result<JsonInput, Problem> {
+    let input = match raw {
+        Some(raw) => JsonInput::from_raw(raw),
+        None => JsonInput::parse(NO_INPUT.as_bytes().to_vec()),
+    };
+    input.map_err(|error| {
+        let kind = match error {
+            JsonInputError::TooLarge(_) => Kind::TooLarge,
+            JsonInputError::Empty | JsonInputError::Invalid(_) => Kind::Malformed,
+        };
+        let problem = Problem::new(kind, error.to_string()).at(pointer);
+        match error.hint() {
+            Some(hint) => problem.hint(hint),
+            None => problem,
+        }
+    })
+}
+
+/// No argument can hold a NUL (execve(2)).
+pub(super) fn check_args(args: &[String], fault: &mut impl FnMut(&str, String)) {
+    for (index, argument) in args.iter().enumerate() {
+        if argument.contains('\0') {
+            let detail = format!("argument {index} has a NUL byte");
+            fault(&pointer_to("/args", &index.to_string()), detail);
+        }
+    }
+}
+
+/// Variables by name, as they were sent.
+#[derive(Debug, Default)]
+pub(super) struct RequestVariables(Vec<(String, String)>);
+
+impl RequestVariables {
+    /// Those that can be set, and what is wrong with the others.
+    pub(super) fn check(self, base: &str) -> (Variables, Vec<Fault>) {
+        let (mut variables, mut faults) = (Vec::new(), Vec::new());
+        for (name, value) in self.0 {
+            let pointer = pointer_to(base, &crate::domain::excerpt::excerpt(&name));
+            match EnvVar::new(name, value) {
+                Ok(variable) => variables.push(variable),
+                Err(error) => faults.push(Fault::new(pointer, error.to_string())),
+            }
+        }
+        faults.truncate(MAX_FAULTS);
+        let variables = Variables::new(variables).unwrap_or_else(|error| {
+            faults.push(Fault::new(base, error.to_string()));
+            Variables::default()
+        });
+        (variables, faults)
+    }
+}
+
+/// Most variables that are said to be wrong.
+const MAX_FAULTS: usize = 20;
+
+impl<'de> Deserialize<'de> for RequestVariables {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = RequestVariables;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object of strings")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let (mut variables, mut names) = (Vec::new(), HashSet::new());
+                while let Some((name, value)) = map.next_entry::<String, String>()? {
+                    if !names.insert(name.clone()) {
+                        let detail = format!("{:?} is there more than once", excerpt(&name));
+                        return Err(A::Error::custom(detail));
+                    }
+                    variables.push((name, value));
+                }
+                Ok(RequestVariables(variables))
+            }
+        }
+        deserializer.deserialize_map(Reader)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(body: &str) -> Order {
+        Order::parse(body.as_bytes()).unwrap().0
+    }
+
+    #[test]
+    fn equal_requests_have_equal_fingerprints_and_others_have_others() {
+        let same = r#"{"script": "a", "input": [1], "env": {"A": "1", "B": "2"}}"#;
+        let reordered = r#"{"input": [1], "env": {"B": "2", "A": "1"}, "script": "a"}"#;
+        assert_eq!(order(same).fingerprint(7), order(reordered).fingerprint(7));
+        let all = [
+            r#"{"script": "a"}"#,
+            r#"{"script": "a", "input": [1]}"#,
+            r#"{"script": "a", "input": [1 ]}"#,
+            r#"{"script": "a", "args": ["x", "y"]}"#,
+            r#"{"script": "a", "args": ["xy"]}"#,
+            r#"{"script": "a", "env": {"A": "1"}}"#,
+            r#"{"script": "a", "job_id": "j"}"#,
+            r#"{"script": "a", "timeout_secs": 1}"#,
+            r#"{"script": "a", "priority": 1}"#,
+            r#"{"script": "a", "version": 1}"#,
+        ];
+        for (at, one) in all.iter().enumerate() {
+            for other in &all[..at] {
+                assert_ne!(order(one).fingerprint(7), order(other).fingerprint(7), "{one} {other}");
+            }
+            assert_ne!(order(one).fingerprint(7), order(one).fingerprint(8), "{one}");
+        }
+    }
+
+    #[test]
+    fn the_input_is_kept_byte_for_byte() {
+        let sent = r#"{"n": 123456789012345678901234567890, "n": 1E+400, "s":  "\u00e4"}"#;
+        let body = format!(r#"{{"script": 3, "input": {sent}}}"#);
+        assert_eq!(order(&body).input.as_str(), sent);
+        assert_eq!(order(r#"{"script": "a"}"#).input.as_str(), "{}");
+        assert_eq!(order(r#"{"script": "a", "input": null}"#).input.as_str(), "null");
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_said_at_once() {
+        let body = r#"{"script": "a", "env": {"PATH": "x", "1": "y"}, "args": ["\u0000"],
+            "job_id": "", "priority": 11}"#;
+        let problem = format!("{:?}", Order::parse(body.as_bytes()).err().unwrap());
+        for pointer in ["/env/PATH", "/env/1", "/args/0", "/job_id", "/priority"] {
+            assert!(problem.contains(pointer), "{pointer}: {problem}");
+        }
+    }
+
+    #[test]
+    fn a_variable_that_is_there_twice_is_refused() {
+        let body = r#"{"script": "a", "env": {"A": "1", "B": "2", "A": "1"}}"#;
+        let problem = Order::parse(body.as_bytes()).err().unwrap();
+        assert_eq!(problem.status().as_u16(), 422);
+        assert!(format!("{problem:?}").contains("/env"), "{problem:?}");
+    }
+
+    #[test]
+    fn an_input_that_is_too_deep_is_refused() {
+        let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+        let body = format!(r#"{{"script": "a", "input": {deep}}}"#);
+        let problem = Order::parse(body.as_bytes()).err().unwrap();
+        assert_eq!(problem.status().as_u16(), 400);
+    }
+}

@@ -1,0 +1,46 @@
+//! Lists: `limit` and `offset` in, an array and `X-Total-Count` out.
+
+use axum::Json;
+use axum::http::HeaderName;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::IntoParams;
+
+/// Most entries of one answer.
+pub(super) const MAX_LIMIT: u32 = 1_000;
+
+/// How many entries there are in all.
+const TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
+
+/// Which part of a list is wanted.
+#[derive(Debug, Clone, Copy, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct PageQuery {
+    /// Entries at most.
+    #[param(minimum = 1, maximum = 1000, default = 50, required = false)]
+    pub(super) limit: u32,
+    /// Entries that are left out before.
+    #[param(minimum = 0, maximum = 9_223_372_036_854_775_807_i64, default = 0, required = false)]
+    pub(super) offset: u64,
+}
+
+impl Default for PageQuery {
+    fn default() -> Self {
+        Self { limit: 50, offset: 0 }
+    }
+}
+
+/// A part of a list.
+#[derive(Debug)]
+pub(super) struct Listed<T> {
+    /// What was asked for.
+    pub(super) entries: Vec<T>,
+    /// How many there are in all.
+    pub(super) total: i64,
+}
+
+impl<T: Serialize> IntoResponse for Listed<T> {
+    fn into_response(self) -> Response {
+        ([(TOTAL_COUNT, self.total.to_string())], Json(self.entries)).into_response()
+    }
+}

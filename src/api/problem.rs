@@ -1,0 +1,380 @@
+//! What every refusal and failure looks like: RFC 9457 `application/problem+json`.
+//!
+//! A [`Problem`] is made where something goes wrong and put into words once, by
+//! [`super::envelope`], which knows the request's id. What a problem says is for
+//! the caller: no SQL, no host path that the caller did not give. What led to it
+//! goes to the log, and nowhere else.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::domain::fault::Fault;
+use crate::orchestrator::SubmitError;
+use crate::registry::RegistryError;
+use crate::store::StoreError;
+
+/// When to try again after an outage.
+const RETRY_OUTAGE: Duration = Duration::from_secs(2);
+
+/// The media type of problems (RFC 9457, 3).
+pub(super) const MEDIA_TYPE: &str = "application/problem+json";
+
+/// Why a request was not answered.
+#[derive(Debug, Clone)]
+pub(super) struct Problem {
+    kind: Kind,
+    detail: Box<str>,
+    hint: Option<Box<str>>,
+    errors: Vec<FieldProblem>,
+    retry_after: Option<Duration>,
+    /// For the log alone.
+    cause: Option<Box<str>>,
+    is_of_database: bool,
+}
+
+/// What kind of problem it is; programs tell them apart by their type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Malformed,
+    Unauthorized,
+    Forbidden,
+    NotFound,
+    MethodNotAllowed,
+    Refused,
+    SlowBody,
+    Conflict,
+    Disabled,
+    TooLarge,
+    MediaType,
+    Invalid,
+    KeyReused,
+    QueueFull,
+    Internal,
+    Unavailable,
+    Stopping,
+    TooManyStreams,
+    TooMuch,
+}
+
+impl Kind {
+    /// Status, the last part of the type, and title.
+    fn row(self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Self::Malformed => (StatusCode::BAD_REQUEST, "malformed", "Malformed request"),
+            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", "No valid token"),
+            Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden", "Not allowed"),
+            Self::NotFound => (StatusCode::NOT_FOUND, "not-found", "Not found"),
+            Self::MethodNotAllowed => {
+                (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed")
+            }
+            Self::Refused => (StatusCode::BAD_REQUEST, "refused", "Request refused"),
+            Self::SlowBody => (StatusCode::REQUEST_TIMEOUT, "slow-body", "Body came too slowly"),
+            Self::Conflict => (StatusCode::CONFLICT, "conflict", "Conflict"),
+            Self::Disabled => (StatusCode::CONFLICT, "disabled", "Script is disabled"),
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Body is too large"),
+            Self::MediaType => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "Unsupported media type")
+            }
+            Self::Invalid => (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "Invalid request"),
+            Self::KeyReused => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "key-reused",
+                "Idempotency-Key was used for another request",
+            ),
+            Self::QueueFull => (StatusCode::TOO_MANY_REQUESTS, "queue-full", "Queue is full"),
+            Self::Internal => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal server error")
+            }
+            Self::Unavailable => {
+                (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not available right now")
+            }
+            Self::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping", "Server is stopping"),
+            Self::TooMuch => {
+                (StatusCode::SERVICE_UNAVAILABLE, "too-much", "Too much is sent and answered")
+            }
+            Self::TooManyStreams => {
+                (StatusCode::SERVICE_UNAVAILABLE, "too-many-streams", "Too many open streams")
+            }
+        }
+    }
+}
+
+/// One thing that is wrong with a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub(super) struct FieldProblem {
+    /// Where in the body, as a JSON pointer (RFC 6901); empty for the whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "/timeout_secs")]
+    pointer: Option<String>,
+    /// Which parameter of the query, or which header, when it is not in the body.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameter: Option<String>,
+    /// What is wrong there.
+    #[schema(example = "0 s is below the least, 100 ms")]
+    detail: String,
+}
+
+/// A refusal or failure (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem, example = json!({
+    "type": "urn:gantry:problem:invalid",
+    "title": "Invalid request",
+    "status": 422,
+    "detail": "1 thing is wrong with the request",
+    "errors": [{"pointer": "/timeout_secs", "detail": "0 s is below the least, 100 ms"}],
+    "request_id": "0198f3b2c4e07d41a3c5d2b0f1e6a798"
+}))]
+pub(super) struct ProblemBody<'a> {
+    /// What kind of problem it is: `urn:gantry:problem:…`.
+    r#type: String,
+    /// The same in words.
+    title: &'a str,
+    /// The HTTP status.
+    status: u16,
+    /// What happened, this time.
+    detail: &'a str,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'a str>,
+    /// Everything that is wrong with the request.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [FieldProblem],
+    /// The id under which the server's log has more.
+    request_id: &'a str,
+}
+
+impl Problem {
+    /// A problem of a kind, with what happened.
+    pub(super) fn new(kind: Kind, detail: impl Into<String>) -> Self {
+        Self {
+            kind,
+            detail: detail.into().into_boxed_str(),
+            hint: None,
+            errors: Vec::new(),
+            retry_after: None,
+            cause: None,
+            is_of_database: false,
+        }
+    }
+
+    /// There is nothing of this name or id, or the caller may not know of it.
+    pub(super) fn not_found(what: &str) -> Self {
+        Self::new(Kind::NotFound, format!("there is no such {what}"))
+    }
+
+    /// Something is wrong in the body.
+    pub(super) fn invalid(faults: Vec<Fault>) -> Self {
+        let errors = faults.into_iter().map(|fault| FieldProblem {
+            pointer: Some(fault.pointer),
+            parameter: None,
+            detail: fault.detail,
+        });
+        Self::of_fields(errors.collect())
+    }
+
+    /// Something is wrong with a parameter or a header.
+    pub(super) fn parameter(name: &str, detail: impl Into<String>) -> Self {
+        let parameter = Some(name.to_owned());
+        Self::of_fields(vec![FieldProblem { pointer: None, parameter, detail: detail.into() }])
+    }
+
+    fn of_fields(errors: Vec<FieldProblem>) -> Self {
+        let detail = match errors.as_slice() {
+            [only] => only.detail.clone(),
+            several => format!("{} things are wrong with the request", several.len()),
+        };
+        Self { errors, ..Self::new(Kind::Invalid, detail) }
+    }
+
+    /// A mistake of ours: what it was goes to the log alone.
+    pub(super) fn internal(cause: impl Into<String>) -> Self {
+        let detail = "the server failed; its log has more under the request's id";
+        Self { cause: Some(cause.into().into_boxed_str()), ..Self::new(Kind::Internal, detail) }
+    }
+
+    /// Something that the server stands on does not answer.
+    pub(super) fn unavailable(detail: impl Into<String>, error: &dyn Error) -> Self {
+        let problem = Self::new(Kind::Unavailable, detail).after(RETRY_OUTAGE);
+        Self { cause: Some(chain(error).into_boxed_str()), ..problem }
+    }
+
+    /// The server is about to end.
+    pub(super) fn stopping() -> Self {
+        Self::new(Kind::Stopping, "the server takes nothing more, it is about to end")
+            .after(RETRY_OUTAGE)
+    }
+
+    /// The same with what to do.
+    pub(super) fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into().into_boxed_str()), ..self }
+    }
+
+    /// The same with where it is in the body.
+    pub(super) fn at(mut self, pointer: &str) -> Self {
+        let pointer = Some(pointer.to_owned());
+        self.errors.push(FieldProblem {
+            pointer,
+            parameter: None,
+            detail: self.detail.to_string(),
+        });
+        self
+    }
+
+    /// The same with when to try again.
+    pub(super) fn after(self, time: Duration) -> Self {
+        Self { retry_after: Some(time), ..self }
+    }
+
+    /// The status that it is answered with.
+    pub(super) fn status(&self) -> StatusCode {
+        self.kind.row().0
+    }
+
+    /// What led to it.
+    pub(super) fn cause(&self) -> Option<&str> {
+        self.cause.as_deref()
+    }
+
+    /// Whether the database was at fault.
+    pub(super) fn is_of_database(&self) -> bool {
+        self.is_of_database
+    }
+
+    /// All of it as it is sent.
+    pub(super) fn render(&self, request_id: &str) -> Response {
+        let (status, kind, title) = self.kind.row();
+        let body = ProblemBody {
+            r#type: format!("urn:gantry:problem:{kind}"),
+            title,
+            status: status.as_u16(),
+            detail: &self.detail,
+            hint: self.hint.as_deref(),
+            errors: &self.errors,
+            request_id,
+        };
+        // Strings and numbers: there is nothing in it that could fail to be written.
+        let body = serde_json::to_vec(&body).unwrap_or_default();
+        let mut response = (status, Body::from(body)).into_response();
+        let mut set = |name: HeaderName, value: HeaderValue| {
+            response.headers_mut().insert(name, value);
+        };
+        set(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        if let Some(time) = self.retry_after {
+            set(RETRY_AFTER, HeaderValue::from(time.as_secs().max(1)));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            set(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"gantry\""));
+        }
+        response
+    }
+}
+
+/// Carries the problem to [`super::envelope`], which puts it into words.
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.status().into_response();
+        response.extensions_mut().insert(Box::new(self));
+        response
+    }
+}
+
+/// On a response that says by its status how things are, and is no problem.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct IsAnswer;
+
+/// The problem that a response carries; what has failed without one gets one.
+pub(super) fn problem_in(response: &Response) -> Option<Problem> {
+    if let Some(problem) = response.extensions().get::<Box<Problem>>() {
+        return Some((**problem).clone());
+    }
+    let status = response.status();
+    let is_answer = response.extensions().get::<IsAnswer>().is_some();
+    if is_answer || !(status.is_client_error() || status.is_server_error()) {
+        return None;
+    }
+    Some(match status {
+        StatusCode::NOT_FOUND => Problem::not_found("page"),
+        // The router adds which methods there are.
+        StatusCode::METHOD_NOT_ALLOWED => {
+            Problem::new(Kind::MethodNotAllowed, "this route has no such method")
+        }
+        status if status.is_client_error() => {
+            Problem::new(Kind::Refused, "the request can't be understood")
+        }
+        status => Problem::internal(format!("a response with status {status} and no problem")),
+    })
+}
+
+/// An error and everything that led to it, for the log.
+pub(super) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        // Writing to a string can't fail.
+        let _ = write!(text, ": {error}");
+        cause = error.source();
+    }
+    text
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        let problem = if error.is_outage() {
+            Self::unavailable("the database is not available", &error).hint("try again in a moment")
+        } else {
+            Self::internal(format!("database: {}", chain(&error)))
+        };
+        Self { is_of_database: true, ..problem }
+    }
+}
+
+impl From<SubmitError> for Problem {
+    fn from(error: SubmitError) -> Self {
+        let (detail, hint) = (error.to_string(), error.hint());
+        let problem = match error {
+            SubmitError::Disabled(_) => Self::new(Kind::Disabled, detail),
+            SubmitError::Invalid(faults) => Self::invalid(faults),
+            SubmitError::Full { retry_after, .. } => {
+                Self::new(Kind::QueueFull, detail).after(retry_after)
+            }
+            SubmitError::KeyReused(_) => Self::new(Kind::KeyReused, detail),
+            SubmitError::Stopping => Self::stopping(),
+            SubmitError::Store(error) => return error.into(),
+        };
+        match hint {
+            Some(hint) => problem.hint(hint),
+            None => problem,
+        }
+    }
+}
+
+impl From<RegistryError> for Problem {
+    fn from(error: RegistryError) -> Self {
+        let (detail, hint) = (error.to_string(), error.hint());
+        let problem = match error {
+            RegistryError::Invalid(faults) => Self::invalid(faults),
+            RegistryError::Taken(_) => Self::new(Kind::Conflict, detail).at("/name"),
+            RegistryError::NotFound => Self::not_found("script"),
+            RegistryError::NoSuchVersion(_) => Self::not_found("version"),
+            RegistryError::Forbidden(_) => Self::new(Kind::Forbidden, detail),
+            RegistryError::ChangedMeanwhile => Self::new(Kind::Conflict, detail),
+            RegistryError::Engine(error) if error.is_outage() => {
+                Self::unavailable("the container engine does not answer", &error)
+            }
+            RegistryError::Engine(error) => Self::internal(format!("engine: {}", chain(&error))),
+            RegistryError::Store(error) => return error.into(),
+        };
+        match hint {
+            Some(hint) => problem.hint(hint),
+            None => problem,
+        }
+    }
+}

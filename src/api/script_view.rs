@@ -1,0 +1,281 @@
+//! A script as it is shown. Values of variables may be secrets: they are for
+//! admins alone.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::problem::Problem;
+use super::state::AppState;
+use crate::domain::limits::{Limits, Timeout};
+use crate::domain::mount::Mount;
+use crate::domain::registry::{
+    Definition, EnvironmentRecord, EnvironmentStatus, RegisteredScript, ScriptVersion,
+};
+use crate::domain::runtime::Runtime;
+use crate::domain::sandbox_spec::Network;
+use crate::domain::system_packages::SystemPackages;
+use crate::domain::token::Role;
+use crate::domain::variables::Variables;
+
+/// What stands for a value that the caller may not see.
+const HIDDEN: &str = "***";
+
+/// Longest source that is shown with its script, in bytes (256 KiB); a longer one
+/// is read by itself.
+const MAX_SOURCE_BYTES: usize = 256 * 1024;
+
+/// A script.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Script)]
+pub(super) struct ScriptView {
+    /// Given when it was registered.
+    id: i64,
+    /// Unique among all scripts.
+    #[schema(example = "weather")]
+    name: String,
+    /// For people.
+    description: String,
+    /// The file on the server that it was read from; null when it was sent.
+    file_path: Option<String>,
+    /// The file on the server that its requirements were read from; null when they
+    /// were sent.
+    requirements_path: Option<String>,
+    /// What was sent, where it is a text of at most 256 KiB; null in lists. All
+    /// of it is at `versions/{version}/source`.
+    source: Option<String>,
+    /// What is run.
+    #[serde(flatten)]
+    definition: DefinitionView,
+    /// Its environment; null when the runtime's own image will do.
+    environment: Option<EnvironmentBrief>,
+    /// How long one execution may take, in seconds.
+    #[schema(value_type = f64, minimum = 0.1, maximum = 86400, example = 300)]
+    timeout_secs: Timeout,
+    /// What one execution may use.
+    #[schema(value_type = LimitsView)]
+    limits: Limits,
+    /// Executions of it at once, on each node; null is as many as fit.
+    #[schema(value_type = Option<u32>, minimum = 1)]
+    max_concurrency: Option<NonZeroU32>,
+    /// The current version, from 1.
+    version: i64,
+    /// Whether it can be invoked.
+    is_enabled: bool,
+    /// The name of the token that registered it.
+    created_by: String,
+    /// When it was registered.
+    #[schema(value_type = String, format = "date-time")]
+    created_at: DateTime<Utc>,
+    /// When anything of it was last changed.
+    #[schema(value_type = String, format = "date-time")]
+    updated_at: DateTime<Utc>,
+}
+
+/// What one execution may use.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Limits)]
+struct LimitsView {
+    /// CPU time per time.
+    #[schema(example = 1)]
+    cpus: f64,
+    /// Memory with all files in `/work` and `/tmp`, in bytes.
+    memory_bytes: u64,
+    /// Processes and threads at once.
+    pids: u32,
+    /// Size of the private writable directories, in bytes.
+    scratch_bytes: u64,
+    /// What is kept of each of stdout and stderr, in bytes.
+    output_bytes: u64,
+}
+
+/// A part of the host that a script sees.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Mount)]
+struct MountView {
+    /// On the host.
+    source: String,
+    /// In the sandbox.
+    target: String,
+    /// Whether the script can only read it.
+    read_only: bool,
+}
+
+/// Everything that shapes a run.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct DefinitionView {
+    /// shell, python or binary.
+    #[schema(value_type = String, example = "shell")]
+    script_type: Runtime,
+    /// SHA-256 of the script's bytes, in hexadecimal.
+    digest: String,
+    /// The name that it shows itself by.
+    file_name: String,
+    /// Where it starts, relative to `/work`; null is `/work` itself.
+    working_directory: Option<String>,
+    /// A `requirements.txt`.
+    requirements: Option<String>,
+    /// SHA-256 of the requirements in their normal form, in hexadecimal.
+    requirements_hash: Option<String>,
+    /// Debian packages.
+    #[schema(value_type = Vec<String>)]
+    system_packages: SystemPackages,
+    /// What inputs must be: JSON Schema; `{}` accepts all.
+    #[schema(value_type = serde_json::Value)]
+    argument_schema: Value,
+    /// What outputs must be: JSON Schema; `{}` accepts all.
+    #[schema(value_type = serde_json::Value)]
+    output_schema: Value,
+    /// Its arguments.
+    args: Vec<String>,
+    /// Its variables; values are `***` for all but admins.
+    env: BTreeMap<String, String>,
+    /// Where its result is read from instead of stdout, relative to `/work`.
+    output_file: Option<String>,
+    /// none or egress.
+    #[schema(value_type = String, example = "none")]
+    network: Network,
+    /// What it sees of the host.
+    #[schema(value_type = Vec<MountView>)]
+    mounts: Vec<Mount>,
+}
+
+/// A script's environment in short.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct EnvironmentBrief {
+    /// SHA-256 over all that it is made of, in hexadecimal.
+    key: String,
+    /// The image's id, when there is one.
+    image: Option<String>,
+    /// How far it is.
+    status: EnvironmentStatus,
+    /// Why it can't be built.
+    error: Option<String>,
+}
+
+/// A version of a script.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ScriptVersion)]
+pub(super) struct VersionView {
+    /// Its number within its script, from 1.
+    version: i64,
+    /// Whether it is what runs when no version is asked for.
+    is_current: bool,
+    /// What is run.
+    #[serde(flatten)]
+    definition: DefinitionView,
+    /// The environment that it needs.
+    environment_key: Option<String>,
+    /// The name of the token that made it.
+    created_by: String,
+    /// When it was made.
+    #[schema(value_type = String, format = "date-time")]
+    created_at: DateTime<Utc>,
+}
+
+impl DefinitionView {
+    fn new(definition: Definition, role: Role) -> Self {
+        Self {
+            env: variables(&definition.env, role),
+            script_type: definition.script_type,
+            digest: definition.digest,
+            file_name: definition.file_name,
+            working_directory: definition.working_directory,
+            requirements: definition.requirements,
+            requirements_hash: definition.requirements_hash,
+            system_packages: definition.system_packages,
+            argument_schema: definition.argument_schema,
+            output_schema: definition.output_schema,
+            args: definition.args,
+            output_file: definition.output_file,
+            network: definition.network,
+            mounts: definition.mounts,
+        }
+    }
+}
+
+fn variables(variables: &Variables, role: Role) -> BTreeMap<String, String> {
+    let shown = |value: &str| match role {
+        Role::Admin => value.to_owned(),
+        _ => HIDDEN.to_owned(),
+    };
+    variables.iter().map(|it| (it.name().to_owned(), shown(it.value()))).collect()
+}
+
+impl ScriptView {
+    /// A script as somebody of this role sees it.
+    pub(super) fn new(
+        script: RegisteredScript,
+        environment: Option<EnvironmentRecord>,
+        source: Option<String>,
+        role: Role,
+    ) -> Self {
+        Self {
+            id: script.id,
+            name: script.name.into(),
+            description: script.description,
+            file_path: script.file_path,
+            requirements_path: script.requirements_path,
+            source,
+            version: script.version.number,
+            definition: DefinitionView::new(script.version.definition, role),
+            environment: environment.map(EnvironmentBrief::from),
+            timeout_secs: script.operation.timeout_secs,
+            limits: script.operation.limits,
+            max_concurrency: script.operation.max_concurrency,
+            is_enabled: script.is_enabled,
+            created_by: script.created_by,
+            created_at: script.created_at,
+            updated_at: script.updated_at,
+        }
+    }
+}
+
+impl From<EnvironmentRecord> for EnvironmentBrief {
+    fn from(record: EnvironmentRecord) -> Self {
+        Self { key: record.key, image: record.image, status: record.status, error: record.error }
+    }
+}
+
+impl VersionView {
+    /// A version of a script whose current one is `current`.
+    pub(super) fn new(version: ScriptVersion, current: i64, role: Role) -> Self {
+        Self {
+            version: version.number,
+            is_current: version.number == current,
+            definition: DefinitionView::new(version.definition, role),
+            environment_key: version.environment_key,
+            created_by: version.created_by,
+            created_at: version.created_at,
+        }
+    }
+}
+
+/// The environment of a script's current version.
+pub(super) async fn environment_of(
+    state: &AppState,
+    script: &RegisteredScript,
+) -> Result<Option<EnvironmentRecord>, Problem> {
+    match &script.version.environment_key {
+        None => Ok(None),
+        Some(key) => Ok(state.store.environment(key).await?),
+    }
+}
+
+/// The source of a script that was sent, where it can be shown.
+pub(super) async fn source_of(
+    state: &AppState,
+    script: &RegisteredScript,
+) -> Result<Option<String>, Problem> {
+    let definition = &script.version.definition;
+    if script.file_path.is_some() || definition.script_type == Runtime::Binary {
+        return Ok(None);
+    }
+    let code = state.store.code(&definition.digest).await?;
+    let is_shown = code.len() <= MAX_SOURCE_BYTES;
+    Ok(is_shown.then(|| String::from_utf8(code).ok()).flatten())
+}

@@ -1,0 +1,86 @@
+//! What handlers stand on.
+
+use std::ops::Deref;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+
+use super::memory::Memory;
+use super::streams::Streams;
+use crate::access::Access;
+use crate::engine::EngineError;
+use crate::metrics::Metrics;
+use crate::orchestrator::{Environments, Executions};
+use crate::registry::Registry;
+use crate::sandbox::Cancel;
+use crate::store::Store;
+
+/// Asks the engine for a sign of life; it ends within the engine's own deadline.
+pub type EngineProbe = Arc<dyn Fn() -> BoxFuture<'static, Result<(), EngineError>> + Send + Sync>;
+
+/// What the API is put together from.
+pub struct Parts {
+    /// The database.
+    pub store: Store,
+    /// Who may come in.
+    pub access: Access,
+    /// Scripts.
+    pub registry: Registry,
+    /// Executions.
+    pub executions: Executions,
+    /// Environments.
+    pub environments: Environments,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// A sign of life of the engine.
+    pub engine: EngineProbe,
+    /// The folder whose disk must have room.
+    pub data_dir: PathBuf,
+    /// Cancelled when the server is about to end: nothing waits any more, and
+    /// streams end.
+    pub stopping: Cancel,
+}
+
+/// What handlers stand on; cheap to clone.
+#[derive(Clone)]
+pub struct AppState(Arc<Inner>);
+
+pub(super) struct Inner {
+    pub(super) parts: Parts,
+    pub(super) health: super::health::Health,
+    streams: Streams,
+    memory: Memory,
+}
+
+impl AppState {
+    /// Puts it together.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let health = super::health::Health::default();
+        let (streams, memory) = (Streams::default(), Memory::default());
+        Self(Arc::new(Inner { parts, health, streams, memory }))
+    }
+
+    pub(super) fn health(&self) -> &super::health::Health {
+        &self.0.health
+    }
+
+    /// Requests that take as long as an execution does.
+    pub(super) fn streams(&self) -> &Streams {
+        &self.0.streams
+    }
+
+    /// Room for what is large.
+    pub(super) fn memory(&self) -> &Memory {
+        &self.0.memory
+    }
+}
+
+impl Deref for AppState {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0.parts
+    }
+}

@@ -1,0 +1,176 @@
+//! Submitting an execution, and waiting for it.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::header::LOCATION;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::Response;
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use super::auth::Identity;
+use super::executions::{Whole, whole};
+use super::extract::{JsonBytes, WITH_INPUT, aside};
+use super::headers::{idempotency_key, wait_preferred};
+use super::memory::Held;
+use super::order::{ExecutionRequest, Order};
+use super::problem::Problem;
+use super::state::AppState;
+use crate::access::AccessError;
+use crate::domain::execution::{Execution, ExecutionSummary, IdempotencyKey};
+use crate::orchestrator::Submission;
+
+/// What was applied of what was preferred (RFC 7240, 3).
+const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+
+/// Submits an execution
+///
+/// It is accepted, and can't get lost any more, when this answers. With
+/// `Prefer: wait=SECONDS` (600 at most) the answer waits for its end: 200 when it
+/// has ended, 202 when the time was over first, when the token was revoked
+/// meanwhile, or when the execution can't be read right now. A caller that goes
+/// away while it waits changes nothing. With an `Idempotency-Key` that the same token has sent
+/// before, the first execution is answered; with another request under the same
+/// key nothing is run (422).
+#[utoipa::path(
+    post, path = "/api/v1/executions", tag = "executions",
+    params(
+        ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 printable ASCII \
+            characters: sending the same twice runs it once", max_length = 255),
+        ("Prefer" = Option<String>, Header, description = "`wait=SECONDS` (RFC 7240)",
+            example = "wait=30"),
+    ),
+    request_body(content = ExecutionRequest, example = json!({
+        "script": "weather",
+        "input": {"city": "Turin", "days": 3},
+        "job_id": "nightly-2026-11-22",
+        "timeout_secs": 30
+    })),
+    responses(
+        (status = 200, description = "It has ended", body = Execution, headers(
+            ("Location" = String, description = "The execution"),
+            ("Preference-Applied" = String, description = "`wait=SECONDS`"))),
+        (status = 202, description = "It is accepted, and has not ended, or can't be read right \
+            now; `input_data` may be null then", body = Execution, headers(
+            ("Location" = String, description = "The execution"))),
+        (status = 409, description = "The script is disabled"),
+        (status = 429, description = "The queue is full"),
+    )
+)]
+pub(super) async fn submit(
+    State(state): State<AppState>,
+    identity: Identity,
+    headers: HeaderMap,
+    JsonBytes(body, held): JsonBytes<WITH_INPUT>,
+) -> Result<Response, Problem> {
+    let wait = wait_preferred(&headers)?;
+    let key = idempotency_key(&headers)?;
+    let (order, input) = aside(body.len(), move || Order::parse(&body)).await?;
+    // Whoever waits is answered with what is stored.
+    let input = input.filter(|_| wait.is_none());
+    // Before anything is accepted: whoever wants to wait and can't is told so.
+    let permit = wait.map(|_| state.streams().enter(identity.token_id())).transpose()?;
+    let (script, version) = order.resolve(&state, &identity).await?;
+    let (order, idempotency_key) = keyed(order, key, script.id).await?;
+    let accepted = state
+        .executions
+        .submit(Submission {
+            script,
+            version,
+            caller: identity.caller(),
+            job_id: order.job_id,
+            idempotency_key,
+            priority: order.priority,
+            args: order.args,
+            env: order.env,
+            timeout: order.timeout,
+            input: order.input,
+        })
+        .await?;
+    tracing::Span::current().record("execution", tracing::field::display(accepted.id));
+    let id = accepted.id;
+    if let (None, Some(pending)) = (wait, &accepted.pending) {
+        let stored = Whole { held, ..as_stored((**pending).clone(), input) };
+        return Ok(answer(stored, None).await);
+    }
+    drop(held);
+    let read = read_back(&state, &identity, id, wait).await;
+    drop(permit);
+    match (read, accepted.pending) {
+        (Ok(whole), _) => Ok(answer(whole, wait).await),
+        // It is accepted, and another answer would make the caller send it again.
+        (Err(problem), Some(pending)) => Ok(answer(unread(*pending, &problem), None).await),
+        // It came before, under its key: sent again, it does not run twice.
+        (Err(problem), None) => Err(problem),
+    }
+}
+
+/// The order, and what its caller names it by.
+async fn keyed(
+    order: Order,
+    key: Option<String>,
+    script_id: i64,
+) -> Result<(Order, Option<IdempotencyKey>), Problem> {
+    let Some(key) = key else { return Ok((order, None)) };
+    aside(order.input.as_str().len(), move || {
+        let key = IdempotencyKey::new(&key, order.fingerprint(script_id))
+            .map_err(|error| Problem::parameter("Idempotency-Key", error.to_string()))?;
+        Ok((order, Some(key)))
+    })
+    .await
+}
+
+/// All of an execution after its end, or after what `wait` says, if that comes
+/// first; and nothing of it when the caller's token has ended meanwhile.
+pub(super) async fn read_back(
+    state: &AppState,
+    identity: &Identity,
+    id: Uuid,
+    wait: Option<Duration>,
+) -> Result<Whole, Problem> {
+    if let Some(at_most) = wait {
+        tokio::select! {
+            waited = state.executions.wait(id, at_most) => drop(waited?),
+            () = state.stopping.cancelled() => {}
+            () = identity.until_it_ends(state) => return Err(AccessError::Unknown.into()),
+        }
+    }
+    whole(state, id).await
+}
+
+/// An execution that is accepted and can't be read: as it was then.
+pub(super) fn unread(accepted: ExecutionSummary, problem: &Problem) -> Whole {
+    tracing::warn!(execution = %accepted.id, ?problem, "answered as it was accepted");
+    as_stored(accepted, None)
+}
+
+/// An execution that was just stored: it is not read back.
+fn as_stored(summary: ExecutionSummary, input: Option<Box<RawValue>>) -> Whole {
+    let execution = Execution {
+        summary,
+        input_data: input,
+        output_data: None,
+        stdout_log: String::new(),
+        stderr_log: String::new(),
+        artifacts: Vec::new(),
+    };
+    Whole { execution, held: Held::default() }
+}
+
+async fn answer(Whole { execution, held }: Whole, wait: Option<Duration>) -> Response {
+    let has_ended = execution.summary.status.has_ended();
+    let status = if has_ended { StatusCode::OK } else { StatusCode::ACCEPTED };
+    let id = execution.summary.id;
+    let mut response = held.json(status, execution).await;
+    let mut set = |name, value: String| {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response.headers_mut().insert(name, value);
+        }
+    };
+    set(LOCATION, format!("/api/v1/executions/{id}"));
+    if let Some(wait) = wait {
+        set(PREFERENCE_APPLIED, format!("wait={}", wait.as_secs()));
+    }
+    response
+}

@@ -1,0 +1,262 @@
+//! Tokens: making, listing and revoking them.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, LOCATION};
+use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::auth::Identity;
+use super::extract::Json as JsonBody;
+use super::page::{Listed, PageQuery};
+use super::path::TokenId;
+use super::problem::Problem;
+use super::query::Query;
+use super::scripts::ScriptRef;
+use super::state::AppState;
+use crate::access::{MAX_SCOPE, TokenRequest};
+use crate::clock;
+use crate::domain::fault::Fault;
+use crate::domain::token::{Role, Token};
+
+/// A token that is wanted.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewTokenRequest {
+    /// For people; unique among those that are not revoked.
+    #[schema(min_length = 1, max_length = 100)]
+    name: String,
+    /// What it may do.
+    role: Role,
+    /// The scripts that it is limited to, by name or id; runners alone can be.
+    #[schema(value_type = Option<Vec<String>>, max_items = 1000)]
+    scripts: Option<Vec<ScriptRef>>,
+    /// When it stops to work; never when it is left out.
+    #[schema(value_type = Option<String>, format = "date-time")]
+    expires_at: Option<DateTime<Utc>>,
+    /// The same, in days from now.
+    #[schema(minimum = 1, maximum = 36500)]
+    expires_in_days: Option<u32>,
+}
+
+impl NewTokenRequest {
+    /// When it stops to work.
+    fn end(&self) -> Result<Option<DateTime<Utc>>, Problem> {
+        let refused =
+            |detail: String| Err(Problem::invalid(vec![Fault::new("/expires_in_days", detail)]));
+        match (self.expires_in_days, self.expires_at) {
+            (None, end) => Ok(end),
+            (Some(_), Some(_)) => refused("expires_at says the same: send one of them".to_owned()),
+            (Some(days), None) if (1..=MAX_DAYS).contains(&days) => {
+                Ok(Some(clock::now() + TimeDelta::days(days.into())))
+            }
+            (Some(days), None) => refused(format!("{days} is not between 1 and {MAX_DAYS} days")),
+        }
+    }
+}
+
+/// Longest that a token can be made for, in days: a hundred years.
+const MAX_DAYS: u32 = 36_500;
+
+/// A token, without what it is known by.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Token)]
+pub(super) struct TokenView {
+    /// Given when it was made.
+    id: i64,
+    /// For people.
+    name: String,
+    /// What it may do.
+    role: Role,
+    /// The names of the scripts that it is limited to; null is all.
+    scripts: Option<Vec<String>>,
+    /// When it stops to work.
+    #[schema(value_type = Option<String>, format = "date-time")]
+    expires_at: Option<DateTime<Utc>>,
+    /// When it was last used, to the minute.
+    #[schema(value_type = Option<String>, format = "date-time")]
+    last_used_at: Option<DateTime<Utc>>,
+    /// When it was revoked.
+    #[schema(value_type = Option<String>, format = "date-time")]
+    revoked_at: Option<DateTime<Utc>>,
+    /// The name of the token that made it.
+    created_by: String,
+    /// When it was made.
+    #[schema(value_type = String, format = "date-time")]
+    created_at: DateTime<Utc>,
+}
+
+/// A token that was just made.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct CreatedTokenView {
+    /// What it is known by; it is not kept, and never shown again.
+    #[schema(example = "gantry_m8pV3q0c4yZkqTQx5b7w1JrNf2sGdLhUeXoAiRtYvBE")]
+    token: String,
+    /// All else.
+    #[serde(flatten)]
+    view: TokenView,
+}
+
+impl TokenView {
+    fn new(token: Token, scripts: Option<Vec<String>>) -> Self {
+        Self {
+            id: token.id,
+            name: token.name,
+            role: token.role,
+            scripts,
+            expires_at: token.expires_at,
+            last_used_at: token.last_used_at,
+            revoked_at: token.revoked_at,
+            created_by: token.created_by,
+            created_at: token.created_at,
+        }
+    }
+}
+
+/// Tokens as they are shown: names of scripts for their ids, each looked up once.
+async fn views(state: &AppState, tokens: Vec<Token>) -> Result<Vec<TokenView>, Problem> {
+    let mut names: HashMap<i64, String> = HashMap::new();
+    let mut views = Vec::with_capacity(tokens.len());
+    for mut token in tokens {
+        let Some(scope) = token.scope.take() else {
+            views.push(TokenView::new(token, None));
+            continue;
+        };
+        let mut scripts = Vec::with_capacity(scope.len());
+        for id in scope {
+            if let Entry::Vacant(unknown) = names.entry(id)
+                && let Some(script) = state.store.script(id).await?
+            {
+                unknown.insert(script.name.into());
+            }
+            scripts.extend(names.get(&id).cloned());
+        }
+        views.push(TokenView::new(token, Some(scripts)));
+    }
+    Ok(views)
+}
+
+async fn view(state: &AppState, id: i64) -> Result<TokenView, Problem> {
+    let token = state.store.token(id).await?;
+    let views = views(state, token.into_iter().collect()).await?;
+    views.into_iter().next().ok_or_else(missing)
+}
+
+/// Makes a token
+///
+/// It is shown this once.
+#[utoipa::path(
+    post, path = "/api/v1/admin/tokens", tag = "tokens",
+    request_body(content = NewTokenRequest, example = json!({
+        "name": "pipeline", "role": "runner", "scripts": ["weather"]
+    })),
+    responses(
+        (status = 201, description = "It works from now on", body = CreatedTokenView,
+            headers(("Location" = String, description = "The token"))),
+        (status = 409, description = "There is another one of this name"),
+    )
+)]
+pub(super) async fn create(
+    State(state): State<AppState>,
+    identity: Identity,
+    JsonBody(request, _held): JsonBody<NewTokenRequest>,
+) -> Result<Response, Problem> {
+    let expires_at = request.end()?;
+    let scope = match request.scripts {
+        None => None,
+        Some(scripts) => Some(ids(&state, &identity, &scripts).await?),
+    };
+    let wanted = TokenRequest { name: request.name, role: request.role, scope, expires_at };
+    let created = state.access.create(identity.name(), wanted).await?;
+    let view = view(&state, created.id).await?;
+    let view = CreatedTokenView { token: created.secret, view };
+    let location = format!("/api/v1/admin/tokens/{}", created.id);
+    let headers = [(LOCATION, location), (CACHE_CONTROL, "no-store".to_owned())];
+    Ok((StatusCode::CREATED, headers, Json(view)).into_response())
+}
+
+async fn ids(
+    state: &AppState,
+    identity: &Identity,
+    scripts: &[ScriptRef],
+) -> Result<Vec<i64>, Problem> {
+    if scripts.len() > MAX_SCOPE {
+        let detail = format!("{} scripts, at most {MAX_SCOPE} are possible", scripts.len());
+        return Err(Problem::invalid(vec![Fault::new("/scripts", detail)]));
+    }
+    let mut ids = Vec::with_capacity(scripts.len());
+    for (index, script) in scripts.iter().enumerate() {
+        let found = script.find(state, identity).await?.ok_or_else(|| {
+            let pointer = format!("/scripts/{index}");
+            Problem::invalid(vec![Fault::new(pointer, "there is no such script")])
+        })?;
+        ids.push(found.id);
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    Ok(ids)
+}
+
+/// Lists tokens
+///
+/// The newest first, with those that are revoked or expired.
+#[utoipa::path(
+    get, path = "/api/v1/admin/tokens", tag = "tokens",
+    params(PageQuery),
+    responses((status = 200, description = "A part of the list", body = [TokenView],
+        headers(("X-Total-Count" = u64, description = "Entries in all"))))
+)]
+pub(super) async fn list(
+    State(state): State<AppState>,
+    mut query: Query,
+) -> Result<Response, Problem> {
+    let page = query.page()?;
+    query.finish()?;
+    let tokens = state.store.tokens(page.limit, page.offset).await?;
+    let total = state.store.count_tokens().await?;
+    let entries = views(&state, tokens).await?;
+    Ok(Listed { entries, total }.into_response())
+}
+
+/// Shows a token
+///
+/// Not what it is known by, which is not kept.
+#[utoipa::path(
+    get, path = "/api/v1/admin/tokens/{id}", tag = "tokens",
+    params(("id" = i64, Path, description = "The token's id", minimum = 1)),
+    responses((status = 200, description = "The token", body = TokenView))
+)]
+pub(super) async fn show(
+    State(state): State<AppState>,
+    TokenId(id): TokenId,
+) -> Result<Json<TokenView>, Problem> {
+    view(&state, id).await.map(Json)
+}
+
+/// Revokes a token
+///
+/// It does not work any more when this answers; on other nodes within a second.
+/// One that was revoked before stays so.
+#[utoipa::path(
+    delete, path = "/api/v1/admin/tokens/{id}", tag = "tokens",
+    params(("id" = i64, Path, description = "The token's id", minimum = 1)),
+    responses((status = 200, description = "The token as it is now", body = TokenView))
+)]
+pub(super) async fn revoke(
+    State(state): State<AppState>,
+    identity: Identity,
+    TokenId(id): TokenId,
+) -> Result<Json<TokenView>, Problem> {
+    state.access.revoke(identity.name(), id).await?.ok_or_else(missing)?;
+    view(&state, id).await.map(Json)
+}
+
+fn missing() -> Problem {
+    Problem::not_found("token")
+}

@@ -1,0 +1,156 @@
+//! Running a script right now, to see whether it does what it should.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::auth::Identity;
+use super::executions::Whole;
+use super::extract::{JsonBytes, WITH_INPUT, aside};
+use super::fields::Fields;
+use super::order::{RequestVariables, check_args, read_input};
+use super::path::NamedScript;
+use super::problem::Problem;
+use super::state::AppState;
+use super::submit::{read_back, unread};
+use crate::domain::execution::{Execution, Priority, State as Stage};
+use crate::domain::fault::Fault;
+use crate::domain::json_input::JsonInput;
+use crate::domain::limits::{GRACE, Timeout};
+use crate::orchestrator::Submission;
+
+/// How long a trial waits for what comes before its script: the queue, and an
+/// environment that is being built.
+const BEFORE: Duration = Duration::from_secs(600);
+
+/// A trial of a script.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TrialRequest {
+    /// What it reads from stdin, byte for byte; `{}` when it is left out.
+    #[schema(value_type = serde_json::Value)]
+    #[expect(dead_code, reason = "it is taken out as it stands, before the rest is read")]
+    #[serde(default)]
+    test_data: Option<IgnoredAny>,
+    /// Arguments behind the script's own.
+    #[serde(default)]
+    args: Vec<String>,
+    /// Variables over the script's own.
+    #[serde(default)]
+    #[schema(value_type = std::collections::HashMap<String, String>)]
+    env: RequestVariables,
+    /// How long it may take, in seconds; at most what the script says.
+    #[schema(value_type = Option<f64>, minimum = 0.1, maximum = 86400)]
+    timeout_secs: Option<Timeout>,
+}
+
+/// How a trial went.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct TrialResult {
+    /// The execution, which stays in the history.
+    #[schema(value_type = String, format = "uuid")]
+    execution_id: Uuid,
+    /// Its state.
+    #[schema(value_type = String, example = "completed")]
+    status: Stage,
+    /// Why it failed, in words.
+    error_message: Option<String>,
+    /// What it wrote to stdout.
+    stdout: String,
+    /// What it wrote to stderr.
+    stderr: String,
+    /// −1 when a signal ended it.
+    exit_code: Option<i32>,
+    /// The script's own time, in milliseconds.
+    duration_ms: Option<f64>,
+    /// stdout, or the output file, when it is one JSON document.
+    #[schema(value_type = Option<serde_json::Value>)]
+    parsed_output: Option<Box<RawValue>>,
+}
+
+impl From<Execution> for TrialResult {
+    fn from(execution: Execution) -> Self {
+        let summary = execution.summary;
+        Self {
+            execution_id: summary.id,
+            status: summary.status,
+            error_message: summary.error_message,
+            stdout: execution.stdout_log,
+            stderr: execution.stderr_log,
+            exit_code: summary.exit_code,
+            duration_ms: summary.duration_ms,
+            parsed_output: execution.output_data,
+        }
+    }
+}
+
+/// Tries a script
+///
+/// Runs it with the greatest priority, and answers when it has ended. 202 when it
+/// has not: its environment took longer than ten minutes, the server is about to
+/// stop, or the token was revoked meanwhile; or when it can't be read right now.
+/// A caller that goes away changes nothing.
+#[utoipa::path(
+    post, path = "/api/v1/admin/scripts/{id}/test", tag = "scripts",
+    params(("id" = String, Path, description = "The script's id or name")),
+    request_body(content = TrialRequest, example = json!({"test_data": {"city": "Turin"}})),
+    responses(
+        (status = 200, description = "It has ended", body = TrialResult),
+        (status = 202, description = "It has not ended yet, or can't be read right now", body = TrialResult),
+        (status = 409, description = "The script is disabled"),
+        (status = 429, description = "The queue is full"),
+    )
+)]
+pub(super) async fn test(
+    State(state): State<AppState>,
+    identity: Identity,
+    NamedScript(script): NamedScript,
+    JsonBytes(body, held): JsonBytes<WITH_INPUT>,
+) -> Result<Response, Problem> {
+    let (request, input) = aside(body.len(), move || parse(&body)).await?;
+    let (env, mut faults) = request.env.check("/env");
+    check_args(&request.args, &mut |pointer, detail| faults.push(Fault::new(pointer, detail)));
+    if !faults.is_empty() {
+        return Err(Problem::invalid(faults));
+    }
+    let _permit = state.streams().enter(identity.token_id())?;
+    let timeout = request.timeout_secs.unwrap_or(script.operation.timeout_secs);
+    let at_most = timeout.duration() + GRACE + BEFORE;
+    let submission = Submission {
+        script,
+        version: None,
+        caller: identity.caller(),
+        job_id: None,
+        idempotency_key: None,
+        priority: Priority::new(Priority::MAX.into()).unwrap_or_default(),
+        args: request.args,
+        env,
+        timeout: request.timeout_secs,
+        input,
+    };
+    let accepted = state.executions.submit(submission).await?;
+    tracing::Span::current().record("execution", tracing::field::display(accepted.id));
+    drop(held);
+    let read = read_back(&state, &identity, accepted.id, Some(at_most)).await;
+    let Whole { execution, held } = match (read, accepted.pending) {
+        (Ok(whole), _) => whole,
+        (Err(problem), Some(pending)) => unread(*pending, &problem),
+        (Err(problem), None) => return Err(problem),
+    };
+    let has_ended = execution.summary.status.has_ended();
+    let status = if has_ended { StatusCode::OK } else { StatusCode::ACCEPTED };
+    Ok(held.json(status, TrialResult::from(execution)).await)
+}
+
+fn parse(body: &[u8]) -> Result<(TrialRequest, JsonInput), Problem> {
+    let mut fields = Fields::parse(body)?;
+    let input = read_input(fields.take("test_data"), "/test_data")?;
+    Ok((fields.into_value()?, input))
+}

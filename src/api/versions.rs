@@ -1,0 +1,119 @@
+//! Versions of scripts: seeing them, and making one current again.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderValue};
+use axum::response::{IntoResponse, Response};
+
+use super::artifacts::disposition;
+use super::auth::Identity;
+use super::page::{Listed, PageQuery};
+use super::path::{NamedScript, PathText};
+use super::problem::Problem;
+use super::query::Query;
+use super::script_view::{ScriptView, VersionView};
+use super::scripts::view;
+use super::state::AppState;
+use crate::domain::registry::ScriptVersion;
+
+/// Lists the versions of a script
+///
+/// The newest first.
+#[utoipa::path(
+    get, path = "/api/v1/admin/scripts/{id}/versions", tag = "scripts",
+    params(("id" = String, Path, description = "The script's id or name"), PageQuery),
+    responses((status = 200, description = "A part of the list", body = [VersionView],
+        headers(("X-Total-Count" = u64, description = "Entries in all"))))
+)]
+pub(super) async fn list(
+    State(state): State<AppState>,
+    identity: Identity,
+    NamedScript(script): NamedScript,
+    mut query: Query,
+) -> Result<Response, Problem> {
+    let page = query.page()?;
+    query.finish()?;
+    let versions = state.store.versions(script.id, page.limit, page.offset).await?;
+    let total = state.store.count_versions(script.id).await?;
+    let view = |version| VersionView::new(version, script.version.number, identity.role());
+    let entries: Vec<_> = versions.into_iter().map(view).collect();
+    Ok(Listed { entries, total }.into_response())
+}
+
+/// Shows a version of a script
+///
+/// Nothing of it ever changes.
+#[utoipa::path(
+    get, path = "/api/v1/admin/scripts/{id}/versions/{version}", tag = "scripts",
+    params(
+        ("id" = String, Path, description = "The script's id or name"),
+        ("version" = i64, Path, description = "The version's number", minimum = 1),
+    ),
+    responses((status = 200, description = "The version", body = VersionView))
+)]
+pub(super) async fn show(
+    State(state): State<AppState>,
+    identity: Identity,
+    NamedScript(script): NamedScript,
+    path: PathText,
+) -> Result<Json<VersionView>, Problem> {
+    let version = version(&state, script.id, &path).await?;
+    Ok(Json(VersionView::new(version, script.version.number, identity.role())))
+}
+
+/// Downloads the source of a version
+///
+/// The bytes that are run, whatever the file on the server has become since.
+#[utoipa::path(
+    get, path = "/api/v1/admin/scripts/{id}/versions/{version}/source", tag = "scripts",
+    params(
+        ("id" = String, Path, description = "The script's id or name"),
+        ("version" = i64, Path, description = "The version's number", minimum = 1),
+    ),
+    responses((status = 200, description = "The script, as it is run", body = Vec<u8>,
+        content_type = "application/octet-stream"))
+)]
+pub(super) async fn source(
+    State(state): State<AppState>,
+    NamedScript(script): NamedScript,
+    path: PathText,
+) -> Result<Response, Problem> {
+    let version = version(&state, script.id, &path).await?;
+    let code = state.store.code(&version.definition.digest).await?;
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    headers.insert(CONTENT_DISPOSITION, disposition(&version.definition.file_name));
+    Ok((headers, code).into_response())
+}
+
+/// Makes a version current
+///
+/// It is what runs from now on when no version is asked for. Others stay.
+#[utoipa::path(
+    post, path = "/api/v1/admin/scripts/{id}/versions/{version}/activate", tag = "scripts",
+    params(
+        ("id" = String, Path, description = "The script's id or name"),
+        ("version" = i64, Path, description = "The version's number", minimum = 1),
+    ),
+    responses(
+        (status = 200, description = "The script as it is now", body = ScriptView),
+        (status = 409, description = "Somebody changed it meanwhile"),
+    )
+)]
+pub(super) async fn activate(
+    State(state): State<AppState>,
+    identity: Identity,
+    NamedScript(script): NamedScript,
+    path: PathText,
+) -> Result<Json<ScriptView>, Problem> {
+    let number = path.number("version", "version")?;
+    let script = state.registry.activate(&identity.actor(), script.id, number).await?;
+    view(&state, &identity, script).await.map(Json)
+}
+
+async fn version(state: &AppState, id: i64, path: &PathText) -> Result<ScriptVersion, Problem> {
+    let number = path.number("version", "version")?;
+    let version = state.store.version(id, number).await?;
+    version.ok_or_else(|| Problem::not_found("version"))
+}

@@ -1,0 +1,97 @@
+//! `gantry scripts register` and `update`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::environment;
+use super::flags::{Clearable, ScriptFlags, changed_script, new_script};
+use crate::cli::remote::{self, Failure};
+use crate::cli::stdout;
+use crate::client::wire::Script;
+use crate::client::{Client, Document};
+use crate::domain::excerpt::excerpt;
+
+#[derive(Debug, Args)]
+pub(super) struct RegisterArguments {
+    /// The script: .py, a compiled program, or a shell script. Its content is
+    /// sent
+    file: PathBuf,
+
+    #[command(flatten)]
+    flags: ScriptFlags,
+
+    #[command(flatten)]
+    after: After,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct UpdateArguments {
+    /// The script's name or its id
+    script: String,
+
+    /// Its new content
+    #[arg(required_if_eq("server_path", "true"))]
+    file: Option<PathBuf>,
+
+    #[command(flatten)]
+    flags: ScriptFlags,
+
+    /// Take this from it; may be repeated
+    #[arg(long, value_name = "FIELD")]
+    clear: Vec<Clearable>,
+
+    #[command(flatten)]
+    after: After,
+}
+
+/// What is done when the server has it.
+#[derive(Debug, Args)]
+struct After {
+    /// Wait until its environment is built, and show how that goes
+    #[arg(long)]
+    wait: bool,
+
+    /// Print the script as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn register(
+    client: &Client,
+    arguments: &RegisterArguments,
+) -> Result<u8, Failure> {
+    let fields = new_script(&arguments.file, &arguments.flags)?;
+    let document = client.register_script(&fields).await?;
+    finish(client, "registered", document, &arguments.after).await
+}
+
+pub(super) async fn update(client: &Client, arguments: &UpdateArguments) -> Result<u8, Failure> {
+    let fields = changed_script(arguments.file.as_deref(), &arguments.flags, &arguments.clear)?;
+    let document = client.update_script(&arguments.script, &fields).await?;
+    finish(client, "updated", document, &arguments.after).await
+}
+
+async fn finish(
+    client: &Client,
+    done: &str,
+    mut document: Document,
+    after: &After,
+) -> Result<u8, Failure> {
+    let script: Script = document.read()?;
+    let (name, version) = (excerpt(script.name.as_str()), excerpt(script.version.as_str()));
+    if !after.json {
+        stdout::line(&format!("{done} {name}, version {version}"))?;
+    }
+    let mut built = Ok(());
+    if let Some(environment) = &script.environment {
+        built = environment::report(client, environment, after.wait).await;
+    }
+    if after.json {
+        if after.wait {
+            document = client.script(script.id.as_str()).await?;
+        }
+        remote::print_json(&document)?;
+    }
+    built.map(|()| 0)
+}

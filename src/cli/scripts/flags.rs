@@ -1,0 +1,312 @@
+//! The flags that say what a script is, and the fields that they become.
+
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use clap::{Args, ValueEnum};
+use serde_json::{Map, Number, Value};
+
+use crate::cli::remote::Failure;
+use crate::cli::run::file::{self, Problem, read_file};
+use crate::cli::run::{NetworkArgument, cpus, memory, runtime, timeout, variables};
+use crate::client::{ClientError, Fields};
+use crate::domain::json_input::{JsonInput, JsonInputError};
+use crate::domain::limits::Timeout;
+use crate::domain::quantities::NANO_CPUS_PER_CPU;
+use crate::domain::runtime::Runtime;
+
+/// Largest JSON Schema that is read, in bytes (1 MiB).
+const MAX_SCHEMA_BYTES: u64 = 1024 * 1024;
+
+/// Longest name that is made of a file's, in characters.
+const MAX_NAME_CHARS: usize = 64;
+
+#[derive(Debug, Args)]
+pub(super) struct ScriptFlags {
+    /// What it is called
+    #[arg(long)]
+    name: Option<String>,
+
+    /// What it is, when its name and content don't tell
+    #[arg(long = "type", value_name = "TYPE", value_parser = runtime)]
+    script_type: Option<Runtime>,
+
+    /// What it is for
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
+
+    /// Python packages that it needs: a requirements.txt
+    #[arg(long, value_name = "FILE")]
+    requirements: Option<PathBuf>,
+
+    /// A package of the distribution that it needs; may be repeated
+    #[arg(long = "system-package", value_name = "PACKAGE")]
+    system_packages: Vec<String>,
+
+    /// JSON Schema that its input must meet
+    #[arg(long, value_name = "FILE")]
+    argument_schema: Option<PathBuf>,
+
+    /// JSON Schema that its output must meet
+    #[arg(long, value_name = "FILE")]
+    output_schema: Option<PathBuf>,
+
+    /// An argument that it always gets; may be repeated
+    #[arg(long = "arg", value_name = "ARG", allow_hyphen_values = true)]
+    args: Vec<String>,
+
+    /// An environment variable that it always gets; may be repeated
+    // Not parsed by clap, which shows the value in its error: it may be a secret.
+    #[arg(long = "env", value_name = "NAME=VALUE", allow_hyphen_values = true)]
+    env: Vec<String>,
+
+    /// Time that it may take, such as 30s or 5m
+    #[arg(long, value_name = "TIME", value_parser = timeout)]
+    timeout: Option<Timeout>,
+
+    /// Memory that it may use, such as 256MiB
+    #[arg(long, value_name = "SIZE", value_parser = memory)]
+    memory: Option<u64>,
+
+    /// CPUs that it may use, such as 0.5
+    #[arg(long, value_name = "CPUS", value_parser = cpus)]
+    cpus: Option<u64>,
+
+    /// What it can reach
+    #[arg(long, value_name = "NETWORK")]
+    network: Option<NetworkArgument>,
+
+    /// Executions of it that may run at once
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_concurrency: Option<u32>,
+
+    /// A file below /work that its result is read from, instead of its stdout
+    #[arg(long, value_name = "PATH")]
+    output_file: Option<String>,
+
+    /// FILE is a path on the server, below its GANTRY_SCRIPT_ROOTS, and is read
+    /// there
+    #[arg(long)]
+    server_path: bool,
+}
+
+/// What can be taken from a script again.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum Clearable {
+    Description,
+    Requirements,
+    SystemPackages,
+    ArgumentSchema,
+    OutputSchema,
+    Args,
+    Env,
+    OutputFile,
+    MaxConcurrency,
+}
+
+impl Clearable {
+    /// The field, and what it is without anything.
+    fn cleared(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Description => ("description", "null"),
+            Self::Requirements => ("requirements", "null"),
+            Self::SystemPackages => ("system_packages", "[]"),
+            Self::ArgumentSchema => ("argument_schema", "{}"),
+            Self::OutputSchema => ("output_schema", "{}"),
+            Self::Args => ("args", "[]"),
+            Self::Env => ("env", "{}"),
+            Self::OutputFile => ("output_file", "null"),
+            Self::MaxConcurrency => ("max_concurrency", "null"),
+        }
+    }
+}
+
+/// The fields of a script that is new.
+pub(super) fn new_script(file: &Path, flags: &ScriptFlags) -> Result<Fields, Failure> {
+    let name = match &flags.name {
+        Some(name) => name.clone(),
+        None => name_of(file).ok_or_else(|| {
+            let what = format!("no name can be made of {}", file.display());
+            Failure::new(what, "name the script with --name")
+        })?,
+    };
+    let mut fields = fields(Some(file), flags)?;
+    fields.set("name", &name)?;
+    Ok(fields)
+}
+
+/// The fields that were given.
+pub(super) fn changed_script(
+    file: Option<&Path>,
+    flags: &ScriptFlags,
+    clear: &[Clearable],
+) -> Result<Fields, Failure> {
+    let mut fields = fields(file, flags)?;
+    for (field, nothing) in clear.iter().map(|it| it.cleared()) {
+        fields.set_json(field, nothing)?;
+    }
+    if fields.is_empty() {
+        let hint = "name a file, or what is to be changed: see --help";
+        return Err(Failure::new("nothing is to be changed", hint));
+    }
+    Ok(fields)
+}
+
+fn fields(file: Option<&Path>, flags: &ScriptFlags) -> Result<Fields, Failure> {
+    let mut fields = Fields::default();
+    fields.set_some("name", flags.name.as_ref())?;
+    fields.set_some("description", flags.description.as_ref())?;
+    if let Some(file) = file {
+        set_content(file, flags, &mut fields)?;
+    }
+    fields.set_some("script_type", flags.script_type.map(Runtime::name).as_ref())?;
+    if let Some(path) = &flags.requirements {
+        fields.set("requirements", &read_text(path, file::MAX_REQUIREMENTS_FILE)?)?;
+    }
+    fields.set_list("system_packages", &flags.system_packages)?;
+    set_schema("argument_schema", flags.argument_schema.as_deref(), &mut fields)?;
+    set_schema("output_schema", flags.output_schema.as_deref(), &mut fields)?;
+    fields.set_list("args", &flags.args)?;
+    if !flags.env.is_empty() {
+        fields.set("env", &environment(&flags.env)?)?;
+    }
+    fields.set_some("timeout_secs", flags.timeout.as_ref())?;
+    let limits = limits(flags);
+    if !limits.is_empty() {
+        fields.set("limits", &limits)?;
+    }
+    let network = flags.network.map(|network| match network {
+        NetworkArgument::None => "none",
+        NetworkArgument::Egress => "egress",
+    });
+    fields.set_some("network", network.as_ref())?;
+    fields.set_some("max_concurrency", flags.max_concurrency.as_ref())?;
+    fields.set_some("output_file", flags.output_file.as_ref())?;
+    Ok(fields)
+}
+
+/// The bytes, or where the server finds them; and what they are, unless it was
+/// said.
+fn set_content(file: &Path, flags: &ScriptFlags, fields: &mut Fields) -> Result<(), Failure> {
+    if flags.server_path {
+        fields.set("file_path", &file.display().to_string())?;
+        return Ok(());
+    }
+    let bytes = file::read_script(file)?;
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    // The same look that `gantry run` has: the server need not guess.
+    let kind = flags.script_type.unwrap_or_else(|| Runtime::detect(&name, &bytes));
+    fields.set("script_type", &kind.name())?;
+    fields.set("file_name", &name)?;
+    fields.set("source_base64", &STANDARD.encode(bytes))?;
+    Ok(())
+}
+
+fn limits(flags: &ScriptFlags) -> Map<String, Value> {
+    let mut limits = Map::new();
+    if let Some(bytes) = flags.memory {
+        limits.insert("memory_bytes".to_owned(), bytes.into());
+    }
+    if let Some(cpus) = flags.cpus.and_then(number_of_cpus) {
+        limits.insert("cpus".to_owned(), Value::Number(cpus));
+    }
+    limits
+}
+
+/// Whole CPUs as whole numbers: not every reader takes `1.0` for `1`.
+#[expect(clippy::cast_precision_loss, reason = "1024 CPUs in nano CPUs are below 2^53")]
+fn number_of_cpus(nano_cpus: u64) -> Option<Number> {
+    if nano_cpus.is_multiple_of(NANO_CPUS_PER_CPU) {
+        return Some((nano_cpus / NANO_CPUS_PER_CPU).into());
+    }
+    Number::from_f64(nano_cpus as f64 / NANO_CPUS_PER_CPU as f64)
+}
+
+/// `--env`, checked as `gantry run` checks it.
+pub(in crate::cli) fn environment(texts: &[String]) -> Result<Map<String, Value>, Failure> {
+    let variables = variables(texts)?;
+    Ok(variables.iter().map(|it| (it.name().to_owned(), it.value().into())).collect())
+}
+
+fn set_schema(
+    field: &'static str,
+    path: Option<&Path>,
+    fields: &mut Fields,
+) -> Result<(), Failure> {
+    let Some(path) = path else { return Ok(()) };
+    let shown = path.display();
+    let text = read_text(path, MAX_SCHEMA_BYTES)?;
+    let schema = JsonInput::parse(text.into_bytes()).map_err(|error| match &error {
+        JsonInputError::Invalid(fault) => {
+            Problem::new(&format!("{shown} is not JSON: {fault}\n{}", fault.pointed()), None)
+        }
+        _ => Problem::new(&format!("{shown} is not JSON"), None),
+    })?;
+    fields.set_json(field, schema.as_str()).map_err(ClientError::into)
+}
+
+fn read_text(path: &Path, limit: u64) -> Result<String, Problem> {
+    let shown = path.display();
+    let bytes = read_file(path, limit, || {
+        Problem::new(&format!("{shown} has more than {limit} bytes: is it the right file?"), None)
+    })?;
+    String::from_utf8(bytes).map_err(|error| {
+        let offset = error.utf8_error().valid_up_to();
+        Problem::new(&format!("{shown} is not UTF-8 text (byte {offset})"), None)
+    })
+}
+
+/// A script's name from its file's: letters, digits, `-` and `_`, a letter
+/// first, so that it is never taken for an id.
+fn name_of(file: &Path) -> Option<String> {
+    let stem = file.file_stem()?.to_str()?;
+    let replaced = stem.chars().map(|c| match c {
+        'a'..='z' | 'A'..='Z' | '0'..='9' | '_' => c,
+        _ => '-',
+    });
+    let name: String = replaced.skip_while(|c| !c.is_ascii_alphanumeric()).collect();
+    let name = name.trim_end_matches(['-', '_']);
+    let name = match name.chars().next()? {
+        first if first.is_ascii_alphabetic() => name.to_owned(),
+        _ => format!("script-{name}"),
+    };
+    Some(name.chars().take(MAX_NAME_CHARS).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_name_is_made_of_the_files_stem() {
+        for (file, name) in [
+            ("dir/report.sh", "report"),
+            ("fit v2.1.py", "fit-v2-1"),
+            ("7.py", "script-7"),
+            ("__init__.py", "init"),
+            ("Überblick.sh", "berblick"),
+        ] {
+            assert_eq!(name_of(Path::new(file)).as_deref(), Some(name), "{file}");
+        }
+        assert_eq!(name_of(Path::new("___.sh")), None);
+        assert_eq!(name_of(Path::new("/")), None);
+    }
+
+    #[test]
+    fn cpus_are_numbers_as_people_write_them() {
+        let shown = |nano| number_of_cpus(nano).unwrap().to_string();
+        assert_eq!((shown(2_000_000_000), shown(500_000_000)), ("2".into(), "0.5".into()));
+    }
+
+    proptest! {
+        #[test]
+        fn any_name_that_is_made_is_plain(stem in any::<String>()) {
+            if let Some(name) = name_of(Path::new(&stem)) {
+                prop_assert!(name.starts_with(|c: char| c.is_ascii_alphabetic()));
+                prop_assert!(name.len() <= MAX_NAME_CHARS);
+            }
+        }
+    }
+}

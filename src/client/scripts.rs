@@ -1,0 +1,138 @@
+//! Requests about scripts, their versions and environments.
+
+use reqwest::Method;
+use reqwest::header::HeaderMap;
+
+use super::connection::{Client, Download, Patience};
+use super::document::{Document, List, Page};
+use super::error::ClientError;
+use super::fields::Fields;
+use crate::domain::script::MAX_SCRIPT_BYTES;
+
+const SCRIPTS: [&str; 4] = ["api", "v1", "admin", "scripts"];
+
+/// Which scripts are wanted.
+#[derive(Debug, Clone, Default)]
+pub struct ScriptFilter {
+    /// Part of a name or description.
+    pub search: Option<String>,
+    /// `shell`, `python` or `binary`.
+    pub script_type: Option<String>,
+    /// Only enabled, or only disabled ones.
+    pub enabled: Option<bool>,
+}
+
+/// A path below the scripts.
+fn path<'a>(below: &[&'a str]) -> Vec<&'a str> {
+    [SCRIPTS.as_slice(), below].concat()
+}
+
+/// A script is named by its id or its name everywhere.
+impl Client {
+    /// Scripts, in the server's order.
+    ///
+    /// # Errors
+    /// [`ClientError`], here and in all others.
+    pub async fn scripts(&self, filter: &ScriptFilter, page: Page) -> Result<List, ClientError> {
+        let mut query = Vec::new();
+        query.extend(filter.search.clone().map(|text| ("search", text)));
+        query.extend(filter.script_type.clone().map(|kind| ("type", kind)));
+        query.extend(filter.enabled.map(|enabled| ("enabled", enabled.to_string())));
+        page.add_to(&mut query);
+        self.list(&path(&[]), &query).await
+    }
+
+    /// One script.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn script(&self, script: &str) -> Result<Document, ClientError> {
+        self.get(&path(&[script]), &[]).await
+    }
+
+    /// Registers a script.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn register_script(&self, fields: &Fields) -> Result<Document, ClientError> {
+        self.fields(Method::POST, &path(&[]), fields).await
+    }
+
+    /// Changes a script; what is not among the fields stays as it is.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn update_script(
+        &self,
+        script: &str,
+        fields: &Fields,
+    ) -> Result<Document, ClientError> {
+        self.fields(Method::PUT, &path(&[script]), fields).await
+    }
+
+    /// Deactivates a script; it stays with its history.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn deactivate_script(&self, script: &str) -> Result<(), ClientError> {
+        self.delete(&path(&[script])).await
+    }
+
+    /// Runs a script now; the answer comes when it has ended.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn test_script(
+        &self,
+        script: &str,
+        fields: &Fields,
+    ) -> Result<Document, ClientError> {
+        let path = path(&[script, "test"]);
+        let none = HeaderMap::new();
+        self.send_fields(Method::POST, &path, fields, none, Patience::Endless).await
+    }
+
+    /// A script's versions.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn versions(&self, script: &str, page: Page) -> Result<List, ClientError> {
+        let mut query = Vec::new();
+        page.add_to(&mut query);
+        self.list(&path(&[script, "versions"]), &query).await
+    }
+
+    /// Makes a version the current one.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn activate(&self, script: &str, version: &str) -> Result<Document, ClientError> {
+        let path = path(&[script, "versions", version, "activate"]);
+        self.fields(Method::POST, &path, &Fields::default()).await
+    }
+
+    /// A version's bytes.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn source(&self, script: &str, version: &str) -> Result<Download, ClientError> {
+        self.download(&path(&[script, "versions", version, "source"]), MAX_SCRIPT_BYTES).await
+    }
+
+    /// An environment with its build log.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn environment(&self, key: &str) -> Result<Document, ClientError> {
+        self.get(&["api", "v1", "admin", "environments", key], &[]).await
+    }
+
+    async fn fields(
+        &self,
+        method: Method,
+        path: &[&str],
+        fields: &Fields,
+    ) -> Result<Document, ClientError> {
+        self.send_fields(method, path, fields, HeaderMap::new(), Patience::Usual).await
+    }
+}

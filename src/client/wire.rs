@@ -1,0 +1,254 @@
+//! What is shown of the server's objects. Lenient: a field may be missing, null
+//! or of another type, and fields that are not known are passed over, so that a
+//! client goes on working with a newer server.
+
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use crate::domain::outcome::Status;
+
+/// A value as a person reads it: a string's content, nothing for null, JSON for
+/// all else.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shown(String);
+
+impl Shown {
+    /// The text; empty when there was none.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The text, if there is one.
+    #[must_use]
+    pub fn some(&self) -> Option<&str> {
+        Some(self.as_str()).filter(|text| !text.is_empty())
+    }
+
+    /// The whole number that it is.
+    #[must_use]
+    pub fn number(&self) -> Option<i64> {
+        self.0.parse().ok()
+    }
+
+    /// True for `true` alone.
+    #[must_use]
+    pub fn is_true(&self) -> bool {
+        self.0 == "true"
+    }
+}
+
+impl<'de> Deserialize<'de> for Shown {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        let text = match raw.get() {
+            "null" => String::new(),
+            // Half a surrogate pair can be written in JSON and is no text.
+            json if json.starts_with('"') => {
+                serde_json::from_str(json).unwrap_or_else(|_| json.to_owned())
+            }
+            json => json.to_owned(),
+        };
+        Ok(Self(text))
+    }
+}
+
+/// A script.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the fields are those of the API")]
+pub struct Script {
+    pub id: Shown,
+    pub name: Shown,
+    pub description: Shown,
+    pub script_type: Shown,
+    pub file_path: Shown,
+    pub requirements_path: Shown,
+    pub working_directory: Shown,
+    pub requirements_hash: Shown,
+    pub system_packages: Shown,
+    pub environment: Option<Environment>,
+    pub argument_schema: Shown,
+    pub output_schema: Shown,
+    pub args: Shown,
+    pub output_file: Shown,
+    pub timeout_secs: Shown,
+    pub limits: Option<Limits>,
+    pub network: Shown,
+    pub mounts: Shown,
+    pub max_concurrency: Shown,
+    pub version: Shown,
+    pub digest: Shown,
+    pub is_enabled: Shown,
+    pub created_by: Shown,
+    pub created_at: Shown,
+    pub updated_at: Shown,
+}
+
+/// What a script may use.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the fields are those of the API")]
+pub struct Limits {
+    pub cpus: Shown,
+    pub memory_bytes: Shown,
+    pub pids: Shown,
+    pub scratch_bytes: Shown,
+    pub output_bytes: Shown,
+}
+
+/// What a script's packages are installed into.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the fields are those of the API")]
+pub struct Environment {
+    pub key: Shown,
+    pub image: Shown,
+    pub status: Shown,
+    pub error: Shown,
+    pub log: Shown,
+}
+
+/// A version of a script.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the fields are those of the API")]
+pub struct Version {
+    pub version: Shown,
+    pub digest: Shown,
+    pub created_at: Shown,
+    pub created_by: Shown,
+    pub is_current: Shown,
+}
+
+/// An execution.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the fields are those of the API")]
+pub struct Execution {
+    pub id: Shown,
+    pub script_name: Shown,
+    pub version: Shown,
+    pub job_id: Shown,
+    pub triggered_by: Shown,
+    pub status: Shown,
+    pub error_kind: Shown,
+    pub error_message: Shown,
+    pub output_data: Shown,
+    pub stdout_log: Shown,
+    pub stderr_log: Shown,
+    pub stdout_bytes: Shown,
+    pub stderr_bytes: Shown,
+    pub stdout_truncated: Shown,
+    pub stderr_truncated: Shown,
+    pub exit_code: Shown,
+    pub signal: Shown,
+    pub duration_ms: Shown,
+    pub queue_ms: Shown,
+    pub overhead_ms: Shown,
+    pub usage: Option<Usage>,
+    pub sandbox: Option<Sandbox>,
+    pub artifacts: Option<Vec<Artifact>>,
+    pub attempt: Shown,
+    pub started_at: Shown,
+    pub completed_at: Shown,
+    pub created_at: Shown,
+}
+
+impl Execution {
+    /// How it ended; `None` while it has not, or when the word is not known.
+    #[must_use]
+    pub fn ended(&self) -> Option<Status> {
+        match self.status.as_str() {
+            "completed" => Some(Status::Completed),
+            "failed" => Some(Status::Failed),
+            "timeout" => Some(Status::Timeout),
+            "cancelled" => Some(Status::Cancelled),
+            _ => None,
+        }
+    }
+}
+
+/// What an execution used.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the fields are those of the API")]
+pub struct Usage {
+    pub cpu_ms: Shown,
+    pub peak_memory_bytes: Shown,
+}
+
+/// Where an execution ran.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the fields are those of the API")]
+pub struct Sandbox {
+    pub container_id: Shown,
+    pub node: Shown,
+    pub warm: Shown,
+}
+
+/// A file that a script left.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the fields are those of the API")]
+pub struct Artifact {
+    pub name: Shown,
+    pub bytes: Shown,
+    pub skipped: Shown,
+}
+
+/// What a test run answered.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the fields are those of the API")]
+pub struct TestRun {
+    pub execution_id: Shown,
+    pub stdout: Shown,
+    pub stderr: Shown,
+}
+
+/// A token, without its secret but for the first time.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the fields are those of the API")]
+pub struct Token {
+    pub id: Shown,
+    pub name: Shown,
+    pub role: Shown,
+    pub scripts: Option<Vec<String>>,
+    pub expires_at: Shown,
+    pub last_used_at: Shown,
+    pub created_at: Shown,
+    pub created_by: Shown,
+    pub revoked_at: Shown,
+    pub token: Shown,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_value_can_be_shown() {
+        let json = r#"{"id": 7, "name": "a\n\"b\"", "description": null, "version": 1e999,
+                       "is_enabled": true, "mounts": [], "new": {"x": 1}}"#;
+        let script: Script = serde_json::from_str(json).unwrap();
+        assert_eq!(script.id.number(), Some(7));
+        assert_eq!(script.name.as_str(), "a\n\"b\"");
+        assert_eq!(script.description.some(), None);
+        assert_eq!(script.version.as_str(), "1e999");
+        assert!(script.is_enabled.is_true());
+        assert_eq!(script.mounts.as_str(), "[]");
+    }
+
+    #[test]
+    fn a_status_that_is_not_known_has_not_ended() {
+        let of = |status: &str| {
+            let json = serde_json::json!({"status": status}).to_string();
+            serde_json::from_str::<Execution>(&json).unwrap().ended()
+        };
+        assert_eq!(of("cancelled"), Some(Status::Cancelled));
+        assert_eq!((of("pending"), of("running"), of("paused")), (None, None, None));
+    }
+}

@@ -1,0 +1,169 @@
+//! Settings of `gantry serve`.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+
+use super::{Settings, variable};
+use crate::domain::quantities::parse_duration;
+use crate::store::{DatabaseUrl, StoreError};
+
+/// Where the database is.
+#[derive(Debug, Clone, Args)]
+pub struct DatabaseSettings {
+    /// Database: sqlite:///path/to/file or postgres://user@host/database
+    /// [default: gantry.db in the data folder]
+    #[arg(long, env = "GANTRY_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    database_url: Option<String>,
+}
+
+impl DatabaseSettings {
+    /// Where the database is.
+    ///
+    /// # Errors
+    /// [`StoreError::Address`].
+    pub fn url(&self, data_dir: &Path) -> Result<DatabaseUrl, StoreError> {
+        match self.database_url.as_deref().filter(|url| !url.is_empty()) {
+            Some(url) => DatabaseUrl::parse(url),
+            None => Ok(DatabaseUrl::in_data_dir(data_dir)),
+        }
+    }
+}
+
+/// Settings of `gantry serve`.
+#[derive(Debug, Clone, Args)]
+pub struct ServeSettings {
+    /// Address to listen on; port 0 chooses a free one
+    #[arg(long, env = "GANTRY_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8700")]
+    listen: SocketAddr,
+
+    /// Listen on other addresses than loopback, without TLS: for a proxy that
+    /// adds it, on a network that is trusted
+    #[arg(long, env = "GANTRY_ALLOW_PLAIN_HTTP")]
+    allow_plain_http: bool,
+
+    #[command(flatten)]
+    database: DatabaseSettings,
+
+    /// Folders that scripts may be registered from by their path, separated by
+    /// colons [default: none]
+    #[arg(long, env = "GANTRY_SCRIPT_ROOTS", value_name = "DIRS", hide_env_values = true)]
+    script_roots: Option<String>,
+
+    /// Executions at once [default: four for each CPU]. They share the CPUs: each
+    /// may use as many as its limit says while others leave them idle. Memory is
+    /// not shared: what their limits ask for together is at most the machine's,
+    /// less a tenth of it and at least 512 MiB; the others wait
+    #[arg(long, env = "GANTRY_MAX_CONCURRENT", value_name = "COUNT")]
+    max_concurrent: Option<NonZeroU32>,
+
+    /// Started containers at most that wait, unused, for executions; 0 turns the
+    /// pool off
+    #[arg(long, env = "GANTRY_POOL_SIZE", value_name = "COUNT", default_value = "8")]
+    pool_size: u16,
+
+    /// Executions that may wait; more are refused with 429
+    #[arg(long, env = "GANTRY_QUEUE_LIMIT", value_name = "COUNT", default_value = "1000")]
+    queue_limit: NonZeroU32,
+
+    /// This machine's name among those that share a database [default: its host
+    /// name]
+    #[arg(long, env = "GANTRY_NODE", value_name = "NAME")]
+    node: Option<String>,
+
+    /// Days that executions are kept after their end; 0 is for ever
+    #[arg(long, env = "GANTRY_RETENTION_DAYS", value_name = "DAYS", default_value = "90")]
+    retention_days: u32,
+
+    /// Time that running executions have to end when the server is stopped
+    #[arg(
+        long,
+        env = "GANTRY_STOP_TIMEOUT",
+        value_name = "TIME",
+        default_value = "30s",
+        value_parser = time
+    )]
+    stop_timeout: Duration,
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    parse_duration(text).map_err(|error| error.to_string())
+}
+
+impl ServeSettings {
+    /// Where to listen.
+    ///
+    /// # Errors
+    /// A sentence, when others could listen in.
+    pub fn listen(&self) -> Result<SocketAddr, String> {
+        if self.listen.ip().is_loopback() || self.allow_plain_http {
+            return Ok(self.listen);
+        }
+        Err(format!(
+            "{} can be reached from other machines, and tokens would travel unencrypted",
+            self.listen
+        ))
+    }
+
+    /// Where the database is.
+    #[must_use]
+    pub fn database(&self) -> &DatabaseSettings {
+        &self.database
+    }
+
+    /// Folders that scripts may be read from, links resolved. A folder that is
+    /// not there allows nothing.
+    #[must_use]
+    pub fn script_roots(&self) -> Vec<PathBuf> {
+        Settings::folders(self.script_roots.as_deref())
+    }
+
+    /// The first admin's token, from the environment alone: what stands on a
+    /// command line is seen by everybody on the machine.
+    #[must_use]
+    pub fn admin_token(&self) -> Option<String> {
+        variable("GANTRY_ADMIN_TOKEN")
+    }
+
+    /// Executions at once, on a machine with this many CPUs.
+    #[must_use]
+    pub fn max_concurrent(&self, cpus: u32) -> u32 {
+        self.max_concurrent.map_or(cpus.saturating_mul(4), NonZeroU32::get)
+    }
+
+    /// Unused sandboxes at most.
+    #[must_use]
+    pub fn pool_size(&self) -> usize {
+        self.pool_size.into()
+    }
+
+    /// Executions that may wait.
+    #[must_use]
+    pub fn queue_limit(&self) -> usize {
+        usize::try_from(self.queue_limit.get()).unwrap_or(usize::MAX)
+    }
+
+    /// This machine's name.
+    #[must_use]
+    pub fn node(&self) -> String {
+        let host = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+        let named = self.node.clone().filter(|name| !name.is_empty()).or_else(host);
+        named.map_or_else(|| "localhost".to_owned(), |name| name.trim().to_owned())
+    }
+
+    /// How long executions are kept; `None` is for ever.
+    #[must_use]
+    pub fn retention(&self) -> Option<Duration> {
+        const DAY: u64 = 24 * 3_600;
+        (self.retention_days > 0).then(|| Duration::from_secs(u64::from(self.retention_days) * DAY))
+    }
+
+    /// Time that running executions have to end.
+    #[must_use]
+    pub fn stop_timeout(&self) -> Duration {
+        self.stop_timeout
+    }
+}

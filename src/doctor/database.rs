@@ -1,0 +1,32 @@
+//! The database that a server would use.
+
+use super::Finding;
+use crate::config::{DatabaseSettings, Settings};
+use crate::store::Probed;
+
+const SUBJECT: &str = "database";
+
+/// Whether it answers.
+pub(super) async fn examine(settings: &Settings, database: &DatabaseSettings) -> Option<Finding> {
+    // What is wrong with the folder has been said.
+    let data_dir = settings.data_dir().ok()?;
+    let probed = match database.url(&data_dir) {
+        Ok(url) => url.probe().await,
+        Err(error) => Err(error),
+    };
+    Some(match probed {
+        Ok(Probed::Missing) => Finding::ok(SUBJECT, "not there yet; `gantry serve` makes it"),
+        Ok(Probed::Answers(None)) => {
+            Finding::ok(SUBJECT, "answers, and is empty; `gantry serve` prepares it")
+        }
+        Ok(Probed::Answers(Some(version))) => {
+            Finding::ok(SUBJECT, format!("answers, and has migration {version}"))
+        }
+        Err(error) => {
+            let cause = std::error::Error::source(&error).map(|it| format!(": {it}"));
+            let seen = format!("{error}{}", cause.unwrap_or_default());
+            let advice = error.hint().unwrap_or("look at the database's own log");
+            Finding::error(SUBJECT, seen, advice)
+        }
+    })
+}

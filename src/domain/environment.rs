@@ -1,0 +1,121 @@
+//! What a script's image is made of: the runtime's image, system packages, and
+//! Python requirements. It says *which* image is wanted; that there is one is
+//! the business of `images`.
+
+use std::fmt::Write as _;
+
+use sha2::{Digest, Sha256};
+
+use super::requirements::Requirements;
+use super::runtime::Runtime;
+use super::system_packages::SystemPackages;
+
+/// What the image of a script has to hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnvironmentSpec {
+    /// The runtime that all else is put upon.
+    pub runtime: Runtime,
+    /// Debian packages beside those of the runtime.
+    pub packages: SystemPackages,
+    /// Python packages. Whoever makes a spec sees to it that only
+    /// [`Runtime::Python`] has any: with another runtime nothing looks at them.
+    pub requirements: Option<Requirements>,
+}
+
+impl EnvironmentSpec {
+    /// Nothing but a runtime.
+    #[must_use]
+    pub fn plain(runtime: Runtime) -> Self {
+        Self { runtime, packages: SystemPackages::default(), requirements: None }
+    }
+
+    /// Whether the runtime's own image is enough.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.packages.is_empty() && self.needed_requirements().is_none()
+    }
+
+    /// The requirements, if there is anything to install for this runtime.
+    #[must_use]
+    pub fn needed_requirements(&self) -> Option<&Requirements> {
+        let requirements = self.requirements.as_ref().filter(|it| !it.is_empty());
+        requirements.filter(|_| self.runtime == Runtime::Python)
+    }
+
+    /// Lowercase hexadecimal SHA-256 over all that decides what the image holds.
+    /// `runtime_tag` is the tag of the runtime's image, which has everything in
+    /// it that made that image. Equal sets have equal keys, however they were
+    /// written down.
+    #[must_use]
+    pub fn key(&self, runtime_tag: &str) -> String {
+        let packages: Vec<_> = self.packages.iter().map(ToString::to_string).collect();
+        let requirements = self.needed_requirements().map(Requirements::hash);
+        let mut hasher = Sha256::new();
+        // Where a part ends, and where the packages end, is a part of it.
+        let mut add = |part: &str| {
+            hasher.update((part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        };
+        add(runtime_tag);
+        add(&packages.len().to_string());
+        packages.iter().for_each(|package| add(package));
+        add(&requirements.unwrap_or_default());
+        hasher.finalize().iter().fold(String::with_capacity(64), |mut hex, byte| {
+            // Writing to a string can't fail.
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::requirements::RequirementsPolicy;
+
+    fn spec(runtime: Runtime, packages: &[&str], requirements: Option<&str>) -> EnvironmentSpec {
+        let packages = packages.iter().map(|text| (*text).to_owned()).collect();
+        let parse = |text| Requirements::parse(text, RequirementsPolicy::default()).unwrap();
+        EnvironmentSpec {
+            runtime,
+            packages: SystemPackages::new(packages).unwrap(),
+            requirements: requirements.map(parse),
+        }
+    }
+
+    #[test]
+    fn a_runtime_is_enough_where_nothing_is_asked_for() {
+        use Runtime::{Python, Shell};
+        assert!(EnvironmentSpec::plain(Shell).is_plain());
+        assert!(spec(Python, &[], Some("# nothing\n")).is_plain());
+        assert!(spec(Shell, &[], Some("six")).is_plain());
+        assert!(!spec(Python, &[], Some("six")).is_plain());
+        assert!(!spec(Shell, &["tree"], None).is_plain());
+    }
+
+    #[test]
+    fn equal_sets_have_equal_keys() {
+        let key = |packages: &[&str], requirements| {
+            spec(Runtime::Python, packages, requirements).key("gantry/python:1")
+        };
+        assert_eq!(key(&["tree", "jq"], Some("six")), key(&["jq", "tree", "jq"], Some("# \nSix")));
+        assert_eq!(key(&[], None), key(&[], Some("")));
+        assert_eq!(key(&[], None).len(), 64);
+    }
+
+    #[test]
+    fn whatever_differs_changes_the_key() {
+        let keys = [
+            spec(Runtime::Python, &[], None).key("gantry/python:1"),
+            spec(Runtime::Python, &[], None).key("gantry/python:2"),
+            spec(Runtime::Python, &["tree"], None).key("gantry/python:1"),
+            spec(Runtime::Python, &["tree=1"], None).key("gantry/python:1"),
+            spec(Runtime::Python, &["jq", "tree"], None).key("gantry/python:1"),
+            spec(Runtime::Python, &[], Some("six")).key("gantry/python:1"),
+            spec(Runtime::Python, &["tree"], Some("six")).key("gantry/python:1"),
+        ];
+        for (at, key) in keys.iter().enumerate() {
+            assert!(!keys[..at].contains(key), "{at}");
+        }
+    }
+}

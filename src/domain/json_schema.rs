@@ -1,0 +1,135 @@
+//! JSON Schema (2020-12 unless `$schema` names another draft): what inputs and
+//! outputs of scripts must be. Schemas are as hostile as documents. Nothing is
+//! ever fetched, patterns are matched in linear time, and a check that takes too
+//! long is given up: a document that could not be checked is refused.
+//!
+//! A check looks at its document up to [`MAX_LOOKS`] times, which takes seconds
+//! at worst and says nothing of a document's size: callers on an async thread hand
+//! it to a blocking one.
+
+mod branches;
+mod counted;
+mod error;
+mod fault;
+mod look;
+
+use std::fmt;
+use std::sync::Arc;
+
+use jsonschema::{PatternOptions, Retrieve, Uri, Validator};
+use serde_json::Value;
+
+use super::fault::Fault;
+use counted::{Counted, CountedJson, within};
+
+pub use error::SchemaError;
+
+/// Largest schema, in bytes of JSON without white space (256 KiB).
+pub const MAX_SCHEMA_BYTES: usize = 256 * 1024;
+
+/// Deepest nesting of a schema.
+pub const MAX_SCHEMA_DEPTH: usize = 64;
+
+/// Most references in a schema: each may be followed from each, one call deeper.
+pub const MAX_REFERENCES: usize = 400;
+
+/// Most ways through a schema that do not look at the document.
+pub const MAX_BRANCHES: u64 = 10_000;
+
+/// Most references, when some of them can't be followed beforehand: with all of
+/// them in the worst order there are 1.45 to the power of this many ways.
+pub const MAX_UNFOLLOWED: usize = 24;
+
+/// Most faults that are named.
+pub const MAX_FAULTS: usize = 20;
+
+/// How often one check may look at its document, as [`counted`] counts it.
+pub const MAX_LOOKS: u64 = 100_000_000;
+
+/// How often, when it is known to be wrong and only the places are wanted.
+const MAX_LOOKS_FOR_FAULTS: u64 = 2_000_000;
+
+/// Largest pattern, as its compiled form in bytes (256 KiB).
+const MAX_PATTERN_BYTES: usize = 256 * 1024;
+
+/// A schema that documents can be checked against.
+#[derive(Clone)]
+pub struct JsonSchema {
+    /// `None` accepts everything.
+    validator: Option<Arc<Validator<CountedJson>>>,
+}
+
+impl fmt::Debug for JsonSchema {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "JsonSchema(accepts_all: {})", self.accepts_all())
+    }
+}
+
+/// Fetches nothing.
+struct Refusing;
+
+/// What [`Refusing`] says; found again in the validator's error.
+#[derive(Debug, thiserror::Error)]
+#[error("schemas are never fetched")]
+struct NeverFetched;
+
+impl Retrieve for Refusing {
+    fn retrieve(&self, _: &Uri<String>) -> Result<Value, Box<dyn std::error::Error + Send + Sync>> {
+        Err(Box::new(NeverFetched))
+    }
+}
+
+impl JsonSchema {
+    /// Checks and compiles a schema.
+    ///
+    /// # Errors
+    /// [`SchemaError`].
+    pub fn compile(schema: &Value) -> Result<Self, SchemaError> {
+        match schema {
+            Value::Bool(true) => return Ok(Self { validator: None }),
+            Value::Object(members) if members.is_empty() => return Ok(Self { validator: None }),
+            Value::Object(_) | Value::Bool(false) => {}
+            _ => return Err(SchemaError::NotASchema),
+        }
+        look::check(schema)?;
+        let options =
+            jsonschema::options_for::<CountedJson>().with_retriever(Refusing).with_pattern_options(
+                PatternOptions::regex()
+                    .size_limit(MAX_PATTERN_BYTES)
+                    .dfa_size_limit(MAX_PATTERN_BYTES),
+            );
+        // What stands in for a document here is the schema, before its meta-schema.
+        let built =
+            within(MAX_LOOKS, || options.build(schema)).map_err(|_| SchemaError::TooHard)?;
+        let validator = built.map_err(|error| error::of(&error))?;
+        Ok(Self { validator: Some(Arc::new(validator)) })
+    }
+
+    /// Whether there is nothing that it would refuse, as everybody can see.
+    #[must_use]
+    pub fn accepts_all(&self) -> bool {
+        self.validator.is_none()
+    }
+
+    /// Checks a document. Of a name that an object has twice the last value
+    /// counts, as it does for Python.
+    ///
+    /// # Errors
+    /// What is wrong with it: at least one, at most [`MAX_FAULTS`], with pointers
+    /// into the document.
+    pub fn check(&self, document: &str) -> Result<(), Vec<Fault>> {
+        let Some(validator) = &self.validator else { return Ok(()) };
+        let document: Value = serde_json::from_str(document).map_err(|error| {
+            vec![Fault::new("", format!("it can't be checked against the schema: {error}"))]
+        })?;
+        let too_hard = || vec![Fault::new("", "it takes too long to check it against the schema")];
+        let is_valid = within(MAX_LOOKS, || validator.is_valid(Counted(&document)));
+        if is_valid.map_err(|_| too_hard())? {
+            return Ok(());
+        }
+        Err(fault::of(validator, &document))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,188 @@
+//! Documents that count how often they are looked at. A schema of a few lines can
+//! make a validator look at a document more often than there is time for, or
+//! call itself deeper than there is stack; whoever looks too often, or from too
+//! deep, is stopped.
+
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use jsonschema::JsonType;
+use jsonschema::json::{Array, Json, Node, NodeIdentity, Object, SerdeJson};
+use serde_json::{Map, Number, Value};
+
+/// Stack that a validation may use, in bytes (1 MiB): half of what the smallest
+/// of our threads have (2 MiB, the standard library's and tokio's default).
+const MAX_STACK_BYTES: usize = 1024 * 1024;
+
+/// Bytes of a string that count as one look: they are compared, counted and
+/// matched.
+const BYTES_PER_LOOK: usize = 64;
+
+thread_local! {
+    /// How many looks are left.
+    static LEFT: Cell<u64> = const { Cell::new(0) };
+    /// Where the stack was when the validation began.
+    static TOP: Cell<usize> = const { Cell::new(0) };
+}
+
+/// The validation was stopped.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Exhausted;
+
+/// Runs a validation that may look at most `looks` times at its document.
+pub(super) fn within<T>(looks: u64, validation: impl FnOnce() -> T) -> Result<T, Exhausted> {
+    LEFT.set(looks);
+    TOP.set(stack_pointer());
+    // The validator has no way to be stopped but this one. Nothing of what it
+    // was doing is used afterwards. A panic of its own is as good as no answer.
+    catch_unwind(AssertUnwindSafe(validation)).map_err(|_| Exhausted)
+}
+
+/// Counts looks, and ends the validation when there have been too many.
+fn count(looks: u64) {
+    let left = LEFT.get().checked_sub(looks);
+    let depth = TOP.get().abs_diff(stack_pointer());
+    match left.filter(|_| depth < MAX_STACK_BYTES) {
+        Some(left) => LEFT.set(left),
+        // Unwinds without a word: this is no panic.
+        None => resume_unwind(Box::new(Exhausted)),
+    }
+}
+
+/// About where the stack is now.
+#[inline(never)]
+fn stack_pointer() -> usize {
+    let here = 0_u8;
+    std::ptr::from_ref(std::hint::black_box(&here)).addr()
+}
+
+/// JSON that counts.
+pub(super) struct CountedJson;
+
+/// A value that counts.
+#[derive(Clone, Copy)]
+pub(super) struct Counted<'a>(pub(super) &'a Value);
+
+/// The members of an object.
+pub(super) struct Members<'a>(&'a Map<String, Value>);
+
+/// The elements of an array.
+pub(super) struct Elements<'a>(&'a [Value]);
+
+impl Json for CountedJson {
+    type Node<'a> = Counted<'a>;
+    type PreparedKey = String;
+    type StringBuffer = Value;
+
+    fn prepare_key(key: &str) -> String {
+        key.to_owned()
+    }
+
+    fn with_string_node<T>(
+        buffer: &mut Value,
+        string: &str,
+        f: impl FnOnce(Counted<'_>) -> T,
+    ) -> T {
+        SerdeJson::with_string_node(buffer, string, |value| f(Counted(value)))
+    }
+}
+
+impl<'a> Node<'a, CountedJson> for Counted<'a> {
+    type Object = Members<'a>;
+    type Array = Elements<'a>;
+    type Number = &'a Number;
+
+    fn as_object(&self) -> Option<Members<'a>> {
+        count(1);
+        self.0.as_object().map(Members)
+    }
+
+    fn as_array(&self) -> Option<Elements<'a>> {
+        count(1);
+        self.0.as_array().map(|elements| Elements(elements))
+    }
+
+    fn as_string(&self) -> Option<Cow<'a, str>> {
+        let text = self.0.as_str();
+        count(1 + text.map_or(0, str::len) as u64 / BYTES_PER_LOOK as u64);
+        text.map(Cow::Borrowed)
+    }
+
+    fn as_number(&self) -> Option<&'a Number> {
+        count(1);
+        self.0.as_number()
+    }
+
+    fn as_boolean(&self) -> Option<bool> {
+        count(1);
+        self.0.as_bool()
+    }
+
+    fn is_null(&self) -> bool {
+        count(1);
+        self.0.is_null()
+    }
+
+    fn json_type(&self) -> JsonType {
+        count(1);
+        Node::<SerdeJson>::json_type(&self.0)
+    }
+
+    fn equals_value(&self, expected: &Value) -> bool {
+        count(1);
+        Node::<SerdeJson>::equals_value(&self.0, expected)
+    }
+
+    fn to_value(&self) -> Cow<'a, Value> {
+        count(1);
+        Cow::Borrowed(self.0)
+    }
+
+    fn identity(&self) -> Option<NodeIdentity> {
+        count(1);
+        Node::<SerdeJson>::identity(&self.0)
+    }
+}
+
+impl<'a> Object<'a, CountedJson> for Members<'a> {
+    type Node = Counted<'a>;
+    type MemberName = &'a str;
+    type MembersIter = std::iter::Map<
+        serde_json::map::Iter<'a>,
+        fn((&'a String, &'a Value)) -> (&'a str, Counted<'a>),
+    >;
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn get(&self, key: &String) -> Option<Counted<'a>> {
+        count(1);
+        self.0.get(key).map(Counted)
+    }
+
+    fn members(&self) -> Self::MembersIter {
+        count(self.0.len() as u64);
+        self.0.iter().map(|(name, value)| (name.as_str(), Counted(value)))
+    }
+}
+
+impl<'a> Array<'a, CountedJson> for Elements<'a> {
+    type Node = Counted<'a>;
+    type ElementsIter = std::iter::Map<std::slice::Iter<'a, Value>, fn(&'a Value) -> Counted<'a>>;
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn elements(&self) -> Self::ElementsIter {
+        count(self.0.len() as u64);
+        self.0.iter().map(Counted)
+    }
+
+    fn is_unique(&self) -> bool {
+        count(self.0.len() as u64);
+        Array::<SerdeJson>::is_unique(&self.0)
+    }
+}

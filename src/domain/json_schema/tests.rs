@@ -1,0 +1,295 @@
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
+
+use super::*;
+
+/// What a hostile schema or document may take, on a busy machine and without
+/// optimisation.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn compiled(schema: &Value) -> JsonSchema {
+    JsonSchema::compile(schema).unwrap()
+}
+
+fn refused(schema: &Value) -> SchemaError {
+    JsonSchema::compile(schema).unwrap_err()
+}
+
+fn faults(schema: &Value, document: &str) -> Vec<Fault> {
+    compiled(schema).check(document).unwrap_err()
+}
+
+fn in_time<T>(action: impl FnOnce() -> T) -> T {
+    let start = Instant::now();
+    let answer = action();
+    assert!(start.elapsed() < PATIENCE, "it took {:?}", start.elapsed());
+    answer
+}
+
+/// `a0` is made of `a1` by `link`, and so on; the last one is `last`.
+fn tower(levels: usize, last: &Value, link: impl Fn(Value) -> Value) -> Value {
+    let mut places = Map::new();
+    for level in 0..levels {
+        let next = json!({"$ref": format!("#/$defs/a{}", level + 1)});
+        places.insert(format!("a{level}"), link(next));
+    }
+    places.insert(format!("a{levels}"), last.clone());
+    json!({"$ref": "#/$defs/a0", "$defs": places})
+}
+
+#[test]
+fn nothing_and_true_accept_all() {
+    for schema in [json!({}), json!(true)] {
+        let schema = compiled(&schema);
+        assert!(schema.accepts_all());
+        assert_eq!(schema.check("not even JSON"), Ok(()));
+    }
+    assert!(!compiled(&json!(false)).accepts_all());
+    assert!(compiled(&json!(false)).check("1").is_err());
+    assert_eq!(refused(&json!([])), SchemaError::NotASchema);
+    assert_eq!(refused(&json!("string")), SchemaError::NotASchema);
+}
+
+#[test]
+fn faults_point_to_what_is_wrong() {
+    let schema = json!({
+        "type": "object",
+        "required": ["city"],
+        "properties": {"days": {"type": "array", "items": {"maximum": 14}}, "a/b": {"type": "null"}},
+        "additionalProperties": false
+    });
+    let found = faults(&schema, r#"{"days": [1, 99], "a/b": 1, "x": 1}"#);
+    let pointers: Vec<_> = found.iter().map(|it| it.pointer.as_str()).collect();
+    for wanted in ["", "/days/1", "/a~1b"] {
+        assert!(pointers.contains(&wanted), "{wanted} is not in {found:?}");
+    }
+    assert!(found.iter().any(|it| it.detail.contains("\"city\"")), "{found:?}");
+}
+
+#[test]
+fn faults_are_bounded_and_do_not_repeat_the_document() {
+    let schema = json!({"items": {"enum": ["x".repeat(10_000)]}, "maxItems": 3});
+    let document = format!("[{}1]", "\"secret\\u001b[31m\",".repeat(10_000));
+    let found = faults(&schema, &document);
+    assert!(found.len() <= MAX_FAULTS);
+    for fault in found {
+        assert!(fault.detail.len() < 1_000 && !fault.detail.contains("secret"), "{fault:?}");
+    }
+}
+
+#[test]
+fn a_schema_may_name_its_draft() {
+    let tuple = json!({
+        "$schema": "http://json-schema.org/draft-07/schema#", "items": [{"type": "string"}]
+    });
+    assert!(compiled(&tuple).check("[1]").is_err());
+    assert!(matches!(
+        refused(&json!({"items": [{"type": "string"}]})),
+        SchemaError::Invalid { .. }
+    ));
+    let unknown = json!({"$schema": "https://example.com/mine"});
+    assert!(matches!(refused(&unknown), SchemaError::Draft(_)), "{:?}", refused(&unknown));
+}
+
+#[test]
+fn what_is_no_schema_is_refused() {
+    for schema in [json!({"type": "strin"}), json!({"minimum": "x"}), json!({"required": "a"})] {
+        let error = refused(&schema);
+        assert!(matches!(error, SchemaError::Invalid { .. }), "{error:?}");
+    }
+}
+
+#[test]
+fn nothing_is_ever_fetched() {
+    for place in
+        ["https://example.com/x.json", "http://127.0.0.1:1/", "file:///etc/passwd", "other"]
+    {
+        let error = refused(&json!({"properties": {"a": {"$ref": place}}}));
+        assert!(matches!(error, SchemaError::Remote(_)), "{error:?}");
+        assert!(error.to_string().contains("never fetched") && error.hint().is_some());
+    }
+    let based = json!({"$id": "https://example.com/", "$ref": "x"});
+    assert!(matches!(refused(&based), SchemaError::Remote(_)));
+    for nowhere in ["#/$defs/x", "#x"] {
+        assert!(matches!(refused(&json!({"$ref": nowhere})), SchemaError::Reference(_)));
+    }
+}
+
+#[test]
+fn references_within_the_schema_work() {
+    let tree = json!({
+        "type": "object",
+        "properties": {"left": {"$ref": "#"}, "right": {"$ref": "#"}, "n": {"type": "integer"}},
+        "additionalProperties": false
+    });
+    let tree = compiled(&tree);
+    assert_eq!(tree.check(r#"{"left": {"n": 1}, "right": {"left": {}}}"#), Ok(()));
+    assert_eq!(
+        tree.check(r#"{"left": {"right": {"n": "x"}}}"#).unwrap_err()[0].pointer,
+        "/left/right/n"
+    );
+    let named = json!({"$defs": {"a": {"$anchor": "n", "type": "integer"}}, "$ref": "#n"});
+    assert!(compiled(&named).check("1").is_ok());
+    assert!(compiled(&named).check("\"1\"").is_err());
+}
+
+#[test]
+fn circles_of_references_end() {
+    let mutual = json!({
+        "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"
+    });
+    let dynamic = json!({
+        "$dynamicAnchor": "x", "$dynamicRef": "#x", "unevaluatedProperties": false
+    });
+    let others = [
+        json!({"$ref": "#"}),
+        json!({"allOf": [{"$ref": "#"}, {"$ref": "#"}]}),
+        json!({"not": {"$ref": "#"}}),
+        json!({"anyOf": [{"$ref": "#"}, {"items": {"$ref": "#"}}]}),
+    ];
+    for schema in others.into_iter().chain([mutual, dynamic]) {
+        // Whatever the answer is.
+        let _ = in_time(|| compiled(&schema).check(r#"{"a": [[[1]]]}"#));
+    }
+}
+
+#[test]
+fn references_that_multiply_are_refused() {
+    for keyword in ["allOf", "anyOf", "oneOf"] {
+        for last in [json!({}), json!(true), json!({"type": "string"})] {
+            let doubled = tower(100, &last, |next| json!({keyword: [next, next]}));
+            assert_eq!(in_time(|| refused(&doubled)), SchemaError::TooManyBranches);
+        }
+    }
+    let escaped = tower(40, &json!({}), |next| json!({"allOf": [next, next]}));
+    let escaped = escaped.to_string().replace("#/$defs/a", "#/%24defs/a");
+    let escaped: Value = serde_json::from_str(&escaped).unwrap();
+    assert_eq!(in_time(|| refused(&escaped)), SchemaError::TooManyBranches);
+    let few = tower(10, &json!({"type": "integer"}), |next| json!({"allOf": [next, next]}));
+    assert_eq!(compiled(&few).check("1"), Ok(()));
+}
+
+#[test]
+fn references_that_multiply_with_depth_are_given_up() {
+    let doubling = json!({"allOf": [
+        {"properties": {"a": {"$ref": "#"}}},
+        {"properties": {"a": {"$ref": "#"}}},
+        {"properties": {"b": {"type": "integer"}}}
+    ]});
+    let document = format!("{}{{\"b\":\"x\"}}{}", "{\"a\":".repeat(100), "}".repeat(100));
+    assert!(in_time(|| compiled(&doubling).check(&document)).is_err());
+}
+
+#[test]
+fn a_long_chain_of_references_does_not_overflow_the_stack() {
+    let last = json!({"properties": {"x": {"$ref": "#/$defs/a0"}}, "type": "object"});
+    let chain = tower(MAX_REFERENCES - 10, &last, |next| next);
+    let document = format!("{}1{}", "{\"x\":".repeat(120), "}".repeat(120));
+    let chain = in_time(|| compiled(&chain));
+    assert_eq!(chain.check("{}"), Ok(()));
+    assert!(in_time(|| chain.check(&document)).is_err());
+    let longer = tower(MAX_REFERENCES + 1, &json!({}), |next| next);
+    assert!(matches!(refused(&longer), SchemaError::TooManyReferences(_)));
+}
+
+#[test]
+fn patterns_take_linear_time() {
+    let schema = compiled(&json!({"pattern": "^(a+)+$"}));
+    let text = format!("\"{}b\"", "a".repeat(1_000_000));
+    assert!(in_time(|| schema.check(&text)).is_err());
+    for pattern in ["(?=a)b", "(?<!a)b", r"(a)\1", "(", "a{1000}{1000}{1000}"] {
+        for schema in [json!({"pattern": pattern}), json!({"patternProperties": {pattern: true}})] {
+            let error = in_time(|| refused(&schema));
+            assert!(matches!(error, SchemaError::Pattern { .. }), "{error:?}");
+        }
+    }
+}
+
+#[test]
+fn a_large_schema_is_refused() {
+    let wide = json!({"enum": vec!["x".repeat(1_000); 300]});
+    assert_eq!(refused(&wide), SchemaError::TooLarge);
+    let numbers = compiled(&json!({"enum": (0..30_000).collect::<Vec<_>>()}));
+    let document = format!("[{}1]", "-1,".repeat(1_000));
+    assert!(in_time(|| numbers.check(&document)).is_err());
+    let mut deep = json!({});
+    for _ in 0..=MAX_SCHEMA_DEPTH {
+        deep = json!({"not": deep});
+    }
+    assert_eq!(refused(&deep), SchemaError::TooDeep);
+}
+
+#[test]
+fn what_databases_do_not_keep_is_refused() {
+    for schema in [json!({"const": "a\0b"}), json!({"a\0": 1}), json!({"enum": [["\0"]]})] {
+        assert_eq!(refused(&schema), SchemaError::Nul);
+    }
+}
+
+#[test]
+fn documents_that_no_tree_holds_are_refused() {
+    let schema = json!({"type": "number"});
+    for document in ["1e400", "[", "", &"[".repeat(10_000)] {
+        let found = faults(&schema, document);
+        assert!(found[0].detail.contains("can't be checked"), "{found:?}");
+    }
+}
+
+#[test]
+fn many_faults_in_a_large_document_take_bounded_time() {
+    let schema = compiled(&json!({"items": {"type": "string", "anyOf": [{}, {"minLength": 3}]}}));
+    let document = format!("[{}1]", "1,".repeat(500_000));
+    let found = in_time(|| schema.check(&document)).unwrap_err();
+    assert!(!found.is_empty() && found.len() <= MAX_FAULTS);
+}
+
+/// Schemas as somebody might write them who means harm.
+fn any_schema() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(json!({})),
+        Just(json!(false)),
+        Just(json!({"type": "string"})),
+        (0..4_usize).prop_map(|at| json!({"$ref": format!("#/$defs/{at}")})),
+        Just(json!({"$ref": "#"})),
+        Just(json!({"$dynamicRef": "#x"})),
+        "[a-z(){}|*+?]{0,6}".prop_map(|pattern| json!({"pattern": pattern})),
+    ];
+    let schema = leaf.prop_recursive(4, 24, 3, |inner| {
+        let keyword = prop_oneof![Just("allOf"), Just("anyOf"), Just("oneOf"), Just("prefixItems")];
+        prop_oneof![
+            (keyword, prop::collection::vec(inner.clone(), 1..3))
+                .prop_map(|(keyword, schemas)| json!({keyword: schemas})),
+            inner.clone().prop_map(|it| json!({"not": it, "$dynamicAnchor": "x"})),
+            inner.clone().prop_map(|it| json!({"items": it, "unevaluatedItems": false})),
+            inner.prop_map(|it| json!({"properties": {"a": it}, "unevaluatedProperties": false})),
+        ]
+    });
+    prop::collection::vec(schema, 4).prop_map(|places| {
+        let places: Map<_, _> =
+            places.into_iter().enumerate().map(|(at, it)| (at.to_string(), it)).collect();
+        json!({"$ref": "#/$defs/0", "$defs": places})
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn any_schema_answers(schema in any_schema()) {
+        if let Ok(schema) = JsonSchema::compile(&schema) {
+            for document in ["1", "[[1],[]]", r#"{"a":{"a":{"b":[1]}}}"#] {
+                if let Err(found) = schema.check(document) {
+                    prop_assert!(!found.is_empty() && found.len() <= MAX_FAULTS);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn any_document_answers(document in any::<String>()) {
+        let schema = compiled(&json!({"type": "object", "minProperties": 1}));
+        let _ = schema.check(&document);
+    }
+}

@@ -1,0 +1,115 @@
+//! What a script is called.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::domain::excerpt::excerpt;
+
+/// Longest name, in bytes.
+pub const MAX_NAME_BYTES: usize = 100;
+
+/// Names that stand for something else where a script's name may stand: in
+/// `/api/v1/admin/scripts/executions/{id}`.
+const RESERVED: [&str; 1] = ["executions"];
+
+/// What a script is called: ASCII letters, digits, `.`, `_` and `-`, a letter
+/// first. So it can stand in a URL, a metric and a log as it is, two that look
+/// alike are the same, and none can be taken for an id or for a part of a path.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ScriptName(String);
+
+/// Not a name.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum NameFault {
+    /// It has not the form of one.
+    #[error(
+        "{0:?} is not a script's name: it begins with a letter and has at most \
+         {MAX_NAME_BYTES} letters, digits, '.', '_' and '-' (ASCII)"
+    )]
+    Form(String),
+    /// It stands for something else.
+    #[error(
+        "{0:?} can't be a script's name: it is a part of the API's paths, \
+         choose another, such as {0}-1"
+    )]
+    Reserved(&'static str),
+}
+
+impl ScriptName {
+    /// Checks a name.
+    ///
+    /// # Errors
+    /// [`NameFault`].
+    pub fn new(name: &str) -> Result<Self, NameFault> {
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        let begins_well = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic());
+        if let Some(reserved) = RESERVED.into_iter().find(|reserved| *reserved == name) {
+            return Err(NameFault::Reserved(reserved));
+        }
+        if begins_well && name.len() <= MAX_NAME_BYTES && name.bytes().all(is_allowed) {
+            return Ok(Self(name.to_owned()));
+        }
+        Err(NameFault::Form(excerpt(name)))
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ScriptName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for ScriptName {
+    type Error = NameFault;
+
+    fn try_from(name: String) -> Result<Self, NameFault> {
+        Self::new(&name)
+    }
+}
+
+impl From<ScriptName> for String {
+    fn from(name: ScriptName) -> Self {
+        name.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_are_safe_everywhere_are_taken() {
+        for name in ["a", "Wetter_2", "a.b-c", &"x".repeat(MAX_NAME_BYTES)] {
+            assert_eq!(ScriptName::new(name).unwrap().as_str(), name);
+        }
+    }
+
+    #[test]
+    fn parts_of_paths_are_no_names() {
+        let fault = ScriptName::new("executions").unwrap_err().to_string();
+        assert!(fault.contains("part of the API's paths"), "{fault}");
+        for name in ["Executions", "executions-1", "execution", "versions", "test"] {
+            ScriptName::new(name).unwrap();
+        }
+    }
+
+    #[test]
+    fn everything_else_is_refused() {
+        let long = "x".repeat(MAX_NAME_BYTES + 1);
+        let huge = "x".repeat(10 * 1024 * 1024);
+        let others = ["", "1", "-a", ".a", "a b", "a/b", "..", "ä", "a\0", "a\n", "а", "a\u{202e}"];
+        for name in others.into_iter().chain([long.as_str(), huge.as_str()]) {
+            let fault = ScriptName::new(name).unwrap_err().to_string();
+            assert!(fault.len() < 1_000, "{} bytes", fault.len());
+        }
+    }
+}

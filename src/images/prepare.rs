@@ -1,0 +1,58 @@
+//! From what a script asks for to the one image that has it all: the runtime's,
+//! system packages upon it, and Python requirements upon those.
+
+use super::ImageError;
+use super::environment::{Asked, Environment, environment_tag};
+use super::library::Library;
+use crate::domain::environment::EnvironmentSpec;
+use crate::engine::docker::{Image, Progress};
+use crate::sandbox::Cancel;
+
+/// An image that has what was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prepared {
+    /// The image.
+    pub image: Image,
+    /// Something was installed just now, and not all of it found. The image of
+    /// the runtime itself does not count.
+    pub built: bool,
+    /// The exact Python packages that are installed, to be handed in the next
+    /// time; `None` where there are none, and where the image was found and this
+    /// data folder does not know what is in it.
+    pub lock: Option<String>,
+}
+
+impl Library {
+    /// The image that a script runs in, built if it is not there. `known_lock`
+    /// is the lock of an earlier build; it is used when the image has to be built
+    /// and the data folder has no lock for it.
+    ///
+    /// # Errors
+    /// [`ImageError::Packages`] with apt's words, [`ImageError::Install`] with
+    /// those of the installer, and others.
+    pub async fn prepare(
+        &self,
+        spec: &EnvironmentSpec,
+        known_lock: Option<&str>,
+        progress: Progress<'_>,
+        cancel: &Cancel,
+    ) -> Result<Prepared, ImageError> {
+        let runtime = self.runtime(spec.runtime, progress, cancel).await?;
+        let base = if spec.packages.is_empty() {
+            Environment { image: runtime, built: false }
+        } else {
+            self.with_packages(&runtime, &spec.packages, progress, cancel).await?
+        };
+        let Some(requirements) = spec.needed_requirements() else {
+            return Ok(Prepared { image: base.image, built: base.built, lock: None });
+        };
+        let known_lock = known_lock.filter(|lock| !lock.trim().is_empty());
+        let asked = Asked { requirements, known_lock };
+        let environment = self.environment_on(&base.image, asked, progress, cancel).await?;
+        Ok(Prepared {
+            lock: self.lock_of(&environment_tag(&base.image, requirements))?,
+            image: environment.image,
+            built: base.built || environment.built,
+        })
+    }
+}

@@ -1,0 +1,337 @@
+//! What Prometheus reads: counts and times of executions, environments, the
+//! engine, the database and HTTP. How many series there are is bounded: scripts
+//! beyond the first [`MAX_SCRIPTS`] count as `other`, and routes are the patterns
+//! of the router and never paths. Nothing here decides anything.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::domain::execution::Report;
+use crate::orchestrator::{Load, Observer};
+
+/// Scripts that have series of their own.
+pub const MAX_SCRIPTS: usize = 1_000;
+
+/// What the scripts beyond them are counted as: no script's name, which begins
+/// with a letter.
+const OTHER: &str = "_other";
+
+/// How long a failed start says that the engine is not well.
+const FAILURE_COUNTS: Duration = Duration::from_secs(30);
+
+/// Upper bounds of times that are milliseconds when all is well, in seconds.
+const SHORT: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+
+/// Upper bounds of scripts' own times and of builds, in seconds.
+const LONG: [f64; 12] =
+    [0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3_600.0, 86_400.0];
+
+/// The media type of what [`Metrics::render`] answers (OpenMetrics 1.0).
+pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Ended {
+    script: String,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Sandboxes {
+    start: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Built {
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Answered {
+    method: &'static str,
+    route: String,
+    status: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Route {
+    method: &'static str,
+    route: String,
+}
+
+/// All that is counted.
+pub struct Metrics {
+    registry: Registry,
+    scripts: Mutex<HashSet<String>>,
+    executions: Family<Ended, Counter>,
+    duration: Histogram,
+    queued: Histogram,
+    overhead: Histogram,
+    waiting: Gauge,
+    running: Gauge,
+    queue_limit: Gauge,
+    sandboxes: Family<Sandboxes, Counter>,
+    pool_unused: Gauge,
+    pool_starting: Gauge,
+    pool_size: Gauge,
+    environments: Family<Built, Counter>,
+    build: Histogram,
+    engine_is_well: Gauge<i64, AtomicI64>,
+    engine_failed_at: Mutex<Option<Instant>>,
+    engine_starts: Family<Built, Counter>,
+    requests: Family<Answered, Counter>,
+    request_time: Family<Route, Histogram, fn() -> Histogram>,
+    database_errors: Counter<u64, AtomicU64>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("gantry"),
+            scripts: Mutex::default(),
+            executions: Family::default(),
+            duration: long(),
+            queued: short(),
+            overhead: short(),
+            waiting: Gauge::default(),
+            running: Gauge::default(),
+            queue_limit: Gauge::default(),
+            sandboxes: Family::default(),
+            pool_unused: Gauge::default(),
+            pool_starting: Gauge::default(),
+            pool_size: Gauge::default(),
+            environments: Family::default(),
+            build: long(),
+            engine_is_well: Gauge::default(),
+            engine_failed_at: Mutex::default(),
+            engine_starts: Family::default(),
+            requests: Family::default(),
+            request_time: Family::new_with_constructor(short),
+            database_errors: Counter::default(),
+        };
+        metrics.register_executions();
+        metrics.register_pool();
+        metrics.register_others();
+        metrics
+    }
+}
+
+fn short() -> Histogram {
+    Histogram::new(SHORT)
+}
+
+fn long() -> Histogram {
+    Histogram::new(LONG)
+}
+
+impl Metrics {
+    fn register_executions(&mut self) {
+        let registry = &mut self.registry;
+        let help = "Executions that have ended, by script and outcome";
+        registry.register("executions", help, self.executions.clone());
+        let mut time = |name: &str, help: &str, times: &Histogram| {
+            registry.register_with_unit(name, help, Unit::Seconds, times.clone());
+        };
+        time("execution_duration", "The scripts' own time", &self.duration);
+        time("execution_queued", "Time that executions waited for a worker", &self.queued);
+        let help = "Time of executions that was neither waiting nor the script's own";
+        time("execution_overhead", help, &self.overhead);
+        time("environment_build", "Time that builds of environments took", &self.build);
+        registry.register("queue_depth", "Executions that wait", self.waiting.clone());
+        registry.register("running", "Executions that run", self.running.clone());
+        let help = "Executions that may wait";
+        registry.register("queue_limit", help, self.queue_limit.clone());
+    }
+
+    fn register_pool(&mut self) {
+        let registry = &mut self.registry;
+        let help = "Sandboxes that executions ran in: warm ones had waited for them";
+        registry.register("sandboxes", help, self.sandboxes.clone());
+        let help = "Started sandboxes that wait for executions";
+        registry.register("pool_unused", help, self.pool_unused.clone());
+        let help = "Sandboxes that are being started for the pool";
+        registry.register("pool_starting", help, self.pool_starting.clone());
+        registry.register("pool_size", "Sandboxes that may wait", self.pool_size.clone());
+    }
+
+    fn register_others(&mut self) {
+        let registry = &mut self.registry;
+        let help = "Environments that were built, by outcome";
+        registry.register("environment_builds", help, self.environments.clone());
+        let help = "0 for 30 s after the engine's last start of a sandbox failed, otherwise 1";
+        registry.register("engine_is_well", help, self.engine_is_well.clone());
+        let help = "Starts of sandboxes, by outcome";
+        registry.register("engine_starts", help, self.engine_starts.clone());
+        let help = "HTTP requests, by route, method and status";
+        registry.register("http_requests", help, self.requests.clone());
+        let (name, help) = ("http_request_duration", "Time until the head of an answer");
+        registry.register_with_unit(name, help, Unit::Seconds, self.request_time.clone());
+        let help = "Requests that failed for the database";
+        registry.register("database_errors", help, self.database_errors.clone());
+    }
+
+    /// An HTTP request was answered. `route` is the router's pattern.
+    pub fn answered(&self, method: &'static str, route: &str, status: u16, took: Duration) {
+        let route = route.to_owned();
+        let labels = Route { method, route: route.clone() };
+        self.request_time.get_or_create(&labels).observe(took.as_secs_f64());
+        self.requests.get_or_create(&Answered { method, route, status }).inc();
+    }
+
+    /// A request failed for the database.
+    pub fn database_failed(&self) {
+        self.database_errors.inc();
+    }
+
+    /// Whether the last start of a sandbox was well, there was none yet, or its
+    /// failure is long ago: somebody has to try again.
+    #[must_use]
+    pub fn is_engine_well(&self) -> bool {
+        let failed_at = self.engine_failed_at.lock().unwrap_or_else(PoisonError::into_inner);
+        failed_at.is_none_or(|at| at.elapsed() > FAILURE_COUNTS)
+    }
+
+    /// All of it as Prometheus reads it, with `load` as it is now.
+    #[must_use]
+    pub fn render(&self, load: Load) -> String {
+        self.waiting.set(whole(load.waiting));
+        self.running.set(whole(load.running));
+        self.queue_limit.set(whole(load.queue_limit));
+        self.pool_unused.set(whole(load.pool.unused));
+        self.pool_starting.set(whole(load.pool.starting));
+        self.pool_size.set(whole(load.pool.size));
+        self.engine_is_well.set(i64::from(self.is_engine_well()));
+        let mut rendered = String::new();
+        // Writing to a string can't fail.
+        let _ = text::encode(&mut rendered, &self.registry);
+        rendered
+    }
+
+    /// The name of a script, unless there are too many of them.
+    fn bounded(&self, script: &str) -> String {
+        let mut scripts = self.scripts.lock().unwrap_or_else(PoisonError::into_inner);
+        if scripts.contains(script) {
+            return script.to_owned();
+        }
+        if scripts.len() >= MAX_SCRIPTS {
+            return OTHER.to_owned();
+        }
+        scripts.insert(script.to_owned());
+        script.to_owned()
+    }
+}
+
+fn whole(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+impl Observer for Metrics {
+    fn execution_ended(&self, script: &str, report: &Report, queued: Duration) {
+        let outcome = &report.outcome;
+        let outcome = outcome.error_kind.map_or_else(|| outcome.status.name(), |kind| kind.name());
+        self.executions.get_or_create(&Ended { script: self.bounded(script), outcome }).inc();
+        self.queued.observe(queued.as_secs_f64());
+        self.overhead.observe(report.overhead().as_secs_f64());
+        if let Some(sandbox) = &report.sandbox {
+            let start = if sandbox.warm { "warm" } else { "cold" };
+            self.sandboxes.get_or_create(&Sandboxes { start }).inc();
+        }
+        if let Some(duration) = report.duration {
+            self.duration.observe(duration.as_secs_f64());
+        }
+    }
+
+    fn environment_built(&self, is_ok: bool, took: Duration) {
+        self.environments.get_or_create(&Built { outcome: word(is_ok) }).inc();
+        self.build.observe(took.as_secs_f64());
+    }
+
+    fn engine_started(&self, is_ok: bool) {
+        *self.engine_failed_at.lock().unwrap_or_else(PoisonError::into_inner) =
+            (!is_ok).then(Instant::now);
+        self.engine_starts.get_or_create(&Built { outcome: word(is_ok) }).inc();
+    }
+}
+
+fn word(is_ok: bool) -> &'static str {
+    if is_ok { "ok" } else { "failed" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock;
+    use crate::domain::outcome::{ErrorKind, Outcome, Status};
+    use crate::pool::PoolStatus;
+
+    const POOL: PoolStatus = PoolStatus { size: 8, unused: 5, starting: 1, kinds: 2 };
+    const IDLE: Load = Load { waiting: 3, running: 2, queue_limit: 10, pool: POOL };
+
+    fn report(status: Status, error_kind: Option<ErrorKind>) -> Report {
+        let outcome =
+            Outcome { status, error_kind, error_message: None, exit_code: None, signal: None };
+        Report::unstarted(outcome, clock::now())
+    }
+
+    #[test]
+    fn what_is_seen_is_read() {
+        let metrics = Metrics::default();
+        metrics.execution_ended("a", &report(Status::Completed, None), Duration::from_millis(2));
+        let failed = report(Status::Failed, Some(ErrorKind::OutOfMemory));
+        metrics.execution_ended("a", &failed, Duration::ZERO);
+        metrics.engine_started(false);
+        metrics.answered("GET", "/api/v1/executions/{id}", 200, Duration::from_millis(1));
+        let text = metrics.render(IDLE);
+        for line in [
+            "gantry_executions_total{script=\"a\",outcome=\"completed\"} 1",
+            "gantry_executions_total{script=\"a\",outcome=\"out_of_memory\"} 1",
+            "gantry_execution_queued_seconds_count 2",
+            "gantry_queue_depth 3",
+            "gantry_running 2",
+            "gantry_pool_unused 5",
+            "gantry_pool_size 8",
+            "gantry_engine_is_well 0",
+            "gantry_http_requests_total{method=\"GET\",route=\"/api/v1/executions/{id}\",status=\"200\"} 1",
+            "# EOF",
+        ] {
+            assert!(text.lines().any(|it| it == line), "{line}\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_failure_of_the_engine_is_forgiven_in_both_places_at_once() {
+        let metrics = Metrics::default();
+        let is_shown = |value: u8| {
+            metrics.render(IDLE).contains(&format!("\ngantry_engine_is_well {value}\n"))
+        };
+        assert!(metrics.is_engine_well() && is_shown(1));
+        metrics.engine_started(false);
+        assert!(!metrics.is_engine_well() && is_shown(0));
+        let long_ago = Instant::now().checked_sub(FAILURE_COUNTS + Duration::from_secs(1));
+        *metrics.engine_failed_at.lock().unwrap() = Some(long_ago.unwrap());
+        assert!(metrics.is_engine_well() && is_shown(1));
+    }
+
+    #[test]
+    fn more_scripts_than_are_counted_are_counted_as_one() {
+        let metrics = Metrics::default();
+        for number in 0..MAX_SCRIPTS + 50 {
+            let ended = report(Status::Completed, None);
+            metrics.execution_ended(&format!("s{number}"), &ended, Duration::ZERO);
+        }
+        let text = metrics.render(IDLE);
+        let series = text.lines().filter(|it| it.starts_with("gantry_executions_total"));
+        assert_eq!(series.count(), MAX_SCRIPTS + 1);
+        assert!(
+            text.contains("gantry_executions_total{script=\"_other\",outcome=\"completed\"} 50")
+        );
+    }
+}

@@ -1,0 +1,187 @@
+//! The images that executions run in: found in memory, in the engine, or built.
+//! Each is built once, however many wait for it; its state and its log are in
+//! the store while it is built.
+
+mod build;
+mod build_log;
+mod flights;
+mod resume;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument;
+
+use flights::Flights;
+
+use super::{Observer, RunError};
+use crate::clock;
+use crate::domain::outcome::ErrorKind;
+use crate::domain::requirements::RequirementsPolicy;
+use crate::domain::runtime::Runtime;
+use crate::images::Library;
+use crate::sandbox::Cancel;
+use crate::store::{Store, StoreError};
+
+/// Builds at once; more would only be slower.
+const BUILDS: usize = 2;
+
+/// Why there is no image, told to everybody who waited for it.
+#[derive(Debug, Clone)]
+pub struct BuildFailure {
+    /// What an execution that waited for it fails with.
+    pub(super) kind: ErrorKind,
+    /// The database was out, and not the engine: nothing is said about that one.
+    pub(super) is_of_database: bool,
+    /// In the installer's own words.
+    pub(super) message: String,
+}
+
+impl BuildFailure {
+    /// A failure of the environment itself.
+    fn of_environment(message: impl Into<String>) -> Self {
+        let kind = ErrorKind::EnvironmentFailed;
+        Self { kind, is_of_database: false, message: message.into() }
+    }
+}
+
+type Built = Result<String, BuildFailure>;
+
+/// The images that executions run in.
+#[derive(Clone)]
+pub struct Environments {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    library: Library,
+    policy: RequirementsPolicy,
+    observer: Arc<dyn Observer>,
+    /// Ids of images, by key or by the name of a plain runtime.
+    images: Mutex<HashMap<String, String>>,
+    flights: Flights<Built>,
+    builds: Semaphore,
+    tasks: TaskTracker,
+    stop: Cancel,
+}
+
+/// What an image is of.
+#[derive(Debug, Clone)]
+enum Wanted {
+    Runtime(Runtime),
+    Environment(String),
+}
+
+impl Wanted {
+    fn name(&self) -> &str {
+        match self {
+            Self::Runtime(runtime) => runtime.name(),
+            Self::Environment(key) => key,
+        }
+    }
+}
+
+impl Environments {
+    /// No image is known yet. `policy` is what requirements may be.
+    #[must_use]
+    pub fn new(
+        store: Store,
+        library: Library,
+        policy: RequirementsPolicy,
+        observer: Arc<dyn Observer>,
+    ) -> Self {
+        let tasks = TaskTracker::new();
+        tasks.close();
+        let inner = Inner {
+            store,
+            library,
+            policy,
+            observer,
+            images: Mutex::default(),
+            flights: Flights::new(tasks.clone()),
+            builds: Semaphore::new(BUILDS),
+            tasks,
+            stop: Cancel::new(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Has an environment built, if it is not there, in the background.
+    pub fn request(&self, key: &str) {
+        drop(self.built(Wanted::Environment(key.to_owned())));
+    }
+
+    /// The same, also when a build has just failed.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn retry(&self, key: &str) -> Result<(), StoreError> {
+        self.inner.store.requeue_failed_environment(key, clock::now()).await?;
+        self.request(key);
+        Ok(())
+    }
+
+    /// The id of the image of an environment, or of a plain runtime, if it was
+    /// found or built before.
+    #[must_use]
+    pub(super) fn known(&self, key: Option<&str>, runtime: Runtime) -> Option<String> {
+        self.images().get(key.unwrap_or(runtime.name())).cloned()
+    }
+
+    /// The id of the image of an environment, or of a plain runtime, which is built
+    /// if it is not there.
+    ///
+    /// # Errors
+    /// [`RunError::Build`].
+    pub async fn image(&self, key: Option<&str>, runtime: Runtime) -> Result<String, RunError> {
+        if let Some(image) = self.known(key, runtime) {
+            return Ok(image);
+        }
+        let wanted = match key {
+            Some(key) => Wanted::Environment(key.to_owned()),
+            None => Wanted::Runtime(runtime),
+        };
+        self.built(wanted).await.map_err(RunError::Build)
+    }
+
+    /// Forgets an image that the engine no longer has.
+    pub(super) fn forget(&self, image: &str) {
+        self.images().retain(|_, known| known != image);
+    }
+
+    /// Ends what is being built; it is built when the next process starts.
+    pub(super) async fn stop(&self) {
+        self.inner.stop.cancel();
+        self.inner.tasks.wait().await;
+    }
+
+    /// What comes of the build of an image, begun if there is none under way. Its
+    /// lines in the log carry its key, and what the first who asked was about.
+    fn built(&self, wanted: Wanted) -> impl Future<Output = Built> + use<> {
+        let name = wanted.name().to_owned();
+        let this = self.clone();
+        let span = tracing::info_span!("build", environment = name);
+        let flight = self.inner.flights.join(&name, || {
+            async move {
+                let built = this.build(&wanted).await;
+                if let Ok(image) = &built {
+                    this.images().insert(wanted.name().to_owned(), image.clone());
+                }
+                built
+            }
+            .instrument(span)
+        });
+        async move {
+            let panicked =
+                || Err(BuildFailure::of_environment("the build ended without an answer"));
+            flight.await.unwrap_or_else(panicked)
+        }
+    }
+
+    fn images(&self) -> std::sync::MutexGuard<'_, HashMap<String, String>> {
+        self.inner.images.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,153 @@
+//! One build: what is wanted, the build itself, and what is noted of it.
+
+use std::time::{Duration, Instant};
+
+use super::build_log::BuildLog;
+use super::{BuildFailure, Environments, Wanted};
+use crate::clock;
+use crate::domain::environment::EnvironmentSpec;
+use crate::domain::outcome::ErrorKind;
+use crate::domain::registry::{EnvironmentRecord, EnvironmentStatus};
+use crate::domain::requirements::Requirements;
+use crate::images::{ImageError, Prepared};
+use crate::store::StoreError;
+
+/// How often the log of a build is stored while it grows.
+const FLUSH: Duration = Duration::from_millis(500);
+
+/// A build that failed this long ago is not tried again: everybody who waited
+/// for it gets its words, and the installer is not asked by each of them.
+const FAILURE_COUNTS: chrono::TimeDelta = chrono::TimeDelta::seconds(30);
+
+impl From<StoreError> for BuildFailure {
+    fn from(error: StoreError) -> Self {
+        // Of all kinds it is the one that is tried again.
+        let kind = match error.is_outage() {
+            true => ErrorKind::EngineUnavailable,
+            false => ErrorKind::EnvironmentFailed,
+        };
+        Self { kind, is_of_database: true, message: error.to_string() }
+    }
+}
+
+impl From<ImageError> for BuildFailure {
+    /// Callers see the message: what is only for those who run the server (paths,
+    /// addresses) goes to the log.
+    fn from(error: ImageError) -> Self {
+        tracing::warn!(?error, hint = error.hint(), "an image could not be built");
+        let kind = match error.is_outage() {
+            true => ErrorKind::EngineUnavailable,
+            false => ErrorKind::EnvironmentFailed,
+        };
+        Self { kind, is_of_database: false, message: error.told() }
+    }
+}
+
+/// The build counts all the same; its row is set right by the next one.
+fn unnoted(error: &StoreError) {
+    tracing::error!(?error, "what came of a build was not noted");
+}
+
+impl Environments {
+    /// The image's id, after a build if it has to be.
+    pub(super) async fn build(&self, wanted: &Wanted) -> Result<String, BuildFailure> {
+        let key = match wanted {
+            Wanted::Runtime(runtime) => {
+                let progress = |line: &str| tracing::info!(%runtime, line, "building an image");
+                let library = &self.inner.library;
+                return Ok(library.runtime(*runtime, &progress, &self.inner.stop).await?.id);
+            }
+            Wanted::Environment(key) => key,
+        };
+        let known = self.inner.store.environment(key).await?.ok_or_else(|| {
+            BuildFailure::of_environment("the environment is not in the database")
+        })?;
+        if known.status == EnvironmentStatus::Failed
+            && clock::now() - known.updated_at < FAILURE_COUNTS
+            && let Some(message) = known.error
+        {
+            return Err(BuildFailure::of_environment(message));
+        }
+        self.build_and_note(&known).await
+    }
+
+    async fn build_and_note(&self, known: &EnvironmentRecord) -> Result<String, BuildFailure> {
+        let (store, key) = (&self.inner.store, known.key.as_str());
+        let begun = Instant::now();
+        if known.status != EnvironmentStatus::Ready {
+            store.set_environment_status(key, EnvironmentStatus::Building, clock::now()).await?;
+        }
+        let built = self.prepare(known).await;
+        match built {
+            Ok(prepared) => {
+                let (image, lock) = (prepared.image.id, prepared.lock);
+                // One that was ready and is found again has nothing new to say.
+                if known.image.as_ref() != Some(&image) || prepared.built {
+                    let lock = lock.as_deref();
+                    let noted = store.set_environment_ready(key, &image, lock, clock::now()).await;
+                    noted.unwrap_or_else(|error| unnoted(&error));
+                    self.inner.observer.environment_built(true, begun.elapsed());
+                }
+                tracing::info!(image, "an environment is ready");
+                Ok(image)
+            }
+            // It is built when the engine is back, or by the next process. One that
+            // was ready may still be.
+            Err(failure)
+                if failure.kind == ErrorKind::EngineUnavailable
+                    || self.inner.stop.is_cancelled() =>
+            {
+                if known.status != EnvironmentStatus::Ready {
+                    let queued = EnvironmentStatus::Queued;
+                    let noted = store.set_environment_status(key, queued, clock::now()).await;
+                    noted.unwrap_or_else(|error| unnoted(&error));
+                }
+                Err(failure)
+            }
+            Err(failure) => {
+                let noted = store.set_environment_failed(key, &failure.message, clock::now()).await;
+                noted.unwrap_or_else(|error| unnoted(&error));
+                self.inner.observer.environment_built(false, begun.elapsed());
+                Err(failure)
+            }
+        }
+    }
+
+    async fn prepare(&self, known: &EnvironmentRecord) -> Result<Prepared, BuildFailure> {
+        let spec = self.spec(known)?;
+        let _permit = self.inner.builds.acquire().await;
+        let log = BuildLog::default();
+        let progress = |line: &str| log.add(line);
+        let library = &self.inner.library;
+        let building = library.prepare(&spec, known.lock.as_deref(), &progress, &self.inner.stop);
+        tokio::pin!(building);
+        loop {
+            let ended = tokio::time::timeout(FLUSH, &mut building).await.ok();
+            if let Some(text) = log.news() {
+                let stored = self.inner.store.set_environment_log(&known.key, &text, clock::now());
+                // Whoever looks at it sees less; the build goes on.
+                if let Err(error) = stored.await {
+                    tracing::warn!(%error, "the log of a build was not stored");
+                }
+            }
+            if let Some(ended) = ended {
+                return Ok(ended?);
+            }
+        }
+    }
+
+    fn spec(&self, known: &EnvironmentRecord) -> Result<EnvironmentSpec, BuildFailure> {
+        let requirements = known.requirements.as_deref();
+        let parsed = requirements.map(|text| Requirements::parse(text, self.inner.policy));
+        let requirements = parsed.transpose().map_err(|error| {
+            BuildFailure::of_environment(format!(
+                "the requirements are not allowed any more: {error}"
+            ))
+        })?;
+        Ok(EnvironmentSpec {
+            runtime: known.script_type,
+            packages: known.system_packages.clone(),
+            requirements,
+        })
+    }
+}

@@ -1,0 +1,143 @@
+//! From an execution that waits to one that runs: its sandbox is started or taken,
+//! and then it is claimed while the sandbox gets its request, so that what is
+//! `running` has come to its script's first instruction, or is about to. Whatever
+//! breaks before leaves it as it was.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use thiserror::Error;
+
+use super::Executions;
+use super::job::NoJob;
+use crate::clock;
+use crate::domain::job::Job;
+use crate::domain::limits::GRACE;
+use crate::domain::outcome::{ErrorKind, Outcome};
+use crate::orchestrator::runner::{Prepared, fresh_container_name};
+use crate::orchestrator::{LiveExecution, RunError};
+use crate::sandbox::Cancel;
+use crate::store::{Claim, Runnable};
+
+/// A claimed execution whose sandbox waits for the word to run it.
+pub(super) struct Begun {
+    pub(super) job: Job,
+    pub(super) prepared: Prepared,
+    pub(super) attempt: u32,
+    /// From its acceptance to its turn.
+    pub(super) queued: Duration,
+}
+
+/// Why an execution has not begun.
+#[derive(Debug, Error)]
+pub(super) enum NotBegun {
+    #[error(transparent)]
+    Job(#[from] NoJob),
+    #[error(transparent)]
+    Run(#[from] RunError),
+}
+
+impl NotBegun {
+    pub(super) fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Run(RunError::Cancelled))
+    }
+
+    pub(super) fn is_missing_image(&self) -> bool {
+        matches!(self, Self::Run(error) if error.is_missing_image())
+    }
+
+    pub(super) fn is_engine_outage(&self) -> bool {
+        let Self::Run(error) = self else { return false };
+        error.outcome().error_kind == Some(ErrorKind::EngineUnavailable)
+    }
+
+    /// The same may work later.
+    pub(super) fn is_worth_another_attempt(&self) -> bool {
+        match self {
+            Self::Job(NoJob::Store(error)) => error.is_outage(),
+            Self::Job(_) => false,
+            // It is found or built anew in the next attempt.
+            Self::Run(_) => self.is_engine_outage() || self.is_missing_image(),
+        }
+    }
+
+    /// The end of an execution that never begins; callers are told nothing of the
+    /// server's own files.
+    pub(super) fn outcome(&self) -> Outcome {
+        match self {
+            Self::Job(NoJob::Store(error)) if error.is_outage() => {
+                Outcome::failed(ErrorKind::EngineUnavailable, error.to_string())
+            }
+            Self::Job(error) => Outcome::failed(ErrorKind::SandboxFailed, error.told()),
+            Self::Run(error) => {
+                let outcome = error.outcome();
+                let error_message = outcome.error_message.as_ref().map(|_| error.told());
+                Outcome { error_message, ..outcome }
+            }
+        }
+    }
+}
+
+impl Executions {
+    /// Starts its sandbox, gives it the request, and claims the execution. `None` when
+    /// it is not pending any more, or this process is to end: the sandbox goes unused.
+    pub(super) async fn begin(
+        &self,
+        runnable: &Runnable,
+        image: &str,
+        live: &LiveExecution,
+        end: &Cancel,
+    ) -> Result<Option<Begun>, NotBegun> {
+        let queued = (clock::now() - runnable.created_at).to_std().unwrap_or_default();
+        let job = self.job(runnable).await?;
+        loop {
+            let name = fresh_container_name(&job.execution_id);
+            let ready = self.inner.runner.start(&job, name, image.to_owned(), end).await?;
+            let is_warm = ready.receipt.warm;
+            if !is_warm {
+                self.inner.observer.engine_started(true);
+            }
+            // The engine has looked where their links lead in between.
+            self.check_mounts(&job.mounts)?;
+            let container = ready.receipt.container_id.clone();
+            // The one is not of use without the other, and neither waits for it.
+            let loading = self.inner.runner.load(&job, ready, end);
+            let claiming = self.claim(runnable, &job, &container, image);
+            let (prepared, claimed) = tokio::join!(loading, claiming);
+            let Some(attempt) = claimed? else { return Ok(None) };
+            match prepared {
+                Ok(prepared) => return Ok(Some(Begun { job, prepared, attempt, queued })),
+                Err(error) => {
+                    self.give_back(runnable.id, attempt, live).await;
+                    // One that has died in the pool is no reason to wait.
+                    if !is_warm || !error.is_unused_sandbox() {
+                        return Err(error.into());
+                    }
+                    tracing::warn!(%error, container, "a warm sandbox is replaced");
+                }
+            }
+        }
+    }
+
+    /// The attempt that this is, if it is still to be had.
+    async fn claim(
+        &self,
+        runnable: &Runnable,
+        job: &Job,
+        container: &str,
+        image: &str,
+    ) -> Result<Option<u32>, NoJob> {
+        let at = clock::now();
+        let claim = Claim {
+            id: runnable.id,
+            node: &self.inner.settings.node,
+            container,
+            image,
+            at,
+            deadline: at + TimeDelta::from_std(job.timeout.duration() + GRACE).unwrap_or_default(),
+        };
+        let claiming = || self.inner.store.claim(&claim);
+        let claimed = self.insist("an execution is claimed", claiming).await;
+        Ok(claimed.transpose()?.flatten())
+    }
+}

@@ -1,0 +1,135 @@
+//! From what was stored to a job that can be run.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use thiserror::Error;
+
+use super::Executions;
+use crate::domain::environment::EnvironmentSpec;
+use crate::domain::excerpt::excerpt;
+use crate::domain::job::{Job, JobError};
+use crate::domain::mount::{Mount, MountError};
+use crate::domain::requirements::{Requirements, RequirementsError};
+use crate::domain::script::{Script, ScriptError};
+use crate::domain::variables::VariableError;
+use crate::store::{Runnable, StoreError};
+
+/// Bytes of scripts that are kept in memory; beyond it all are forgotten and
+/// read again as they are needed.
+const MAX_KEPT: usize = 16 * 1024 * 1024;
+
+/// Why what was stored can't be run.
+#[derive(Debug, Error)]
+pub(super) enum NoJob {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the script can't be run: {0}")]
+    Script(#[from] ScriptError),
+    #[error("the script's variables can't be set: {0}")]
+    Variables(#[from] VariableError),
+    #[error("the requirements are not allowed any more: {0}")]
+    Requirements(#[from] RequirementsError),
+    #[error(transparent)]
+    Job(#[from] JobError),
+    #[error(transparent)]
+    Mount(#[from] MountError),
+    #[error("mount source {0:?} is not what it was when the script was registered")]
+    Moved(String),
+}
+
+impl NoJob {
+    /// What callers are told: nothing of the server's own files.
+    pub(super) fn told(&self) -> String {
+        match self {
+            Self::Mount(_) | Self::Moved(_) => {
+                "a folder that the script mounts is not what it was when it was registered, \
+                 or not allowed any more"
+                    .to_owned()
+            }
+            other => other.to_string(),
+        }
+    }
+}
+
+/// Scripts' bytes by their digest: they never change.
+#[derive(Default)]
+pub(super) struct CodeCache {
+    kept: Mutex<HashMap<String, Vec<u8>>>,
+}
+
+impl CodeCache {
+    fn find(&self, digest: &str) -> Option<Vec<u8>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(digest).cloned()
+    }
+
+    fn keep(&self, digest: &str, bytes: &[u8]) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let held: usize = kept.values().map(Vec::len).sum();
+        if held + bytes.len() > MAX_KEPT {
+            kept.clear();
+        }
+        if bytes.len() <= MAX_KEPT {
+            kept.insert(digest.to_owned(), bytes.to_vec());
+        }
+    }
+}
+
+impl Executions {
+    /// The job of an execution.
+    pub(super) async fn job(&self, runnable: &Runnable) -> Result<Job, NoJob> {
+        let definition = &runnable.definition;
+        let code = self.code(&definition.digest).await?;
+        let script = Script::new(&definition.file_name, Some(definition.script_type), code)?;
+        let requirements = definition.requirements.as_deref();
+        let policy = self.inner.settings.policy;
+        let requirements = requirements.map(|it| Requirements::parse(it, policy)).transpose()?;
+        let job = Job {
+            execution_id: runnable.id.to_string(),
+            script_id: Some(runnable.script_id),
+            script_name: runnable.script_name.clone(),
+            job_id: runnable.job_id.clone(),
+            script,
+            environment: EnvironmentSpec {
+                runtime: definition.script_type,
+                packages: definition.system_packages.clone(),
+                requirements,
+            },
+            working_directory: definition.working_directory.clone(),
+            input: Some(runnable.input.clone()),
+            args: [definition.args.as_slice(), &runnable.frozen.args].concat(),
+            variables: definition.env.merged(&runnable.frozen.env)?,
+            limits: runnable.frozen.limits,
+            timeout: runnable.frozen.timeout_secs,
+            network: definition.network,
+            mounts: definition.mounts.clone(),
+            oci_runtime: self.inner.settings.oci_runtime.clone(),
+            output_file: definition.output_file.clone(),
+        };
+        job.validate()?;
+        self.check_mounts(&job.mounts)?;
+        Ok(job)
+    }
+
+    /// What was below the roots when it was registered may lead elsewhere by now,
+    /// and the roots may be others.
+    pub(super) fn check_mounts(&self, mounts: &[Mount]) -> Result<(), NoJob> {
+        for mount in mounts {
+            let resolved = mount.source.canonicalize().ok();
+            if resolved.as_deref() != Some(mount.source.as_path()) {
+                return Err(NoJob::Moved(excerpt(&mount.source.to_string_lossy())));
+            }
+            mount.check_allowed(&mount.source, &self.inner.settings.mount_roots)?;
+        }
+        Ok(())
+    }
+
+    async fn code(&self, digest: &str) -> Result<Vec<u8>, StoreError> {
+        if let Some(bytes) = self.inner.code.find(digest) {
+            return Ok(bytes);
+        }
+        let bytes = self.inner.store.code(digest).await?;
+        self.inner.code.keep(digest, &bytes);
+        Ok(bytes)
+    }
+}

@@ -1,0 +1,42 @@
+//! An output against what its script has promised.
+
+use super::Executions;
+use crate::domain::execution::Report;
+use crate::domain::fault::Fault;
+use crate::domain::outcome::{ErrorKind, Outcome, Status};
+use crate::store::Runnable;
+
+impl Executions {
+    /// Fails an execution that ended well and did not leave the output that its
+    /// schema describes. What it printed stays.
+    pub(super) async fn check_output(&self, runnable: &Runnable, report: &mut Report) {
+        let schema = &runnable.definition.output_schema;
+        let version_id = runnable.version_id;
+        if report.outcome.status != Status::Completed
+            || self.inner.schemas.accepts_all(version_id, schema)
+        {
+            return;
+        }
+        let problem = match &report.output {
+            None => Some("the output is not one JSON document".to_owned()),
+            Some(output) => {
+                let faults =
+                    self.inner.schemas.check_output(version_id, schema, output.get()).await;
+                (!faults.is_empty()).then(|| sentence(&faults))
+            }
+        };
+        if let Some(problem) = problem {
+            let failed = Outcome::failed(ErrorKind::InvalidOutput, problem);
+            report.outcome = Outcome { exit_code: report.outcome.exit_code, ..failed };
+        }
+    }
+}
+
+fn sentence(faults: &[Fault]) -> String {
+    let lines = faults.iter().map(|fault| match fault.pointer.as_str() {
+        "" => fault.detail.clone(),
+        pointer => format!("{pointer}: {}", fault.detail),
+    });
+    let lines: Vec<_> = lines.collect();
+    format!("the output is not what output_schema says\n{}", lines.join("\n"))
+}

@@ -1,0 +1,210 @@
+//! Accepting an execution: everything that can be said against it is said here,
+//! before anything is stored.
+
+use std::time::Duration;
+
+use thiserror::Error;
+use uuid::Uuid;
+
+use super::Executions;
+use crate::clock;
+use crate::domain::execution::{
+    Caller, ExecutionSummary, Frozen, IdempotencyKey, NewExecution, Priority,
+};
+use crate::domain::fault::Fault;
+use crate::domain::job::check_arguments;
+use crate::domain::json_input::JsonInput;
+use crate::domain::limits::Timeout;
+use crate::domain::quantities::{show_bytes, show_duration};
+use crate::domain::registry::{RegisteredScript, ScriptVersion};
+use crate::domain::variables::Variables;
+use crate::orchestrator::queue::{Demand, Full};
+use crate::store::{StoreError, Submitted};
+
+/// What somebody wants to be run.
+#[derive(Debug, Clone)]
+pub struct Submission {
+    /// The script.
+    pub script: RegisteredScript,
+    /// One of its versions; `None` is the current one.
+    pub version: Option<ScriptVersion>,
+    /// Who asks.
+    pub caller: Caller,
+    /// The job that it is for.
+    pub job_id: Option<String>,
+    /// What the caller names the request by.
+    pub idempotency_key: Option<IdempotencyKey>,
+    /// Who should run first.
+    pub priority: Priority,
+    /// Arguments behind the script's own.
+    pub args: Vec<String>,
+    /// Variables over the script's own.
+    pub env: Variables,
+    /// Less time than the script has.
+    pub timeout: Option<Timeout>,
+    /// What it reads.
+    pub input: JsonInput,
+}
+
+/// An execution that can't get lost any more.
+#[derive(Debug, Clone)]
+pub struct Accepted {
+    /// Its id.
+    pub id: Uuid,
+    /// What was stored, if it was accepted now, and not when the same key came
+    /// before.
+    pub pending: Option<Box<ExecutionSummary>>,
+}
+
+/// Why an execution is not accepted.
+#[derive(Debug, Error)]
+pub enum SubmitError {
+    /// The script is disabled.
+    #[error("the script {0} is disabled")]
+    Disabled(String),
+    /// Something of the request is wrong.
+    #[error("the execution can't be accepted as it is")]
+    Invalid(Vec<Fault>),
+    /// Too many wait already.
+    #[error("the queue is full: {limit} executions wait")]
+    Full {
+        /// How many may wait.
+        limit: usize,
+        /// When there will probably be a place.
+        retry_after: Duration,
+    },
+    /// The key came before, with another request.
+    #[error("this Idempotency-Key was used for another request, which is execution {0}")]
+    KeyReused(Uuid),
+    /// The server is about to end.
+    #[error("the server is stopping")]
+    Stopping,
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl SubmitError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Disabled(_) => Some("an operator can enable it"),
+            Self::Full { .. } => {
+                Some("submit it again later; GANTRY_QUEUE_LIMIT says how many may wait")
+            }
+            Self::KeyReused(_) => Some("use a new key for a new request"),
+            Self::Stopping => Some("submit it again in a moment"),
+            Self::Store(error) => error.hint(),
+            Self::Invalid(_) => None,
+        }
+    }
+}
+
+impl Executions {
+    /// Accepts an execution. When it has answered, the execution is stored; also
+    /// when whoever called does not wait for the answer.
+    ///
+    /// # Errors
+    /// [`SubmitError`]; nothing is stored then.
+    pub async fn submit(&self, submission: Submission) -> Result<Accepted, SubmitError> {
+        if self.inner.stopping.is_cancelled() {
+            return Err(SubmitError::Stopping);
+        }
+        // Whatever has changed since it came first.
+        if let Some(key) = &submission.idempotency_key
+            && let Some(known) = self.inner.store.find_key(submission.caller.token_id, key).await?
+        {
+            return accepted(known, None);
+        }
+        if !submission.script.is_enabled {
+            return Err(SubmitError::Disabled(submission.script.name.to_string()));
+        }
+        let max_concurrency = submission.script.operation.max_concurrency;
+        let version = submission.version.as_ref().unwrap_or(&submission.script.version);
+        let (number, digest) = (version.number, version.definition.digest.clone());
+        let script_name = submission.script.name.to_string();
+        let new = self.checked(submission).await?;
+        let pending = ExecutionSummary::pending(&new, script_name, number, digest);
+        let place = self.queue().reserve();
+        let place = place.map_err(|Full { limit }| SubmitError::Full {
+            limit,
+            retry_after: self.queue().retry_after(clock::since_epoch()),
+        })?;
+        let id = new.id;
+        let submitted = self.take(new, max_concurrency, place).await?;
+        tracing::info!(execution = %id, ?submitted, "accepted");
+        accepted(submitted, Some(pending))
+    }
+
+    async fn checked(&self, submission: Submission) -> Result<NewExecution, SubmitError> {
+        let version = submission.version.as_ref().unwrap_or(&submission.script.version);
+        let operation = submission.script.operation;
+        let mut faults = Vec::new();
+        let mut args = version.definition.args.clone();
+        args.extend_from_slice(&submission.args);
+        if let Err(error) = check_arguments(&args) {
+            faults.push(Fault::new("/args", error.to_string()));
+        }
+        if let Err(error) = version.definition.env.merged(&submission.env) {
+            faults.push(Fault::new("/env", error.to_string()));
+        }
+        if let Some(timeout) = submission.timeout.filter(|it| *it > operation.timeout_secs) {
+            faults.push(Fault::new("/timeout_secs", too_long(timeout, operation.timeout_secs)));
+        }
+        let (input, memory) =
+            (submission.input.as_str().len() as u64, operation.limits.memory_bytes);
+        if input > memory / 2 {
+            let (input, memory) = (show_bytes(input), show_bytes(memory));
+            let detail = format!("{input} are more than half of the memory limit of {memory}");
+            faults.push(Fault::new("/input", detail));
+        }
+        let limits = operation.limits;
+        let demand = Demand { memory_bytes: limits.memory_bytes, nano_cpus: limits.nano_cpus };
+        if !self.queue().fits(&demand) {
+            faults.push(Fault::new("/script", "its limits are more than this machine has"));
+        }
+        if faults.is_empty() {
+            faults = self.inner.schemas.check_input(version, &submission.input).await;
+        }
+        if !faults.is_empty() {
+            return Err(SubmitError::Invalid(faults));
+        }
+        Ok(NewExecution {
+            id: Uuid::now_v7(),
+            script_id: submission.script.id,
+            version_id: version.id,
+            caller: submission.caller,
+            job_id: submission.job_id,
+            idempotency_key: submission.idempotency_key,
+            priority: submission.priority,
+            frozen: Frozen {
+                args: submission.args,
+                env: submission.env,
+                limits,
+                timeout_secs: submission.timeout.unwrap_or(operation.timeout_secs),
+            },
+            input: submission.input,
+            created_at: clock::now(),
+        })
+    }
+}
+
+fn accepted(
+    submitted: Submitted,
+    pending: Option<ExecutionSummary>,
+) -> Result<Accepted, SubmitError> {
+    match (submitted, pending) {
+        (Submitted::New, Some(pending)) => {
+            Ok(Accepted { id: pending.id, pending: Some(Box::new(pending)) })
+        }
+        (Submitted::New, None) => Err(SubmitError::Stopping),
+        (Submitted::Known(known), _) => Ok(Accepted { id: known, pending: None }),
+        (Submitted::KeyReused(other), _) => Err(SubmitError::KeyReused(other)),
+    }
+}
+
+fn too_long(asked: Timeout, allowed: Timeout) -> String {
+    let (asked, allowed) = (show_duration(asked.duration()), show_duration(allowed.duration()));
+    format!("{asked} is more than the script's {allowed}; a request can only lower it")
+}

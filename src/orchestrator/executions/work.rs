@@ -1,0 +1,286 @@
+//! One execution from its turn to its stored end. One task owns it all the way;
+//! others ask it through its entry in the hub.
+//!
+//! ```text
+//! turn ─▶ image there? ─ no ─▶ set aside until it is, or can't be built
+//!              │ yes
+//!              ▼
+//!          begin: sandbox started ─▶ claimed (running) ─▶ carry out ─▶ finish
+//!              │ engine out
+//!              └─▶ a pause, and again
+//! ```
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::Instrument;
+use uuid::Uuid;
+
+use super::Executions;
+use super::begin::{Begun, NotBegun};
+use super::dispatch::Slot;
+use crate::clock;
+use crate::domain::execution::{Report, State};
+use crate::domain::outcome::{ErrorKind, Outcome, Status};
+use crate::domain::runtime::Runtime;
+use crate::orchestrator::queue::Waiting;
+use crate::orchestrator::{Capture, LiveExecution};
+use crate::sandbox::Cancel;
+use crate::store::Runnable;
+
+/// Attempts at an execution whose script has not started. With the pauses between
+/// them, an engine may be out for about two minutes before anything fails.
+const MAX_ATTEMPTS: u32 = 12;
+
+/// How long an execution waits between two attempts, times the number of the
+/// attempt that failed.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Longest pause between two attempts.
+const MAX_PAUSE: Duration = Duration::from_secs(15);
+
+/// What became of an attempt.
+enum Attempt {
+    /// Its end is stored, or it is not to be run any more, or not by this process.
+    Over,
+    /// Its image is not there.
+    Unbuilt(Box<Runnable>),
+    /// Its script has not started, and may yet; this is the end if it never does.
+    Again(String, Outcome),
+}
+
+impl Executions {
+    pub(super) async fn work(self, waiting: Waiting, slot: Slot) {
+        let span = tracing::info_span!("work", execution = %waiting.id);
+        async {
+            let id = waiting.id;
+            let live = self.inner.hub.entry(id);
+            // Ended by whoever cancels it, or by the server that gives it up.
+            let end = live.cancel.child_token();
+            {
+                let attempts = self.attempts(waiting, slot, &live, &end);
+                tokio::pin!(attempts);
+                tokio::select! {
+                    () = &mut attempts => {}
+                    () = self.inner.giving_up.cancelled() => {
+                        end.cancel();
+                        attempts.await;
+                    }
+                }
+            }
+            self.inner.hub.leave(id, live);
+        }
+        .instrument(span)
+        .await;
+    }
+
+    /// The slot is kept between attempts: an engine that is out has no use for
+    /// others.
+    async fn attempts(
+        &self,
+        waiting: Waiting,
+        slot: Slot,
+        live: &Arc<LiveExecution>,
+        end: &Cancel,
+    ) {
+        let mut number = 1;
+        loop {
+            let (script, outcome) = match self.attempt(waiting.id, live, end).await {
+                Attempt::Over => return,
+                Attempt::Unbuilt(runnable) => {
+                    return self.wait_for_image(waiting, slot, &runnable, live, end).await;
+                }
+                Attempt::Again(script, outcome) => (script, outcome),
+            };
+            if number == MAX_ATTEMPTS {
+                return self.end_unstarted(waiting.id, &script, outcome).await;
+            }
+            let reason = outcome.error_message.as_deref().unwrap_or_default();
+            let pause = (PAUSE * number).min(MAX_PAUSE);
+            tracing::warn!(reason, pause_ms = pause.as_millis(), "the execution is tried again");
+            if !self.pauses(pause, end).await {
+                return;
+            }
+            number += 1;
+        }
+    }
+
+    /// False when it was cut short: what waits is left to the next process, or was
+    /// cancelled.
+    async fn pauses(&self, pause: Duration, end: &Cancel) -> bool {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => true,
+            () = self.inner.stopping.cancelled() => false,
+            () = end.cancelled() => false,
+        }
+    }
+
+    /// Waits without a slot: whoever needs no image that is being built goes on.
+    async fn wait_for_image(
+        &self,
+        waiting: Waiting,
+        slot: Slot,
+        runnable: &Runnable,
+        live: &LiveExecution,
+        end: &Cancel,
+    ) {
+        let id = waiting.id;
+        let (key, runtime) = needed(runnable);
+        let until = key.unwrap_or(runtime.name());
+        self.queue().park(waiting, until);
+        drop(slot);
+        let built = tokio::select! {
+            built = self.inner.environments.image(key, runtime) => built,
+            () = self.inner.stopping.cancelled() => return,
+            () = end.cancelled() => {
+                self.queue().cancel(id);
+                // One that is only given up waits for the next process.
+                if live.cancel.is_cancelled() {
+                    let outcome = Self::withdrawn();
+                    self.end_unstarted(id, &runnable.script_name, outcome).await;
+                }
+                return;
+            }
+        };
+        if let Err(error) = built {
+            let outcome = error.outcome();
+            if outcome.error_kind == Some(ErrorKind::EngineUnavailable) {
+                if !error.is_of_database() {
+                    self.inner.observer.engine_started(false);
+                }
+                tracing::warn!(?error, "its image can't be had for now");
+                self.pauses(MAX_PAUSE, end).await;
+            } else {
+                self.queue().cancel(id);
+                return self.end_unstarted(id, &runnable.script_name, outcome).await;
+            }
+        }
+        self.queue().resume(until);
+        self.inner.nudge.notify_one();
+    }
+
+    async fn attempt(&self, id: Uuid, live: &Arc<LiveExecution>, end: &Cancel) -> Attempt {
+        let read = || self.inner.store.runnable(id);
+        let runnable = match self.insist("an execution is read", read).await {
+            Some(Ok(Some(runnable))) => runnable,
+            Some(Ok(None)) | None => return Attempt::Over,
+            Some(Err(error)) => {
+                tracing::error!(?error, "the execution can't be read");
+                let outcome = Outcome::failed(ErrorKind::SandboxFailed, error.to_string());
+                self.end_unstarted(id, "", outcome).await;
+                return Attempt::Over;
+            }
+        };
+        let (key, runtime) = needed(&runnable);
+        let Some(image) = self.inner.environments.known(key, runtime) else {
+            return Attempt::Unbuilt(Box::new(runnable));
+        };
+        match self.begin(&runnable, &image, live, end).await {
+            Ok(Some(begun)) => self.carry_out(&runnable, begun, live, end).await,
+            Ok(None) => Attempt::Over,
+            Err(error) => self.not_begun(runnable, &image, error, live).await,
+        }
+    }
+
+    async fn not_begun(
+        &self,
+        runnable: Runnable,
+        image: &str,
+        error: NotBegun,
+        live: &LiveExecution,
+    ) -> Attempt {
+        if error.is_cancelled() {
+            // One that is only given up waits for the next process.
+            if live.cancel.is_cancelled() {
+                let outcome = Self::withdrawn();
+                self.end_unstarted(runnable.id, &runnable.script_name, outcome).await;
+            }
+            return Attempt::Over;
+        }
+        tracing::warn!(?error, "the execution did not begin");
+        if error.is_missing_image() {
+            self.inner.environments.forget(image);
+            self.inner.runner.forget_image(image);
+        }
+        if error.is_engine_outage() {
+            self.inner.observer.engine_started(false);
+        }
+        let outcome = error.outcome();
+        if error.is_worth_another_attempt() {
+            return Attempt::Again(runnable.script_name, outcome);
+        }
+        self.end_unstarted(runnable.id, &runnable.script_name, outcome).await;
+        Attempt::Over
+    }
+
+    async fn carry_out(
+        &self,
+        runnable: &Runnable,
+        begun: Begun,
+        live: &Arc<LiveExecution>,
+        end: &Cancel,
+    ) -> Attempt {
+        let Begun { job, prepared, attempt, queued } = begun;
+        live.set_state(State::Running);
+        let id = runnable.id;
+        tracing::info!(script = runnable.script_name, attempt, "running");
+        let capture = Capture::new(Arc::clone(live), self.inner.artifacts.stage(id, attempt));
+        let (mut report, error) = self.inner.runner.execute(&job, prepared, capture, end).await;
+        if let Some(sandbox) = &mut report.sandbox {
+            sandbox.node = Some(self.inner.settings.node.clone());
+        }
+        // One that has died in the pool.
+        let mut was_stale = false;
+        if let Some(error) = error {
+            tracing::warn!(?error, "the execution did not run as it should");
+            report.outcome.error_message = report.outcome.error_message.map(|_| error.told());
+            let is_warm = report.sandbox.as_ref().is_some_and(|it| it.warm);
+            was_stale = is_warm && error.is_unused_sandbox();
+        }
+        if was_stale || self.is_to_be_tried_again(&report, live) {
+            self.give_back(id, attempt, live).await;
+            return Attempt::Again(runnable.script_name.clone(), report.outcome);
+        }
+        if self.is_given_up(live) && report.outcome.status == Status::Cancelled {
+            let message = "the server was stopped before the script had ended";
+            report.outcome = Outcome::failed(ErrorKind::Lost, message);
+        }
+        self.check_output(runnable, &mut report).await;
+        let kept = self.inner.artifacts.keep(id, attempt, &mut report.artifacts).await;
+        kept.unwrap_or_else(|lost| lost.note(&mut report.outcome));
+        self.finish(runnable, attempt, queued, &report).await;
+        Attempt::Over
+    }
+
+    /// The server does not wait for it any longer, and nobody has cancelled it.
+    fn is_given_up(&self, live: &LiveExecution) -> bool {
+        self.inner.giving_up.is_cancelled() && !live.cancel.is_cancelled()
+    }
+
+    /// What has not come to its script's first instruction is worth another
+    /// attempt when the engine was out, and is left to the next process when this
+    /// one is to end.
+    fn is_to_be_tried_again(&self, report: &Report, live: &LiveExecution) -> bool {
+        if report.started_at.is_some() || live.cancel.is_cancelled() {
+            return false;
+        }
+        let is_outage = report.outcome.error_kind == Some(ErrorKind::EngineUnavailable);
+        let was_cut = self.is_given_up(live) && report.outcome.status == Status::Cancelled;
+        is_outage || was_cut
+    }
+
+    pub(super) async fn give_back(&self, id: Uuid, attempt: u32, live: &LiveExecution) {
+        self.inner.artifacts.unstage(id, attempt).await;
+        let node = self.inner.settings.node.as_str();
+        let give = || self.inner.store.give_back(id, node, attempt, clock::now());
+        if let Some(Err(error)) = self.insist("an execution is given back", give).await {
+            tracing::error!(?error, "the execution can't be given back");
+        }
+        live.set_state(State::Pending);
+    }
+}
+
+/// What its image is of.
+fn needed(runnable: &Runnable) -> (Option<&str>, Runtime) {
+    (runnable.environment_key.as_deref(), runnable.definition.script_type)
+}

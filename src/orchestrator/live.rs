@@ -1,0 +1,127 @@
+//! What is going on right now: for each execution that somebody runs or waits
+//! for, its growing log and a signal that something of it has changed. A hint,
+//! never the truth: that is in the store, and whoever follows looks there when
+//! an entry is closed.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use crate::domain::execution::State;
+use crate::domain::output_log::{OutputLog, Position, StreamName};
+use crate::sandbox::Cancel;
+
+/// All executions that are followed.
+#[derive(Clone, Default)]
+pub struct Hub {
+    entries: Arc<Mutex<HashMap<Uuid, Arc<LiveExecution>>>>,
+}
+
+/// What is known of an execution before it is stored.
+#[derive(Debug)]
+pub struct LiveExecution {
+    log: Mutex<OutputLog>,
+    stage: watch::Sender<Stage>,
+    /// Ends it, once a worker has it.
+    pub(super) cancel: Cancel,
+}
+
+/// How far it is, and a count that grows with every change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stage {
+    /// The last state that was heard of.
+    pub state: State,
+    /// Everything is in the store, and nothing more will come from here.
+    pub is_closed: bool,
+    revision: u64,
+}
+
+impl Hub {
+    /// The entry of an execution, made if there is none.
+    #[must_use]
+    pub fn entry(&self, id: Uuid) -> Arc<LiveExecution> {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(entries.entry(id).or_default())
+    }
+
+    /// The entry of an execution, if somebody runs it or waits for it.
+    #[must_use]
+    pub fn find(&self, id: Uuid) -> Option<Arc<LiveExecution>> {
+        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.get(&id).cloned()
+    }
+
+    /// Says that the store has everything, and forgets the entry.
+    pub fn close(&self, id: Uuid, state: State) {
+        let entry = {
+            let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+            entries.remove(&id)
+        };
+        if let Some(entry) = entry {
+            entry.stage.send_modify(|stage| {
+                *stage = Stage { state, is_closed: true, revision: stage.revision + 1 };
+            });
+        }
+    }
+
+    /// Forgets the entry of an execution that waits, when `entry` is the last who
+    /// knows it. One that is to be cancelled keeps its entry for the worker.
+    pub(super) fn leave(&self, id: Uuid, entry: Arc<LiveExecution>) {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(entry);
+        if let Some(known) = entries.get(&id)
+            && Arc::strong_count(known) == 1
+            && !known.cancel.is_cancelled()
+        {
+            entries.remove(&id);
+        }
+    }
+}
+
+impl Default for LiveExecution {
+    fn default() -> Self {
+        let stage = Stage { state: State::Pending, is_closed: false, revision: 0 };
+        Self { log: Mutex::default(), stage: watch::Sender::new(stage), cancel: Cancel::new() }
+    }
+}
+
+impl LiveExecution {
+    /// Hears of every change, but not of each one by itself.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<Stage> {
+        self.stage.subscribe()
+    }
+
+    /// The next text of the log; as [`OutputLog::next_text`], while more may come.
+    #[must_use]
+    pub fn next_text(
+        &self,
+        from: Position,
+        max_bytes: usize,
+    ) -> Option<(StreamName, String, Position)> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).next_text(from, max_bytes, false)
+    }
+
+    pub(super) fn has_printed(&self, bytes: &[u8]) -> bool {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).stdout() == bytes
+    }
+
+    pub(super) fn append(&self, stream: StreamName, bytes: &[u8]) {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).append(stream, bytes);
+        self.stage.send_modify(|stage| stage.revision += 1);
+    }
+
+    pub(super) fn set_state(&self, state: State) {
+        self.stage.send_modify(|stage| {
+            *stage = Stage { state, revision: stage.revision + 1, ..*stage };
+        });
+    }
+
+    /// Takes the log out, which goes to the store. Followers find nothing more
+    /// here, and wait until the entry is closed.
+    pub(super) fn take_log(&self) -> OutputLog {
+        std::mem::take(&mut *self.log.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

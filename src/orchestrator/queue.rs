@@ -1,0 +1,361 @@
+//! Which waiting execution runs next on this node: the policy, and nothing else.
+//! It has no clock, no lock, no task and no I/O, and must never get any; times
+//! are arguments, and whoever owns the queue starts what [`Queue::next`] gives.
+//!
+//! ```text
+//! reserve ── push ──▶ waiting ── next ──▶ running ── finished ──▶ (forgotten)
+//!      └─ release        │ ▲                 │
+//!                  cancel┘ ├──── requeue ────┤      restore ──▶ waiting
+//!                          └ resume ◀─ park ─┘
+//! ```
+//!
+//! **Order.** One step of priority is worth [`AGEING`] of waiting, so an execution's
+//! place among the others is fixed when it is submitted (`turn`), and time
+//! alone never makes anything runnable: nobody needs a timer to ask again. Ask
+//! after `push`, `restore`, `requeue`, `finished`, `cancel` and
+//! `set_max_concurrency`, until [`Queue::next`] has nothing more.
+//!
+//! **Room.** Scripts that run as often as they may are passed over (`lanes`). What
+//! does not fit the free memory or CPUs is passed over too, but not when it is the
+//! first in order and has waited for [`PATIENCE`]: then all wait for it.
+//!
+//! **Limits.** [`Queue::reserve`] is the only way in for a submission, and it is
+//! refused when the queue is full; `pace` says when to try again.
+
+mod lanes;
+mod pace;
+mod turn;
+
+use std::collections::HashMap;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use thiserror::Error;
+use uuid::Uuid;
+
+use lanes::{Lane, Lanes};
+use pace::Pace;
+use turn::Turn;
+
+/// Waiting for this long is worth one step of priority, without end: whatever
+/// waits is first some day. The best priority is 200 s ahead of the worst.
+pub const AGEING: Duration = Duration::from_secs(10);
+
+/// The first in order is overtaken by smaller ones, which fit, until this long
+/// after its submission.
+pub const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The priorities that differ; what lies outside counts as the nearest of them.
+pub const PRIORITIES: RangeInclusive<i8> = -10..=10;
+
+/// What an execution takes of the node while it runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Demand {
+    /// Bytes of memory.
+    pub memory_bytes: u64,
+    /// Nano CPUs: 1,000,000,000 are one CPU.
+    pub nano_cpus: u64,
+}
+
+/// What the node has for executions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capacity {
+    /// Executions at once; with 0 nothing runs here.
+    pub executions: u32,
+    /// Bytes of memory.
+    pub memory_bytes: u64,
+    /// Nano CPUs.
+    pub nano_cpus: u64,
+}
+
+/// An execution that waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// The execution.
+    pub id: Uuid,
+    /// Its script.
+    pub script_id: i64,
+    /// One of [`PRIORITIES`]; greater ones run first.
+    pub priority: i8,
+    /// How many executions of the script may run at once here. It is the script's:
+    /// see [`Queue::set_max_concurrency`] for whose word counts.
+    pub max_concurrency: Option<u32>,
+    /// What it takes while it runs.
+    pub demand: Demand,
+    /// When it was submitted, since any fixed moment; the same as that of `now`
+    /// everywhere here.
+    pub since: Duration,
+}
+
+/// A place in the queue for a submission that is being stored. Give it to
+/// [`Queue::push`] or [`Queue::release`] of the queue that it came from: one that
+/// is dropped is lost to that queue for good.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a place that is dropped is lost: push or release it"]
+pub struct Place(());
+
+/// No place is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the queue is full: {limit} executions may wait")]
+pub struct Full {
+    /// The queue's limit.
+    pub limit: usize,
+}
+
+impl Full {
+    /// What to do.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        "submit it again later; GANTRY_QUEUE_LIMIT says how many may wait"
+    }
+}
+
+/// The executions that wait and run on this node.
+#[derive(Debug)]
+pub struct Queue {
+    capacity: Capacity,
+    limit: usize,
+    reserved: usize,
+    waiting: Lanes,
+    running: HashMap<Uuid, Lane>,
+    /// Those that wait for something else than room, and what that is.
+    parked: HashMap<Uuid, (String, Waiting)>,
+    taken: Demand,
+    pace: Pace,
+}
+
+impl Queue {
+    /// An empty queue of a node with this capacity, in which `limit` submissions
+    /// may wait.
+    #[must_use]
+    pub fn new(capacity: Capacity, limit: usize) -> Self {
+        Self {
+            capacity,
+            limit,
+            reserved: 0,
+            waiting: Lanes::default(),
+            running: HashMap::new(),
+            parked: HashMap::new(),
+            taken: Demand::default(),
+            pace: Pace::default(),
+        }
+    }
+
+    /// True if the whole node is enough for this. What does not fit should be
+    /// refused; what is in the queue nevertheless runs, while nothing else does.
+    #[must_use]
+    pub fn fits(&self, demand: &Demand) -> bool {
+        self.capacity.executions > 0 && self.holds(*demand)
+    }
+
+    /// Takes a place for a submission, before it is stored.
+    ///
+    /// # Errors
+    /// [`Full`] when those who wait and the places given away reach the limit.
+    pub fn reserve(&mut self) -> Result<Place, Full> {
+        if self.reserved.saturating_add(self.waiting_len()) >= self.limit {
+            return Err(Full { limit: self.limit });
+        }
+        self.reserved += 1;
+        Ok(Place(()))
+    }
+
+    /// Gives a place back: the submission was not stored.
+    pub fn release(&mut self, place: Place) {
+        let Place(()) = place;
+        self.reserved = self.reserved.saturating_sub(1);
+    }
+
+    /// Lets a submission wait in its place, which is used up in any case. False
+    /// if the execution waits or runs already; then nothing changes.
+    pub fn push(&mut self, place: Place, waiting: Waiting) -> bool {
+        self.release(place);
+        self.restore(waiting)
+    }
+
+    /// Lets an execution wait that was not submitted here: a row found at start,
+    /// or another process's. Such ones may exceed the limit. False if it waits or
+    /// runs already; then only its script's limit is taken from it.
+    pub fn restore(&mut self, waiting: Waiting) -> bool {
+        self.set_max_concurrency(waiting.script_id, waiting.max_concurrency);
+        if self.is_known(waiting.id) {
+            return false;
+        }
+        self.waiting.enter(waiting);
+        true
+    }
+
+    fn is_known(&self, id: Uuid) -> bool {
+        self.running.contains_key(&id) || self.waiting.contains(id) || self.parked.contains_key(&id)
+    }
+
+    /// Takes the first in order that can run now, and counts it as running from
+    /// here on: start it, and say [`finished`](Self::finished) whatever comes of
+    /// it, or [`requeue`](Self::requeue). Its `max_concurrency` is the script's
+    /// present one.
+    pub fn next(&mut self, now: Duration) -> Option<Waiting> {
+        let (turn, taken) = self.choose(now)?;
+        let waiting = self.waiting.start(turn)?;
+        self.taken = taken;
+        self.running.insert(waiting.id, Lane::of(&waiting));
+        self.pace.started(now);
+        Some(waiting)
+    }
+
+    /// Frees what [`next`](Self::next) took for it. False if it does not run.
+    pub fn finished(&mut self, id: Uuid) -> bool {
+        let Some(lane) = self.running.remove(&id) else { return false };
+        self.taken = self.taken.minus(lane.demand);
+        self.waiting.finished(lane.script_id);
+        true
+    }
+
+    /// Lets an execution wait again whose attempt did not start, with the age that
+    /// it has; it may exceed the limit. It is likely to be the next one at once:
+    /// whoever requeues waits between attempts. False if it does not run; then
+    /// nothing changes.
+    pub fn requeue(&mut self, waiting: Waiting) -> bool {
+        if !self.running.contains_key(&waiting.id) {
+            return false;
+        }
+        // Entered first, so that its script stays known with its present limit:
+        // the one that `waiting` carries is from the time when it was taken.
+        let id = waiting.id;
+        self.waiting.enter(waiting);
+        self.finished(id)
+    }
+
+    /// Sets an execution aside that can't begin before something else is there,
+    /// whatever room there is: it holds nothing, and [`next`](Self::next) does not
+    /// give it until somebody says [`resume`](Self::resume). False if it does not
+    /// run; then nothing changes.
+    pub fn park(&mut self, waiting: Waiting, until: &str) -> bool {
+        if !self.running.contains_key(&waiting.id) {
+            return false;
+        }
+        // Counted first, so that its script stays known with its present limit.
+        self.waiting.parked(waiting.script_id);
+        let id = waiting.id;
+        self.parked.insert(id, (until.to_owned(), waiting));
+        self.finished(id)
+    }
+
+    /// Lets all wait again that were set aside for this, with the age that they
+    /// have, so that they run in their order. Answers how many there were.
+    pub fn resume(&mut self, until: &str) -> usize {
+        let resumed: Vec<_> = self.parked.extract_if(|_, (what, _)| what == until).collect();
+        let count = resumed.len();
+        for (_, (_, waiting)) in resumed {
+            let script_id = waiting.script_id;
+            self.waiting.enter(waiting);
+            self.waiting.unparked(script_id);
+        }
+        count
+    }
+
+    /// Removes an execution that waits or is set aside. False if it does neither
+    /// (it may run).
+    pub fn cancel(&mut self, id: Uuid) -> bool {
+        let Some((_, parked)) = self.parked.remove(&id) else { return self.waiting.cancel(id) };
+        self.waiting.unparked(parked.script_id);
+        true
+    }
+
+    /// Changes how many executions of a script may run at once, for those too
+    /// that wait already; what runs goes on. The last word counts, be it from
+    /// here or from the latest execution pushed or restored. A script of
+    /// which nothing waits, runs or is set aside is not remembered.
+    pub fn set_max_concurrency(&mut self, script_id: i64, limit: Option<u32>) {
+        self.waiting.set_max_concurrency(script_id, limit);
+    }
+
+    /// How many wait, without the places that are reserved.
+    #[must_use]
+    pub fn waiting_len(&self) -> usize {
+        self.waiting.len() + self.parked.len()
+    }
+
+    /// Whether an execution counts as running.
+    #[must_use]
+    pub fn is_running(&self, id: Uuid) -> bool {
+        self.running.contains_key(&id)
+    }
+
+    /// How many run.
+    #[must_use]
+    pub fn running_len(&self) -> usize {
+        self.running.len()
+    }
+
+    /// How many of a script wait for room.
+    #[must_use]
+    pub fn waiting_of_script(&self, script_id: i64) -> usize {
+        self.waiting.of_script(script_id)
+    }
+
+    /// How long the oldest has waited. Looks at all that wait: for metrics.
+    #[must_use]
+    pub fn oldest_waiting(&self, now: Duration) -> Option<Duration> {
+        let parked = self.parked.values().map(|(_, waiting)| waiting.since);
+        let oldest = self.waiting.oldest().into_iter().chain(parked).min()?;
+        Some(now.saturating_sub(oldest))
+    }
+
+    /// When to submit again after [`Full`], in whole seconds from 1 to 60: the
+    /// time in which, of late, one execution left the queue to run.
+    #[must_use]
+    pub fn retry_after(&self, now: Duration) -> Duration {
+        self.pace.retry_after(now)
+    }
+
+    /// The first in order that can run now, and what is taken with it.
+    fn choose(&self, now: Duration) -> Option<(Turn, Demand)> {
+        if self.running.len() >= self.capacity.executions as usize {
+            return None;
+        }
+        let mut heads = self.waiting.heads();
+        let (first, demand) = heads.next()?;
+        if let Some(taken) = self.taken_with(demand) {
+            return Some((first, taken));
+        }
+        if first.waited(now) > PATIENCE {
+            return None;
+        }
+        heads.find_map(|(turn, demand)| Some((turn, self.taken_with(demand)?)))
+    }
+
+    /// What is taken when this runs too, if it fits what is free or has the node
+    /// for itself. While one runs that exceeds the node, nothing fits beside it.
+    fn taken_with(&self, demand: Demand) -> Option<Demand> {
+        if self.running.is_empty() {
+            return Some(demand);
+        }
+        self.taken.plus(demand).filter(|sum| self.holds(*sum))
+    }
+
+    /// True if the node's memory and CPUs are enough for this.
+    fn holds(&self, demand: Demand) -> bool {
+        demand.memory_bytes <= self.capacity.memory_bytes
+            && demand.nano_cpus <= self.capacity.nano_cpus
+    }
+}
+
+impl Demand {
+    /// Both together, unless that cannot be counted.
+    fn plus(self, other: Self) -> Option<Self> {
+        Some(Self {
+            memory_bytes: self.memory_bytes.checked_add(other.memory_bytes)?,
+            nano_cpus: self.nano_cpus.checked_add(other.nano_cpus)?,
+        })
+    }
+
+    fn minus(self, other: Self) -> Self {
+        Self {
+            memory_bytes: self.memory_bytes.saturating_sub(other.memory_bytes),
+            nano_cpus: self.nano_cpus.saturating_sub(other.nano_cpus),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,103 @@
+//! Inputs and outputs against the schemas of a version. Compiled schemas are
+//! kept: versions never change.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::Value;
+
+use crate::domain::fault::Fault;
+use crate::domain::json_input::JsonInput;
+use crate::domain::json_schema::JsonSchema;
+use crate::domain::registry::{Definition, ScriptVersion};
+
+/// Compiled schemas that are kept; beyond it all are forgotten and compiled
+/// again as they are needed.
+const MAX_KEPT: usize = 1_000;
+
+/// Compiled schemas.
+#[derive(Default)]
+pub(super) struct Schemas {
+    kept: Mutex<HashMap<(Purpose, i64), Arc<JsonSchema>>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Purpose {
+    Input,
+    Output,
+}
+
+impl Schemas {
+    /// What is wrong with an input; pointers are into the request's body.
+    pub(super) async fn check_input(
+        &self,
+        version: &ScriptVersion,
+        input: &JsonInput,
+    ) -> Vec<Fault> {
+        let Definition { argument_schema, .. } = &version.definition;
+        let faults = self.check(Purpose::Input, version.id, argument_schema, input.as_str()).await;
+        faults.into_iter().map(|fault| fault.below("/input")).collect()
+    }
+
+    /// What is wrong with an output.
+    pub(super) async fn check_output(
+        &self,
+        version_id: i64,
+        schema: &Value,
+        output: &str,
+    ) -> Vec<Fault> {
+        self.check(Purpose::Output, version_id, schema, output).await
+    }
+
+    /// Whether a schema says anything.
+    pub(super) fn accepts_all(&self, version_id: i64, schema: &Value) -> bool {
+        self.compiled(Purpose::Output, version_id, schema).is_ok_and(|it| it.accepts_all())
+    }
+
+    async fn check(
+        &self,
+        purpose: Purpose,
+        version_id: i64,
+        schema: &Value,
+        document: &str,
+    ) -> Vec<Fault> {
+        let schema = match self.compiled(purpose, version_id, schema) {
+            Ok(schema) if schema.accepts_all() => return Vec::new(),
+            Ok(schema) => schema,
+            Err(fault) => return vec![fault],
+        };
+        // A small document may take seconds, too: its schema says how often it is
+        // looked at. This costs some 30 µs.
+        let document = document.to_owned();
+        let checking = tokio::task::spawn_blocking(move || schema.check(&document));
+        match checking.await {
+            Ok(checked) => checked.err().unwrap_or_default(),
+            Err(_) => vec![Fault::new("", "the check ended without an answer")],
+        }
+    }
+
+    fn compiled(
+        &self,
+        purpose: Purpose,
+        version_id: i64,
+        schema: &Value,
+    ) -> Result<Arc<JsonSchema>, Fault> {
+        let key = (purpose, version_id);
+        let kept = |this: &Self| {
+            this.kept.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned()
+        };
+        if let Some(schema) = kept(self) {
+            return Ok(schema);
+        }
+        // It was compiled when it was registered, by this version or an older one.
+        let schema = JsonSchema::compile(schema)
+            .map_err(|error| Fault::new("", format!("the script's schema: {error}")))?;
+        let schema = Arc::new(schema);
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= MAX_KEPT {
+            kept.clear();
+        }
+        kept.insert(key, Arc::clone(&schema));
+        Ok(schema)
+    }
+}

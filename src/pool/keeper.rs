@@ -1,0 +1,138 @@
+//! Keeps the pool as full as demand wants it: one task that looks, and a few that
+//! start what is missing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::plan::{Wish, plan};
+use super::{Kind, Pool, State, UNUSED, alive};
+use crate::domain::sandbox_spec::SandboxSpec;
+use crate::engine::{LABEL_ROLE, NewContainer};
+use crate::sandbox::Sandbox;
+
+/// How often it looks without being told to: what nobody calls decays, and what has
+/// died is noticed.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// A call is left alone for this long: most are over sooner than a start, which
+/// takes the engine's and the kernel's time.
+const SETTLE: Duration = Duration::from_millis(15);
+
+/// Starts at once: they are bound by the engine, and more would only take longer.
+const STARTS: usize = 2;
+
+/// How long a kind that could not be started is left alone, times the number of
+/// failures.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Longest such time.
+const MAX_PAUSE: Duration = Duration::from_secs(60);
+
+impl Pool {
+    /// Follows demand until the pool is drained.
+    pub(super) async fn keep(self) {
+        loop {
+            tokio::select! {
+                () = self.inner.nudge.notified() => {}
+                () = tokio::time::sleep(LOOK) => {}
+                () = self.inner.closing.cancelled() => return,
+            }
+            tokio::time::sleep(SETTLE).await;
+            // Dropped without the lock, and so removed.
+            drop(self.trim());
+            while let Some(spec) = self.next_missing() {
+                self.inner.tasks.spawn(self.clone().start(spec));
+            }
+        }
+    }
+
+    /// Takes out what has died and what is too much, and forgets what was not heard
+    /// of for long.
+    pub(super) fn trim(&self) -> Vec<Sandbox> {
+        let now = self.now();
+        let mut state = self.state();
+        for kind in state.kinds.values_mut() {
+            kind.unused = std::mem::take(&mut kind.unused).into_iter().filter_map(alive).collect();
+        }
+        let mut spare = Vec::new();
+        for (share, kind) in shares(&mut state, self.inner.size, now) {
+            let kept = share.min(kind.unused.len());
+            spare.extend(kind.unused.drain(kept..));
+        }
+        state.kinds.retain(|_, kind| {
+            kind.demand.wanted(now) > 0 || kind.starting > 0 || !kind.unused.is_empty()
+        });
+        spare
+    }
+
+    /// The most useful kind of which one is missing; it counts as being started.
+    /// None while executions start their own.
+    pub(super) fn next_missing(&self) -> Option<SandboxSpec> {
+        let now = self.now();
+        let mut state = self.state();
+        let starting: usize = state.kinds.values().map(|kind| kind.starting).sum();
+        if state.cold > 0 || starting >= STARTS || self.inner.closing.is_cancelled() {
+            return None;
+        }
+        let shares = shares(&mut state, self.inner.size, now).map(|(share, _)| share);
+        let shares: Vec<usize> = shares.collect();
+        let missing = state.kinds.iter_mut().zip(shares).filter(|((_, kind), share)| {
+            kind.unused.len() + kind.starting < *share && kind.not_before <= now
+        });
+        let by_calls = |kind: &Kind| kind.demand.calls(now);
+        let ((spec, kind), _) =
+            missing.max_by(|((_, a), _), ((_, b), _)| by_calls(a).total_cmp(&by_calls(b)))?;
+        kind.starting += 1;
+        Some(spec.clone())
+    }
+
+    async fn start(self, spec: SandboxSpec) {
+        let mut labels = self.inner.made_by.clone();
+        labels.insert(LABEL_ROLE.to_owned(), UNUSED.to_owned());
+        let container = NewContainer {
+            name: format!("gantry-unused-{}", Uuid::now_v7().simple()),
+            spec,
+            labels,
+        };
+        let begun = Instant::now();
+        let engine = Arc::clone(&self.inner.engine);
+        let started = tokio::select! {
+            started = Sandbox::start(engine, &self.inner.remover, &container) => started,
+            () = self.inner.closing.cancelled() => return,
+        };
+        let now = self.now();
+        let mut state = self.state();
+        let took = begun.elapsed();
+        let Some(kind) = state.kinds.get_mut(&container.spec) else { return };
+        kind.starting = kind.starting.saturating_sub(1);
+        match started {
+            Ok(sandbox) => {
+                kind.failures = 0;
+                kind.unused.push_back(sandbox);
+                state.start_time = (state.start_time * 3 + took) / 4;
+            }
+            Err(error) => {
+                kind.failures = kind.failures.saturating_add(1);
+                kind.not_before = now + (PAUSE * kind.failures).min(MAX_PAUSE);
+                tracing::warn!(%error, image = container.spec.image, "none is held for now");
+            }
+        }
+        drop(state);
+        self.inner.nudge.notify_one();
+    }
+}
+
+/// How many of each kind may be held.
+fn shares(
+    state: &mut State,
+    size: usize,
+    now: Duration,
+) -> impl Iterator<Item = (usize, &mut Kind)> {
+    let wish =
+        |kind: &Kind| Wish { wanted: kind.demand.wanted(now), calls: kind.demand.calls(now) };
+    let wishes: Vec<Wish> = state.kinds.values().map(wish).collect();
+    plan(&wishes, size).into_iter().zip(state.kinds.values_mut())
+}

@@ -1,0 +1,204 @@
+//! Sandboxes that are started and unused, so that an execution need not wait for
+//! one. Whoever takes one has it for good: there is no way to put one back.
+//!
+//! ```text
+//! take ──▶ demand ──▶ plan ──▶ missing ──▶ start ──▶ unused ──▶ take
+//!                       └────▶ too many, dead ──▶ removed
+//! ```
+//!
+//! Sandboxes are of one kind when their [`SandboxSpec`]s are equal: nothing of a
+//! script is in them before they are taken. How many there are of each kind follows
+//! from how often it was asked for of late ([`demand`], [`plan`]). Making them yields
+//! to executions that have to start one by themselves ([`Pool::cold`]), and what goes
+//! wrong here is nobody's concern: at worst an execution starts cold.
+
+mod demand;
+mod keeper;
+mod plan;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::domain::sandbox_spec::SandboxSpec;
+use crate::engine::{Engine, Labels};
+use crate::sandbox::{Remover, Sandbox};
+use demand::Demand;
+
+/// What containers in the pool are for, as their label says.
+pub const UNUSED: &str = "unused";
+
+/// A start takes about this long before any was seen.
+const FIRST_GUESS: Duration = Duration::from_millis(150);
+
+/// Calls within the time of so many starts count as a burst.
+const STARTS_OF_A_BURST: u32 = 2;
+
+/// Unused sandboxes of one installation.
+#[derive(Clone)]
+pub struct Pool {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    engine: Arc<dyn Engine>,
+    remover: Remover,
+    made_by: Labels,
+    size: usize,
+    state: Mutex<State>,
+    /// Something has changed that the keeper should look at.
+    nudge: Notify,
+    closing: CancellationToken,
+    tasks: TaskTracker,
+    since: Instant,
+}
+
+struct State {
+    kinds: HashMap<SandboxSpec, Kind>,
+    /// Executions that start a sandbox by themselves.
+    cold: usize,
+    /// How long a start takes, of late.
+    start_time: Duration,
+}
+
+/// All of one kind.
+#[derive(Default)]
+struct Kind {
+    demand: Demand,
+    unused: VecDeque<Sandbox>,
+    starting: usize,
+    /// Starts that have failed, one after the other.
+    failures: u32,
+    /// Not to be tried before.
+    not_before: Duration,
+}
+
+/// How full it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PoolStatus {
+    /// Unused sandboxes at most.
+    pub size: usize,
+    /// Unused sandboxes that there are.
+    pub unused: usize,
+    /// Those that are being started.
+    pub starting: usize,
+    /// Kinds that were asked for of late.
+    pub kinds: usize,
+}
+
+/// Somebody starts a sandbox without the pool; it waits until this is dropped.
+pub struct Cold {
+    pool: Pool,
+}
+
+impl Pool {
+    /// An empty pool of at most `size` sandboxes, whose containers are labelled
+    /// with whom they are of. With a size of 0 it stays empty.
+    #[must_use]
+    pub fn new(engine: Arc<dyn Engine>, remover: Remover, made_by: Labels, size: usize) -> Self {
+        let state = State { kinds: HashMap::new(), cold: 0, start_time: FIRST_GUESS };
+        let inner = Inner {
+            engine,
+            remover,
+            made_by,
+            size,
+            state: Mutex::new(state),
+            nudge: Notify::new(),
+            closing: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            since: Instant::now(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Begins to follow demand, until it is drained.
+    pub fn open(&self) {
+        if self.inner.size > 0 {
+            self.inner.tasks.spawn(self.clone().keep());
+        }
+    }
+
+    /// An unused sandbox of this kind, if there is one; that it was asked for is
+    /// remembered in any case. There is none with mounts: the engine looks where
+    /// they lead when a container is started, and what was a link then may look like
+    /// a folder by the time it is taken.
+    #[must_use]
+    pub fn take(&self, spec: &SandboxSpec) -> Option<Sandbox> {
+        let is_held = self.inner.size > 0 && spec.mounts.is_empty();
+        if !is_held || self.inner.closing.is_cancelled() {
+            return None;
+        }
+        let now = self.now();
+        let mut state = self.state();
+        let window = state.start_time * STARTS_OF_A_BURST;
+        let kind = state.kinds.entry(spec.clone()).or_default();
+        kind.demand.called(now, window);
+        // The dead are dropped, and so removed.
+        let found = std::iter::from_fn(|| kind.unused.pop_front()).find_map(alive);
+        self.inner.nudge.notify_one();
+        found
+    }
+
+    /// Makes the pool wait until the answer is dropped.
+    #[must_use]
+    pub fn cold(&self) -> Cold {
+        self.state().cold += 1;
+        Cold { pool: self.clone() }
+    }
+
+    /// Gives up the unused sandboxes of an image that is not to be used any more.
+    pub fn forget(&self, image: &str) {
+        self.state().kinds.retain(|spec, _| spec.image != image);
+    }
+
+    /// How full it is.
+    #[must_use]
+    pub fn status(&self) -> PoolStatus {
+        let state = self.state();
+        let sum = |count: fn(&Kind) -> usize| state.kinds.values().map(count).sum();
+        PoolStatus {
+            size: self.inner.size,
+            unused: sum(|kind| kind.unused.len()),
+            starting: sum(|kind| kind.starting),
+            kinds: state.kinds.len(),
+        }
+    }
+
+    /// Gives everything up; nothing more is handed out. The containers are gone
+    /// when the remover is drained.
+    pub async fn drain(&self) {
+        self.inner.closing.cancel();
+        self.inner.tasks.close();
+        self.inner.tasks.wait().await;
+        self.state().kinds.clear();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> Duration {
+        self.inner.since.elapsed()
+    }
+}
+
+impl Drop for Cold {
+    fn drop(&mut self) {
+        let mut state = self.pool.state();
+        state.cold = state.cold.saturating_sub(1);
+        drop(state);
+        self.pool.inner.nudge.notify_one();
+    }
+}
+
+/// The sandbox, if it still waits for its request.
+fn alive(mut sandbox: Sandbox) -> Option<Sandbox> {
+    sandbox.is_waiting().then_some(sandbox)
+}

@@ -1,0 +1,83 @@
+//! What the audit log says of a change: the fields that changed, before and
+//! after. Of variables it has the names, of sources the digest, of what is long
+//! the digest and the size.
+
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::domain::registry::{Definition, Operation, RegisteredScript};
+
+/// Longest value that is written down, in bytes of JSON (4 KiB).
+const MAX_VALUE_BYTES: usize = 4 * 1024;
+
+/// A script as the audit log sees it.
+pub(super) struct Seen<'a> {
+    pub(super) name: &'a str,
+    pub(super) description: &'a str,
+    pub(super) file_path: Option<&'a str>,
+    pub(super) requirements_path: Option<&'a str>,
+    pub(super) operation: &'a Operation,
+    pub(super) is_enabled: bool,
+    pub(super) definition: &'a Definition,
+}
+
+impl<'a> From<&'a RegisteredScript> for Seen<'a> {
+    fn from(script: &'a RegisteredScript) -> Self {
+        Self {
+            name: script.name.as_str(),
+            description: &script.description,
+            file_path: script.file_path.as_deref(),
+            requirements_path: script.requirements_path.as_deref(),
+            operation: &script.operation,
+            is_enabled: script.is_enabled,
+            definition: &script.version.definition,
+        }
+    }
+}
+
+impl Seen<'_> {
+    /// All of it.
+    pub(super) fn fields(&self) -> Map<String, Value> {
+        let mut fields = Map::new();
+        for part in [serde_json::to_value(self.definition), serde_json::to_value(self.operation)] {
+            if let Ok(Value::Object(part)) = part {
+                fields.extend(part);
+            }
+        }
+        let names: Vec<_> = self.definition.env.iter().map(|it| it.name()).collect();
+        fields.insert("env".to_owned(), json!(names));
+        fields.insert("name".to_owned(), json!(self.name));
+        fields.insert("description".to_owned(), json!(self.description));
+        fields.insert("file_path".to_owned(), json!(self.file_path));
+        fields.insert("requirements_path".to_owned(), json!(self.requirements_path));
+        fields.insert("is_enabled".to_owned(), json!(self.is_enabled));
+        fields.insert("content".to_owned(), json!(self.definition.content_digest()));
+        fields.into_iter().map(|(name, value)| (name, bounded(value))).collect()
+    }
+}
+
+/// What differs, before and after.
+pub(super) fn difference(
+    before: Map<String, Value>,
+    mut after: Map<String, Value>,
+) -> (Option<Value>, Option<Value>) {
+    let mut changed = Map::new();
+    for (name, value) in before {
+        if after.get(&name) == Some(&value) {
+            after.remove(&name);
+        } else {
+            changed.insert(name, value);
+        }
+    }
+    (Some(Value::Object(changed)), Some(Value::Object(after)))
+}
+
+fn bounded(value: Value) -> Value {
+    let text = value.to_string();
+    if text.len() <= MAX_VALUE_BYTES {
+        return value;
+    }
+    let digest: String =
+        Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    json!({ "sha256": digest, "bytes": text.len() })
+}

@@ -1,0 +1,178 @@
+//! What a script is to be from now on: what is sent, laid over what there is.
+
+use super::fields::{self, Faults};
+use super::source::{self, Known, Required, Source};
+use super::{RegistrySettings, ScriptInput, limits, schemas};
+use crate::domain::environment::EnvironmentSpec;
+use crate::domain::fault::Fault;
+use crate::domain::registry::{Definition, Operation, ScriptName};
+use crate::domain::requirements::Requirements;
+use crate::domain::runtime::Runtime;
+use crate::domain::script::Script;
+use crate::store::NewEnvironment;
+
+/// A script that nothing is wrong with, but that nobody has asked the engine
+/// about.
+pub(super) struct Draft {
+    pub(super) name: ScriptName,
+    pub(super) description: String,
+    pub(super) file_path: Option<String>,
+    pub(super) requirements_path: Option<String>,
+    pub(super) operation: Operation,
+    pub(super) is_enabled: bool,
+    pub(super) definition: Definition,
+    pub(super) script: Script,
+    pub(super) requirements: Option<Requirements>,
+    /// The field that brought the script's bytes.
+    pub(super) source_pointer: &'static str,
+}
+
+/// Reads and checks everything. Reads files, and may take a while: not for an
+/// async thread.
+pub(super) fn draft(
+    mut input: ScriptInput,
+    known: Option<Known<'_>>,
+    settings: &RegistrySettings,
+) -> Result<Draft, Vec<Fault>> {
+    let faults = &mut Faults::default();
+    let script = known.map(|it| it.script);
+    let before = script.map(|it| &it.version.definition);
+    let name = fields::name(script.map(|it| &it.name), input.name.as_deref(), faults);
+    let description = fields::description(
+        script.map(|it| it.description.as_str()),
+        input.description.take(),
+        faults,
+    );
+    let operation =
+        operation(&input, script.map(|it| it.operation).unwrap_or_default(), settings, faults);
+    let is_enabled = input.is_enabled.or(script.map(|it| it.is_enabled)).unwrap_or(true);
+    let runtime = input.script_type.or(before.map(|it| it.script_type));
+    let requirements = source::requirements(&mut input, script, runtime, settings, faults);
+    let source = source::source(&mut input, known, settings, faults);
+    // Also without a script: what else is wrong is said as well.
+    let definition = definition(
+        input,
+        before,
+        runtime,
+        source.as_ref(),
+        requirements.as_ref(),
+        settings,
+        faults,
+    );
+    std::mem::take(faults).into_result()?;
+    let (Some(name), Some(Source { script, file_path, pointer })) = (name, source) else {
+        return Err(vec![Fault::new("", "the script is incomplete")]);
+    };
+    let (requirements, requirements_path) = requirements.map(|it| (it.parsed, it.path)).unzip();
+    let requirements_path = requirements_path.flatten();
+    let source_pointer = pointer;
+    Ok(Draft {
+        name,
+        description,
+        file_path,
+        requirements_path,
+        operation,
+        is_enabled,
+        definition,
+        script,
+        requirements,
+        source_pointer,
+    })
+}
+
+/// How it is run from now on.
+pub(super) fn operation(
+    input: &ScriptInput,
+    before: Operation,
+    settings: &RegistrySettings,
+    faults: &mut Faults,
+) -> Operation {
+    let concurrency =
+        fields::max_concurrency(before.max_concurrency, input.max_concurrency, faults);
+    Operation {
+        timeout_secs: fields::timeout(before.timeout_secs, input.timeout_secs, faults),
+        limits: limits::merged(before.limits, input.limits, settings.maxima, faults),
+        max_concurrency: concurrency,
+    }
+}
+
+fn definition(
+    input: ScriptInput,
+    before: Option<&Definition>,
+    runtime: Option<Runtime>,
+    source: Option<&Source>,
+    requirements: Option<&Required>,
+    settings: &RegistrySettings,
+    faults: &mut Faults,
+) -> Definition {
+    let network = match input.network {
+        Some(sent) => sent.unwrap_or_default(),
+        None => before.map(|it| it.network).unwrap_or_default(),
+    };
+    let working_directory = before.and_then(|it| it.working_directory.as_deref());
+    let output_file = before.and_then(|it| it.output_file.as_deref());
+    Definition {
+        // Of no use to anybody when there is no script.
+        script_type: runtime.unwrap_or(Runtime::Shell),
+        digest: source.map(|it| it.script.digest()).unwrap_or_default(),
+        file_name: source.map(|it| it.script.file_name().to_owned()).unwrap_or_default(),
+        working_directory: fields::below_work(
+            "working_directory",
+            working_directory,
+            input.working_directory,
+            faults,
+        ),
+        requirements: requirements.map(|it| it.text.clone()),
+        requirements_hash: requirements.map(|it| it.parsed.hash()),
+        system_packages: fields::system_packages(
+            before.map(|it| &it.system_packages),
+            input.system_packages,
+            faults,
+        ),
+        argument_schema: schemas::merged(
+            "argument_schema",
+            before.map(|it| &it.argument_schema),
+            input.argument_schema,
+            faults,
+        ),
+        output_schema: schemas::merged(
+            "output_schema",
+            before.map(|it| &it.output_schema),
+            input.output_schema,
+            faults,
+        ),
+        args: fields::arguments(before.map(|it| it.args.as_slice()), input.args, faults),
+        env: fields::variables(before.map(|it| &it.env), input.env, faults),
+        output_file: fields::below_work("output_file", output_file, input.output_file, faults),
+        network,
+        mounts: fields::mounts(
+            before.map(|it| it.mounts.as_slice()),
+            input.mounts,
+            settings,
+            faults,
+        ),
+    }
+}
+
+impl Draft {
+    /// The environment that it needs beside its runtime's image.
+    pub(super) fn environment(&self, runtime_tag: &str) -> Option<NewEnvironment> {
+        let definition = &self.definition;
+        let spec = EnvironmentSpec {
+            runtime: definition.script_type,
+            packages: definition.system_packages.clone(),
+            requirements: self.requirements.clone(),
+        };
+        if spec.is_plain() {
+            return None;
+        }
+        let needs_python = spec.needed_requirements().is_some();
+        Some(NewEnvironment {
+            key: spec.key(runtime_tag),
+            script_type: spec.runtime,
+            requirements: definition.requirements.clone().filter(|_| needs_python),
+            requirements_hash: definition.requirements_hash.clone().filter(|_| needs_python),
+            system_packages: spec.packages,
+        })
+    }
+}

@@ -1,0 +1,74 @@
+//! Why nothing was changed.
+
+use thiserror::Error;
+
+use crate::domain::fault::Fault;
+use crate::engine::EngineError;
+use crate::store::StoreError;
+
+/// Why nothing was changed.
+#[derive(Debug, Error)]
+pub enum RegistryError {
+    /// What was sent can't be used; all that is wrong with it.
+    #[error("the script can't be registered like this: {}", shown(.0))]
+    Invalid(Vec<Fault>),
+    /// There is another script of this name.
+    #[error("there is a script named {0} already")]
+    Taken(String),
+    /// There is no such script.
+    #[error("there is no such script")]
+    NotFound,
+    /// The script has no such version.
+    #[error("the script has no version {0}")]
+    NoSuchVersion(i64),
+    /// The caller may not change these fields; all if there are none.
+    #[error("{}", forbidden(.0))]
+    Forbidden(Vec<String>),
+    /// Others change it all the time.
+    #[error("the script was changed by somebody else at the same time")]
+    ChangedMeanwhile,
+    /// The engine did not say what it is.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The database did not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl RegistryError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Invalid(_) => return None,
+            Self::Taken(_) => "choose another name, or change that script",
+            Self::NotFound => "gantry scripts list shows those that there are",
+            Self::NoSuchVersion(_) => "its versions are listed at /versions",
+            Self::Forbidden(fields) if fields.is_empty() => "ask an admin",
+            Self::Forbidden(_) => {
+                "operators change limits, timeout_secs, max_concurrency and is_enabled; ask an admin"
+            }
+            Self::ChangedMeanwhile => "look at it again, and try again",
+            Self::Engine(error) => return error.hint().map(str::to_owned),
+            Self::Store(error) => return error.hint().map(str::to_owned),
+        };
+        Some(hint.to_owned())
+    }
+
+    /// One thing that is wrong.
+    pub(super) fn invalid(pointer: &str, detail: impl Into<String>) -> Self {
+        Self::Invalid(vec![Fault::new(pointer, detail)])
+    }
+}
+
+fn shown(faults: &[Fault]) -> String {
+    let shown: Vec<_> = faults.iter().map(|it| format!("{}: {}", it.pointer, it.detail)).collect();
+    shown.join("; ")
+}
+
+fn forbidden(fields: &[String]) -> String {
+    if fields.is_empty() {
+        return "this token may not change scripts".to_owned();
+    }
+    format!("this token may not change {}", fields.join(", "))
+}

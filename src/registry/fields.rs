@@ -1,0 +1,232 @@
+//! Single fields of what is sent: each checked by itself, so that all that is
+//! wrong is said at once.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+
+use super::{MountInput, RegistrySettings, mounts};
+use crate::domain::excerpt::excerpt;
+use crate::domain::fault::{Fault, pointer_to};
+use crate::domain::job::check_arguments;
+use crate::domain::limits::Timeout;
+use crate::domain::mount::{self, Mount};
+use crate::domain::registry::{MAX_DESCRIPTION_BYTES, ScriptName, check_below_work};
+use crate::domain::system_packages::SystemPackages;
+use crate::domain::variables::{EnvVar, Variables};
+
+/// Most arguments of a script.
+const MAX_ARGUMENTS: usize = 10_000;
+
+/// Most faults that are named.
+const MAX_FAULTS: usize = 50;
+
+/// What is wrong so far.
+#[derive(Default)]
+pub(super) struct Faults(Vec<Fault>);
+
+impl Faults {
+    /// Notes something that is wrong.
+    pub(super) fn add(&mut self, pointer: &str, detail: impl Into<String>) {
+        if self.0.len() < MAX_FAULTS {
+            self.0.push(Fault::new(pointer, detail));
+        }
+    }
+
+    /// The value, or a note of why there is none.
+    pub(super) fn keep<T, E: Display>(
+        &mut self,
+        pointer: &str,
+        checked: Result<T, E>,
+        hint: impl Fn(&E) -> Option<String>,
+    ) -> Option<T> {
+        let error = match checked {
+            Ok(value) => return Some(value),
+            Err(error) => error,
+        };
+        let detail = match hint(&error) {
+            Some(hint) => format!("{error}; {hint}"),
+            None => error.to_string(),
+        };
+        self.add(pointer, detail);
+        None
+    }
+
+    /// All of them; none if there is none.
+    pub(super) fn into_result(self) -> Result<(), Vec<Fault>> {
+        if self.0.is_empty() { Ok(()) } else { Err(self.0) }
+    }
+}
+
+pub(super) fn name(
+    before: Option<&ScriptName>,
+    input: Option<&str>,
+    faults: &mut Faults,
+) -> Option<ScriptName> {
+    match (input, before) {
+        (Some(name), _) => faults.keep("/name", ScriptName::new(name), |_| None),
+        (None, Some(before)) => Some(before.clone()),
+        (None, None) => {
+            faults.add("/name", "a script needs a name");
+            None
+        }
+    }
+}
+
+pub(super) fn description(
+    before: Option<&str>,
+    input: Option<Option<String>>,
+    faults: &mut Faults,
+) -> String {
+    let Some(sent) = input else { return before.unwrap_or_default().to_owned() };
+    let text = sent.unwrap_or_default();
+    if text.len() > MAX_DESCRIPTION_BYTES {
+        let bytes = text.len();
+        faults.add("/description", format!("{bytes} bytes are more than 64 KiB"));
+    }
+    check_text("/description", &text, faults);
+    text
+}
+
+/// Databases keep no NUL in a text.
+pub(super) fn check_text(pointer: &str, text: &str, faults: &mut Faults) {
+    if let Some(offset) = text.find('\0') {
+        faults.add(pointer, format!("there is a NUL byte at offset {offset}"));
+    }
+}
+
+/// A path below `/work`.
+pub(super) fn below_work(
+    field: &'static str,
+    before: Option<&str>,
+    input: Option<Option<String>>,
+    faults: &mut Faults,
+) -> Option<String> {
+    let Some(sent) = input else { return before.map(str::to_owned) };
+    let checked = check_below_work(field, sent.as_deref());
+    faults.keep(&format!("/{field}"), checked, |_| None);
+    sent
+}
+
+pub(super) fn arguments(
+    before: Option<&[String]>,
+    input: Option<Option<Vec<String>>>,
+    faults: &mut Faults,
+) -> Vec<String> {
+    let Some(sent) = input else { return before.unwrap_or_default().to_vec() };
+    let arguments = sent.unwrap_or_default();
+    if arguments.len() > MAX_ARGUMENTS {
+        let count = arguments.len();
+        faults.add("/args", format!("{count} arguments, at most {MAX_ARGUMENTS} are allowed"));
+    }
+    faults.keep("/args", check_arguments(&arguments), |error| error.hint());
+    arguments
+}
+
+pub(super) fn variables(
+    before: Option<&Variables>,
+    input: Option<Option<BTreeMap<String, String>>>,
+    faults: &mut Faults,
+) -> Variables {
+    let Some(sent) = input else { return before.cloned().unwrap_or_default() };
+    let mut variables = Vec::new();
+    for (name, value) in sent.unwrap_or_default() {
+        let pointer = pointer_to("/env", &excerpt(&name));
+        variables.extend(faults.keep(&pointer, EnvVar::new(name, value), |error| error.hint()));
+    }
+    let checked = Variables::new(variables);
+    faults.keep("/env", checked, |error| error.hint()).unwrap_or_default()
+}
+
+pub(super) fn system_packages(
+    before: Option<&SystemPackages>,
+    input: Option<Option<Vec<String>>>,
+    faults: &mut Faults,
+) -> SystemPackages {
+    let Some(sent) = input else { return before.cloned().unwrap_or_default() };
+    let checked = SystemPackages::new(sent.unwrap_or_default());
+    faults.keep("/system_packages", checked, |error| error.hint()).unwrap_or_default()
+}
+
+pub(super) fn timeout(before: Timeout, input: Option<Option<f64>>, faults: &mut Faults) -> Timeout {
+    let seconds = match input {
+        None => return before,
+        Some(None) => return Timeout::default(),
+        Some(Some(seconds)) => seconds,
+    };
+    let checked = Timeout::try_from(seconds);
+    faults.keep("/timeout_secs", checked, |error| error.hint()).unwrap_or(before)
+}
+
+pub(super) fn max_concurrency(
+    before: Option<NonZeroU32>,
+    input: Option<Option<u32>>,
+    faults: &mut Faults,
+) -> Option<NonZeroU32> {
+    let sent = match input {
+        None => return before,
+        Some(None) => return None,
+        Some(Some(sent)) => sent,
+    };
+    let checked = NonZeroU32::new(sent);
+    if checked.is_none() {
+        faults.add(
+            "/max_concurrency",
+            "0 would never run it; set is_enabled to false, or null for as many as fit",
+        );
+    }
+    checked
+}
+
+pub(super) fn mounts(
+    before: Option<&[Mount]>,
+    input: Option<Option<Vec<MountInput>>>,
+    settings: &RegistrySettings,
+    faults: &mut Faults,
+) -> Vec<Mount> {
+    let Some(sent) = input else { return before.unwrap_or_default().to_vec() };
+    let sent = sent.unwrap_or_default();
+    if !sent.is_empty() && !settings.is_engine_local {
+        faults.add(
+            "/mounts",
+            "the engine is on another machine, whose files can't be checked from here",
+        );
+        return Vec::new();
+    }
+    // Counted before anything on the disk is looked at for them.
+    if sent.len() > mount::MAX_MOUNTS {
+        let most = mount::MAX_MOUNTS;
+        faults.add("/mounts", format!("{} mounts, at most {most} are allowed", sent.len()));
+        return Vec::new();
+    }
+    let mut resolved = Vec::new();
+    for (index, input) in sent.into_iter().enumerate() {
+        resolved.extend(one_mount(&format!("/mounts/{index}"), input, settings, faults));
+    }
+    faults.keep("/mounts", mount::check_together(&resolved), |error| error.hint());
+    resolved
+}
+
+fn one_mount(
+    pointer: &str,
+    input: MountInput,
+    settings: &RegistrySettings,
+    faults: &mut Faults,
+) -> Option<Mount> {
+    let source = excerpt(&input.source);
+    let written = Mount::new(PathBuf::from(input.source), &input.target, input.read_only);
+    let written = faults.keep(pointer, written, |error| error.hint())?;
+    let roots = &settings.mount_roots;
+    let resolved = mounts::resolve(&written, roots).ok();
+    if resolved.is_none() {
+        // The reason would tell where links lead, and what there is elsewhere.
+        let why = if roots.is_empty() {
+            "GANTRY_MOUNT_ROOTS is empty, so no path of the server may be mounted"
+        } else {
+            "it is not there, or not below one of GANTRY_MOUNT_ROOTS"
+        };
+        faults.add(&format!("{pointer}/source"), format!("{source:?} is refused: {why}"));
+    }
+    resolved
+}

@@ -1,0 +1,253 @@
+//! What is sent to register or to change a script.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::domain::excerpt::excerpt;
+use crate::domain::json_once::once;
+use crate::domain::runtime::Runtime;
+use crate::domain::sandbox_spec::Network;
+
+/// A script as it is sent. What is absent stays as it is, or has its default;
+/// `null` sets a field back to its default. Exactly one of `file_path`, `source`
+/// and `source_base64` registers a script.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ScriptInput {
+    /// Unique: a letter, then letters, digits, `.`, `_` and `-`, at most 100.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// For people; at most 64 KiB.
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub description: Option<Option<String>>,
+    /// What runs it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub script_type: Option<Runtime>,
+    /// A file on the server, below one of `GANTRY_SCRIPT_ROOTS`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_path: Option<String>,
+    /// The script itself, as text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// The script itself, in base64 (RFC 4648).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_base64: Option<String>,
+    /// The name that the script shows itself by; of `file_path` by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_name: Option<String>,
+    /// Where it starts, relative to `/work`.
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub working_directory: Option<Option<String>>,
+    /// A `requirements.txt`; Python only.
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub requirements: Option<Option<String>>,
+    /// A `requirements.txt` on the server, below one of `GANTRY_SCRIPT_ROOTS`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requirements_path: Option<String>,
+    /// Debian packages: `name` or `name=version`.
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<String>>)]
+    pub system_packages: Option<Option<Vec<String>>>,
+    /// JSON Schema of inputs; `{}` accepts all.
+    #[serde(deserialize_with = "once", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub argument_schema: Option<Option<Value>>,
+    /// JSON Schema of outputs; `{}` accepts all.
+    #[serde(deserialize_with = "once", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub output_schema: Option<Option<Value>>,
+    /// Arguments, before those of a request.
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<String>>)]
+    pub args: Option<Option<Vec<String>>>,
+    /// Environment variables by name.
+    // Never masked here: a caller who sends what was shown masked says so itself.
+    #[serde(deserialize_with = "present_variables", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    pub env: Option<Option<BTreeMap<String, String>>>,
+    /// Where the result is read from instead of stdout, relative to `/work`.
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub output_file: Option<Option<String>>,
+    /// How long one execution may take, in seconds.
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<f64>)]
+    pub timeout_secs: Option<Option<f64>>,
+    /// What one execution may use; what is absent in it stays as it is.
+    #[serde(deserialize_with = "present_object", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<LimitsInput>)]
+    pub limits: Option<Option<LimitsInput>>,
+    /// What it can reach.
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub network: Option<Option<Network>>,
+    /// What it sees of the host, below `GANTRY_MOUNT_ROOTS`.
+    #[serde(deserialize_with = "present_objects", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<MountInput>>)]
+    pub mounts: Option<Option<Vec<MountInput>>>,
+    /// Executions of it at once, on each node; `null` is as many as fit.
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u32>)]
+    pub max_concurrency: Option<Option<u32>>,
+    /// Whether it can be invoked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub is_enabled: Option<bool>,
+}
+
+/// Limits as they are sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsInput {
+    /// CPUs, such as 0.5.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpus: Option<f64>,
+    /// Memory with all files in `/work` and `/tmp`, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    /// Processes and threads at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pids: Option<u32>,
+    /// Room in `/work` and `/tmp`, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scratch_bytes: Option<u64>,
+    /// What is kept of each of stdout and stderr, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_bytes: Option<u64>,
+}
+
+/// A mount as it is sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MountInput {
+    /// A folder or file of the server.
+    pub source: String,
+    /// Where the script sees it.
+    pub target: String,
+    /// Whether the script can only read it, which is so by default.
+    #[serde(default = "read_only_by_default")]
+    pub read_only: bool,
+}
+
+fn read_only_by_default() -> bool {
+    true
+}
+
+/// A field that is there, `null` or not.
+fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Some)
+}
+
+/// An object, by its names alone: what serde derives takes a list of the values,
+/// too.
+struct ByName<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for ByName<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Reader<T> {
+            type Value = T;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+        deserializer.deserialize_map(Reader(PhantomData)).map(Self)
+    }
+}
+
+/// An object that is there, `null` or not.
+fn present_object<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    let object = Option::<ByName<T>>::deserialize(deserializer)?;
+    Ok(Some(object.map(|object| object.0)))
+}
+
+/// Variables, each of them once.
+struct Once(BTreeMap<String, String>);
+
+impl<'de> Deserialize<'de> for Once {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Once;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object of strings")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Once, A::Error> {
+                let mut variables = BTreeMap::new();
+                while let Some((name, value)) = map.next_entry::<String, String>()? {
+                    if variables.contains_key(&name) {
+                        let detail = format!("{:?} is there more than once", excerpt(&name));
+                        return Err(A::Error::custom(detail));
+                    }
+                    variables.insert(name, value);
+                }
+                Ok(Once(variables))
+            }
+        }
+        deserializer.deserialize_map(Reader)
+    }
+}
+
+/// Variables that are there, `null` or not.
+fn present_variables<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<BTreeMap<String, String>>>, D::Error> {
+    Ok(Some(Option::<Once>::deserialize(deserializer)?.map(|once| once.0)))
+}
+
+/// Objects that are there, `null` or not.
+fn present_objects<'de, D, T>(deserializer: D) -> Result<Option<Option<Vec<T>>>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    let objects = Option::<Vec<ByName<T>>>::deserialize(deserializer)?;
+    Ok(Some(objects.map(|objects| objects.into_iter().map(|object| object.0).collect())))
+}
+
+impl ScriptInput {
+    /// The fields that are there and that operators may not change.
+    pub(super) fn fields_of_admins(&self) -> Vec<String> {
+        let Ok(Value::Object(fields)) = serde_json::to_value(self) else { return Vec::new() };
+        let is_theirs = |name: &String| {
+            !matches!(name.as_str(), "limits" | "timeout_secs" | "max_concurrency" | "is_enabled")
+        };
+        fields.into_iter().map(|(name, _)| name).filter(is_theirs).collect()
+    }
+
+    /// Whether the script's bytes, or a place to read them from, are in it.
+    pub(super) fn brings_source(&self) -> bool {
+        self.file_path.is_some() || self.source.is_some() || self.source_base64.is_some()
+    }
+
+    /// Whether nothing else is asked for than to enable or to disable it.
+    pub(super) fn is_switch_only(&self) -> bool {
+        let switched = Self { is_enabled: self.is_enabled, ..Self::default() };
+        self.is_enabled.is_some() && *self == switched
+    }
+}

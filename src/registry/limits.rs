@@ -1,0 +1,67 @@
+//! Limits as they are sent, laid over those that there are, inside what the
+//! machine has.
+
+use serde_json::Value;
+
+use super::fields::Faults;
+use super::{LimitsInput, Maxima};
+use crate::domain::limits::Limits;
+use crate::domain::quantities::{NANO_CPUS_PER_CPU, show_bytes};
+
+/// The names of the fields, by which errors begin.
+const FIELDS: [&str; 5] = ["cpus", "memory_bytes", "pids", "scratch_bytes", "output_bytes"];
+
+/// The limits that there are from now on.
+pub(super) fn merged(
+    before: Limits,
+    input: Option<Option<LimitsInput>>,
+    maxima: Maxima,
+    faults: &mut Faults,
+) -> Limits {
+    let sent = match input {
+        None => return before,
+        Some(None) => return Limits::default(),
+        Some(Some(sent)) => sent,
+    };
+    match overlaid(before, sent) {
+        Ok(limits) => {
+            check_maxima(limits, maxima, faults);
+            limits
+        }
+        Err(error) => {
+            let what = error.to_string();
+            let field = FIELDS.iter().find(|it| what.starts_with(&format!("{it}:")));
+            let pointer = field.map_or("/limits".to_owned(), |field| format!("/limits/{field}"));
+            faults.add(&pointer, what);
+            before
+        }
+    }
+}
+
+/// What is sent, over what there is.
+fn overlaid(before: Limits, sent: LimitsInput) -> Result<Limits, serde_json::Error> {
+    let mut limits = serde_json::to_value(before)?;
+    let Value::Object(over) = serde_json::to_value(sent)? else { return Ok(before) };
+    if let Value::Object(fields) = &mut limits {
+        // Room for files that followed from the memory goes on following from it.
+        if sent.memory_bytes.is_some() && before == before.with_fitting_scratch() {
+            fields.remove("scratch_bytes");
+        }
+        fields.extend(over);
+    }
+    serde_json::from_value(limits)
+}
+
+fn check_maxima(limits: Limits, maxima: Maxima, faults: &mut Faults) {
+    if limits.memory_bytes > maxima.memory_bytes {
+        let (asked, most) = (show_bytes(limits.memory_bytes), show_bytes(maxima.memory_bytes));
+        faults.add(
+            "/limits/memory_bytes",
+            format!("{asked} is more than this machine has for scripts ({most})"),
+        );
+    }
+    if limits.nano_cpus > maxima.nano_cpus {
+        let most = maxima.nano_cpus / NANO_CPUS_PER_CPU;
+        faults.add("/limits/cpus", format!("more than the {most} CPUs of this machine"));
+    }
+}

@@ -1,0 +1,138 @@
+//! Registering a script.
+
+use super::audit::Seen;
+use super::draft::{Draft, draft};
+use super::source::Known;
+use super::{Actor, Registry, RegistryError, ScriptInput};
+use crate::clock;
+use crate::domain::elf::Architecture;
+use crate::domain::fault::Fault;
+use crate::domain::registry::RegisteredScript;
+use crate::domain::runtime::Runtime;
+use crate::domain::token::Role;
+use crate::store::{NewAuditEntry, NewScript, NewVersion, StoreError};
+
+impl Registry {
+    /// Registers a script, with its first version.
+    ///
+    /// # Errors
+    /// [`RegistryError::Invalid`] with all that is wrong,
+    /// [`RegistryError::Taken`], [`RegistryError::Forbidden`] for all but admins,
+    /// and what engine and database say.
+    pub async fn register(
+        &self,
+        actor: &Actor,
+        input: ScriptInput,
+    ) -> Result<RegisteredScript, RegistryError> {
+        admins_only(actor)?;
+        let draft = self.drafted(input, None).await?;
+        let now = clock::now();
+        let version = self.version(&draft);
+        let environment = version.environment.as_ref().map(|it| it.key.clone());
+        let seen = Seen {
+            name: draft.name.as_str(),
+            description: &draft.description,
+            file_path: draft.file_path.as_deref(),
+            requirements_path: draft.requirements_path.as_deref(),
+            operation: &draft.operation,
+            is_enabled: draft.is_enabled,
+            definition: &draft.definition,
+        };
+        let audit = NewAuditEntry {
+            at: now,
+            actor: actor.name.clone(),
+            action: "script.register",
+            subject: subject(draft.name.as_str()),
+            before: None,
+            after: Some(seen.fields().into()),
+        };
+        let script = NewScript {
+            name: draft.name.clone(),
+            description: draft.description.clone(),
+            file_path: draft.file_path.clone(),
+            requirements_path: draft.requirements_path.clone(),
+            operation: draft.operation,
+            is_enabled: draft.is_enabled,
+            version,
+            created_by: actor.name.clone(),
+            created_at: now,
+        };
+        let id = self.store.insert_script(&script, &audit).await.map_err(|error| match error {
+            StoreError::Taken => RegistryError::Taken(draft.name.to_string()),
+            other => other.into(),
+        })?;
+        self.request(environment.as_deref());
+        self.script(id).await
+    }
+
+    /// What is sent, checked, also against the engine.
+    pub(super) async fn drafted(
+        &self,
+        input: ScriptInput,
+        known: Option<(RegisteredScript, Vec<u8>)>,
+    ) -> Result<Draft, RegistryError> {
+        let settings = self.settings.clone();
+        let drafting = tokio::task::spawn_blocking(move || {
+            let known = known.as_ref().map(|(script, code)| Known { script, code });
+            draft(input, known, &settings)
+        });
+        let drafted = drafting.await.unwrap_or_else(|_| {
+            Err(vec![Fault::new("", "it could not be checked: this is a mistake of Gantry's")])
+        });
+        let draft = drafted.map_err(RegistryError::Invalid)?;
+        self.check_runs(&draft).await?;
+        Ok(draft)
+    }
+
+    /// Whether the engine can run it; only asked for binaries.
+    async fn check_runs(&self, draft: &Draft) -> Result<(), RegistryError> {
+        if draft.script.runtime() != Runtime::Binary {
+            return Ok(());
+        }
+        let pointer = draft.source_pointer;
+        let name = self.engine.architecture().await?;
+        let Some(architecture) = Architecture::from_engine(name) else {
+            let what = format!("the engine runs on {name}; x86_64 and aarch64 are supported");
+            return Err(RegistryError::invalid(pointer, what));
+        };
+        draft.script.check_runs_on(architecture).map_err(|error| {
+            let hint = error.hint().map_or(String::new(), |hint| format!("; {hint}"));
+            RegistryError::invalid(pointer, format!("{error}{hint}"))
+        })
+    }
+
+    /// The version that a draft makes.
+    pub(super) fn version(&self, draft: &Draft) -> NewVersion {
+        let runtime_tag = self.engine.runtime_tag(draft.definition.script_type);
+        NewVersion {
+            definition: draft.definition.clone(),
+            code: draft.script.bytes().to_vec(),
+            environment: draft.environment(&runtime_tag),
+        }
+    }
+
+    /// Lets an environment be built.
+    pub(super) fn request(&self, key: Option<&str>) {
+        if let Some(key) = key {
+            (self.environments)(key);
+        }
+    }
+
+    /// A script that must be there.
+    pub(super) async fn script(&self, id: i64) -> Result<RegisteredScript, RegistryError> {
+        self.store.script(id).await?.ok_or(RegistryError::NotFound)
+    }
+}
+
+/// Refuses everybody else.
+pub(super) fn admins_only(actor: &Actor) -> Result<(), RegistryError> {
+    match actor.role {
+        Role::Admin => Ok(()),
+        _ => Err(RegistryError::Forbidden(Vec::new())),
+    }
+}
+
+/// What the audit log calls a script.
+pub(super) fn subject(name: &str) -> String {
+    format!("script:{name}")
+}

@@ -1,0 +1,28 @@
+//! Schemas of scripts: checked, and in the form in which every database gives
+//! them back.
+
+use serde_json::{Value, json};
+
+use super::fields::Faults;
+use crate::domain::json_form::canonical;
+use crate::domain::json_schema::JsonSchema;
+
+/// The schema that there is from now on, in its canonical form: an unchanged one
+/// must not be another one when it was read.
+pub(super) fn merged(
+    field: &'static str,
+    before: Option<&Value>,
+    input: Option<Option<Value>>,
+    faults: &mut Faults,
+) -> Value {
+    let accepting_all = || json!({});
+    let schema = match input {
+        None => return before.cloned().unwrap_or_else(accepting_all),
+        Some(None) => return accepting_all(),
+        Some(Some(schema)) => schema,
+    };
+    let compiled = JsonSchema::compile(&schema);
+    faults.keep(&format!("/{field}"), compiled, |error| error.hint());
+    // All that accept everything are one.
+    if schema == Value::Bool(true) { accepting_all() } else { canonical(schema) }
+}

@@ -1,0 +1,213 @@
+//! The script itself and its requirements, wherever they come from.
+
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::fields::{Faults, check_text};
+use super::files::{ServerFile, read_below};
+use super::{RegistrySettings, ScriptInput};
+use crate::domain::excerpt::excerpt;
+use crate::domain::registry::RegisteredScript;
+use crate::domain::requirements::{MAX_BYTES as MAX_REQUIREMENTS_BYTES, Requirements};
+use crate::domain::runtime::Runtime;
+use crate::domain::script::{MAX_SCRIPT_BYTES, Script};
+
+/// Longest name of a file, in bytes (`NAME_MAX`, limits.h).
+const MAX_FILE_NAME_BYTES: usize = 255;
+
+/// What to send.
+const ONE_OF: &str = "send exactly one of file_path, source and source_base64";
+
+/// A script that is there already, and the bytes that it keeps when it was not
+/// read from a file.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'a> {
+    pub(super) script: &'a RegisteredScript,
+    pub(super) code: &'a [u8],
+}
+
+/// The script's bytes, and where they came from.
+pub(super) struct Source {
+    pub(super) script: Script,
+    pub(super) file_path: Option<String>,
+    /// The field that brought it.
+    pub(super) pointer: &'static str,
+}
+
+/// Bytes before they are checked.
+struct Raw {
+    pointer: &'static str,
+    bytes: Vec<u8>,
+    file_path: Option<String>,
+    /// Whether nothing else was sent, and these are the ones that there were.
+    is_kept: bool,
+    /// Of a file of the server.
+    is_executable: Option<bool>,
+}
+
+/// Reads what is sent, or what there is.
+pub(super) fn source(
+    input: &mut ScriptInput,
+    known: Option<Known<'_>>,
+    settings: &RegistrySettings,
+    faults: &mut Faults,
+) -> Option<Source> {
+    let raw = raw(input, known, settings, faults);
+    let runtime = input.script_type.or(known.map(|it| it.script.version.definition.script_type));
+    if runtime.is_none() {
+        faults.add("/script_type", "it is one of shell, python, binary");
+    }
+    let (raw, runtime) = (raw?, runtime?);
+    let file_name = file_name(input, &raw, known, runtime, faults);
+    if runtime == Runtime::Binary && raw.is_executable == Some(false) {
+        faults.add(raw.pointer, "the file is not executable; allow it with chmod +x");
+    }
+    let script = Script::new(&file_name, Some(runtime), raw.bytes);
+    let script = faults.keep(raw.pointer, script, |error| error.hint())?;
+    Some(Source { script, file_path: raw.file_path, pointer: raw.pointer })
+}
+
+fn raw(
+    input: &mut ScriptInput,
+    known: Option<Known<'_>>,
+    settings: &RegistrySettings,
+    faults: &mut Faults,
+) -> Option<Raw> {
+    let sent = |pointer, bytes| Raw {
+        pointer,
+        bytes,
+        file_path: None,
+        is_kept: false,
+        is_executable: None,
+    };
+    match (input.file_path.take(), input.source.take(), input.source_base64.take()) {
+        (Some(path), None, None) => from_file(path, settings, faults),
+        (None, Some(text), None) => Some(sent("/source", text.into_bytes())),
+        (None, None, Some(text)) => {
+            let decoded = STANDARD.decode(text.as_bytes());
+            faults
+                .keep("/source_base64", decoded, |_| None)
+                .map(|bytes| sent("/source_base64", bytes))
+        }
+        (None, None, None) => match known {
+            None => {
+                faults.add("/source", ONE_OF);
+                None
+            }
+            Some(Known { script, code }) => match &script.file_path {
+                Some(path) => from_file(path.clone(), settings, faults),
+                None => Some(Raw { is_kept: true, ..sent("/source", code.to_vec()) }),
+            },
+        },
+        (path, text, _) => {
+            let second =
+                if path.is_some() && text.is_some() { "/source" } else { "/source_base64" };
+            faults.add(second, ONE_OF);
+            None
+        }
+    }
+}
+
+fn from_file(path: String, settings: &RegistrySettings, faults: &mut Faults) -> Option<Raw> {
+    let read = read_below(&settings.script_roots, &path, MAX_SCRIPT_BYTES);
+    let hint = |error: &super::files::FileFault| error.hint().map(str::to_owned);
+    let ServerFile { bytes, is_executable } = faults.keep("/file_path", read, hint)?;
+    Some(Raw {
+        pointer: "/file_path",
+        bytes,
+        file_path: Some(path),
+        is_kept: false,
+        is_executable: Some(is_executable),
+    })
+}
+
+/// The name that a script shows itself by.
+fn file_name(
+    input: &ScriptInput,
+    raw: &Raw,
+    known: Option<Known<'_>>,
+    runtime: Runtime,
+    faults: &mut Faults,
+) -> String {
+    if let Some(name) = &input.file_name {
+        let is_name = !matches!(name.as_str(), "" | "." | "..")
+            && name.len() <= MAX_FILE_NAME_BYTES
+            && !name.contains(|c: char| c == '/' || c.is_control());
+        if !is_name {
+            faults.add("/file_name", format!("{:?} is not the name of a file", excerpt(name)));
+        }
+        return name.clone();
+    }
+    if let Some(path) = &raw.file_path {
+        return Path::new(path).file_name().unwrap_or_default().to_string_lossy().into_owned();
+    }
+    let was_sent = known.filter(|it| raw.is_kept || it.script.file_path.is_none());
+    match was_sent {
+        Some(known) => known.script.version.definition.file_name.clone(),
+        None => match runtime {
+            Runtime::Shell => "script.sh".to_owned(),
+            Runtime::Python => "script.py".to_owned(),
+            Runtime::Binary => "script".to_owned(),
+        },
+    }
+}
+
+/// What is required, as it was written and as it was understood.
+pub(super) struct Required {
+    pub(super) text: String,
+    pub(super) parsed: Requirements,
+    /// The file on the server that it was read from.
+    pub(super) path: Option<String>,
+}
+
+/// Reads what is sent, or what there is: a file again.
+pub(super) fn requirements(
+    input: &mut ScriptInput,
+    before: Option<&RegisteredScript>,
+    runtime: Option<Runtime>,
+    settings: &RegistrySettings,
+    faults: &mut Faults,
+) -> Option<Required> {
+    let known_path = || before?.requirements_path.clone();
+    let (path, sent) = match (input.requirements.take(), input.requirements_path.take()) {
+        (Some(Some(_)), Some(_)) => {
+            faults.add("/requirements_path", "send either requirements or requirements_path");
+            return None;
+        }
+        (_, Some(path)) => (Some(path), None),
+        (Some(sent), None) => (None, Some(sent?)),
+        (None, None) => match known_path() {
+            Some(path) => (Some(path), None),
+            None => (None, Some(before?.version.definition.requirements.clone()?)),
+        },
+    };
+    let (pointer, text) = match (&path, sent) {
+        (Some(path), _) => ("/requirements_path", requirements_file(path, settings, faults)?),
+        (None, text) => ("/requirements", text?),
+    };
+    if let Some(other) = runtime.filter(|runtime| *runtime != Runtime::Python) {
+        faults.add(pointer, format!("a {other} script has none; only python scripts do"));
+        return None;
+    }
+    check_text(pointer, &text, faults);
+    let parsed = Requirements::parse(&text, settings.requirements);
+    let parsed = faults.keep(pointer, parsed, |error| error.hint())?;
+    Some(Required { text, parsed, path })
+}
+
+fn requirements_file(
+    path: &str,
+    settings: &RegistrySettings,
+    faults: &mut Faults,
+) -> Option<String> {
+    let pointer = "/requirements_path";
+    let read = read_below(&settings.script_roots, path, MAX_REQUIREMENTS_BYTES as u64);
+    let file = faults.keep(pointer, read, |error| error.hint().map(str::to_owned))?;
+    let text = String::from_utf8(file.bytes).map_err(|error| {
+        let offset = error.utf8_error().valid_up_to();
+        format!("{:?} is not UTF-8 text (byte {offset})", excerpt(path))
+    });
+    faults.keep(pointer, text, |_| None)
+}

@@ -1,0 +1,27 @@
+//! One server per data folder: a second one would take the first one's
+//! executions for what a dead process has left.
+
+use std::fs::{File, TryLockError};
+use std::path::Path;
+
+use super::ServerError;
+
+/// The right to be the server of a data folder; ends with the process.
+#[derive(Debug)]
+pub(super) struct ServerLock {
+    _file: File,
+}
+
+impl ServerLock {
+    pub(super) fn take(data_dir: &Path) -> Result<Self, ServerError> {
+        let failed = |source| ServerError::DataDir { folder: data_dir.to_owned(), source };
+        std::fs::create_dir_all(data_dir).map_err(failed)?;
+        let path = data_dir.join("server.lock");
+        let file = File::options().create(true).append(true).open(path).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(ServerError::InUse(data_dir.to_owned())),
+            Err(TryLockError::Error(error)) => Err(failed(error)),
+        }
+    }
+}

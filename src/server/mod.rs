@@ -1,0 +1,204 @@
+//! `gantry serve`: puts all parts together, listens, and takes them apart again
+//! in the right order. It decides nothing that a part could decide itself.
+
+mod capacity;
+mod connections;
+mod error;
+mod lock;
+mod unstalled;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use tokio::net::TcpListener;
+
+pub use error::ServerError;
+
+use crate::access::Access;
+use crate::api::{self, AppState, Parts};
+use crate::config::{ServeSettings, Settings};
+use crate::metrics::Metrics;
+use crate::orchestrator::{Environments, Executions, ExecutionsParts, ExecutionsSettings};
+use crate::pool::Pool;
+use crate::registry::{EngineFacts, Maxima, Registry, RegistrySettings};
+use crate::sandbox::{Cancel, Remover};
+use crate::services::Services;
+use crate::store::{NodeLock, Store};
+use capacity::Machine;
+use connections::STALLED_AFTER;
+use lock::ServerLock;
+
+/// Time that requests have to end when everything that they could wait for has
+/// ended.
+const LAST_ANSWERS: Duration = Duration::from_secs(3);
+
+/// Time for removing containers; an engine that is unwell takes minutes.
+const REMOVALS: Duration = Duration::from_secs(20);
+
+/// A server that listens.
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    state: AppState,
+    executions: Executions,
+    store: Store,
+    remover: Remover,
+    pool: Pool,
+    stopping: Cancel,
+    stop_timeout: Duration,
+    first_token: Option<String>,
+    _lock: ServerLock,
+    _node_lock: NodeLock,
+}
+
+impl Server {
+    /// Puts everything together and listens; nothing is answered yet.
+    ///
+    /// # Errors
+    /// [`ServerError`], before anything runs.
+    pub async fn open(settings: &Settings, serve: &ServeSettings) -> Result<Self, ServerError> {
+        let wanted = serve.listen().map_err(ServerError::Listen)?;
+        let services = Services::with_pool(settings, serve.pool_size())?;
+        let data_dir = settings.data_dir().map_err(ServerError::Setting)?;
+        let policy = settings.requirements_policy().map_err(ServerError::Setting)?;
+        let lock = ServerLock::take(&data_dir)?;
+        let store = Store::open(&serve.database().url(&data_dir)?).await?;
+        let node = serve.node();
+        let node_lock = lock_node(&store, &node).await?;
+        let (listener, address) = bind(wanted).await?;
+        let access = Access::new(store.clone());
+        let first_token = access.first_admin(serve.admin_token().as_deref()).await?;
+        let metrics = Arc::new(Metrics::default());
+        let machine = Machine::look(&services.docker).await;
+        let environments = Environments::new(
+            store.clone(),
+            services.library.clone(),
+            policy,
+            Arc::clone(&metrics) as _,
+        );
+        let registry = registry(settings, serve, &services, &store, &environments, machine)?;
+        let parts = ExecutionsParts {
+            store: store.clone(),
+            runner: services.runner.clone(),
+            environments: environments.clone(),
+            observer: Arc::clone(&metrics) as _,
+        };
+        let executions_settings = ExecutionsSettings {
+            node,
+            capacity: machine.capacity(serve),
+            queue_limit: serve.queue_limit(),
+            data_dir: data_dir.clone(),
+            oci_runtime: settings.oci_runtime(),
+            policy,
+            mount_roots: settings.mount_roots(),
+            retention: serve.retention(),
+        };
+        let executions = Executions::start(parts, executions_settings)
+            .map_err(|source| ServerError::DataDir { folder: data_dir.clone(), source })?;
+        let stopping = Cancel::new();
+        let state = AppState::new(Parts {
+            store: store.clone(),
+            access,
+            registry,
+            executions: executions.clone(),
+            environments,
+            metrics,
+            engine: engine_probe(&services),
+            data_dir,
+            stopping: stopping.clone(),
+        });
+        Ok(Self {
+            listener,
+            address,
+            state,
+            executions,
+            store,
+            remover: services.remover,
+            pool: services.pool,
+            stopping,
+            stop_timeout: serve.stop_timeout(),
+            first_token,
+            _lock: lock,
+            _node_lock: node_lock,
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The first admin's token, when it was made just now: shown once.
+    #[must_use]
+    pub fn first_token(&self) -> Option<&str> {
+        self.first_token.as_deref()
+    }
+
+    /// Answers until `stop` is cancelled; then nothing more is accepted, what
+    /// runs may end in its time, and every container is removed.
+    pub async fn run(self, stop: Cancel) {
+        tracing::info!(address = %self.address, database = self.store.kind(), "listening");
+        self.pool.open();
+        let router = api::router(self.state);
+        let closing = Cancel::new();
+        let serving = connections::serve(self.listener, router, STALLED_AFTER, closing.clone());
+        let serving = tokio::spawn(serving);
+        stop.cancelled().await;
+        tracing::info!("stopping");
+        self.stopping.cancel();
+        self.executions.stop(self.stop_timeout).await;
+        self.pool.drain().await;
+        closing.cancel();
+        // Whoever does not end by itself is cut off.
+        let _ = tokio::time::timeout(LAST_ANSWERS, serving).await;
+        if tokio::time::timeout(REMOVALS, self.remover.drain()).await.is_err() {
+            tracing::warn!("containers are left; the next start removes them");
+        }
+        self.store.close().await;
+        tracing::info!("stopped");
+    }
+}
+
+async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServerError> {
+    let failed = |source| ServerError::Bind { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+async fn lock_node(store: &Store, node: &str) -> Result<NodeLock, ServerError> {
+    let lock = store.lock_node(node).await?;
+    lock.ok_or_else(|| ServerError::NodeInUse(node.to_owned()))
+}
+
+fn registry(
+    settings: &Settings,
+    serve: &ServeSettings,
+    services: &Services,
+    store: &Store,
+    environments: &Environments,
+    machine: Machine,
+) -> Result<Registry, ServerError> {
+    let registry_settings = RegistrySettings {
+        script_roots: serve.script_roots(),
+        mount_roots: settings.mount_roots(),
+        requirements: settings.requirements_policy().map_err(ServerError::Setting)?,
+        maxima: Maxima { nano_cpus: machine.nano_cpus, memory_bytes: machine.memory_bytes },
+        is_engine_local: services.docker.endpoint().is_local(),
+    };
+    let facts = EngineFacts::new(services.docker.clone(), services.library.clone());
+    let environments = environments.clone();
+    let request = Arc::new(move |key: &str| environments.request(key));
+    Ok(Registry::new(store.clone(), registry_settings, facts, request))
+}
+
+fn engine_probe(services: &Services) -> api::EngineProbe {
+    let docker = services.docker.clone();
+    Arc::new(move || {
+        let docker = docker.clone();
+        async move { docker.describe().await.map(|_| ()) }.boxed()
+    })
+}

@@ -1,0 +1,314 @@
+//! The databases: how they are opened and migrated, and everything in which they
+//! differ.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use sqlx::Connection;
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::pool::PoolConnectionMetadata;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
+};
+
+use super::StoreError;
+
+static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+
+/// How long a caller waits for a connection or for a lock, before it is told
+/// that the database is not available.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Connections that read an SQLite database at once. There is one that writes:
+/// SQLite lets no two write at the same time (sqlite.org, "Isolation").
+const SQLITE_READERS: u32 = 4;
+
+/// How long a connection to PostgreSQL is taken for a good one without asking. A
+/// single statement that meets a dead one within this time is an outage.
+const TRUSTED_FOR: Duration = Duration::from_millis(500);
+
+/// Connections to PostgreSQL at most.
+const POSTGRES_CONNECTIONS: u32 = 12;
+
+/// SQLite's page cache of each connection, in KiB.
+const SQLITE_CACHE_KIB: &str = "-4096";
+
+/// Where the database is.
+#[derive(Debug, Clone)]
+pub enum DatabaseUrl {
+    /// A file, made if it is not there.
+    Sqlite(PathBuf),
+    /// `postgres://…`
+    Postgres(Box<PgConnectOptions>),
+}
+
+impl DatabaseUrl {
+    /// Reads `sqlite://PATH`, `sqlite:PATH`, `postgres://…` or `postgresql://…`.
+    ///
+    /// # Errors
+    /// [`StoreError::Address`], which does not repeat the address: it may hold a
+    /// password.
+    pub fn parse(text: &str) -> Result<Self, StoreError> {
+        let refused = |why: &str| StoreError::Address(why.to_owned());
+        if let Some(rest) = text.strip_prefix("sqlite:") {
+            let path = rest.strip_prefix("//").unwrap_or(rest);
+            if path.is_empty() || path.contains('?') || path.contains(":memory:") {
+                return Err(refused("a sqlite address names a file, and nothing else"));
+            }
+            return Ok(Self::Sqlite(PathBuf::from(path)));
+        }
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            let options = PgConnectOptions::from_str(text)
+                .map_err(|_| refused("the postgres address is not well-formed"))?;
+            return Ok(Self::Postgres(Box::new(options.application_name("gantry"))));
+        }
+        Err(refused("it begins with neither sqlite: nor postgres://"))
+    }
+
+    /// The database in a data folder, which is used when no other is named.
+    #[must_use]
+    pub fn in_data_dir(data_dir: &Path) -> Self {
+        Self::Sqlite(data_dir.join("gantry.db"))
+    }
+}
+
+/// A migrated database.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pub(super) pools: Pools,
+}
+
+/// What a store talks through.
+#[derive(Debug, Clone)]
+pub(super) enum Pools {
+    Sqlite { writer: SqlitePool, readers: SqlitePool },
+    Postgres(PgPool),
+}
+
+/// Evaluates `$body` with `$connection` as something that reads.
+macro_rules! on_reader {
+    ($store:expr, $connection:ident => $body:expr) => {
+        match &$store.pools {
+            $crate::store::connection::Pools::Sqlite { readers: $connection, .. } => $body,
+            $crate::store::connection::Pools::Postgres($connection) => $body,
+        }
+    };
+}
+
+/// Evaluates `$body` with `$connection` as something that writes one statement.
+macro_rules! on_writer {
+    ($store:expr, $connection:ident => $body:expr) => {
+        match &$store.pools {
+            $crate::store::connection::Pools::Sqlite { writer: $connection, .. } => $body,
+            $crate::store::connection::Pools::Postgres($connection) => $body,
+        }
+    };
+}
+
+/// Evaluates `$body` in a transaction, which is committed unless `$body` returns
+/// early. SQLite's begins as a writer: one that begins as a reader and then
+/// writes fails when somebody else has written (sqlite.org, "Transaction").
+macro_rules! in_transaction {
+    ($store:expr, $transaction:ident => $body:expr) => {
+        match &$store.pools {
+            $crate::store::connection::Pools::Sqlite { writer, .. } => {
+                let mut $transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
+                let answer = $body;
+                $transaction.commit().await?;
+                answer
+            }
+            $crate::store::connection::Pools::Postgres(pool) => {
+                let mut $transaction = $crate::store::connection::begin(pool).await?;
+                let answer = $body;
+                $transaction.commit().await?;
+                answer
+            }
+        }
+    };
+}
+
+pub(super) use {in_transaction, on_reader, on_writer};
+
+/// Begins a transaction on PostgreSQL. `BEGIN` is a round trip of its own, and
+/// nothing was done before it: connections that turn out to be dead are left for
+/// others, as many as the pool may hold.
+pub(super) async fn begin(
+    pool: &PgPool,
+) -> Result<sqlx::Transaction<'static, sqlx::Postgres>, sqlx::Error> {
+    for _ in 0..POSTGRES_CONNECTIONS {
+        match pool.begin().await {
+            Err(sqlx::Error::Io(_) | sqlx::Error::Database(_)) => {}
+            begun => return begun,
+        }
+    }
+    pool.begin().await
+}
+
+impl Store {
+    /// Opens a database and brings it to this version of Gantry. Two processes
+    /// may do so at once.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]; [`StoreError::Migration`] when it is a newer
+    /// Gantry's, or nothing of Gantry's at all.
+    pub async fn open(url: &DatabaseUrl) -> Result<Self, StoreError> {
+        match url {
+            DatabaseUrl::Sqlite(path) => Self::open_sqlite(path).await,
+            DatabaseUrl::Postgres(options) => Self::open_postgres(options).await,
+        }
+    }
+
+    async fn open_sqlite(path: &Path) -> Result<Self, StoreError> {
+        let lock = lock_for_migration(path).await.map_err(sqlx::Error::Io)?;
+        // FULL: what was committed is on the disk, also when the machine's power
+        // fails (sqlite.org, "PRAGMA synchronous").
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(PATIENCE)
+            .pragma("cache_size", SQLITE_CACHE_KIB)
+            .pragma("journal_size_limit", "67108864");
+        // A file does not go away as a server does: there is nothing to ask first.
+        let pool = || SqlitePoolOptions::new().acquire_timeout(PATIENCE).test_before_acquire(false);
+        let writer = pool().max_connections(1).before_acquire(is_outside_transactions);
+        let writer = writer.connect_with(options.clone()).await;
+        let writer = writer.map_err(opening_error)?;
+        let others: Option<i64> =
+            sqlx::query_scalar(OTHERS_ON_SQLITE).fetch_one(&writer).await.map_err(opening_error)?;
+        refuse_others(others)?;
+        SQLITE_MIGRATIONS.run(&writer).await.map_err(migration_error)?;
+        drop(lock);
+        let reading = options.read_only(true).create_if_missing(false);
+        let readers = pool().max_connections(SQLITE_READERS).connect_with(reading).await?;
+        Ok(Self { pools: Pools::Sqlite { writer, readers } })
+    }
+
+    async fn open_postgres(options: &PgConnectOptions) -> Result<Self, StoreError> {
+        let pool = PgPoolOptions::new()
+            .acquire_timeout(PATIENCE)
+            .max_connections(POSTGRES_CONNECTIONS)
+            // By itself the pool would ask before every query.
+            .test_before_acquire(false)
+            .before_acquire(|connection, idle| {
+                Box::pin(async move {
+                    if idle.idle_for > TRUSTED_FOR {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
+            .connect_with(options.clone())
+            .await?;
+        let others: Option<i64> = sqlx::query_scalar(OTHERS_ON_POSTGRES).fetch_one(&pool).await?;
+        refuse_others(others)?;
+        // The migrator takes an advisory lock of the database.
+        POSTGRES_MIGRATIONS.run(&pool).await.map_err(migration_error)?;
+        Ok(Self { pools: Pools::Postgres(pool) })
+    }
+
+    /// Whether the database answers, and takes writes.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        const TOUCH: &str = "UPDATE script_types SET name = name WHERE name = 'shell'";
+        on_writer!(self, pool => sqlx::query(TOUCH).execute(pool).await.map(|_| ()))?;
+        Ok(())
+    }
+
+    /// `sqlite` or `postgres`.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match &self.pools {
+            Pools::Sqlite { .. } => "sqlite",
+            Pools::Postgres(_) => "postgres",
+        }
+    }
+
+    /// Ends all connections, when what they do is done.
+    pub async fn close(&self) {
+        match &self.pools {
+            Pools::Sqlite { writer, readers } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Pools::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+/// SQLite takes a transaction back by itself when its disk is full (sqlite.org,
+/// "Transaction"), and the connection, whose own `ROLLBACK` fails then, counts one
+/// that is still open. It would take no other ever again.
+fn is_outside_transactions(
+    connection: &mut SqliteConnection,
+    _: PoolConnectionMetadata,
+) -> BoxFuture<'_, Result<bool, sqlx::Error>> {
+    Box::pin(async move { Ok(!connection.is_in_transaction()) })
+}
+
+/// SQLite's migrator does not exclude others: a file beside the database does.
+async fn lock_for_migration(path: &Path) -> std::io::Result<std::fs::File> {
+    let lock = path.with_extension("lock");
+    let locking = tokio::task::spawn_blocking(move || {
+        if let Some(folder) = lock.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        let file = std::fs::File::options().create(true).append(true).open(lock)?;
+        file.lock()?;
+        Ok(file)
+    });
+    locking.await.map_err(std::io::Error::other)?
+}
+
+/// What a database has when it was somebody else's before: tables, and none that
+/// tells of migrations.
+const OTHERS_ON_SQLITE: &str = "SELECT CASE WHEN EXISTS (SELECT 1 FROM sqlite_schema \
+     WHERE name = '_sqlx_migrations') THEN 0 ELSE count(*) END FROM sqlite_schema \
+     WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!'";
+
+/// The same; another program's tables may stand in other schemas.
+const OTHERS_ON_POSTGRES: &str = "SELECT CASE WHEN to_regclass('_sqlx_migrations') IS NOT NULL \
+     THEN 0 ELSE count(*) END FROM pg_catalog.pg_tables \
+     WHERE schemaname = current_schema()";
+
+fn refuse_others(tables: Option<i64>) -> Result<(), StoreError> {
+    match tables.unwrap_or_default() {
+        0 => Ok(()),
+        _ => Err(StoreError::Migration("it has tables of another program".to_owned())),
+    }
+}
+
+/// SQLite's `NOTADB` and `CORRUPT` (sqlite.org, "Result Codes").
+const NOT_SQLITE: [&str; 2] = ["26", "11"];
+
+fn opening_error(error: sqlx::Error) -> StoreError {
+    let code = error.as_database_error().and_then(|it| it.code()).unwrap_or_default();
+    match NOT_SQLITE.contains(&&*code) {
+        true => StoreError::Migration("the file is no SQLite database, or is damaged".to_owned()),
+        false => StoreError::from(error),
+    }
+}
+
+fn migration_error(error: MigrateError) -> StoreError {
+    match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
+            StoreError::from(error)
+        }
+        MigrateError::VersionMissing(version) => {
+            StoreError::Migration(format!("it has migration {version}, which this gantry lacks"))
+        }
+        MigrateError::VersionMismatch(version) => {
+            StoreError::Migration(format!("its migration {version} is not this gantry's"))
+        }
+        other => StoreError::Migration(other.to_string()),
+    }
+}

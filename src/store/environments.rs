@@ -1,0 +1,269 @@
+//! Environments: what is in them, how far they are, their lock and their log.
+
+use chrono::{DateTime, Utc};
+use sqlx::FromRow;
+
+use super::connection::{on_reader, on_writer};
+use super::rows::{Row, without_nul};
+use super::{Store, StoreError};
+use crate::domain::registry::{EnvironmentRecord, EnvironmentStatus};
+use crate::domain::runtime::Runtime;
+use crate::domain::system_packages::SystemPackages;
+
+/// Longest build log that is kept, in bytes (1 MiB): its end.
+pub const MAX_BUILD_LOG_BYTES: usize = 1024 * 1024;
+
+/// An environment that a version needs, and that may be there already.
+#[derive(Debug, Clone)]
+pub struct NewEnvironment {
+    /// SHA-256 over all that it is made of, in hexadecimal.
+    pub key: String,
+    /// The runtime whose image it is built on.
+    pub script_type: Runtime,
+    /// Debian packages.
+    pub system_packages: SystemPackages,
+    /// A `requirements.txt`.
+    pub requirements: Option<String>,
+    /// SHA-256 of the requirements in their normal form, in hexadecimal.
+    pub requirements_hash: Option<String>,
+}
+
+/// Notes an environment; one that is there stays as it is.
+pub(super) const INSERT_ENVIRONMENT: &str = "INSERT INTO environments \
+     (key, script_type, system_packages, requirements, requirements_hash, status, log, \
+      created_at, updated_at) \
+     VALUES ($1, $2, $3, $4, $5, 'queued', '', $6, $6) ON CONFLICT (key) DO NOTHING";
+
+macro_rules! select_environment {
+    ($where:literal) => {
+        concat!(
+            "SELECT key, script_type, CAST(system_packages AS TEXT) AS system_packages, \
+             requirements, requirements_hash, status, image, error, lock, created_at, updated_at, built_at FROM environments ",
+            $where
+        )
+    };
+}
+
+#[derive(FromRow)]
+struct EnvironmentRow {
+    key: String,
+    script_type: String,
+    system_packages: String,
+    requirements: Option<String>,
+    requirements_hash: Option<String>,
+    status: String,
+    image: Option<String>,
+    error: Option<String>,
+    lock: Option<String>,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+    built_at: Option<DateTime<Utc>>,
+}
+
+impl EnvironmentRow {
+    fn parse(self) -> Result<EnvironmentRecord, StoreError> {
+        let row = Row { table: "environments", id: &self.key };
+        let system_packages: SystemPackages = row.json("system_packages", &self.system_packages)?;
+        Ok(EnvironmentRecord {
+            script_type: row.word("script_type", &self.script_type)?,
+            status: row.word("status", &self.status)?,
+            system_packages,
+            requirements: self.requirements,
+            requirements_hash: self.requirements_hash,
+            image: self.image,
+            error: self.error,
+            lock: self.lock,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+            built_at: self.built_at,
+            key: self.key,
+        })
+    }
+}
+
+impl Store {
+    /// The environment with this key.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn environment(&self, key: &str) -> Result<Option<EnvironmentRecord>, StoreError> {
+        const SELECT: &str = select_environment!("WHERE key = $1");
+        let row: Option<EnvironmentRow> = on_reader!(self, pool =>
+            sqlx::query_as(SELECT).bind(without_nul(key)).fetch_optional(pool).await)?;
+        row.map(EnvironmentRow::parse).transpose()
+    }
+
+    /// Environments, those that changed last first, from `offset` on.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn environments(
+        &self,
+        limit: u32,
+        offset: u64,
+    ) -> Result<Vec<EnvironmentRecord>, StoreError> {
+        const SELECT: &str =
+            select_environment!("ORDER BY updated_at DESC, key LIMIT $1 OFFSET $2");
+        let rows: Vec<EnvironmentRow> = on_reader!(self, pool => sqlx::query_as(SELECT)
+            .bind(i64::from(limit))
+            .bind(super::rows::number(offset))
+            .fetch_all(pool)
+            .await)?;
+        rows.into_iter().map(EnvironmentRow::parse).collect()
+    }
+
+    /// How many environments there are.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn count_environments(&self) -> Result<i64, StoreError> {
+        const COUNT: &str = "SELECT count(*) FROM environments";
+        Ok(on_reader!(self, pool => sqlx::query_scalar(COUNT).fetch_one(pool).await)?)
+    }
+
+    /// Those that were to be built, or were being built, when a process ended.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn unbuilt_environments(&self) -> Result<Vec<EnvironmentRecord>, StoreError> {
+        const SELECT: &str = select_environment!(
+            "WHERE status IN ('queued', 'building') ORDER BY created_at LIMIT 1000"
+        );
+        let rows: Vec<EnvironmentRow> =
+            on_reader!(self, pool => sqlx::query_as(SELECT).fetch_all(pool).await)?;
+        rows.into_iter().map(EnvironmentRow::parse).collect()
+    }
+
+    /// What the build of an environment has said.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn environment_log(&self, key: &str) -> Result<Option<String>, StoreError> {
+        const SELECT: &str = "SELECT log FROM environments WHERE key = $1";
+        Ok(on_reader!(self, pool =>
+            sqlx::query_scalar(SELECT).bind(without_nul(key)).fetch_optional(pool).await)?)
+    }
+
+    /// Notes that a build has begun, or is to begin anew.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn set_environment_status(
+        &self,
+        key: &str,
+        status: EnvironmentStatus,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        const UPDATE: &str = "UPDATE environments SET status = $2, error = NULL, log = '', \
+             updated_at = $3 WHERE key = $1";
+        on_writer!(self, pool => sqlx::query(UPDATE)
+            .bind(key)
+            .bind(status.name())
+            .bind(now)
+            .execute(pool)
+            .await
+            .map(|_| ()))?;
+        Ok(())
+    }
+
+    /// Has an environment built once more that could not be built.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn requeue_failed_environment(
+        &self,
+        key: &str,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        const UPDATE: &str = "UPDATE environments SET status = 'queued', error = NULL, log = '', \
+             updated_at = $2 WHERE key = $1 AND status = 'failed'";
+        on_writer!(self, pool => sqlx::query(UPDATE)
+            .bind(key)
+            .bind(now)
+            .execute(pool)
+            .await
+            .map(|_| ()))?;
+        Ok(())
+    }
+
+    /// Keeps what a build has said so far.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn set_environment_log(
+        &self,
+        key: &str,
+        log: &str,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        const UPDATE: &str = "UPDATE environments SET log = $2, updated_at = $3 WHERE key = $1";
+        let log = storable(log);
+        on_writer!(self, pool => sqlx::query(UPDATE)
+            .bind(key)
+            .bind(&log)
+            .bind(now)
+            .execute(pool)
+            .await
+            .map(|_| ()))?;
+        Ok(())
+    }
+
+    /// Notes that there is an image, and what is in it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn set_environment_ready(
+        &self,
+        key: &str,
+        image: &str,
+        lock: Option<&str>,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        const UPDATE: &str = "UPDATE environments SET status = 'ready', image = $2, \
+             lock = COALESCE($3, lock), error = NULL, built_at = $4, updated_at = $4, \
+             last_used_at = $4 WHERE key = $1";
+        on_writer!(self, pool => sqlx::query(UPDATE)
+            .bind(key)
+            .bind(image)
+            .bind(lock)
+            .bind(now)
+            .execute(pool)
+            .await
+            .map(|_| ()))?;
+        Ok(())
+    }
+
+    /// Notes why there is no image.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn set_environment_failed(
+        &self,
+        key: &str,
+        error: &str,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        const UPDATE: &str = "UPDATE environments SET status = 'failed', image = NULL, \
+             error = $2, updated_at = $3 WHERE key = $1";
+        let error = storable(error);
+        on_writer!(self, pool => sqlx::query(UPDATE)
+            .bind(key)
+            .bind(&error)
+            .bind(now)
+            .execute(pool)
+            .await
+            .map(|_| ()))?;
+        Ok(())
+    }
+}
+
+/// The end of a text that came out of a build, without what PostgreSQL does not
+/// keep (NUL).
+fn storable(text: &str) -> String {
+    let text = without_nul(text);
+    let mut from = text.len().saturating_sub(MAX_BUILD_LOG_BYTES);
+    while !text.is_char_boundary(from) {
+        from += 1;
+    }
+    text.get(from..).unwrap_or_default().to_owned()
+}

@@ -1,0 +1,92 @@
+//! One execution, with everything that it read and left.
+
+use serde_json::value::RawValue;
+use sqlx::FromRow;
+use uuid::Uuid;
+
+use super::connection::on_reader;
+use super::listing::{ExecutionRow, select_execution};
+use super::rows::Row;
+use super::{Store, StoreError};
+use crate::domain::execution::{Execution, ExecutionSummary, log_text};
+use crate::domain::output_log::OutputLog;
+
+#[derive(FromRow)]
+struct WholeRow {
+    #[sqlx(flatten)]
+    execution: ExecutionRow,
+    input: String,
+    output: Option<String>,
+    #[sqlx(flatten)]
+    log: LogRow,
+}
+
+#[derive(FromRow)]
+struct LogRow {
+    stdout: Option<Vec<u8>>,
+    stderr: Option<Vec<u8>>,
+    log_order: Option<Vec<u8>>,
+}
+
+impl LogRow {
+    fn parse(self) -> OutputLog {
+        let (stdout, stderr) = (self.stdout.unwrap_or_default(), self.stderr.unwrap_or_default());
+        OutputLog::from_parts(stdout, stderr, &self.log_order.unwrap_or_default())
+    }
+}
+
+impl Store {
+    /// An execution without what it read and left.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn execution_summary(
+        &self,
+        id: Uuid,
+    ) -> Result<Option<ExecutionSummary>, StoreError> {
+        const SELECT: &str = select_execution!("", " WHERE e.id = $1");
+        let row: Option<ExecutionRow> =
+            on_reader!(self, pool => sqlx::query_as(SELECT).bind(id).fetch_optional(pool).await)?;
+        row.map(ExecutionRow::parse).transpose()
+    }
+
+    /// All of one execution.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn execution(&self, id: Uuid) -> Result<Option<Execution>, StoreError> {
+        // One look: an execution that ends meanwhile is seen before its end or after.
+        const SELECT: &str = select_execution!(
+            ", p.input, p.output, p.stdout, p.stderr, p.log_order",
+            " JOIN execution_payloads p ON p.execution_id = e.id WHERE e.id = $1"
+        );
+        let row: Option<WholeRow> =
+            on_reader!(self, pool => sqlx::query_as(SELECT).bind(id).fetch_optional(pool).await)?;
+        let Some(payload) = row else { return Ok(None) };
+        let summary = payload.execution.parse()?;
+        let artifacts = match summary.status.has_ended() {
+            true => self.artifacts(id).await?,
+            false => Vec::new(),
+        };
+        let row = Row { table: "execution_payloads", id: &id };
+        let json =
+            |column, text: String| RawValue::from_string(text).map_err(|_| row.impossible(column));
+        let input_data = Some(json("input", payload.input)?);
+        let output_data = payload.output.map(|text| json("output", text)).transpose()?;
+        let log = payload.log.parse();
+        let (stdout_log, stderr_log) = log_text(&log, summary.stdout_bytes, summary.stderr_bytes);
+        Ok(Some(Execution { stdout_log, stderr_log, summary, input_data, output_data, artifacts }))
+    }
+
+    /// What an execution has printed, once it has ended.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn log(&self, id: Uuid) -> Result<Option<OutputLog>, StoreError> {
+        const SELECT: &str =
+            "SELECT stdout, stderr, log_order FROM execution_payloads WHERE execution_id = $1";
+        let row: Option<LogRow> =
+            on_reader!(self, pool => sqlx::query_as(SELECT).bind(id).fetch_optional(pool).await)?;
+        Ok(row.map(LogRow::parse))
+    }
+}

@@ -1,0 +1,268 @@
+//! Lists of executions, the newest first, and how many there are.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use sqlx::{FromRow, QueryBuilder};
+use uuid::Uuid;
+
+use super::connection::on_reader;
+use super::rows::{Row, number};
+use super::{Store, StoreError};
+use crate::domain::execution::{ExecutionSummary, SandboxReceipt, State, Usage, milliseconds};
+use crate::domain::outcome::ErrorKind;
+
+/// Which executions are wanted.
+#[derive(Debug, Clone, Default)]
+pub struct ExecutionFilter {
+    /// Of this script.
+    pub script_id: Option<i64>,
+    /// For this job.
+    pub job_id: Option<String>,
+    /// In this state.
+    pub status: Option<State>,
+    /// Of no other scripts than these.
+    pub scope: Option<Vec<i64>>,
+}
+
+/// Which part of a list is wanted.
+#[derive(Debug, Clone, Copy)]
+pub struct Page {
+    /// Entries at most.
+    pub limit: u32,
+    /// Entries that are left out before.
+    pub offset: u64,
+}
+
+/// Adds `column IN (…)` to a query; nothing at all is in an empty list.
+macro_rules! among {
+    ($query:ident, $column:literal, $ids:expr) => {{
+        $query.push(concat!($column, " IN (NULL"));
+        for id in $ids {
+            $query.push(", ").push_bind(*id);
+        }
+        $query.push(")");
+    }};
+}
+pub(super) use among;
+
+macro_rules! select_execution {
+    ($more:literal, $rest:literal) => {
+        concat!(
+            "SELECT e.id, e.script_id, s.name, v.number, v.code_digest, e.job_id, \
+             e.triggered_by, e.status, e.error_kind, e.error_message, e.priority, \
+             e.stdout_bytes, e.stderr_bytes, e.stdout_truncated, e.stderr_truncated, \
+             e.exit_code, e.signal, e.duration_us, e.queue_us, e.overhead_us, e.cpu_us, \
+             e.peak_memory_bytes, e.oom_kills, e.image, e.container, e.node, e.warm, e.attempt, \
+             e.started_at, e.completed_at, e.created_at, e.updated_at",
+            $more,
+            " FROM executions e \
+             JOIN scripts s ON s.id = e.script_id \
+             JOIN script_versions v ON v.id = e.version_id",
+            $rest
+        )
+    };
+}
+pub(super) use select_execution;
+
+#[derive(FromRow)]
+pub(super) struct ExecutionRow {
+    id: Uuid,
+    script_id: i64,
+    name: String,
+    number: i64,
+    code_digest: String,
+    job_id: Option<String>,
+    triggered_by: String,
+    status: String,
+    error_kind: Option<String>,
+    error_message: Option<String>,
+    priority: i32,
+    stdout_bytes: i64,
+    stderr_bytes: i64,
+    stdout_truncated: bool,
+    stderr_truncated: bool,
+    exit_code: Option<i32>,
+    signal: Option<i32>,
+    duration_us: Option<i64>,
+    queue_us: Option<i64>,
+    overhead_us: Option<i64>,
+    cpu_us: Option<i64>,
+    peak_memory_bytes: Option<i64>,
+    oom_kills: Option<i64>,
+    image: Option<String>,
+    container: Option<String>,
+    node: Option<String>,
+    warm: bool,
+    attempt: i32,
+    started_at: Option<DateTime<Utc>>,
+    completed_at: Option<DateTime<Utc>>,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+impl ExecutionRow {
+    pub(super) fn parse(self) -> Result<ExecutionSummary, StoreError> {
+        let row = Row { table: "executions", id: &self.id };
+        let time = |column, value| row.time(column, value).map(|time| time.map(milliseconds));
+        let error_kind = match &self.error_kind {
+            None => None,
+            Some(word) => {
+                let kind = ErrorKind::from_name(word);
+                Some(kind.ok_or_else(|| row.impossible("error_kind"))?)
+            }
+        };
+        Ok(ExecutionSummary {
+            script_id: Some(self.script_id),
+            version: Some(self.number),
+            status: row.word("status", &self.status)?,
+            error_kind,
+            stdout_bytes: row.count("stdout_bytes", self.stdout_bytes)?,
+            stderr_bytes: row.count("stderr_bytes", self.stderr_bytes)?,
+            duration_ms: time("duration_us", self.duration_us)?,
+            queue_ms: time("queue_us", self.queue_us)?,
+            overhead_ms: time("overhead_us", self.overhead_us)?,
+            usage: self.usage(row)?,
+            attempt: row.count("attempt", self.attempt.into())?,
+            sandbox: self.image.zip(self.container).map(|(image, container_id)| SandboxReceipt {
+                image,
+                container_id,
+                node: self.node,
+                warm: self.warm,
+            }),
+            id: self.id,
+            script_name: self.name,
+            digest: self.code_digest,
+            job_id: self.job_id,
+            triggered_by: Some(self.triggered_by),
+            error_message: self.error_message,
+            priority: self.priority,
+            stdout_truncated: self.stdout_truncated,
+            stderr_truncated: self.stderr_truncated,
+            exit_code: self.exit_code,
+            signal: self.signal,
+            started_at: self.started_at,
+            completed_at: self.completed_at,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+        })
+    }
+
+    fn usage(&self, row: Row<'_>) -> Result<Option<Usage>, StoreError> {
+        let Some(cpu) = row.time("cpu_us", self.cpu_us)? else { return Ok(None) };
+        Ok(Some(Usage {
+            cpu_ms: milliseconds(cpu),
+            peak_memory_bytes: row
+                .count("peak_memory_bytes", self.peak_memory_bytes.unwrap_or_default())?,
+            oom_kills: row.count("oom_kills", self.oom_kills.unwrap_or_default())?,
+        }))
+    }
+}
+
+/// Adds a filter's conditions to a query.
+macro_rules! narrow {
+    ($query:ident, $filter:expr) => {{
+        let filter: &ExecutionFilter = $filter;
+        if let Some(script_id) = filter.script_id {
+            $query.push(" AND e.script_id = ").push_bind(script_id);
+        }
+        if let Some(job_id) = &filter.job_id {
+            $query
+                .push(" AND e.job_id = ")
+                .push_bind($crate::store::rows::without_nul(job_id).into_owned());
+        }
+        if let Some(status) = filter.status {
+            $query.push(" AND e.status = ").push_bind(status.name());
+        }
+        if let Some(scope) = &filter.scope {
+            among!($query, " AND e.script_id", scope);
+        }
+    }};
+}
+
+/// The page is found in an index alone; only what is on it is looked up.
+const PAGE: &str = select_execution!("", " WHERE e.id IN (");
+
+/// Scripts of a scope that are looked through one by one at most: SQLite has at
+/// most 500 selects in one (sqlite.org, "Limits").
+const MAX_SCRIPTS_ONE_BY_ONE: usize = 200;
+
+/// The scripts whose newest executions make up the page together. `None` when no
+/// scope matters, or an index leads to fewer executions than those of its scripts.
+fn among_scripts(filter: &ExecutionFilter) -> Option<BTreeSet<i64>> {
+    let scope = filter.scope.as_ref()?;
+    let is_narrow = filter.script_id.is_some() || filter.job_id.is_some();
+    let is_countable = (1..=MAX_SCRIPTS_ONE_BY_ONE).contains(&scope.len());
+    (is_countable && !is_narrow).then(|| scope.iter().copied().collect())
+}
+
+/// Adds the newest executions of each script to a query. `script_id IN (…)` would
+/// have all of them sorted: no index has several scripts' by their ids.
+macro_rules! newest_of_each {
+    ($query:ident, $scripts:expr, $status:expr, $limit:expr) => {{
+        let mut before = "";
+        for script_id in $scripts {
+            $query.push(before);
+            $query.push("SELECT id FROM (SELECT e.id FROM executions e WHERE e.script_id = ");
+            $query.push_bind(script_id);
+            if let Some(status) = $status {
+                $query.push(" AND e.status = ").push_bind(status.name());
+            }
+            $query.push(" ORDER BY e.id DESC LIMIT ").push_bind($limit).push(") AS newest");
+            before = " UNION ALL ";
+        }
+    }};
+}
+
+impl Store {
+    /// Executions, the newest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn executions(
+        &self,
+        filter: &ExecutionFilter,
+        page: Page,
+    ) -> Result<Vec<ExecutionSummary>, StoreError> {
+        let rows: Vec<ExecutionRow> = on_reader!(self, pool => {
+            let mut query = QueryBuilder::new(PAGE);
+            match among_scripts(filter) {
+                Some(scripts) => {
+                    let furthest = number(page.offset.saturating_add(page.limit.into()));
+                    newest_of_each!(query, scripts, filter.status, furthest);
+                    query.push(" ORDER BY id DESC");
+                }
+                None => {
+                    query.push("SELECT e.id FROM executions e WHERE 1 = 1");
+                    narrow!(query, filter);
+                    query.push(" ORDER BY e.id DESC");
+                }
+            }
+            query.push(" LIMIT ").push_bind(i64::from(page.limit));
+            query.push(" OFFSET ").push_bind(number(page.offset));
+            query.push(") ORDER BY e.id DESC");
+            query.build_query_as().fetch_all(pool).await?
+        });
+        rows.into_iter().map(ExecutionRow::parse).collect()
+    }
+
+    /// How many executions there are: from the counts by script and state, unless
+    /// it is about a job.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn count_executions(&self, filter: &ExecutionFilter) -> Result<i64, StoreError> {
+        let counted = match filter.job_id {
+            Some(_) => "SELECT count(*) FROM executions e WHERE 1 = 1",
+            None => {
+                "SELECT CAST(COALESCE(sum(e.count), 0) AS BIGINT) FROM execution_counts e \
+                 WHERE 1 = 1"
+            }
+        };
+        Ok(on_reader!(self, pool => {
+            let mut query = QueryBuilder::new(counted);
+            narrow!(query, filter);
+            query.build_query_scalar().fetch_one(pool).await?
+        }))
+    }
+}

@@ -1,0 +1,185 @@
+//! Tokens: their hashes, and what they may do.
+
+use chrono::{DateTime, Utc};
+use sqlx::FromRow;
+use sqlx::types::Json;
+
+use super::audit::note;
+use super::connection::{in_transaction, on_reader, on_writer};
+use super::rows::Row;
+use super::{NewAuditEntry, Store, StoreError};
+use crate::domain::token::{Role, Token, TokenHash};
+
+/// A token that is to work from now on.
+#[derive(Debug, Clone)]
+pub struct NewToken {
+    /// Unique among those that are not revoked.
+    pub name: String,
+    /// Its hash.
+    pub hash: TokenHash,
+    /// What it may do.
+    pub role: Role,
+    /// The ids of the scripts that it is limited to.
+    pub scope: Option<Vec<i64>>,
+    /// When it stops to work.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// The name of the token that makes it.
+    pub created_by: String,
+    /// When.
+    pub created_at: DateTime<Utc>,
+}
+
+macro_rules! select_token {
+    ($where:literal) => {
+        concat!(
+            "SELECT id, name, hash, role, CAST(scope AS TEXT) AS scope, expires_at, last_used_at, revoked_at, \
+             created_by, created_at FROM tokens ",
+            $where
+        )
+    };
+}
+
+#[derive(FromRow)]
+struct TokenRow {
+    id: i64,
+    name: String,
+    hash: Vec<u8>,
+    role: String,
+    scope: Option<String>,
+    expires_at: Option<DateTime<Utc>>,
+    last_used_at: Option<DateTime<Utc>>,
+    revoked_at: Option<DateTime<Utc>>,
+    created_by: String,
+    created_at: DateTime<Utc>,
+}
+
+impl TokenRow {
+    fn parse(self) -> Result<Token, StoreError> {
+        let row = Row { table: "tokens", id: &self.id };
+        let hash = self.hash.try_into().map_err(|_| row.impossible("hash"))?;
+        let scope = self.scope.map(|ids| row.json("scope", &ids)).transpose()?;
+        Ok(Token {
+            hash: TokenHash(hash),
+            role: row.word("role", &self.role)?,
+            scope,
+            id: self.id,
+            name: self.name,
+            expires_at: self.expires_at,
+            last_used_at: self.last_used_at,
+            revoked_at: self.revoked_at,
+            created_by: self.created_by,
+            created_at: self.created_at,
+        })
+    }
+}
+
+impl Store {
+    /// Keeps a token. Answers with its id.
+    ///
+    /// # Errors
+    /// [`StoreError::Taken`] when one of this name works already, and others.
+    pub async fn insert_token(
+        &self,
+        token: &NewToken,
+        audit: &NewAuditEntry,
+    ) -> Result<i64, StoreError> {
+        const INSERT: &str = "INSERT INTO tokens \
+             (name, selector, hash, role, scope, expires_at, created_by, created_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id";
+        let id = in_transaction!(self, tx => {
+            let id: i64 = sqlx::query_scalar(INSERT)
+                .bind(&token.name)
+                .bind(token.hash.selector())
+                .bind(token.hash.0.as_slice())
+                .bind(token.role.name())
+                .bind(token.scope.as_ref().map(Json))
+                .bind(token.expires_at)
+                .bind(&token.created_by)
+                .bind(token.created_at)
+                .fetch_one(&mut *tx)
+                .await?;
+            note!(audit, &mut *tx);
+            id
+        });
+        Ok(id)
+    }
+
+    /// The token with this selector, revoked and expired ones included.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn token_selected(&self, selector: &str) -> Result<Option<Token>, StoreError> {
+        const SELECT: &str = select_token!("WHERE selector = $1");
+        let row: Option<TokenRow> = on_reader!(self, pool =>
+            sqlx::query_as(SELECT).bind(selector).fetch_optional(pool).await)?;
+        row.map(TokenRow::parse).transpose()
+    }
+
+    /// The token with this id.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn token(&self, id: i64) -> Result<Option<Token>, StoreError> {
+        const SELECT: &str = select_token!("WHERE id = $1");
+        let row: Option<TokenRow> =
+            on_reader!(self, pool => sqlx::query_as(SELECT).bind(id).fetch_optional(pool).await)?;
+        row.map(TokenRow::parse).transpose()
+    }
+
+    /// Tokens, the newest first, from `offset` on.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn tokens(&self, limit: u32, offset: u64) -> Result<Vec<Token>, StoreError> {
+        const SELECT: &str = select_token!("ORDER BY id DESC LIMIT $1 OFFSET $2");
+        let rows: Vec<TokenRow> = on_reader!(self, pool => sqlx::query_as(SELECT)
+            .bind(i64::from(limit))
+            .bind(super::rows::number(offset))
+            .fetch_all(pool)
+            .await)?;
+        rows.into_iter().map(TokenRow::parse).collect()
+    }
+
+    /// How many tokens there are.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn count_tokens(&self) -> Result<i64, StoreError> {
+        const COUNT: &str = "SELECT count(*) FROM tokens";
+        Ok(on_reader!(self, pool => sqlx::query_scalar(COUNT).fetch_one(pool).await)?)
+    }
+
+    /// Revokes a token. Answers whether it had worked until now.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn revoke_token(
+        &self,
+        id: i64,
+        now: DateTime<Utc>,
+        audit: &NewAuditEntry,
+    ) -> Result<bool, StoreError> {
+        const UPDATE: &str =
+            "UPDATE tokens SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL";
+        let is_revoked = in_transaction!(self, tx => {
+            let updated = sqlx::query(UPDATE).bind(id).bind(now).execute(&mut *tx).await?;
+            let is_revoked = updated.rows_affected() == 1;
+            if is_revoked {
+                note!(audit, &mut *tx);
+            }
+            is_revoked
+        });
+        Ok(is_revoked)
+    }
+
+    /// Notes that a token was used.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn touch_token(&self, id: i64, now: DateTime<Utc>) -> Result<(), StoreError> {
+        const UPDATE: &str = "UPDATE tokens SET last_used_at = $2 WHERE id = $1";
+        on_writer!(self, pool =>
+            sqlx::query(UPDATE).bind(id).bind(now).execute(pool).await.map(|_| ()))?;
+        Ok(())
+    }
+}

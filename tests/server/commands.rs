@@ -1,0 +1,110 @@
+//! The client's commands against a real server.
+
+use std::process::Output;
+
+use serde_json::{Value, json};
+
+use crate::support::server::{Server, server};
+
+/// Code, stdout and stderr of a command.
+fn gantry(server: &Server, arguments: &[&str]) -> (i32, String, String) {
+    let Output { status, stdout, stderr } = server.command(arguments).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code().unwrap_or(-1), text(stdout), text(stderr))
+}
+
+/// stdout of a command that succeeds.
+#[track_caller]
+fn done(server: &Server, arguments: &[&str]) -> String {
+    let (code, stdout, stderr) = gantry(server, arguments);
+    assert_eq!(code, 0, "{arguments:?}: {stdout}{stderr}");
+    stdout
+}
+
+#[track_caller]
+fn json_of(server: &Server, arguments: &[&str]) -> Value {
+    serde_json::from_str(&done(server, arguments)).unwrap()
+}
+
+#[test]
+fn scripts_are_registered_shown_and_tried() {
+    let server = server().start();
+    let file = server.home.path().join("add.sh");
+    std::fs::write(&file, "#!/bin/bash\njq .a+.b\n").unwrap();
+    let file = file.to_str().unwrap();
+    done(&server, &["scripts", "register", file, "--name", "add", "--timeout", "30s"]);
+    assert!(done(&server, &["scripts", "list"]).contains("add"));
+    let shown = json_of(&server, &["scripts", "show", "add", "--json"]);
+    assert_eq!((&shown["name"], &shown["timeout_secs"]), (&json!("add"), &json!(30)));
+    let input = "--input={\"a\": 1, \"b\": 2}";
+    assert_eq!(done(&server, &["scripts", "test", "add", input]), "3\n");
+    std::fs::write(file, "exit 7").unwrap();
+    done(&server, &["scripts", "update", "add", file]);
+    assert_eq!(gantry(&server, &["scripts", "test", "add"]).0, 7);
+    let versions = json_of(&server, &["scripts", "versions", "add", "--json"]);
+    assert_eq!(versions.as_array().unwrap().len(), 2, "{versions:#}");
+    done(&server, &["scripts", "activate", "add", "1"]);
+    assert_eq!(done(&server, &["scripts", "source", "add"]), "#!/bin/bash\njq .a+.b\n");
+    done(&server, &["scripts", "disable", "add"]);
+    assert_ne!(gantry(&server, &["scripts", "test", "add"]).0, 0);
+    done(&server, &["scripts", "enable", "add"]);
+    done(&server, &["scripts", "remove", "add"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_execution_is_shown_however_much_it_said() {
+    let server = server().start();
+    let bytes = 70 << 20;
+    let source = format!("head -c {bytes} /dev/zero | tr '\\0' x");
+    let others = json!({"limits": {"output_bytes": bytes}});
+    server.register("says", "shell", &source, others).await;
+    let id = server.submit(&json!({"script": "says"})).await;
+    server.reaches(&id, "completed").await;
+    let shown = json_of(&server, &["executions", "show", &id, "--json"]);
+    assert_eq!(shown["stdout_log"].as_str().unwrap().len(), bytes);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn executions_are_run_followed_waited_for_and_cancelled() {
+    let server = server().start();
+    let source = "cat; echo said >&2; echo kept > out/file; exit ${CODE:-0}";
+    server.register("says", "shell", source, json!({})).await;
+    server.register("sleeps", "shell", "echo began; exec sleep 600", json!({})).await;
+    let run = ["executions", "run", "says", "--input", "[1]", "--job-id", "j"];
+    let (code, stdout, stderr) = gantry(&server, &run);
+    assert_eq!((code, stdout.as_str()), (0, "[1]"), "{stderr}");
+    assert!(stderr.contains("said"), "{stderr}");
+    assert_eq!(gantry(&server, &[&run[..], &["--env", "CODE=7"]].concat()).0, 7);
+    let listed = json_of(&server, &["executions", "list", "--job", "j", "--json"]);
+    assert_eq!(listed.as_array().unwrap().len(), 2, "{listed:#}");
+    let id = listed[1]["id"].as_str().unwrap();
+    assert_eq!(done(&server, &["executions", "logs", id]), "[1]");
+    assert_eq!(done(&server, &["executions", "logs", "-f", id]), "[1]");
+    assert_eq!(gantry(&server, &["executions", "wait", id]).0, 0);
+    assert!(done(&server, &["executions", "artifacts", id]).contains("file"));
+    let taken = server.home.path().join("taken");
+    done(&server, &["executions", "artifacts", id, "--output", taken.to_str().unwrap()]);
+    assert_eq!(std::fs::read_to_string(taken.join("file")).unwrap(), "kept\n");
+    let id = done(&server, &["executions", "run", "sleeps", "--detach"]);
+    let id = id.trim();
+    server.reaches(id, "running").await;
+    done(&server, &["executions", "cancel", id]);
+    assert_eq!(gantry(&server, &["executions", "wait", id]).0, 130);
+    let shown = json_of(&server, &["executions", "show", id, "--json"]);
+    assert_eq!(shown["status"], "cancelled", "{shown:#}");
+}
+
+#[test]
+fn tokens_are_made_listed_and_revoked() {
+    let server = server().start();
+    let token = done(&server, &["token", "create", "pipeline", "--role", "viewer"]);
+    assert!(done(&server, &["token", "list"]).contains("pipeline"));
+    let list = || {
+        let mut command = server.command(&["executions", "list"]);
+        command.env("GANTRY_TOKEN", token.trim()).output().unwrap()
+    };
+    assert!(list().status.success());
+    done(&server, &["token", "revoke", "pipeline"]);
+    let refused = list();
+    assert_eq!(refused.status.code(), Some(1), "{}", String::from_utf8_lossy(&refused.stderr));
+}

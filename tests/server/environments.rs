@@ -1,0 +1,130 @@
+//! Environments are built when a script is registered, and say how it went.
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::support::index::SilentIndex;
+use crate::support::server::{Server, server};
+use crate::support::sick_engine::SickEngine;
+
+#[tokio::test]
+async fn requirements_are_built_in_the_background_and_their_log_is_kept() {
+    let server = server().start();
+    let source = "import six; print(six.__version__)";
+    let others = json!({"requirements": "six==1.16.0"});
+    let script = server.register("six", "python", source, others).await;
+    let environment = &script["environment"];
+    let status = environment["status"].as_str().unwrap();
+    assert!(["queued", "building", "ready"].contains(&status), "{environment:#}");
+    let path = format!("/api/v1/admin/environments/{}", environment["key"].as_str().unwrap());
+    server.until("it is ready", async || server.get(&path).await.1["status"] == "ready").await;
+    let (_, environment) = server.get(&path).await;
+    assert!(environment["lock"].as_str().unwrap().contains("six==1.16.0"), "{environment:#}");
+    let log = server.request(reqwest::Method::GET, &format!("{path}/log")).send().await.unwrap();
+    assert_eq!(log.status(), StatusCode::OK);
+    assert_ne!(log.text().await.unwrap(), "");
+    let execution = server.run(&json!({"script": "six"})).await;
+    assert_eq!(execution["stdout_log"], "1.16.0\n", "{execution:#}");
+    assert_eq!(execution["sandbox"]["image"], environment["image"]);
+}
+
+#[tokio::test]
+async fn a_failed_build_says_why_and_a_mended_script_runs() {
+    let server = server().start();
+    let name = "gantry-tests-know-that-there-is-none";
+    let others = json!({"requirements": name});
+    let script = server.register("broken", "python", "print(1)", others).await;
+    let execution = server.run(&json!({"script": "broken"})).await;
+    assert_eq!(execution["error_kind"], "environment_failed", "{execution:#}");
+    let message = execution["error_message"].as_str().unwrap();
+    assert!(message.contains(name) && message.contains("not found"), "{message}");
+    let path = format!("/api/v1/admin/scripts/{}", script["id"]);
+    let (_, shown) = server.get(&path).await;
+    assert_eq!(shown["environment"]["status"], "failed", "{shown:#}");
+    assert!(shown["environment"]["error"].as_str().unwrap().contains(name), "{shown:#}");
+    let (status, mended) = server.put(&path, &json!({"requirements": null})).await;
+    assert_eq!((status, &mended["version"]), (StatusCode::OK, &json!(2)), "{mended:#}");
+    let execution = server.run(&json!({"script": "broken"})).await;
+    assert_eq!(execution["output_data"], 1, "{execution:#}");
+}
+
+#[tokio::test]
+async fn system_packages_are_there() {
+    let server = server().start();
+    let others = json!({"system_packages": ["tree"]});
+    let script = server.register("tree", "shell", "mkdir a; tree --noreport a", others).await;
+    let status = script["environment"]["status"].as_str().unwrap();
+    assert!(["queued", "building", "ready"].contains(&status), "{script:#}");
+    let execution = server.run(&json!({"script": "tree"})).await;
+    assert_eq!(execution["stdout_log"], "a\n", "{execution:#}");
+    let (_, script) = server.get(&format!("/api/v1/admin/scripts/{}", script["id"])).await;
+    assert_eq!(script["environment"]["status"], "ready", "{script:#}");
+}
+
+/// A server with room for one execution, and a script whose environment is being
+/// built for as long as there is the index.
+async fn building() -> (Server, SilentIndex) {
+    let index = SilentIndex::listen().await;
+    let server = server().env("GANTRY_MAX_CONCURRENT", "1").env("PIP_INDEX_URL", index.url());
+    let server = server.start();
+    let others = json!({"requirements": "gantry-tests-wait-for-this"});
+    server.register("slow", "python", "print(1)", others).await;
+    server.register("quick", "shell", "echo 1", json!({})).await;
+    (server, index)
+}
+
+async fn execution(server: &Server, id: &str) -> Value {
+    server.get(&format!("/api/v1/executions/{id}")).await.1
+}
+
+#[tokio::test]
+async fn a_build_keeps_nobody_else_from_running() {
+    let (server, index) = building().await;
+    let first = server.submit(&json!({"script": "slow"})).await;
+    let second = server.submit(&json!({"script": "slow"})).await;
+    assert_eq!(server.run(&json!({"script": "quick"})).await["status"], "completed");
+    for id in [&first, &second] {
+        assert_eq!(execution(&server, id).await["status"], "pending");
+    }
+    let (_, cancelled) =
+        server.post(&format!("/api/v1/executions/{first}/cancel"), &json!({})).await;
+    assert_eq!(cancelled["status"], "cancelled", "{cancelled:#}");
+    drop(index);
+    let second = server.ended(&second).await;
+    assert_eq!(second["error_kind"], "environment_failed", "{second:#}");
+    let told = json!([second["attempt"], second["started_at"], second["sandbox"]]);
+    assert_eq!(told, json!([0, null, null]));
+    assert_eq!(execution(&server, &first).await["status"], "cancelled");
+}
+
+#[tokio::test]
+async fn what_waits_for_a_build_when_the_server_is_killed_is_not_lost() {
+    let (mut server, index) = building().await;
+    let id = server.submit(&json!({"script": "slow"})).await;
+    assert_eq!(server.run(&json!({"script": "quick"})).await["status"], "completed");
+    server.kill();
+    server.start();
+    assert_eq!(server.run(&json!({"script": "quick"})).await["status"], "completed");
+    let before = execution(&server, &id).await;
+    assert_eq!((&before["status"], &before["attempt"]), (&json!("pending"), &json!(0)));
+    drop(index);
+    let ended = server.ended(&id).await;
+    assert_eq!(ended["error_kind"], "environment_failed", "{ended:#}");
+}
+
+#[tokio::test]
+async fn what_an_outage_has_put_off_is_built_without_anybody_asking() {
+    let engine = SickEngine::cut_on("/containers/create");
+    let server = server().env("DOCKER_HOST", engine.host()).start();
+    // No other test builds this one.
+    let others = json!({"requirements": "six==1.15.0"});
+    let script = server.register("six", "python", "import six", others).await;
+    let path = format!("/api/v1/admin/scripts/{}", script["id"]);
+    let failed = "an image could not be built";
+    server.until("the engine is out", async || server.read_log().contains(failed)).await;
+    let status = async || server.get(&path).await.1["environment"]["status"].clone();
+    server.until("it waits again", async || status().await == "queued").await;
+    engine.heal();
+    server.until("it is built", async || status().await == "ready").await;
+    assert_eq!(server.count("/api/v1/executions").await, 0);
+}

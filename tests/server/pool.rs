@@ -1,0 +1,155 @@
+//! Executions in sandboxes that have waited for them.
+
+use std::process::Command;
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::support::engine;
+use crate::support::server::{Server, server};
+
+/// A server whose pool has room for two.
+fn pooled() -> Server {
+    server().env("GANTRY_POOL_SIZE", "2").start()
+}
+
+/// Waits until at least this many sandboxes are ready: on a slow machine calls
+/// follow upon each other faster than starts, and more are held.
+async fn until_unused(server: &Server, count: u64) {
+    server
+        .until(&format!("{count} are unused"), async || {
+            let pool = &server.get("/readyz").await.1["pool"];
+            pool["unused"].as_u64() >= Some(count) && pool["starting"] == 0
+        })
+        .await;
+}
+
+async fn run(server: &Server, script: &str) -> Value {
+    let execution = server.run(&json!({"script": script})).await;
+    assert_eq!(execution["status"], "completed", "{execution:#}");
+    execution
+}
+
+fn is_warm(execution: &Value) -> bool {
+    execution["sandbox"]["warm"] == true
+}
+
+/// Says what it finds of others, and leaves something of its own everywhere.
+const TRACES: &str = "ls -A /work /tmp /dev/shm; ps ax 2>/dev/null | grep -c sleep; \
+     touch /work/mine /tmp/mine /dev/shm/mine; (sleep 60 &) >/dev/null 2>&1";
+
+#[tokio::test]
+async fn the_second_execution_finds_a_sandbox_that_nobody_has_used() {
+    let server = pooled();
+    server.register("traces", "shell", TRACES, json!({})).await;
+    let cold = run(&server, "traces").await;
+    assert!(!is_warm(&cold), "{cold:#}");
+    let mut containers = vec![cold["sandbox"]["container_id"].clone()];
+    for _ in 0..3 {
+        until_unused(&server, 1).await;
+        let warm = run(&server, "traces").await;
+        assert!(is_warm(&warm), "{warm:#}");
+        assert_eq!(warm["stdout_log"], cold["stdout_log"]);
+        assert_eq!(warm["attempt"], 1);
+        let container = warm["sandbox"]["container_id"].clone();
+        assert!(!containers.contains(&container));
+        containers.push(container);
+    }
+    let metrics = server.request(reqwest::Method::GET, "/metrics").send().await.unwrap();
+    let metrics = metrics.text().await.unwrap();
+    for line in
+        ["gantry_sandboxes_total{start=\"cold\"} 1", "gantry_sandboxes_total{start=\"warm\"} 3"]
+    {
+        assert!(metrics.contains(line), "{metrics}");
+    }
+}
+
+#[tokio::test]
+async fn scripts_with_the_same_needs_share_and_others_do_not() {
+    let server = pooled();
+    server.register("one", "shell", "echo $SCRIPT_NAME", json!({})).await;
+    server.register("two", "shell", "echo $SCRIPT_NAME", json!({"env": {"A": "b"}})).await;
+    server.register("small", "shell", "echo small", json!({"limits": {"pids": 20}})).await;
+    run(&server, "one").await;
+    until_unused(&server, 1).await;
+    let small = run(&server, "small").await;
+    assert!(!is_warm(&small), "{small:#}");
+    let two = run(&server, "two").await;
+    assert!(is_warm(&two), "{two:#}");
+    assert_eq!(two["stdout_log"], "two\n");
+}
+
+#[tokio::test]
+async fn changed_limits_count_at_once() {
+    let server = pooled();
+    let script = server.register("counts", "shell", "ulimit -a >/dev/null; nproc", json!({})).await;
+    run(&server, "counts").await;
+    until_unused(&server, 1).await;
+    let path = format!("/api/v1/admin/scripts/{}", script["id"]);
+    let (status, changed) = server.put(&path, &json!({"limits": {"memory_bytes": 64 << 20}})).await;
+    assert_eq!(status, StatusCode::OK, "{changed:#}");
+    assert!(!is_warm(&run(&server, "counts").await));
+}
+
+#[tokio::test]
+async fn one_that_is_killed_while_it_waits_costs_nothing() {
+    let server = pooled();
+    server.register("cat", "shell", "cat", json!({})).await;
+    run(&server, "cat").await;
+    until_unused(&server, 1).await;
+    let killed = engine::containers(server.home.installation());
+    let names = killed.iter().map(|name| name.trim_start_matches('/'));
+    Command::new("docker").arg("kill").args(names.clone()).output().unwrap();
+    let execution = run(&server, "cat").await;
+    let container = execution["sandbox"]["container_id"].as_str().unwrap();
+    assert!(!names.clone().any(|name| name == container), "{execution:#}");
+}
+
+#[tokio::test]
+async fn the_largest_input_goes_in() {
+    let server = pooled();
+    let limits = json!({"limits": {"memory_bytes": 512 << 20}});
+    server.register("counts", "shell", "wc -c", limits).await;
+    run(&server, "counts").await;
+    until_unused(&server, 1).await;
+    let input = "x".repeat((64 << 20) - 2);
+    let execution = server.run(&json!({"script": "counts", "input": input})).await;
+    assert!(is_warm(&execution), "{:#}", execution["sandbox"]);
+    assert_eq!(execution["output_data"], 64 << 20);
+}
+
+#[tokio::test]
+async fn nothing_waits_after_the_server_is_gone() {
+    let mut server = pooled();
+    server.register("cat", "shell", "cat", json!({})).await;
+    run(&server, "cat").await;
+    until_unused(&server, 1).await;
+    server.stop();
+    let installation = server.home.installation().to_owned();
+    assert_eq!(engine::containers(&installation), [""; 0]);
+    server.start();
+    run(&server, "cat").await;
+    until_unused(&server, 1).await;
+    let before = engine::containers(&installation);
+    server.kill();
+    server.start();
+    let is_gone = |name: &String| !engine::containers(&installation).contains(name);
+    server.until("they are gone", async || before.iter().all(is_gone)).await;
+}
+
+#[tokio::test]
+async fn many_at_once_are_all_answered() {
+    let server = server().env("GANTRY_POOL_SIZE", "4").start();
+    server.register("cat", "shell", "cat", json!({})).await;
+    for _ in 0..2 {
+        let requests = (0..12).map(|number| {
+            let body = json!({"script": "cat", "input": number});
+            let server = &server;
+            async move { (number, server.run(&body).await) }
+        });
+        for (number, execution) in futures::future::join_all(requests).await {
+            assert_eq!(execution["output_data"], number, "{execution:#}");
+        }
+        until_unused(&server, 4).await;
+    }
+}
