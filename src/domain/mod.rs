@@ -19,6 +19,7 @@ pub mod limits;
 pub mod mount;
 pub mod outcome;
 pub mod output_log;
+pub mod preload;
 pub mod quantities;
 pub mod registry;
 pub mod requirements;
