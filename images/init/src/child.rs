@@ -3,7 +3,7 @@
 //! and first in line when memory runs out.
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open};
 use nix::sys::prctl;
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, execve, setsid, write};
@@ -11,11 +11,11 @@ use std::env::set_current_dir;
 use std::ffi::{CString, NulError};
 use std::fs::{File, create_dir, create_dir_all};
 use std::io::{self, PipeReader, PipeWriter};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use gantry_init::message::{ARTIFACT_DIR, Refused, RefusedReason, Request, WORK_DIR};
@@ -36,27 +36,61 @@ pub(crate) struct Child {
     pub(crate) stderr: PipeReader,
 }
 
+/// The ends of its output that are ours, and those that are not.
+pub(crate) struct Pipes {
+    pub(crate) stdout: PipeReader,
+    pub(crate) stderr: PipeReader,
+    pub(crate) writers: [PipeWriter; 2],
+}
+
+impl Pipes {
+    /// Pipes of the default size. Larger ones make a flood no faster (init keeps up),
+    /// and their pages count against a limit that all containers' user shares: beyond
+    /// it the kernel gives every new pipe only two pages.
+    pub(crate) fn new() -> io::Result<Self> {
+        let (stdout, stdout_writer) = io::pipe()?;
+        let (stderr, stderr_writer) = io::pipe()?;
+        for reader in [&stdout, &stderr] {
+            fcntl(reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        }
+        Ok(Self { stdout, stderr, writers: [stdout_writer, stderr_writer] })
+    }
+}
+
 /// Starts the script in its working directory, which becomes ours too.
 pub(crate) fn spawn(request: &Request, script: &Script, stdin: File) -> Result<Child, Refused> {
-    // A script that wants it can do without; one that has made it a file can't.
-    let _ = create_dir(ARTIFACT_DIR);
     enter(&request.working_directory)?;
     let no_pipe = |error| refused(RefusedReason::Spawn, format_args!("no pipe: {error}"));
-    let (stdout, stdout_writer) = output_pipe().map_err(no_pipe)?;
-    let (stderr, stderr_writer) = output_pipe().map_err(no_pipe)?;
+    let Pipes { stdout, stderr, writers } = Pipes::new().map_err(no_pipe)?;
     let image = Image::of(request, script).map_err(|error| not_started(script, &error.into()))?;
-    let mut command = Command::new(program(script));
-    command.stdin(stdin).stdout(stdout_writer).stderr(stderr_writer);
-    // SAFETY: what runs between fork and exec may not meet a lock that another
-    // thread has held during the fork. There is no other thread.
-    unsafe { command.pre_exec(move || become_a_script(&image)) };
     let started = Instant::now();
-    let process = command.spawn().map_err(|error| not_started(script, &error))?;
-    let pid = Pid::from_raw(process.id().cast_signed());
+    let pid = start(program(script), image, stdin, writers, &[])
+        .map_err(|error| not_started(script, &error))?;
     Ok(Child { pid, started, stdout, stderr })
 }
 
-fn enter(directory: &str) -> Result<(), Refused> {
+/// Starts a process in our working directory, with these files besides its stdin,
+/// stdout and stderr.
+pub(crate) fn start(
+    program: &str,
+    image: Image,
+    stdin: impl Into<Stdio>,
+    [stdout, stderr]: [impl Into<Stdio>; 2],
+    inherited: &[OwnedFd],
+) -> io::Result<Pid> {
+    let inherited: Vec<RawFd> = inherited.iter().map(AsRawFd::as_raw_fd).collect();
+    let mut command = Command::new(program);
+    command.stdin(stdin).stdout(stdout).stderr(stderr);
+    // SAFETY: what runs between fork and exec may not meet a lock that another
+    // thread has held during the fork. There is no other thread.
+    unsafe { command.pre_exec(move || become_a_script(&image, &inherited)) };
+    Ok(Pid::from_raw(command.spawn()?.id().cast_signed()))
+}
+
+/// Goes where the script starts, and makes the place for its artifacts.
+pub(crate) fn enter(directory: &str) -> Result<(), Refused> {
+    // A script that wants it can do without; one that has made it a file can't.
+    let _ = create_dir(ARTIFACT_DIR);
     let path = Path::new(directory);
     let made = if path.starts_with(WORK_DIR) { create_dir_all(path) } else { Ok(()) };
     made.and_then(|()| set_current_dir(path)).map_err(|error| {
@@ -64,17 +98,8 @@ fn enter(directory: &str) -> Result<(), Refused> {
     })
 }
 
-/// A pipe of the default size. A larger one makes a flood no faster (init keeps
-/// up), and its pages count against a limit that all containers' user shares:
-/// beyond it the kernel gives every new pipe only two pages.
-fn output_pipe() -> io::Result<(PipeReader, PipeWriter)> {
-    let (reader, writer) = io::pipe()?;
-    fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-    Ok((reader, writer))
-}
-
 /// What execve(2) wants.
-struct Image {
+pub(crate) struct Image {
     path: CString,
     argv: Vec<CString>,
     env: Vec<CString>,
@@ -82,21 +107,52 @@ struct Image {
 
 impl Image {
     fn of(request: &Request, script: &Script) -> Result<Self, NulError> {
-        let (path, mut argv) = match script {
+        match script {
             Script::OnDisk { interpreter, path } => {
-                let words = interpreter.iter().map(String::as_bytes);
-                let words = words.chain([path.as_os_str().as_bytes()]);
-                (program(script).to_owned(), words.map(CString::new).collect::<Result<_, _>>()?)
+                Self::of_interpreter(interpreter, path, &request.args, &request.env)
             }
             Script::InMemory { name, file } => {
-                (format!("/proc/self/fd/{}", file.as_raw_fd()), vec![CString::new(name.as_str())?])
+                let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+                let words = [name.as_bytes()].into_iter();
+                Self::new(
+                    path,
+                    words.chain(request.args.iter().map(String::as_bytes)),
+                    &request.env,
+                )
             }
-        };
-        for arg in &request.args {
-            argv.push(CString::new(arg.as_str())?);
         }
-        let env = request.env.iter().map(|(name, value)| CString::new(format!("{name}={value}")));
-        Ok(Self { path: CString::new(path)?, argv, env: env.collect::<Result<_, _>>()? })
+    }
+
+    /// An interpreter with its own arguments, a script's path, and the script's.
+    pub(crate) fn of_interpreter(
+        interpreter: &[String],
+        script: &Path,
+        args: &[String],
+        env: &[(String, String)],
+    ) -> Result<Self, NulError> {
+        let program = interpreter.first().map_or("", String::as_str);
+        let words = interpreter.iter().map(String::as_bytes);
+        let words = words.chain([script.as_os_str().as_bytes()]);
+        Self::new(program, words.chain(args.iter().map(String::as_bytes)), env)
+    }
+
+    /// The program that `words` begin with, without any variable.
+    pub(crate) fn of_words(words: &[String]) -> Result<Self, NulError> {
+        let program = words.first().map_or("", String::as_str);
+        Self::new(program, words.iter().map(String::as_bytes), &[])
+    }
+
+    fn new<'words>(
+        path: impl Into<Vec<u8>>,
+        words: impl Iterator<Item = &'words [u8]>,
+        env: &[(String, String)],
+    ) -> Result<Self, NulError> {
+        let env = env.iter().map(|(name, value)| CString::new(format!("{name}={value}")));
+        Ok(Self {
+            path: CString::new(path)?,
+            argv: words.map(CString::new).collect::<Result<_, _>>()?,
+            env: env.collect::<Result<_, _>>()?,
+        })
     }
 }
 
@@ -111,9 +167,14 @@ fn program(script: &Script) -> &str {
 /// Runs in the forked process and returns only with an error, which `spawn`
 /// gets. The standard library's own exec would hand to the shell what the kernel
 /// does not know (ENOEXEC, see execvp(3)).
-fn become_a_script(image: &Image) -> io::Result<()> {
+fn become_a_script(image: &Image, inherited: &[RawFd]) -> io::Result<()> {
     signals::restore_defaults();
     setsid()?;
+    for number in inherited {
+        // SAFETY: whoever starts us has them open until we are started.
+        let descriptor = unsafe { BorrowedFd::borrow_raw(*number) };
+        fcntl(descriptor, FcntlArg::F_SETFD(FdFlag::empty()))?;
+    }
     // We are not dumpable, which makes our files in /proc root's, and the fork
     // is not either until exec.
     prctl::set_dumpable(true)?;

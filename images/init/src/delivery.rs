@@ -57,15 +57,19 @@ pub(crate) enum Script {
 }
 
 impl Delivery {
-    /// Makes room for what the request announces.
-    pub(crate) fn begin(request: Request) -> Result<Self, Refused> {
+    /// Makes room for what the request announces; `stdin` is the one of a process
+    /// that is there already.
+    pub(crate) fn begin(request: Request, stdin: Option<File>) -> Result<Self, Refused> {
         let script = match &request.launch {
             Launch::Interpreted { file_name, .. } => create_script(&script_path(file_name)),
             Launch::Executable { .. } => create_in_memory(c"script", libc::MFD_EXEC),
         };
         let script = script.map_err(|error| not_written("script", &error))?;
-        let stdin = create_in_memory(c"stdin", libc::MFD_NOEXEC_SEAL)
-            .map_err(|error| not_written("stdin", &error))?;
+        let stdin = match stdin {
+            Some(stdin) => emptied(stdin),
+            None => create_in_memory(c"stdin", libc::MFD_NOEXEC_SEAL),
+        };
+        let stdin = stdin.map_err(|error| not_written("stdin", &error))?;
         Ok(Self { request, script, stdin })
     }
 
@@ -100,7 +104,15 @@ fn not_written(what: &str, error: &io::Error) -> Refused {
     refused(RefusedReason::Script, format_args!("can't write the {what}: {error}"))
 }
 
-fn script_path(file_name: &str) -> PathBuf {
+/// The same, whatever somebody has done with it.
+fn emptied(mut file: File) -> io::Result<File> {
+    file.set_len(0)?;
+    file.rewind()?;
+    Ok(file)
+}
+
+/// Where a script of this name is.
+pub(crate) fn script_path(file_name: &str) -> PathBuf {
     Path::new(SCRIPT_DIR).join(file_name)
 }
 
@@ -111,7 +123,7 @@ fn create_script(path: &Path) -> io::Result<File> {
 
 /// A memory file. `execution` says whether it may ever be executed, which
 /// kernels before 6.3 do not know: they allow it always.
-fn create_in_memory(name: &CStr, execution: libc::c_uint) -> io::Result<File> {
+pub(crate) fn create_in_memory(name: &CStr, execution: libc::c_uint) -> io::Result<File> {
     let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
     let with_execution = flags | MFdFlags::from_bits_retain(execution);
     let file = memfd_create(name, with_execution).or_else(|error| match error {

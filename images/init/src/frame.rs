@@ -45,6 +45,8 @@ pub enum Kind {
     Cancel = 4,
     /// Starts the script: after all that the request announces, and once. Empty.
     Go = 5,
+    /// JSON [`crate::message::Preparation`]; before the request, and once at most.
+    Prepare = 6,
     /// JSON [`crate::message::Hello`]: PID 1 is up and waits.
     Hello = 16,
     /// The script's process exists. Empty.
@@ -67,6 +69,8 @@ pub enum Kind {
     /// The request is here as a whole and nothing has run: PID 1 waits for
     /// [`Kind::Go`]. Once, before [`Kind::Started`]. Empty.
     Loaded = 25,
+    /// JSON [`crate::message::Prepared`]; answers [`Kind::Prepare`].
+    Prepared = 26,
 }
 
 impl Kind {
@@ -79,6 +83,7 @@ impl Kind {
             3 => Self::Stdin,
             4 => Self::Cancel,
             5 => Self::Go,
+            6 => Self::Prepare,
             16 => Self::Hello,
             17 => Self::Started,
             18 => Self::Stdout,
@@ -89,6 +94,7 @@ impl Kind {
             23 => Self::Exit,
             24 => Self::Refused,
             25 => Self::Loaded,
+            26 => Self::Prepared,
             _ => return None,
         })
     }
@@ -97,7 +103,7 @@ impl Kind {
     #[must_use]
     pub fn max_payload(self) -> usize {
         match self {
-            Self::Request => MAX_REQUEST_JSON,
+            Self::Prepare | Self::Request => MAX_REQUEST_JSON,
             Self::Script | Self::Stdin => MAX_REQUEST_PAYLOAD,
             Self::Cancel | Self::Go | Self::Loaded | Self::Started => 0,
             _ => MAX_REPLY_PAYLOAD,

@@ -1,5 +1,5 @@
-//! Our stdin: first the request, some time later the word to start its script, then
-//! silence or a cancel.
+//! Our stdin: perhaps what to prepare, then the request, some time later the word to
+//! start its script, then silence or a cancel.
 //!
 //! Up to that word nothing has run, and the end of stdin means that Gantry is gone:
 //! PID 1 goes too. Afterwards it means nothing.
@@ -7,7 +7,8 @@
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 
-use gantry_init::message::{Refused, RefusedReason};
+use gantry_init::message::{Preparation, Refused, RefusedReason};
+use nix::unistd::Pid;
 
 use crate::delivery::{Delivered, Delivery};
 use crate::intake::{Event, Intake};
@@ -28,33 +29,61 @@ pub(crate) enum NoRequest {
     Refused(Refused),
 }
 
+/// What was asked for.
+pub(crate) enum Received {
+    /// To be ready for a request.
+    Preparation(Box<Preparation>),
+    /// All of a request.
+    Request(Box<Delivered>),
+}
+
 /// Frames from Gantry.
 pub(crate) struct Inbox {
     stdin: Option<File>,
     intake: Intake,
+    preparation: Option<Box<Preparation>>,
+    /// A process that has to live until the script starts.
+    watched: Option<Pid>,
+    /// What its script will read from stdin.
+    script_stdin: Option<File>,
     cancelled: bool,
 }
 
 impl Inbox {
     /// Nothing has been read of `stdin`.
     pub(crate) fn new(stdin: File) -> Self {
-        Self { stdin: Some(stdin), intake: Intake::default(), cancelled: false }
+        Self {
+            stdin: Some(stdin),
+            intake: Intake::default(),
+            preparation: None,
+            watched: None,
+            script_stdin: None,
+            cancelled: false,
+        }
     }
 
-    /// Waits for the request, for ever if need be.
+    /// From now on, this process stands by, and reads `script_stdin`.
+    pub(crate) fn stands_by(&mut self, process: Pid, script_stdin: File) {
+        (self.watched, self.script_stdin) = (Some(process), Some(script_stdin));
+    }
+
+    /// Waits for the request, or for what to prepare, for ever if need be.
     pub(crate) fn receive(
         &mut self,
         pid_one: &PidOne,
         signals: &Signals,
         out: &mut Outgoing,
-    ) -> Result<Delivered, NoRequest> {
+    ) -> Result<Received, NoRequest> {
         let mut delivery = None;
         loop {
             self.hear(pid_one, signals, out, &mut delivery)?;
+            if let Some(preparation) = self.preparation.take() {
+                return Ok(Received::Preparation(preparation));
+            }
             if self.intake.is_complete()
                 && let Some(delivery) = delivery.take()
             {
-                return delivery.finish().map_err(NoRequest::Refused);
+                return Ok(Received::Request(Box::new(delivery.finish()?)));
             }
         }
     }
@@ -87,8 +116,13 @@ impl Inbox {
             out.flush();
         }
         if signalled {
-            // Whoever the operator has executed in here and left behind.
-            while let Reaped::Process(..) = pid_one.reap() {}
+            // Whoever the operator has executed in here and left behind, or somebody
+            // without whom this sandbox is not what it was said to be.
+            while let Reaped::Process(pid, _) = pid_one.reap() {
+                if Some(pid) == self.watched {
+                    return Err(NoRequest::Gone);
+                }
+            }
         }
         if (signalled && signals.take()) || out.is_broken() {
             return Err(NoRequest::Gone);
@@ -146,9 +180,14 @@ impl Inbox {
                 (None, _) => return Ok(()),
                 (Some(Event::Go), _) => {}
                 (Some(Event::Cancel), _) => return Err(NoRequest::Gone),
+                (Some(Event::Prepare(_)), _) if !piece.is_empty() => {
+                    let text = "something before the preparation was answered";
+                    return Err(refused(RefusedReason::Request, text).into());
+                }
+                (Some(Event::Prepare(preparation)), _) => self.preparation = Some(preparation),
                 (Some(Event::Request(request)), _) => {
                     check(&request)?;
-                    *delivery = Some(Delivery::begin(*request)?);
+                    *delivery = Some(Delivery::begin(*request, self.script_stdin.take())?);
                 }
                 (Some(Event::Script(bytes)), Some(delivery)) => delivery.script(bytes)?,
                 (Some(Event::Stdin(bytes)), Some(delivery)) => delivery.stdin(bytes)?,

@@ -1,16 +1,18 @@
-//! What arrives on stdin, piece by piece: the request, its script, its stdin and
-//! the word to start, in this order, and perhaps a cancel.
+//! What arrives on stdin, piece by piece: perhaps what to prepare, then the request,
+//! its script, its stdin and the word to start, in this order, and perhaps a cancel.
 //!
 //! Pure: takes bytes, gives events, keeps nothing but the JSON of the request.
 //! The bytes of script and stdin are passed on as they come and never held.
 
 use gantry_init::frame::{FrameError, HEADER_BYTES, Header, Kind};
-use gantry_init::message::Request;
+use gantry_init::message::{Preparation, Request};
 use thiserror::Error;
 
 /// What the next bytes were.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Event<'bytes> {
+    /// What is to be ready before the request comes.
+    Prepare(Box<Preparation>),
     /// The request; the bytes that it announces follow.
     Request(Box<Request>),
     /// A piece of the script, never empty.
@@ -32,7 +34,7 @@ pub(crate) enum IntakeError {
     /// Not this frame, or not now.
     #[error("unexpected {kind:?} frame of {length} bytes")]
     Order { kind: Kind, length: usize },
-    /// Not the JSON of a request.
+    /// Not the JSON that it has to be.
     #[error("request: {0}")]
     Json(#[from] serde_json::Error),
 }
@@ -45,6 +47,7 @@ pub(crate) struct Intake {
     /// The frame whose payload is being read; its length counts down.
     frame: Option<Header>,
     json: Vec<u8>,
+    has_preparation: bool,
     announced: Option<Announced>,
     has_go: bool,
 }
@@ -114,6 +117,7 @@ impl Intake {
         let bytes = length as u64;
         match (kind, &mut self.announced) {
             (Kind::Cancel, _) | (Kind::Request, None) => {}
+            (Kind::Prepare, None) if !self.has_preparation => self.has_preparation = true,
             (Kind::Script, Some(Announced { script, .. })) if bytes <= *script => *script -= bytes,
             (Kind::Stdin, Some(Announced { script: 0, stdin })) if bytes <= *stdin => {
                 *stdin -= bytes;
@@ -134,14 +138,23 @@ impl Intake {
         Ok(match kind {
             Kind::Cancel => Some(Event::Cancel),
             Kind::Go => Some(Event::Go),
-            Kind::Request => {
+            Kind::Prepare | Kind::Request => {
                 self.json.extend_from_slice(piece);
-                if self.frame.is_some() { None } else { Some(self.request()?) }
+                match (kind, self.frame) {
+                    (_, Some(_)) => None,
+                    (Kind::Prepare, None) => Some(self.preparation()?),
+                    (_, None) => Some(self.request()?),
+                }
             }
             _ if piece.is_empty() => None,
             Kind::Script => Some(Event::Script(piece)),
             _ => Some(Event::Stdin(piece)),
         })
+    }
+
+    fn preparation(&mut self) -> Result<Event<'static>, IntakeError> {
+        let json = std::mem::take(&mut self.json);
+        Ok(Event::Prepare(serde_json::from_slice(&json)?))
     }
 
     fn request(&mut self) -> Result<Event<'static>, IntakeError> {

@@ -2,7 +2,7 @@
 //! request is taken for one.
 
 use super::*;
-use gantry_init::message::{ArtifactCaps, Launch};
+use gantry_init::message::{ArtifactCaps, Launch, Preparation};
 use proptest::prelude::*;
 
 fn request(script_bytes: u64, stdin_bytes: u64) -> Request {
@@ -25,6 +25,14 @@ fn frame(kind: Kind, payload: &[u8]) -> Vec<u8> {
     [&Header::encode(kind, payload.len()).unwrap(), payload].concat()
 }
 
+fn preparation() -> Preparation {
+    Preparation { rehearsal: vec!["/bin/true".into()], stand_by: None }
+}
+
+fn preparation_frame() -> Vec<u8> {
+    frame(Kind::Prepare, &serde_json::to_vec(&preparation()).unwrap())
+}
+
 fn request_frame(request: &Request) -> Vec<u8> {
     frame(Kind::Request, &serde_json::to_vec(request).unwrap())
 }
@@ -33,6 +41,7 @@ fn request_frame(request: &Request) -> Vec<u8> {
 /// start, cancels.
 #[derive(Debug, Default, PartialEq)]
 struct Seen {
+    preparation: Option<Box<Preparation>>,
     request: Option<Box<Request>>,
     script: Vec<u8>,
     stdin: Vec<u8>,
@@ -43,6 +52,7 @@ struct Seen {
 fn read(intake: &mut Intake, mut bytes: &[u8], seen: &mut Seen) -> Result<(), IntakeError> {
     while let Some(event) = intake.next(&mut bytes)? {
         match event {
+            Event::Prepare(preparation) => seen.preparation = Some(preparation),
             Event::Request(request) => seen.request = Some(request),
             Event::Script(piece) => seen.script.extend(piece),
             Event::Stdin(piece) => seen.stdin.extend(piece),
@@ -107,7 +117,11 @@ fn a_cancel_is_heard_before_and_after() {
 fn what_is_out_of_order_is_refused() {
     let begun = |script, stdin| request_frame(&request(script, stdin));
     let go = || frame(Kind::Go, b"");
+    let prepare = preparation_frame;
     for (case, stream) in [
+        ("second preparation", [prepare(), prepare()].concat()),
+        ("preparation after the request", [begun(0, 0), prepare()].concat()),
+        ("start of a preparation", [prepare(), go()].concat()),
         ("script first", frame(Kind::Script, b"s")),
         ("second request", [begun(0, 0), begun(0, 0)].concat()),
         ("stdin before the script", [begun(1, 1), frame(Kind::Stdin, b"i")].concat()),
@@ -129,6 +143,7 @@ fn garbage_is_refused() {
     assert!(matches!(refusal(b"GET / HTTP/1.1\r\n"), IntakeError::Frame(_)));
     assert!(matches!(refusal(&frame(Kind::Request, b"{}")), IntakeError::Json(_)));
     assert!(matches!(refusal(&frame(Kind::Request, b"")), IntakeError::Json(_)));
+    assert!(matches!(refusal(&frame(Kind::Prepare, b"[]x")), IntakeError::Json(_)));
 }
 
 proptest! {
@@ -142,7 +157,7 @@ proptest! {
         piece_length in 1..64_usize,
     ) {
         let request = request(script.len() as u64, stdin.len() as u64);
-        let mut stream = request_frame(&request);
+        let mut stream = [preparation_frame(), request_frame(&request)].concat();
         for (kind, content) in [(Kind::Script, &script), (Kind::Stdin, &stdin)] {
             stream.extend(content.chunks(frame_length).flat_map(|piece| frame(kind, piece)));
         }
@@ -160,7 +175,14 @@ proptest! {
         prop_assert!(intake.has_go());
         prop_assert_eq!(
             seen,
-            Seen { request: Some(Box::new(request)), script, stdin, gos: 1, cancels: 0 }
+            Seen {
+                preparation: Some(Box::new(preparation())),
+                request: Some(Box::new(request)),
+                script,
+                stdin,
+                gos: 1,
+                cancels: 0,
+            }
         );
     }
 

@@ -5,10 +5,12 @@
 //! [`message`]. One container takes one request and answers it once.
 //!
 //! ```text
-//! Gantry → init   Request, Script*, Stdin*            (complete: nothing runs yet)
+//! Gantry → init   Prepare                             (once at most, and first)
+//!                 Request, Script*, Stdin*            (complete: nothing runs yet)
 //!                 Go                                  (the script starts)
 //!                 Cancel                              (any time)
 //! init → Gantry   Hello                               (once, when PID 1 is up)
+//!                 Prepared                            (once, after Prepare)
 //!                 Loaded                              (once, the request is complete)
 //!                 Started, (Stdout | Stderr)*,        (after Go)
 //!                 OutputFile*, (ArtifactBegin, ArtifactData*)*, Exit

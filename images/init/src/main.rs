@@ -1,8 +1,9 @@
 //! PID 1 of a sandbox: takes one request, runs its script, answers once, exits.
 //!
 //! The order of things: [`inbox`] waits for the request, [`delivery`] puts it in
-//! place, and nothing runs until [`inbox`] has heard the word to start. [`child`]
-//! starts the script, [`execution`] lives with it until nobody of it is left,
+//! place, and nothing of it runs until [`inbox`] has heard the word to start. What can
+//! be done before there is a request, [`preparation`] does. [`child`] starts the
+//! script, [`execution`] lives with it until nobody of it is left,
 //! [`collect`] sends what it left behind. [`stop`] decides when it has to end, and
 //! [`outgoing`] is the only way out.
 //!
@@ -22,13 +23,16 @@ mod child;
 mod collect;
 mod delivery;
 mod execution;
+mod fields;
 mod inbox;
 mod intake;
 mod outgoing;
 mod pid_one;
+mod preparation;
 mod readiness;
 mod request;
 mod signals;
+mod stand_by;
 mod stop;
 mod stream;
 
@@ -42,16 +46,17 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use gantry_init::frame::Kind;
-use gantry_init::message::{Exit, Hello, Refused, Request};
+use gantry_init::message::{Exit, Hello, Preparation, Prepared, Refused, Request};
 
 use crate::cgroup::Meter;
-use crate::child::spawn;
-use crate::delivery::Delivered;
+use crate::child::{Child, spawn};
+use crate::delivery::{Delivered, Script};
 use crate::execution::{Ended, Execution};
-use crate::inbox::{Inbox, NoRequest};
+use crate::inbox::{Inbox, NoRequest, Received};
 use crate::outgoing::{Outgoing, Stuck};
 use crate::pid_one::PidOne;
 use crate::signals::Signals;
+use crate::stand_by::{NotReady, StandBy};
 use crate::stop::Stop;
 
 /// Exit code: this process is not PID 1.
@@ -93,6 +98,7 @@ fn live(pid_one: &PidOne) -> io::Result<ExitCode> {
         inbox: Inbox::new(File::from(io::stdin().as_fd().try_clone_to_owned()?)),
         out: Outgoing::new(io::stdout().as_fd().try_clone_to_owned()?)?,
         meter: Meter::open(),
+        stand_by: None,
     };
     Ok(match init.answer() {
         Err(Stuck) => ExitCode::from(UNHEARD),
@@ -124,6 +130,7 @@ struct Init<'proof> {
     inbox: Inbox,
     out: Outgoing,
     meter: Meter,
+    stand_by: Option<StandBy>,
 }
 
 /// What became of the request.
@@ -149,12 +156,48 @@ impl Init<'_> {
 
     /// Takes the request, says so, and waits for the word to start it.
     fn load(&mut self) -> Result<Delivered, NoRequest> {
-        let delivered = self.inbox.receive(self.pid_one, &self.signals, &mut self.out)?;
+        let delivered = loop {
+            match self.inbox.receive(self.pid_one, &self.signals, &mut self.out)? {
+                Received::Preparation(preparation) => self.prepare(&preparation)?,
+                Received::Request(delivered) => break *delivered,
+            }
+        };
         // Whoever does not read this will not ask for the script either.
         self.out.push(Kind::Loaded, &[]).map_err(|Stuck| NoRequest::Gone)?;
         self.out.flush();
         self.inbox.wait_for_go(self.pid_one, &self.signals, &mut self.out)?;
         Ok(delivered)
+    }
+
+    fn prepare(&mut self, preparation: &Preparation) -> Result<(), NoRequest> {
+        let (pid_one, signals) = (self.pid_one, &self.signals);
+        preparation::rehearse(&preparation.rehearsal, pid_one, signals);
+        let mut prepared = Prepared::default();
+        if let Some(order) = &preparation.stand_by {
+            match preparation::stand_by(order, pid_one, signals, self.inbox.interest()) {
+                Ok((process, stdin)) => {
+                    self.inbox.stands_by(process.pid(), stdin);
+                    self.stand_by = Some(process);
+                }
+                Err(NotReady::Unfit(reason)) => prepared.unfit = Some(reason),
+                Err(NotReady::Gone) => return Err(NoRequest::Gone),
+            }
+        }
+        let sent = self.out.push_message(Kind::Prepared, &prepared);
+        self.out.flush();
+        sent.map_err(|Stuck| NoRequest::Gone)
+    }
+
+    /// The script's process: the one that stands by for it, or a new one.
+    fn begin(&mut self, request: &Request, script: &Script, stdin: File) -> Result<Child, Refused> {
+        if let Some(process) = self.stand_by.take() {
+            if !process.is_for(request) {
+                preparation::dismiss(process, self.pid_one, &self.signals);
+            } else if let Some(child) = process.begin(request, self.pid_one)? {
+                return Ok(child);
+            }
+        }
+        spawn(request, script, stdin)
     }
 
     fn refuse(&mut self, refused: &Refused) -> Result<(), Stuck> {
@@ -164,7 +207,7 @@ impl Init<'_> {
     fn execute(&mut self, delivered: Delivered) -> Result<(), Stuck> {
         self.meter.start();
         let Delivered { request, script, stdin } = delivered;
-        let child = match spawn(&request, &script, stdin) {
+        let child = match self.begin(&request, &script, stdin) {
             Ok(child) => child,
             Err(refused) => return self.refuse(&refused),
         };

@@ -24,6 +24,60 @@ pub struct Hello {
     pub init: String,
 }
 
+/// What is to be ready before the request comes. It may be sent once and before the
+/// request; [`Prepared`] answers it, and nothing else may be sent until then.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Preparation {
+    /// A program with its arguments that runs once, without input and unheard, so
+    /// that what it is made of is in the sandbox's caches. Empty: none.
+    pub rehearsal: Vec<String>,
+    /// A process that waits for the request and runs its script.
+    pub stand_by: Option<StandBy>,
+}
+
+/// An interpreter that is started before its script is to run. It finds in the
+/// variable [`STAND_BY_VARIABLE`] the numbers of three file descriptors, with commas
+/// between them:
+///
+/// 1. a socket, on which it says `ready` and a line feed, or else a line that says why
+///    it can't be used, and reads one byte when the script is to run;
+/// 2. a file with the fields: the script's path, its source, `1` if only the modules
+///    that follow are to be loaded and `0` if it shall look in the source, the modules;
+/// 3. a file that, once that byte is read, has the fields: the working directory, the
+///    number of words in argv, argv, and the environment as `NAME=value`.
+///
+/// A field is its length in bytes as decimal digits, a line feed, and its bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct StandBy {
+    /// As that of [`Launch::Interpreted`]. It serves only requests with the same.
+    pub interpreter: Vec<String>,
+    /// As that of [`Launch::Interpreted`]. It serves only requests with the same.
+    pub file_name: String,
+    /// The environment that it is started with.
+    pub env: Vec<(String, String)>,
+    /// The script's text.
+    pub source: String,
+    /// What to load; what the script asks for if `None`.
+    pub modules: Option<Vec<String>>,
+}
+
+/// See [`StandBy`].
+pub const STAND_BY_VARIABLE: &str = "GANTRY_STAND_BY";
+
+/// How long an interpreter may take until it is ready, in milliseconds.
+pub const STAND_BY_WITHIN_MS: u64 = 60_000;
+
+/// How long a rehearsal may take, in milliseconds. Then it is killed.
+pub const REHEARSAL_MS: u64 = 5_000;
+
+/// The preparation is over.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prepared {
+    /// Why no process stands by although one was asked for: the sandbox is not as it
+    /// was before, and is to be given up.
+    pub unfit: Option<String>,
+}
+
 /// Everything that one execution needs; its script and stdin follow in frames
 /// of their own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 
 use gantry_init::frame::{Frame, Kind};
 use gantry_init::message::{
-    ArtifactBegin, End, Exit, Hello, Refused, RefusedReason, SkipReason, Stopped,
+    ArtifactBegin, End, Exit, Hello, Prepared, Refused, RefusedReason, SkipReason, Stopped,
 };
 
 /// Everything that init has said.
 #[derive(Debug, Default)]
 pub(crate) struct Answer {
     pub(crate) hello: Option<Hello>,
+    pub(crate) prepared: Option<Prepared>,
     pub(crate) loaded: bool,
     pub(crate) started: bool,
     pub(crate) stdout: Vec<u8>,
@@ -35,6 +36,10 @@ impl Answer {
             Kind::Refused => {
                 assert!(!self.started);
                 self.refused = Some(parsed(&payload));
+            }
+            Kind::Prepared => {
+                assert!(self.prepared.is_none() && !self.loaded);
+                self.prepared = Some(parsed(&payload));
             }
             Kind::Loaded => {
                 assert!(!self.loaded && !self.started && payload.is_empty());

@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
 use gantry_init::frame::{Decoder, Frame, Header, Kind, MAX_REQUEST_PAYLOAD};
-use gantry_init::message::{ArtifactCaps, Launch, OutputFile, Request, WORK_DIR};
+use gantry_init::message::{ArtifactCaps, Launch, OutputFile, Preparation, Request, WORK_DIR};
 
 use super::answer::Answer;
 use super::{PATIENCE, Sandbox};
@@ -17,6 +17,7 @@ pub(crate) fn frame(kind: Kind, payload: &[u8]) -> Vec<u8> {
 
 /// An execution that has not been started.
 pub(crate) struct Run {
+    pub(crate) preparation: Option<Preparation>,
     pub(crate) request: Request,
     pub(crate) script: Vec<u8>,
     pub(crate) stdin: Vec<u8>,
@@ -56,7 +57,7 @@ impl Run {
             output_file: None,
             artifacts: ArtifactCaps { count: 100, bytes: 10 << 20 },
         };
-        Self { request, script: script.to_vec(), stdin: vec![] }
+        Self { preparation: None, request, script: script.to_vec(), stdin: vec![] }
     }
 
     pub(crate) fn args(mut self, args: &[&str]) -> Self {
@@ -71,6 +72,11 @@ impl Run {
 
     pub(crate) fn stdin(mut self, stdin: &[u8]) -> Self {
         self.stdin = stdin.to_vec();
+        self
+    }
+
+    pub(crate) fn prepared(mut self, preparation: Preparation) -> Self {
+        self.preparation = Some(preparation);
         self
     }
 
@@ -104,17 +110,25 @@ impl Run {
         [self.request_bytes(), frame(Kind::Go, b"")].concat()
     }
 
-    /// All frames of the request.
+    /// All frames of the request, behind what is to be prepared.
     pub(crate) fn request_bytes(mut self) -> Vec<u8> {
         self.request.script_bytes = self.script.len() as u64;
         self.request.stdin_bytes = self.stdin.len() as u64;
-        let mut bytes = frame(Kind::Request, &serde_json::to_vec(&self.request).unwrap());
+        let mut bytes = self.preparation_bytes();
+        bytes.extend(frame(Kind::Request, &serde_json::to_vec(&self.request).unwrap()));
         for (kind, content) in [(Kind::Script, &self.script), (Kind::Stdin, &self.stdin)] {
             for piece in content.chunks(MAX_REQUEST_PAYLOAD) {
                 bytes.extend(frame(kind, piece));
             }
         }
         bytes
+    }
+
+    /// The frame that asks for what is to be prepared, if anything is.
+    pub(crate) fn preparation_bytes(&mut self) -> Vec<u8> {
+        let preparation = self.preparation.take();
+        let json = preparation.map(|it| serde_json::to_vec(&it).unwrap());
+        json.map_or(vec![], |json| frame(Kind::Prepare, &json))
     }
 
     /// Runs it in a new sandbox to its end; `None` where there are no sandboxes.
@@ -128,7 +142,7 @@ impl Run {
     }
 
     /// Starts it in this sandbox, which has to be unused.
-    pub(crate) fn start_in(self, mut sandbox: Sandbox) -> Running {
+    pub(crate) fn start_in(mut self, mut sandbox: Sandbox) -> Running {
         let mut output = sandbox.output.take().unwrap();
         let (sender, frames) = channel();
         thread::spawn(move || {
@@ -142,9 +156,14 @@ impl Run {
             }
             assert!(decoder.is_at_boundary(), "the last frame is whole");
         });
-        // A refused request is not read to its end.
-        let _ = sandbox.input.as_mut().unwrap().write_all(&self.bytes());
-        Running { sandbox, frames, answer: Answer::default() }
+        let preparation = self.preparation_bytes();
+        let mut running = Running { sandbox, frames, answer: Answer::default() };
+        if !preparation.is_empty() {
+            running.write(&preparation);
+            running.wait_until_prepared();
+        }
+        running.write(&self.bytes());
+        running
     }
 }
 
@@ -161,6 +180,17 @@ impl Running {
         while !String::from_utf8_lossy(&self.answer.stdout).contains(text) {
             let frame = self.frames.recv_timeout(PATIENCE);
             self.answer.add(frame.unwrap_or_else(|_| panic!("no {text:?} in {:?}", self.answer)));
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        // A refused request is not read to its end.
+        let _ = self.sandbox.input.as_mut().unwrap().write_all(bytes);
+    }
+
+    fn wait_until_prepared(&mut self) {
+        while self.answer.prepared.is_none() {
+            self.answer.add(self.frames.recv_timeout(PATIENCE).unwrap());
         }
     }
 

@@ -1,0 +1,81 @@
+//! What is done in a sandbox before its request comes: a rehearsal, and a process that
+//! stands by ([`crate::stand_by`]).
+//!
+//! Nothing of a request's is here, and nothing may be left but what was asked for: when
+//! the rehearsal is over, nobody of it lives.
+
+use nix::sys::signal::Signal;
+use std::fs::File;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use gantry_init::message::{self, REHEARSAL_MS};
+
+use crate::child::{Image, start};
+use crate::pid_one::{PidOne, Reaped};
+use crate::readiness::{Interest, wait};
+use crate::signals::Signals;
+use crate::stand_by::{NotReady, StandBy};
+
+/// Time between one KILL and the next, while somebody is left.
+const KILL_AGAIN: Duration = Duration::from_millis(20);
+
+/// Runs a program once, without input and unheard. That it can't be run will be said
+/// by the script that needs it.
+pub(crate) fn rehearse(words: &[String], pid_one: &PidOne, signals: &Signals) {
+    let (Some(program), Ok(image)) = (words.first(), Image::of_words(words)) else { return };
+    let outputs = [Stdio::null(), Stdio::null()];
+    if start(program, image, Stdio::null(), outputs, &[]).is_ok() {
+        leave_nobody(pid_one, signals, Duration::from_millis(REHEARSAL_MS));
+    }
+}
+
+/// Waits until nobody else is there; kills whoever is when the time is over.
+fn leave_nobody(pid_one: &PidOne, signals: &Signals, time: Duration) {
+    let deadline = Instant::now() + time;
+    loop {
+        match pid_one.reap() {
+            Reaped::Alone => return,
+            Reaped::Process(..) => continue,
+            Reaped::NobodyYet => {}
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            pid_one.signal_everyone(Signal::SIGKILL);
+        }
+        let next = if left.is_zero() { KILL_AGAIN } else { left };
+        if wait([Some(Interest::reading(signals))], Some(next)) == [true] {
+            signals.take();
+        }
+    }
+}
+
+/// Starts a process that stands by, and waits until it does. With it comes what its
+/// script will read from stdin. When there is none, nobody is left of it.
+pub(crate) fn stand_by(
+    order: &message::StandBy,
+    pid_one: &PidOne,
+    signals: &Signals,
+    input: Option<Interest<'_>>,
+) -> Result<(StandBy, File), NotReady> {
+    let ready = StandBy::start(order).and_then(|process| {
+        let stdin = process.stdin()?;
+        Ok((process, stdin))
+    });
+    let ready = ready
+        .map_err(|error| NotReady::Unfit(format!("it can't be started: {error}")))
+        .and_then(|(mut process, stdin)| {
+            process.wait_until_ready(pid_one, signals, input)?;
+            Ok((process, stdin))
+        });
+    if ready.is_err() {
+        leave_nobody(pid_one, signals, Duration::ZERO);
+    }
+    ready
+}
+
+/// Ends a process that stands by for something else, with all that it has started.
+pub(crate) fn dismiss(process: StandBy, pid_one: &PidOne, signals: &Signals) {
+    drop(process);
+    leave_nobody(pid_one, signals, Duration::ZERO);
+}

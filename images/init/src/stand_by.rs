@@ -1,0 +1,236 @@
+//! A process that waits for the request and then runs its script, so that an
+//! interpreter's start is over before anybody waits for it. What it says to us and
+//! finds from us stands at [`message::StandBy`].
+//!
+//! It is as hostile as its script: what it says is short text or not looked at, and
+//! nothing here waits for it without an end. While it waits it is stopped, with all
+//! that it has started: an unused sandbox takes no time of the machine.
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+use std::env::set_current_dir;
+use std::fs::File;
+use std::io::{self, PipeReader, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use gantry_init::message::{
+    self, Launch, Refused, Request, STAND_BY_VARIABLE, STAND_BY_WITHIN_MS, WORK_DIR,
+};
+
+use crate::child::{Child, Image, Pipes, enter, start};
+use crate::delivery::{create_in_memory, script_path};
+use crate::fields::write_field;
+use crate::pid_one::{PidOne, Reaped};
+use crate::readiness::{Interest, wait};
+use crate::signals::Signals;
+use nix::libc;
+
+/// What it says when it is ready.
+const READY: &str = "ready";
+
+/// Longest text of its own that is passed on, in bytes.
+const MAX_REASON: usize = 1024;
+
+/// Its file descriptors are above those that anything else gets by itself.
+const FIRST_DESCRIPTOR: i32 = 100;
+
+/// A process that stands by.
+pub(crate) struct StandBy {
+    pid: Pid,
+    launch: Launch,
+    control: UnixStream,
+    request: File,
+    stdin: File,
+    stdout: PipeReader,
+    stderr: PipeReader,
+}
+
+/// Why nobody stands by.
+pub(crate) enum NotReady {
+    /// What is to be said about it.
+    Unfit(String),
+    /// Gantry is gone.
+    Gone,
+}
+
+impl StandBy {
+    /// Starts it; it is not ready yet.
+    pub(crate) fn start(order: &message::StandBy) -> io::Result<Self> {
+        // Where most scripts start; it goes elsewhere when it is told to.
+        set_current_dir(WORK_DIR)?;
+        let path = script_path(&order.file_name);
+        let preparation = create_in_memory(c"preparation", libc::MFD_NOEXEC_SEAL)?;
+        describe(&preparation, order, path.as_os_str().as_encoded_bytes())?;
+        let request = create_in_memory(c"request", libc::MFD_NOEXEC_SEAL)?;
+        let stdin = create_in_memory(c"stdin", libc::MFD_NOEXEC_SEAL)?;
+        let (control, its_control) = UnixStream::pair()?;
+        control.set_nonblocking(true)?;
+        let inherited = [raised(&its_control)?, raised(&preparation)?, raised(&request)?];
+        let numbers = inherited.each_ref().map(|fd| fd.as_raw_fd().to_string()).join(",");
+        let mut env = order.env.clone();
+        env.push((STAND_BY_VARIABLE.to_owned(), numbers));
+        let image = Image::of_interpreter(&order.interpreter, &path, &[], &env)?;
+        let Pipes { stdout, stderr, writers } = Pipes::new()?;
+        let program = order.interpreter.first().map_or("", String::as_str);
+        let pid = start(program, image, stdin.try_clone()?, writers, &inherited)?;
+        let launch = Launch::Interpreted {
+            interpreter: order.interpreter.clone(),
+            file_name: order.file_name.clone(),
+        };
+        Ok(Self { pid, launch, control, request, stdin, stdout, stderr })
+    }
+
+    /// Its number; whoever reaps it has to know.
+    pub(crate) fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// What the script will read from stdin; still empty.
+    pub(crate) fn stdin(&self) -> io::Result<File> {
+        self.stdin.try_clone()
+    }
+
+    /// Waits until it says that it is ready, and stops it there.
+    pub(crate) fn wait_until_ready(
+        &mut self,
+        pid_one: &PidOne,
+        signals: &Signals,
+        input: Option<Interest<'_>>,
+    ) -> Result<(), NotReady> {
+        let deadline = Instant::now() + Duration::from_millis(STAND_BY_WITHIN_MS);
+        let mut said = Vec::new();
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(NotReady::Unfit("it is not ready in time".to_owned()));
+            }
+            let interests =
+                [Some(Interest::reading(&self.control)), Some(Interest::reading(signals)), input];
+            let [answers, signalled, heard] = wait(interests, Some(left));
+            if heard || (signalled && signals.take()) {
+                // Nothing is to come before we have answered: it is the end.
+                return Err(NotReady::Gone);
+            }
+            // What it has said comes before its end.
+            let is_all = answers && self.hears_all(&mut said);
+            if is_all || (signalled && self.has_ended(pid_one)) {
+                break;
+            }
+        }
+        self.check(&said)?;
+        pid_one.signal_everyone(Signal::SIGSTOP);
+        Ok(())
+    }
+
+    /// Takes what it says; true when that is all.
+    fn hears_all(&mut self, said: &mut Vec<u8>) -> bool {
+        let mut piece = [0; 256];
+        match self.control.read(&mut piece) {
+            Ok(0) => true,
+            Ok(length) => {
+                said.extend(&piece[..length]);
+                said.contains(&b'\n') || said.len() > MAX_REASON
+            }
+            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+        }
+    }
+
+    fn has_ended(&self, pid_one: &PidOne) -> bool {
+        let mut has_ended = false;
+        while let Reaped::Process(pid, _) = pid_one.reap() {
+            has_ended |= pid == self.pid;
+        }
+        has_ended
+    }
+
+    fn check(&self, said: &[u8]) -> Result<(), NotReady> {
+        let line = said.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let line = String::from_utf8_lossy(&line[..line.len().min(MAX_REASON)]).into_owned();
+        if line.is_empty() {
+            return Err(NotReady::Unfit("it ended while it got ready".to_owned()));
+        }
+        if line != READY {
+            return Err(NotReady::Unfit(line));
+        }
+        let outputs = [&self.stdout, &self.stderr].map(|it| Some(Interest::reading(it)));
+        if wait(outputs, Some(Duration::ZERO)) != [false, false] {
+            return Err(NotReady::Unfit("it writes, or closes its output".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// True if this is what it was started for.
+    pub(crate) fn is_for(&self, request: &Request) -> bool {
+        self.launch == request.launch
+    }
+
+    /// Lets it run the script, whose stdin is in its place already. `None` if it
+    /// can't.
+    pub(crate) fn begin(
+        mut self,
+        request: &Request,
+        pid_one: &PidOne,
+    ) -> Result<Option<Child>, Refused> {
+        enter(&request.working_directory)?;
+        if self.hand_over(request).is_err() || !self.is_alive() {
+            return Ok(None);
+        }
+        let Self { pid, stdout, stderr, .. } = self;
+        let started = Instant::now();
+        pid_one.signal_everyone(Signal::SIGCONT);
+        Ok(self.control.write_all(b"g").is_ok().then_some(Child { pid, started, stdout, stderr }))
+    }
+
+    fn hand_over(&mut self, request: &Request) -> io::Result<()> {
+        let Launch::Interpreted { interpreter, file_name } = &request.launch else {
+            return Err(Errno::EINVAL.into());
+        };
+        let path = script_path(file_name);
+        let words = interpreter.iter().map(String::as_bytes);
+        let words = words.chain([path.as_os_str().as_encoded_bytes()]);
+        let words: Vec<_> = words.chain(request.args.iter().map(String::as_bytes)).collect();
+        let mut fields = io::BufWriter::new(&self.request);
+        write_field(&mut fields, request.working_directory.as_bytes())?;
+        write_field(&mut fields, words.len().to_string().as_bytes())?;
+        words.into_iter().try_for_each(|word| write_field(&mut fields, word))?;
+        for (name, value) in &request.env {
+            write_field(&mut fields, format!("{name}={value}").as_bytes())?;
+        }
+        fields.flush()
+    }
+
+    /// False if it has ended, whether or not somebody has reaped it.
+    fn is_alive(&self) -> bool {
+        let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+        // SAFETY: plain integers, for which zero is a value.
+        let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+        let id = self.pid.as_raw().cast_unsigned();
+        // SAFETY: `info` is a valid place during the call.
+        let failed = unsafe { libc::waitid(libc::P_PID, id, &raw mut info, flags) } != 0;
+        // SAFETY: waitid has filled it in, or left it zero: nobody has ended.
+        !failed && unsafe { info.si_pid() } == 0
+    }
+}
+
+/// Writes what it is to get ready for.
+fn describe(file: &File, order: &message::StandBy, path: &[u8]) -> io::Result<()> {
+    let mut fields = io::BufWriter::new(file);
+    write_field(&mut fields, path)?;
+    write_field(&mut fields, order.source.as_bytes())?;
+    write_field(&mut fields, if order.modules.is_some() { b"1" } else { b"0" })?;
+    for name in order.modules.iter().flatten() {
+        write_field(&mut fields, name.as_bytes())?;
+    }
+    fields.flush()
+}
+
+/// The same with a number that is out of the way.
+fn raised(descriptor: &impl AsFd) -> io::Result<OwnedFd> {
+    let number = fcntl(descriptor, FcntlArg::F_DUPFD_CLOEXEC(FIRST_DESCRIPTOR))?;
+    // SAFETY: it was made just now, and nobody else knows of it.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}

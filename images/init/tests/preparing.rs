@@ -1,0 +1,223 @@
+//! What is done before the request: a rehearsal leaves nobody, a process that stands by
+//! runs the script, and whatever goes wrong with it is said or made good.
+
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+mod sandbox;
+
+use std::io::{Read, Write};
+
+use gantry_init::frame::{HEADER_BYTES, Header, Kind};
+use gantry_init::message::{End, Launch, Preparation, Prepared, StandBy};
+use nix::sys::signal::{Signal, kill};
+use sandbox::run::{Run, bash};
+use sandbox::{Sandbox, children, eventually};
+
+/// Stands by as an interpreter does: it takes over at the word to start.
+const STANDS_BY: &str = r#"
+IFS=, read -r control preparation request <<< "$GANTRY_STAND_BY"
+echo ready >&"$control"
+read -r -N 1 -u "$control" || exit 0
+exec {control}>&- 
+cat "/proc/self/fd/$request"
+source "$0"
+"#;
+
+fn words(program: &str) -> Vec<String> {
+    ["/bin/bash", "-c", program].map(str::to_owned).to_vec()
+}
+
+fn rehearsal(program: &str) -> Preparation {
+    Preparation { rehearsal: words(program), stand_by: None }
+}
+
+/// A script whose interpreter stands by as this program does.
+fn standing_by(program: &str, source: &str) -> Run {
+    let mut run = bash(source);
+    let interpreter = words(program);
+    let stand_by = StandBy {
+        interpreter: interpreter.clone(),
+        file_name: "script".into(),
+        env: vec![("PATH".into(), "/usr/bin:/bin".into()), ("ID".into(), String::new())],
+        source: "the\nsource".into(),
+        modules: Some(vec!["a.b".into()]),
+    };
+    run.request.launch = Launch::Interpreted { interpreter, file_name: "script".into() };
+    run.prepared(Preparation { rehearsal: vec![], stand_by: Some(stand_by) })
+}
+
+fn unfit(program: &str) -> Option<String> {
+    let answer = standing_by(program, "exit 7").run()?;
+    // The script runs nevertheless, in a process of its own, with the program before it.
+    answer.prepared.unwrap().unfit
+}
+
+/// The payload of the next frame of this kind.
+fn payload(output: &mut impl Read, wanted: Kind) -> Vec<u8> {
+    loop {
+        let mut header = [0; HEADER_BYTES];
+        output.read_exact(&mut header).unwrap();
+        let Header { kind, length } = Header::decode(header).unwrap();
+        let mut payload = vec![0; length];
+        output.read_exact(&mut payload).unwrap();
+        if kind == wanted {
+            return payload;
+        }
+    }
+}
+
+/// A sandbox in which a process stands by.
+fn prepared(mut run: Run) -> Option<(Sandbox, Run)> {
+    let mut sandbox = Sandbox::start()?;
+    let bytes = run.preparation_bytes();
+    sandbox.input.as_mut().unwrap().write_all(&bytes).unwrap();
+    let payload = payload(sandbox.output.as_mut().unwrap(), Kind::Prepared);
+    assert_eq!(serde_json::from_slice::<Prepared>(&payload).unwrap(), Prepared::default());
+    Some((sandbox, run))
+}
+
+#[test]
+fn a_rehearsal_is_unheard_and_leaves_nobody() {
+    let program = "echo out; echo err >&2; read -r line; sleep 0.1 & exit 3";
+    let run = bash("echo here; ps -A 2>/dev/null | grep -c sleep").prepared(rehearsal(program));
+    let Some(answer) = run.run() else { return };
+    assert_eq!(answer.prepared, Some(Prepared::default()));
+    assert_eq!((answer.stdout(), answer.stderr()), ("here\n0\n".into(), String::new()));
+}
+
+#[test]
+fn a_rehearsal_that_can_not_be_or_does_not_end_is_no_reason_to_fail() {
+    for words in [vec!["/not/there".to_owned()], words("kill -STOP $$"), words("\0")] {
+        let preparation = Preparation { rehearsal: words, stand_by: None };
+        let Some(answer) = bash("echo here").prepared(preparation).run() else { return };
+        assert_eq!(answer.prepared, Some(Prepared::default()));
+        assert_eq!(answer.stdout(), "here\n");
+    }
+}
+
+#[test]
+fn who_stands_by_runs_the_script() {
+    let run = standing_by(STANDS_BY, "echo; echo \"$0 $ID $PPID $PWD\"; cat; echo err >&2; exit 5");
+    let run = run.args(&["a b"]).env(&[("ID", "7"), ("X", "y=z")]).stdin(b"in");
+    let Some(answer) = run.working_directory("/work/deep").run() else { return };
+    assert_eq!(answer.prepared, Some(Prepared::default()));
+    assert_eq!((answer.end(), answer.stderr()), (End::Code(5), "err\n".into()));
+    let stdout = answer.stdout();
+    let (fields, rest) = stdout.rsplit_once("y=z\n").unwrap();
+    assert!(fields.starts_with("10\n/work/deep1\n59\n/bin/bash2\n-c"), "{fields}");
+    assert!(fields.ends_with("18\n/run/gantry/script3\na b4\nID=75\nX="), "{fields}");
+    // It was started in /work and without the variables of the request.
+    assert_eq!(rest, "/run/gantry/script  1 /work\nin");
+}
+
+#[test]
+fn who_stands_by_is_told_for_what() {
+    let program = r#"
+    IFS=, read -r control preparation request <<< "$GANTRY_STAND_BY"
+    what=$(tr '\n' ' ' < "/proc/self/fd/$preparation")
+    echo "$what" >&"$control"
+    "#;
+    let Some(reason) = unfit(program) else { return };
+    assert_eq!(reason, "18 /run/gantry/script10 the source1 13 a.b");
+}
+
+#[test]
+fn what_does_not_stand_by_says_why() {
+    let control = r#"IFS=, read -r control _ <<< "$GANTRY_STAND_BY";"#;
+    let long = format!("{control} printf '%05000d' 1 >&$control");
+    for (program, expected) in [
+        ("exit 1".to_owned(), "it ended while it got ready"),
+        (format!("{control} echo no such module >&$control"), "no such module"),
+        (format!("{control} printf 'rea' >&$control"), "rea"),
+        (format!("{control} echo loud; echo ready >&$control; sleep 1"), "it writes"),
+        (format!("{control} exec 2>&-; echo ready >&$control; sleep 1"), "it writes, or closes"),
+        (long, "00000"),
+    ] {
+        let Some(reason) = unfit(&program) else { return };
+        assert!(reason.starts_with(expected) && reason.len() <= 1024, "{program}: {reason}");
+    }
+}
+
+#[test]
+fn nobody_of_one_that_is_not_fit_is_left() {
+    let program = "sleep 1000 & exit 1";
+    let mut run = standing_by(program, "");
+    run.request.launch = bash("").request.launch;
+    run.script = b"ps -A 2>/dev/null | grep -c sleep".to_vec();
+    let Some(answer) = run.run() else { return };
+    assert!(answer.prepared.as_ref().unwrap().unfit.is_some());
+    assert_eq!(answer.stdout(), "0\n");
+}
+
+#[test]
+fn a_request_for_something_else_is_served_by_a_process_of_its_own() {
+    let mut run = standing_by(STANDS_BY, "");
+    run.request.launch = bash("").request.launch;
+    run.script = b"ps -A 2>/dev/null | grep -c bash; cat".to_vec();
+    let Some(answer) = run.stdin(b"in").run() else { return };
+    assert_eq!(answer.prepared, Some(Prepared::default()));
+    assert_eq!((answer.end(), answer.stdout()), (End::Code(0), "1\nin".into()));
+}
+
+#[test]
+fn it_is_stopped_while_it_waits() {
+    let program = format!("while :; do :; done & {STANDS_BY}");
+    let Some((mut sandbox, run)) = prepared(standing_by(&program, "kill %1; echo; echo ran"))
+    else {
+        return;
+    };
+    let init = sandbox.init();
+    let spinning = || {
+        let all: Vec<_> = children(init).into_iter().flat_map(children).collect();
+        all.iter().map(|pid| ticks(pid.as_raw())).sum::<u64>()
+    };
+    let before = spinning();
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert_eq!(spinning(), before);
+    sandbox.input.as_mut().unwrap().write_all(&run.bytes()).unwrap();
+    let said = payload(sandbox.output.as_mut().unwrap(), Kind::Stdout);
+    assert!(!said.is_empty());
+    payload(sandbox.output.as_mut().unwrap(), Kind::Exit);
+}
+
+/// The time that a process has taken, in clock ticks (proc(5)).
+fn ticks(pid: i32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+}
+
+#[test]
+fn when_it_dies_the_sandbox_ends_with_nothing_run() {
+    let Some((mut sandbox, _)) = prepared(standing_by(STANDS_BY, "")) else { return };
+    let process = eventually(|| children(sandbox.init()).first().copied());
+    kill(process, Signal::SIGKILL).unwrap();
+    assert_eq!(sandbox.exit_code(), 65);
+}
+
+#[test]
+fn without_gantry_it_ends_while_somebody_gets_ready() {
+    let mut run = standing_by("sleep 1000", "");
+    let Some(mut sandbox) = Sandbox::start() else { return };
+    let mut input = sandbox.input.take().unwrap();
+    input.write_all(&run.preparation_bytes()).unwrap();
+    eventually(|| children(sandbox.init()).first().copied());
+    drop(input);
+    assert_eq!(sandbox.exit_code(), 65);
+}
+
+#[test]
+fn its_deadline_is_kept() {
+    let run = standing_by(STANDS_BY, "sleep 1000").times_ms(200, 100);
+    let Some(answer) = run.run() else { return };
+    assert!(answer.stopped().is_some(), "{answer:?}");
+}
+
+#[test]
+fn what_says_that_it_is_ready_and_never_runs_is_overdue() {
+    let deaf = r#"IFS=, read -r control _ <<< "$GANTRY_STAND_BY"; echo ready >&$control; sleep 99"#;
+    let huge = "x".repeat(1 << 20);
+    let run = standing_by(deaf, "").env(&[("A", &huge)]).times_ms(200, 100);
+    let Some(answer) = run.run() else { return };
+    assert!(answer.stopped().is_some(), "{answer:?}");
+}
