@@ -8,6 +8,7 @@ use gantry::domain::job::Job;
 use gantry::domain::json_input::JsonInput;
 use gantry::domain::limits::{Limits, Timeout};
 use gantry::domain::outcome::Ending;
+use gantry::domain::preload::Preload;
 use gantry::domain::runtime::Runtime;
 use gantry::domain::sandbox_spec::Network;
 use gantry::domain::script::Script;
@@ -151,6 +152,8 @@ fn job() -> Result<Job, Failure> {
         input: Some(JsonInput::parse(INPUT.into())?),
         args: Vec::new(),
         variables: Variables::default(),
+        script_variables: Variables::default(),
+        preload: Preload::Off,
         limits: Limits::default(),
         timeout: Timeout::default(),
         network: Network::None,

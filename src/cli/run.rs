@@ -22,6 +22,7 @@ use crate::domain::job::Job;
 use crate::domain::limits::{Limits, Timeout};
 use crate::domain::mount::{self, Mount};
 use crate::domain::outcome::Status;
+use crate::domain::preload::Preload;
 use crate::domain::quantities;
 use crate::domain::runtime::Runtime;
 use crate::domain::sandbox_spec::Network;
@@ -307,7 +308,9 @@ async fn prepare(arguments: &Arguments, settings: &Settings) -> Result<Prepared,
         working_directory: None,
         input,
         args: arguments.args.clone(),
+        script_variables: variables.clone(),
         variables,
+        preload: Preload::Off,
         limits: limits.with_fitting_scratch(),
         timeout: arguments.timeout,
         network: match arguments.network {

@@ -1,13 +1,14 @@
 //! Everything that one execution depends on, frozen: what is run, with what, in
 //! what. A job says the request that PID 1 gets and the sandbox that it needs.
 
-use gantry_init::message::{ArtifactCaps, OutputFile, Request, WORK_DIR};
+use gantry_init::message::{ArtifactCaps, Launch, OutputFile, Request, WORK_DIR};
 use thiserror::Error;
 
 use super::environment::EnvironmentSpec;
 use super::json_input::JsonInput;
 use super::limits::{GRACE, Limits, Timeout};
 use super::mount::Mount;
+use super::preload::Preload;
 use super::quantities::show_bytes;
 use super::sandbox_spec::{Network, Purpose, SandboxSpec};
 use super::script::Script;
@@ -52,6 +53,10 @@ pub struct Job {
     pub args: Vec<String>,
     /// Its own environment variables.
     pub variables: Variables,
+    /// Those of them that are the script's, whatever the request.
+    pub script_variables: Variables,
+    /// What a waiting interpreter has imported; only for Python.
+    pub preload: Preload,
     /// What it may use.
     pub limits: Limits,
     /// The time that it may take.
@@ -162,12 +167,10 @@ impl Job {
     /// The head of the request that PID 1 gets.
     #[must_use]
     pub fn request(&self) -> Request {
-        let has_environment = self.environment.needed_requirements().is_some();
-        let runtime = self.script.runtime();
         Request {
-            launch: runtime.launch(self.script.file_name(), self.script.bytes(), has_environment),
+            launch: self.request_launch(),
             args: self.args.clone(),
-            env: self.environment(),
+            env: self.environment(&self.execution_id, self.job_id.as_deref(), &self.variables),
             working_directory: match &self.working_directory {
                 Some(below) => format!("{WORK_DIR}/{below}"),
                 None => WORK_DIR.to_owned(),
@@ -185,20 +188,38 @@ impl Job {
         }
     }
 
+    /// How the script is started.
+    pub(super) fn request_launch(&self) -> Launch {
+        let has_environment = self.environment.needed_requirements().is_some();
+        let runtime = self.script.runtime();
+        runtime.launch(self.script.file_name(), self.script.bytes(), has_environment)
+    }
+
+    /// The environment that every run of the script has. What differs each time is
+    /// empty and in its place.
+    pub(super) fn environment_of_all_runs(&self) -> Vec<(String, String)> {
+        self.environment("", Some(""), &self.script_variables)
+    }
+
     /// The script's whole environment; what it may not set itself comes first.
-    fn environment(&self) -> Vec<(String, String)> {
+    fn environment(
+        &self,
+        execution_id: &str,
+        job_id: Option<&str>,
+        variables: &Variables,
+    ) -> Vec<(String, String)> {
         let script_id = self.script_id.map(|id| id.to_string());
-        let known = [("SCRIPT_ID", script_id.as_deref()), ("JOB_ID", self.job_id.as_deref())];
+        let known = [("SCRIPT_ID", script_id.as_deref()), ("JOB_ID", job_id)];
         let known = known.into_iter().filter_map(|(name, value)| Some((name, value?)));
         let ours = [
             ("PATH", PATH),
             ("HOME", WORK_DIR),
             ("LANG", "C.UTF-8"),
-            ("EXECUTION_ID", &self.execution_id),
+            ("EXECUTION_ID", execution_id),
             ("SCRIPT_NAME", &self.script_name),
         ];
         let runtime = self.script.runtime().variables().iter().copied();
-        let theirs = self.variables.iter().map(|it| (it.name(), it.value()));
+        let theirs = variables.iter().map(|it| (it.name(), it.value()));
         let all = ours.into_iter().chain(known).chain(runtime).chain(theirs);
         all.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }

@@ -20,6 +20,7 @@ pub mod mount;
 pub mod outcome;
 pub mod output_log;
 pub mod preload;
+pub mod preparation;
 pub mod quantities;
 pub mod registry;
 pub mod requirements;

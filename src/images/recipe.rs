@@ -24,6 +24,9 @@ pub(super) const UV_HASHES: [&str; 2] = [
 
 const SHELL: &str = include_str!("../../images/shell/Dockerfile");
 const PYTHON: &str = include_str!("../../images/python/Dockerfile");
+/// Lets an interpreter stand by; under a name that every start of Python looks for.
+const PYTHON_STAND_BY: &str = include_str!("../../images/python/stand_by/sitecustomize.py");
+
 const BINARY: &str = include_str!("../../images/binary/Dockerfile");
 
 /// Characters of a hash in a tag: 80 bits, for names that people see.
@@ -60,16 +63,24 @@ impl Recipe {
 
     fn hash(&self, more: &[&str]) -> String {
         let more = more.iter().map(|text| text.as_bytes());
-        tag_hash([self.dockerfile.as_bytes(), HOSTS, INIT].into_iter().chain(more))
+        let files = self.files().map(|(_, _, content)| content);
+        tag_hash(files.chain(more))
     }
 
     /// The tar that the engine's builder gets.
     pub(super) fn context(&self) -> io::Result<Vec<u8>> {
-        dockerfile_context(&[
+        dockerfile_context(&self.files().collect::<Vec<_>>())
+    }
+
+    /// Name, mode and content of all that goes in.
+    fn files(&self) -> impl Iterator<Item = (&'static str, u32, &'static [u8])> {
+        let all = [
             ("Dockerfile", 0o644, self.dockerfile.as_bytes()),
             ("hosts", 0o644, HOSTS),
             ("gantry-init", 0o755, INIT),
-        ])
+        ];
+        let of_python = ("sitecustomize.py", 0o644, PYTHON_STAND_BY.as_bytes());
+        all.into_iter().chain((self.runtime == Runtime::Python).then_some(of_python))
     }
 }
 

@@ -25,7 +25,7 @@ use crate::engine::{
     Engine, EngineError, LABEL_EXECUTION, LABEL_PROCESS, LABEL_ROLE, Labels, NewContainer, Verb,
 };
 use crate::images::ImageError;
-use crate::pool::{Pool, PoolStatus};
+use crate::pool::{Pool, PoolStatus, Template};
 use crate::sandbox::{Cancel, Loaded, Order, Remover, Sandbox, SandboxError};
 
 /// Runs jobs on one engine.
@@ -192,7 +192,10 @@ impl Runner {
         cancel: &Cancel,
     ) -> Result<Ready, RunError> {
         let begun = Instant::now();
-        if let Some(sandbox) = self.pool.take(&job.sandbox_spec(image.clone())) {
+        let spec = job.sandbox_spec(image.clone());
+        let unused =
+            self.pool.holds(&spec).then(|| Template { spec, preparation: job.preparation() });
+        if let Some(sandbox) = unused.and_then(|template| self.pool.take(template)) {
             let receipt = SandboxReceipt { warm: true, ..receipt(sandbox.name(), &image) };
             return Ok(Ready { sandbox, receipt, begun });
         }

@@ -8,10 +8,10 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::plan::{Wish, plan};
-use super::{Kind, Pool, State, UNUSED, alive};
-use crate::domain::sandbox_spec::SandboxSpec;
+use super::{Kind, Pool, State, Template, UNUSED, alive};
 use crate::engine::{LABEL_ROLE, NewContainer};
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, Unprepared};
+use gantry_init::message::Preparation;
 
 /// How often it looks without being told to: what nobody calls decays, and what has
 /// died is noticed.
@@ -31,6 +31,10 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Longest such time.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
 
+/// How long nothing stands by where it could not: it may have been for want of memory
+/// or time.
+const UNFIT_FOR: Duration = Duration::from_secs(600);
+
 impl Pool {
     /// Follows demand until the pool is drained.
     pub(super) async fn keep(self) {
@@ -43,8 +47,8 @@ impl Pool {
             tokio::time::sleep(SETTLE).await;
             // Dropped without the lock, and so removed.
             drop(self.trim());
-            while let Some(spec) = self.next_missing() {
-                self.inner.tasks.spawn(self.clone().start(spec));
+            while let Some(template) = self.next_missing() {
+                self.inner.tasks.spawn(self.clone().start(template));
             }
         }
     }
@@ -70,7 +74,7 @@ impl Pool {
 
     /// The most useful kind of which one is missing; it counts as being started.
     /// None while executions start their own.
-    pub(super) fn next_missing(&self) -> Option<SandboxSpec> {
+    pub(super) fn next_missing(&self) -> Option<Arc<Template>> {
         let now = self.now();
         let mut state = self.state();
         let starting: usize = state.kinds.values().map(|kind| kind.starting).sum();
@@ -83,30 +87,22 @@ impl Pool {
             kind.unused.len() + kind.starting < *share && kind.not_before <= now
         });
         let by_calls = |kind: &Kind| kind.demand.calls(now);
-        let ((spec, kind), _) =
+        let ((template, kind), _) =
             missing.max_by(|((_, a), _), ((_, b), _)| by_calls(a).total_cmp(&by_calls(b)))?;
         kind.starting += 1;
-        Some(spec.clone())
+        Some(Arc::clone(template))
     }
 
-    async fn start(self, spec: SandboxSpec) {
-        let mut labels = self.inner.made_by.clone();
-        labels.insert(LABEL_ROLE.to_owned(), UNUSED.to_owned());
-        let container = NewContainer {
-            name: format!("gantry-unused-{}", Uuid::now_v7().simple()),
-            spec,
-            labels,
-        };
+    async fn start(self, template: Arc<Template>) {
         let begun = Instant::now();
-        let engine = Arc::clone(&self.inner.engine);
         let started = tokio::select! {
-            started = Sandbox::start(engine, &self.inner.remover, &container) => started,
+            started = self.make(&template) => started,
             () = self.inner.closing.cancelled() => return,
         };
         let now = self.now();
         let mut state = self.state();
         let took = begun.elapsed();
-        let Some(kind) = state.kinds.get_mut(&container.spec) else { return };
+        let Some(kind) = state.kinds.get_mut(&template) else { return };
         kind.starting = kind.starting.saturating_sub(1);
         match started {
             Ok(sandbox) => {
@@ -114,15 +110,47 @@ impl Pool {
                 kind.unused.push_back(sandbox);
                 state.start_time = (state.start_time * 3 + took) / 4;
             }
-            Err(error) => {
+            Err(Unprepared::Unfit(reason)) => {
+                kind.unfit_until = now + UNFIT_FOR;
+                let file = template.preparation.stand_by.as_ref().map(|it| it.file_name.as_str());
+                tracing::info!(file, reason, "the script's interpreter does not wait for it");
+            }
+            Err(Unprepared::Failed(error)) => {
                 kind.failures = kind.failures.saturating_add(1);
                 kind.not_before = now + (PAUSE * kind.failures).min(MAX_PAUSE);
-                tracing::warn!(%error, image = container.spec.image, "none is held for now");
+                tracing::warn!(%error, image = template.spec.image, "none is held for now");
             }
         }
         drop(state);
         self.inner.nudge.notify_one();
     }
+
+    /// A sandbox with all ready that can be.
+    async fn make(&self, template: &Arc<Template>) -> Result<Sandbox, Unprepared> {
+        let mut labels = self.inner.made_by.clone();
+        labels.insert(LABEL_ROLE.to_owned(), UNUSED.to_owned());
+        let container = NewContainer {
+            name: format!("gantry-unused-{}", Uuid::now_v7().simple()),
+            spec: template.spec.clone(),
+            labels,
+        };
+        let engine = Arc::clone(&self.inner.engine);
+        let sandbox = Sandbox::start(engine, &self.inner.remover, &container).await?;
+        let is_unfit =
+            self.state().kinds.get(template).is_some_and(|it| it.unfit_until > self.now());
+        let preparation = possible(&template.preparation, is_unfit);
+        if preparation == Preparation::default() {
+            return Ok(sandbox);
+        }
+        sandbox.prepare(&preparation).await
+    }
+}
+
+/// What can be had ready: a process that stands by, or else a rehearsal of it.
+fn possible(wanted: &Preparation, is_unfit: bool) -> Preparation {
+    let stand_by = wanted.stand_by.clone().filter(|_| !is_unfit);
+    let rehearsal = if stand_by.is_some() { Vec::new() } else { wanted.rehearsal.clone() };
+    Preparation { rehearsal, stand_by }
 }
 
 /// How many of each kind may be held.

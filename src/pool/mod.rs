@@ -6,9 +6,10 @@
 //!                       └────▶ too many, dead ──▶ removed
 //! ```
 //!
-//! Sandboxes are of one kind when their [`SandboxSpec`]s are equal: nothing of a
-//! script is in them before they are taken. How many there are of each kind follows
-//! from how often it was asked for of late ([`demand`], [`plan`]). Making them yields
+//! Sandboxes are of one kind when their [`Template`]s are equal. Nothing of a request
+//! is in them before they are taken, and nothing of a script but what its own version
+//! asks to have ready. How many there are of each kind follows from how often it was
+//! asked for of late ([`demand`], [`plan`]). Making them yields
 //! to executions that have to start one by themselves ([`Pool::cold`]), and what goes
 //! wrong here is nobody's concern: at worst an execution starts cold.
 
@@ -22,6 +23,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use gantry_init::message::Preparation;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -40,6 +42,15 @@ const FIRST_GUESS: Duration = Duration::from_millis(150);
 
 /// Calls within the time of so many starts count as a burst.
 const STARTS_OF_A_BURST: u32 = 2;
+
+/// What unused sandboxes of one kind have in common.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Template {
+    /// How they are created.
+    pub spec: SandboxSpec,
+    /// What they have ready.
+    pub preparation: Preparation,
+}
 
 /// Unused sandboxes of one installation.
 #[derive(Clone)]
@@ -61,7 +72,7 @@ struct Inner {
 }
 
 struct State {
-    kinds: HashMap<SandboxSpec, Kind>,
+    kinds: HashMap<Arc<Template>, Kind>,
     /// Executions that start a sandbox by themselves.
     cold: usize,
     /// How long a start takes, of late.
@@ -78,6 +89,8 @@ struct Kind {
     failures: u32,
     /// Not to be tried before.
     not_before: Duration,
+    /// No process can stand by for it; not to be tried again before.
+    unfit_until: Duration,
 }
 
 /// How full it is.
@@ -125,20 +138,25 @@ impl Pool {
         }
     }
 
-    /// An unused sandbox of this kind, if there is one; that it was asked for is
-    /// remembered in any case. There is none with mounts: the engine looks where
+    /// Whether it ever has a sandbox like this one. It has none with mounts: the engine looks where
     /// they lead when a container is started, and what was a link then may look like
     /// a folder by the time it is taken.
     #[must_use]
-    pub fn take(&self, spec: &SandboxSpec) -> Option<Sandbox> {
-        let is_held = self.inner.size > 0 && spec.mounts.is_empty();
-        if !is_held || self.inner.closing.is_cancelled() {
+    pub fn holds(&self, spec: &SandboxSpec) -> bool {
+        self.inner.size > 0 && spec.mounts.is_empty() && !self.inner.closing.is_cancelled()
+    }
+
+    /// An unused sandbox of this kind, if there is one; that it was asked for is
+    /// remembered in any case.
+    #[must_use]
+    pub fn take(&self, template: Template) -> Option<Sandbox> {
+        if !self.holds(&template.spec) {
             return None;
         }
         let now = self.now();
         let mut state = self.state();
         let window = state.start_time * STARTS_OF_A_BURST;
-        let kind = state.kinds.entry(spec.clone()).or_default();
+        let kind = state.kinds.entry(Arc::new(template)).or_default();
         kind.demand.called(now, window);
         // The dead are dropped, and so removed.
         let found = std::iter::from_fn(|| kind.unused.pop_front()).find_map(alive);
@@ -155,7 +173,7 @@ impl Pool {
 
     /// Gives up the unused sandboxes of an image that is not to be used any more.
     pub fn forget(&self, image: &str) {
-        self.state().kinds.retain(|spec, _| spec.image != image);
+        self.state().kinds.retain(|template, _| template.spec.image != image);
     }
 
     /// How full it is.

@@ -32,8 +32,8 @@ fn bench(size: usize) -> Bench {
 
 impl Bench {
     /// Asks for this many at once; answers with how many there were.
-    fn take(&self, spec: &SandboxSpec, count: usize) -> usize {
-        let taken: Vec<_> = (0..count).map(|_| self.pool.take(spec)).collect();
+    fn take(&self, template: &Template, count: usize) -> usize {
+        let taken: Vec<_> = (0..count).map(|_| self.pool.take(template.clone())).collect();
         taken.iter().flatten().count()
     }
 
@@ -51,6 +51,10 @@ impl Bench {
         self.remover.drain().await;
         assert_eq!(self.engine.containers(), Vec::<String>::new());
     }
+}
+
+fn template(pids: u32) -> Template {
+    Template { spec: spec(pids), preparation: Preparation::default() }
 }
 
 fn spec(pids: u32) -> SandboxSpec {
@@ -71,9 +75,9 @@ fn unreachable() -> EngineError {
 #[tokio::test(start_paused = true)]
 async fn what_was_asked_for_is_there_the_next_time_and_only_once() {
     let bench = bench(4);
-    assert_eq!(bench.take(&spec(8), 1), 0);
+    assert_eq!(bench.take(&template(8), 1), 0);
     assert_eq!(bench.soon().await.unused, 1);
-    let (first, second) = (bench.pool.take(&spec(8)), bench.pool.take(&spec(8)));
+    let (first, second) = (bench.pool.take(template(8)), bench.pool.take(template(8)));
     assert!(first.is_some() && second.is_none());
     let name = first.as_ref().unwrap().name().to_owned();
     drop(first);
@@ -87,19 +91,19 @@ async fn what_was_asked_for_is_there_the_next_time_and_only_once() {
 async fn there_are_never_more_than_its_size_and_the_most_called_have_most() {
     let bench = bench(4);
     for _ in 0..3 {
-        bench.take(&spec(8), 6);
-        bench.take(&spec(9), 1);
+        bench.take(&template(8), 6);
+        bench.take(&template(9), 1);
         let status = bench.soon().await;
         assert!(status.unused + status.starting <= 4, "{status:?}");
     }
-    assert_eq!(bench.take(&spec(8), 8), 4);
+    assert_eq!(bench.take(&template(8), 8), 4);
     bench.ends().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_nobody_calls_is_given_up() {
     let bench = bench(4);
-    bench.take(&spec(8), 4);
+    bench.take(&template(8), 4);
     assert_eq!(bench.soon().await.unused, 4);
     tokio::time::sleep(Duration::from_secs(3600)).await;
     assert_eq!(bench.pool.status(), PoolStatus { size: 4, ..PoolStatus::default() });
@@ -111,11 +115,11 @@ async fn what_nobody_calls_is_given_up() {
 #[tokio::test(start_paused = true)]
 async fn one_that_died_is_not_handed_out_and_is_replaced() {
     let bench = bench(2);
-    bench.take(&spec(8), 2);
+    bench.take(&template(8), 2);
     bench.soon().await;
     let names = bench.unused();
     bench.engine.kill(&names[0]).await.unwrap();
-    assert_eq!(bench.take(&spec(8), 2), 1);
+    assert_eq!(bench.take(&template(8), 2), 1);
     bench.soon().await;
     let names = bench.unused();
     bench.engine.kill(&names[0]).await.unwrap();
@@ -130,7 +134,7 @@ async fn one_that_died_is_not_handed_out_and_is_replaced() {
 async fn it_waits_while_an_execution_starts_cold() {
     let bench = bench(2);
     let cold = bench.pool.cold();
-    bench.take(&spec(8), 2);
+    bench.take(&template(8), 2);
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(bench.engine.calls(Verb::Create), 0);
     drop(cold);
@@ -144,7 +148,7 @@ async fn an_engine_that_is_out_is_asked_ever_less_often() {
     for _ in 0..100 {
         bench.engine.spoil(Verb::Create, Fault::Error(unreachable()));
     }
-    bench.take(&spec(8), 1);
+    bench.take(&template(8), 1);
     tokio::time::sleep(Duration::from_secs(60)).await;
     let calls = bench.engine.calls(Verb::Create);
     assert!((2..=15).contains(&calls), "{calls}");
@@ -155,7 +159,7 @@ async fn an_engine_that_is_out_is_asked_ever_less_often() {
 async fn what_is_being_started_is_not_waited_for_at_the_end() {
     let bench = bench(2);
     bench.engine.spoil(Verb::Start, Fault::Hang);
-    bench.take(&spec(8), 1);
+    bench.take(&template(8), 1);
     tokio::time::sleep(SOON).await;
     assert_eq!(bench.pool.status().starting, 1);
     bench.ends().await;
@@ -164,11 +168,11 @@ async fn what_is_being_started_is_not_waited_for_at_the_end() {
 #[tokio::test(start_paused = true)]
 async fn an_image_that_is_forgotten_is_not_held() {
     let bench = bench(2);
-    bench.take(&spec(8), 2);
+    bench.take(&template(8), 2);
     bench.soon().await;
     bench.pool.forget(IMAGE);
     assert_eq!(bench.soon().await.kinds, 0);
-    assert_eq!(bench.take(&spec(8), 1), 0);
+    assert_eq!(bench.take(&template(8), 1), 0);
     bench.ends().await;
 }
 
@@ -177,7 +181,7 @@ async fn five_hundred_kinds_share_what_there_is() {
     let bench = bench(8);
     for round in 0..2_u32 {
         for kind in 0..500 {
-            bench.take(&spec(8 + kind), 1);
+            bench.take(&template(8 + kind), 1);
         }
         let status = bench.soon().await;
         assert!(status.unused + status.starting <= 8, "{round}: {status:?}");
@@ -189,7 +193,8 @@ async fn five_hundred_kinds_share_what_there_is() {
 async fn what_sees_folders_of_the_host_is_not_held() {
     let bench = bench(2);
     let mounts = vec![Mount::parse("/srv/data:/data").unwrap()];
-    bench.take(&SandboxSpec { mounts, ..spec(8) }, 2);
+    let spec = SandboxSpec { mounts, ..spec(8) };
+    bench.take(&Template { spec, ..template(8) }, 2);
     assert_eq!(bench.soon().await.kinds, 0);
     assert_eq!(bench.engine.calls(Verb::Create), 0);
     bench.ends().await;
@@ -198,7 +203,7 @@ async fn what_sees_folders_of_the_host_is_not_held() {
 #[tokio::test(start_paused = true)]
 async fn a_pool_without_places_does_nothing() {
     let bench = bench(0);
-    bench.take(&spec(8), 3);
+    bench.take(&template(8), 3);
     assert_eq!(bench.soon().await, PoolStatus::default());
     bench.ends().await;
 }

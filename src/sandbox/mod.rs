@@ -1,7 +1,8 @@
 //! One sandbox: a container that takes one request, answers it, and is gone.
 //!
 //! ```text
-//! Sandbox::start ── created, attached, started, Hello ──▶ Sandbox (unused)
+//! Sandbox::start ── created, attached, started, Hello ──▶ Sandbox (unused) ──┐
+//!        │                                                   │   ▲── prepare ─┘
 //!        │                                                   │ load: Request … Loaded
 //!        │                                                   ▼
 //!        │                                                Loaded (nothing has run)
@@ -20,6 +21,7 @@
 
 mod conversation;
 mod load;
+mod prepare;
 mod remover;
 mod run;
 mod start;
@@ -32,6 +34,7 @@ use futures::FutureExt;
 use thiserror::Error;
 
 pub use load::{Loaded, Order};
+pub use prepare::Unprepared;
 pub use remover::Remover;
 pub use run::{Cancel, Sink};
 

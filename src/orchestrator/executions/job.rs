@@ -10,6 +10,7 @@ use crate::domain::environment::EnvironmentSpec;
 use crate::domain::excerpt::excerpt;
 use crate::domain::job::{Job, JobError};
 use crate::domain::mount::{Mount, MountError};
+use crate::domain::preload::Preload;
 use crate::domain::requirements::{Requirements, RequirementsError};
 use crate::domain::script::{Script, ScriptError};
 use crate::domain::variables::VariableError;
@@ -99,6 +100,8 @@ impl Executions {
             input: Some(runnable.input.clone()),
             args: [definition.args.as_slice(), &runnable.frozen.args].concat(),
             variables: definition.env.merged(&runnable.frozen.env)?,
+            script_variables: definition.env.clone(),
+            preload: Preload::Automatic,
             limits: runnable.frozen.limits,
             timeout: runnable.frozen.timeout_secs,
             network: definition.network,

@@ -1,0 +1,83 @@
+//! What a sandbox has ready before its request comes, so that the request need not
+//! wait for it. Pure. It must hold nothing of a request, and decide nothing that a
+//! script could see: what differs is only when things are done.
+
+use gantry_init::message::{Launch, Preparation, StandBy};
+
+use super::job::Job;
+use super::preload::Preload;
+use super::runtime::Runtime;
+
+/// Longest script that an interpreter looks into before it runs, in bytes.
+const MAX_SOURCE: usize = 256 * 1024;
+
+/// Where the Python image has the module that lets an interpreter stand by.
+const PYTHON_STAND_BY: &str = "/usr/lib/gantry/stand-by";
+
+/// Shells that take a command after `-c`.
+const SHELLS: [&str; 3] = ["bash", "dash", "sh"];
+
+impl Job {
+    /// What unused sandboxes for it have ready. All executions of a script's version
+    /// share it, and so do those of others where no interpreter stands by.
+    #[must_use]
+    pub fn preparation(&self) -> Preparation {
+        let launch = self.request_launch();
+        Preparation { rehearsal: rehearsal(&launch), stand_by: self.stand_by(launch) }
+    }
+
+    fn stand_by(&self, launch: Launch) -> Option<StandBy> {
+        let Launch::Interpreted { interpreter, file_name } = launch else { return None };
+        let modules = match &self.preload {
+            Preload::Off => return None,
+            Preload::Automatic => None,
+            Preload::Modules(names) => Some(names.clone()),
+        };
+        if self.script.runtime() != Runtime::Python || self.script.bytes().len() > MAX_SOURCE {
+            return None;
+        }
+        let source = std::str::from_utf8(self.script.bytes()).ok()?.to_owned();
+        let mut env = self.environment_of_all_runs();
+        env.push(("PYTHONPATH".to_owned(), PYTHON_STAND_BY.to_owned()));
+        Some(StandBy { interpreter, file_name, env, source, modules })
+    }
+}
+
+/// What is run once on nothing: the interpreter, and for a shell the program that most
+/// scripts read their input with. All of it is the image's own, except the words of a
+/// `#!` line.
+fn rehearsal(launch: &Launch) -> Vec<String> {
+    let Launch::Interpreted { interpreter, .. } = launch else {
+        return vec!["/bin/cat".to_owned()];
+    };
+    let last = interpreter.last().map_or("", String::as_str);
+    let of_shell = |word: &str| SHELLS.contains(&word.rsplit('/').next().unwrap_or_default());
+    let is_shell = interpreter.iter().any(|word| of_shell(word));
+    let more: &[&str] = match last {
+        _ if is_shell => &["-c", "cat"],
+        _ if last.contains("python") => &["-c", ""],
+        _ => &["/dev/null"],
+    };
+    interpreter.iter().cloned().chain(more.iter().map(|word| (*word).to_owned())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rehearsed(words: &[&str]) -> Vec<String> {
+        let interpreter = words.iter().map(|word| (*word).to_owned()).collect();
+        rehearsal(&Launch::Interpreted { interpreter, file_name: "s".to_owned() })
+    }
+
+    #[test]
+    fn an_interpreter_is_run_on_nothing() {
+        assert_eq!(rehearsed(&["/bin/bash"]), ["/bin/bash", "-c", "cat"]);
+        assert_eq!(rehearsed(&["/bin/sh", "-eu"]), ["/bin/sh", "-eu", "-c", "cat"]);
+        assert_eq!(rehearsed(&["/usr/bin/env", "bash"]), ["/usr/bin/env", "bash", "-c", "cat"]);
+        assert_eq!(rehearsed(&["/opt/env/bin/python"]), ["/opt/env/bin/python", "-c", ""]);
+        assert_eq!(rehearsed(&["/usr/bin/perl", "-w"]), ["/usr/bin/perl", "-w", "/dev/null"]);
+        let binary = Launch::Executable { name: "it".to_owned() };
+        assert_eq!(rehearsal(&binary), ["/bin/cat"]);
+    }
+}
