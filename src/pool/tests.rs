@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use gantry_init::message::StandBy;
+
 use super::*;
 use crate::domain::limits::Limits;
 use crate::domain::mount::Mount;
@@ -55,6 +57,20 @@ impl Bench {
 
 fn template(pids: u32) -> Template {
     Template { spec: spec(pids), preparation: Preparation::default() }
+}
+
+/// One whose interpreter stands by, unless there is a reason not to.
+fn standing_by(reason: &str) -> Template {
+    let stand_by = StandBy {
+        interpreter: vec!["/bin/python".to_owned()],
+        file_name: "it.py".to_owned(),
+        env: Vec::new(),
+        source: reason.to_owned(),
+        modules: None,
+    };
+    let preparation =
+        Preparation { rehearsal: vec!["/bin/python".to_owned()], stand_by: Some(stand_by) };
+    Template { preparation, ..template(8) }
 }
 
 fn spec(pids: u32) -> SandboxSpec {
@@ -205,5 +221,40 @@ async fn a_pool_without_places_does_nothing() {
     let bench = bench(0);
     bench.take(&template(8), 3);
     assert_eq!(bench.soon().await, PoolStatus::default());
+    bench.ends().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_prepared_for_one_is_not_for_another() {
+    let bench = bench(4);
+    let (one, other) = (standing_by(""), template(8));
+    assert_eq!(bench.take(&one, 2), 0);
+    assert_eq!(bench.soon().await.unused, 2);
+    assert_eq!(bench.engine.calls(Verb::Create), 2);
+    assert_eq!(bench.take(&other, 1), 0);
+    assert_eq!(bench.take(&one, 2), 2);
+    bench.ends().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_can_not_stand_by_is_rehearsed_and_tried_again_later() {
+    let bench = bench(2);
+    let template = standing_by("no such module");
+    bench.take(&template, 1);
+    assert_eq!(bench.soon().await.unused, 1);
+    // The first of them was given up.
+    assert_eq!(bench.engine.calls(Verb::Create), 2);
+    for round in 1..4 {
+        assert_eq!(bench.take(&template, 1), 1);
+        assert_eq!(bench.soon().await.unused, 1);
+        assert_eq!(bench.engine.calls(Verb::Create), 2 + round);
+    }
+    let before = bench.engine.calls(Verb::Create);
+    for _ in 0..7 {
+        tokio::time::sleep(Duration::from_secs(100)).await;
+        bench.take(&template, 1);
+    }
+    assert_eq!(bench.soon().await.unused, 1);
+    assert_eq!(bench.engine.calls(Verb::Create), before + 7 + 1);
     bench.ends().await;
 }

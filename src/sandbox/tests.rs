@@ -7,6 +7,7 @@ mod endings;
 mod faults;
 mod leaving;
 mod loading;
+mod preparing;
 
 use std::io;
 use std::sync::Arc;

@@ -153,3 +153,64 @@ async fn many_at_once_are_all_answered() {
         until_unused(&server, 4).await;
     }
 }
+
+/// Whether its interpreter has stood by; the variable is not its own, but the kernel
+/// remembers with what it was started.
+const STOOD_BY: &str = "import json, os, sys\n\
+    began = open('/proc/self/environ').read()\n\
+    print(json.dumps(['GANTRY_STAND_BY' in began, dict(os.environ), sys.argv[1:], sys.stdin.read()]))\n";
+
+#[tokio::test]
+async fn the_interpreter_of_a_python_script_stands_by() {
+    let server = pooled();
+    let script = json!({"env": {"A": "b"}, "args": ["one"]});
+    server.register("python", "python", STOOD_BY, script).await;
+    let cold = run(&server, "python").await;
+    until_unused(&server, 1).await;
+    let warm = run(&server, "python").await;
+    assert!(is_warm(&warm), "{warm:#}");
+    let [cold_output, mut warm_output] = [cold, warm.clone()].map(|it| it["output_data"].clone());
+    assert_eq!([&cold_output[0], &warm_output[0]], [false, true]);
+    assert_eq!(warm_output[1]["EXECUTION_ID"], warm["id"]);
+    warm_output[0] = json!(false);
+    warm_output[1]["EXECUTION_ID"] = cold_output[1]["EXECUTION_ID"].clone();
+    assert_eq!(warm_output, cold_output);
+    // What only this request brings, modules may have looked for.
+    until_unused(&server, 1).await;
+    let body = json!({"script": "python", "env": {"C": "d"}, "args": ["two"], "job_id": "j"});
+    let other = server.run(&body).await;
+    assert!(is_warm(&other), "{other:#}");
+    assert_eq!(other["output_data"][0], false, "{other:#}");
+    assert_eq!(other["output_data"][1]["C"], "d");
+    assert_eq!(other["output_data"][1]["JOB_ID"], "j");
+    assert_eq!(other["output_data"][2], json!(["one", "two"]));
+}
+
+#[tokio::test]
+async fn a_script_whose_imports_fail_runs_all_the_same() {
+    let server = pooled();
+    let source = "try_this = 1\nimport this, not_there\n";
+    server.register("fails", "python", source, json!({})).await;
+    let body = json!({"script": "fails"});
+    let cold = server.run(&body).await;
+    until_unused(&server, 1).await;
+    let warm = server.run(&body).await;
+    assert!(is_warm(&warm), "{warm:#}");
+    for field in ["status", "error_kind", "exit_code", "stdout_log", "stderr_log"] {
+        assert_eq!(warm[field], cold[field]);
+    }
+    assert!(warm["stderr_log"].as_str().unwrap().contains("No module named 'not_there'"));
+}
+
+#[tokio::test]
+async fn versions_of_a_script_do_not_share_an_interpreter() {
+    let server = pooled();
+    let script = server.register("changes", "python", "print(1)", json!({})).await;
+    run(&server, "changes").await;
+    until_unused(&server, 1).await;
+    let path = format!("/api/v1/admin/scripts/{}", script["id"]);
+    let (status, changed) = server.put(&path, &json!({"source": "print(2)"})).await;
+    assert_eq!(status, StatusCode::OK, "{changed:#}");
+    let execution = run(&server, "changes").await;
+    assert_eq!((is_warm(&execution), &execution["output_data"]), (false, &json!(2)));
+}

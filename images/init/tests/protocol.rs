@@ -44,7 +44,7 @@ fn round_trip<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(mes
 
 #[test]
 fn a_kind_is_known_by_its_number() {
-    assert_eq!(kinds().len(), 15);
+    assert_eq!(kinds().len(), 17);
     for kind in kinds() {
         assert_eq!(Kind::from_number(kind as u8), Some(kind));
         let from_init = kind as u8 >= 16;

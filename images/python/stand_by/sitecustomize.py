@@ -172,6 +172,9 @@ def start_anew(argv, variables):
 def prepare(preparation):
     path, source, is_listed, *modules = fields(preparation)
     path, modules = os.fsdecode(path), [os.fsdecode(name) for name in modules]
+    main = sys.modules["__main__"]
+    # Modules look there for the script's name.
+    main.__file__ = path
     try:
         load(path, source, is_listed == b"1", modules)
         sys.stdout.flush()
@@ -179,6 +182,8 @@ def prepare(preparation):
     except BaseException as error:
         text = f"{type(error).__name__}: {error}"
         raise Unfit(text) from None
+    finally:
+        del main.__file__
 
 
 def take_over(request, environment):

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use gantry_init::frame::{Decoder, Frame, Header, Kind};
-use gantry_init::message::Request;
+use gantry_init::message::{Preparation, Prepared, Request};
 use serde::Serialize;
 use tokio::io::{AsyncReadExt, DuplexStream, duplex};
 use tokio::sync::mpsc;
@@ -91,10 +91,22 @@ impl Stdio {
     /// What a whole request has for the script's stdin; `None` when there was no
     /// whole request.
     pub(crate) async fn request(&mut self) -> Option<Vec<u8>> {
-        let head = self.heard().await.filter(|frame| frame.kind == Kind::Request)?;
+        let mut head = self.heard().await?;
+        if head.kind == Kind::Prepare {
+            self.prepare(&head.payload).await;
+            head = self.heard().await?;
+        }
+        let head = Some(head).filter(|frame| frame.kind == Kind::Request)?;
         let head: Request = serde_json::from_slice(&head.payload).unwrap();
         self.contents(Kind::Script, head.script_bytes).await?;
         self.contents(Kind::Stdin, head.stdin_bytes).await
+    }
+
+    /// Says that it is prepared; a source that is not empty is why nobody stands by.
+    async fn prepare(&mut self, json: &[u8]) {
+        let preparation: Preparation = serde_json::from_slice(json).unwrap();
+        let reason = preparation.stand_by.map(|it| it.source).filter(|it| !it.is_empty());
+        self.tell(Kind::Prepared, &Prepared { unfit: reason }).await;
     }
 
     async fn contents(&mut self, kind: Kind, size: u64) -> Option<Vec<u8>> {
