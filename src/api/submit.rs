@@ -19,7 +19,7 @@ use super::problem::Problem;
 use super::state::AppState;
 use crate::access::AccessError;
 use crate::domain::execution::{Execution, ExecutionSummary, IdempotencyKey};
-use crate::orchestrator::Submission;
+use crate::orchestrator::{Submission, Waiter};
 
 /// What was applied of what was preferred (RFC 7240, 3).
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
@@ -73,21 +73,25 @@ pub(super) async fn submit(
     let permit = wait.map(|_| state.streams().enter(identity.token_id())).transpose()?;
     let (script, version) = order.resolve(&state, &identity).await?;
     let (order, idempotency_key) = keyed(order, key, script.id).await?;
-    let accepted = state
-        .executions
-        .submit(Submission {
-            script,
-            version,
-            caller: identity.caller(),
-            job_id: order.job_id,
-            idempotency_key,
-            priority: order.priority,
-            args: order.args,
-            env: order.env,
-            timeout: order.timeout,
-            input: order.input,
-        })
-        .await?;
+    let submission = Submission {
+        script,
+        version,
+        caller: identity.caller(),
+        job_id: order.job_id,
+        idempotency_key,
+        priority: order.priority,
+        args: order.args,
+        env: order.env,
+        timeout: order.timeout,
+        input: order.input,
+    };
+    let (accepted, waiting) = match wait {
+        None => (state.executions.submit(submission).await?, None),
+        Some(at_most) => {
+            let (accepted, waiter) = state.executions.submit_awaited(submission).await?;
+            (accepted, Some((waiter, at_most)))
+        }
+    };
     tracing::Span::current().record("execution", tracing::field::display(accepted.id));
     let id = accepted.id;
     if let (None, Some(pending)) = (wait, &accepted.pending) {
@@ -95,7 +99,7 @@ pub(super) async fn submit(
         return Ok(answer(stored, None).await);
     }
     drop(held);
-    let read = read_back(&state, &identity, id, wait).await;
+    let read = read_back(&state, &identity, id, waiting).await;
     drop(permit);
     match (read, accepted.pending) {
         (Ok(whole), _) => Ok(answer(whole, wait).await),
@@ -121,17 +125,19 @@ async fn keyed(
     .await
 }
 
-/// All of an execution after its end, or after what `wait` says, if that comes
-/// first; and nothing of it when the caller's token has ended meanwhile.
+/// All of an execution after its end, or after a time, if that comes first; and
+/// nothing of it when the caller's token has ended meanwhile.
 pub(super) async fn read_back(
     state: &AppState,
     identity: &Identity,
     id: Uuid,
-    wait: Option<Duration>,
+    waiting: Option<(Waiter, Duration)>,
 ) -> Result<Whole, Problem> {
-    if let Some(at_most) = wait {
+    if let Some((waiter, at_most)) = waiting {
         tokio::select! {
-            waited = state.executions.wait(id, at_most) => drop(waited?),
+            ended = waiter.wait(at_most) => if let Some(execution) = ended? {
+                return Ok(Whole { execution, held: Held::default() });
+            },
             () = state.stopping.cancelled() => {}
             () = identity.until_it_ends(state) => return Err(AccessError::Unknown.into()),
         }

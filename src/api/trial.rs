@@ -135,10 +135,10 @@ pub(super) async fn test(
         timeout: request.timeout_secs,
         input,
     };
-    let accepted = state.executions.submit(submission).await?;
+    let (accepted, waiter) = state.executions.submit_awaited(submission).await?;
     tracing::Span::current().record("execution", tracing::field::display(accepted.id));
     drop(held);
-    let read = read_back(&state, &identity, accepted.id, Some(at_most)).await;
+    let read = read_back(&state, &identity, accepted.id, Some((waiter, at_most))).await;
     let Whole { execution, held } = match (read, accepted.pending) {
         (Ok(whole), _) => whole,
         (Err(problem), Some(pending)) => unread(*pending, &problem),

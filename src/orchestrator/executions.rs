@@ -30,6 +30,7 @@ use tokio_util::task::TaskTracker;
 pub use cancel::Cancelled;
 pub use follow::Event;
 pub use submit::{Accepted, Submission, SubmitError};
+pub use wait::Waiter;
 
 use super::artifact_storage::ArtifactStorage;
 use super::environments::Environments;

@@ -4,14 +4,15 @@
 //! an entry is closed.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::domain::execution::State;
+use crate::domain::execution::{Execution, State};
 use crate::domain::output_log::{OutputLog, Position, StreamName};
 use crate::sandbox::Cancel;
+use crate::store::Runnable;
 
 /// All executions that are followed.
 #[derive(Clone, Default)]
@@ -24,6 +25,10 @@ pub struct Hub {
 pub struct LiveExecution {
     log: Mutex<OutputLog>,
     stage: watch::Sender<Stage>,
+    /// What is to be run, as it was just stored.
+    brought: Mutex<Option<Box<Runnable>>>,
+    /// All of it, as it is stored.
+    end: OnceLock<Box<Execution>>,
     /// Ends it, once a worker has it.
     pub(super) cancel: Cancel,
 }
@@ -83,7 +88,13 @@ impl Hub {
 impl Default for LiveExecution {
     fn default() -> Self {
         let stage = Stage { state: State::Pending, is_closed: false, revision: 0 };
-        Self { log: Mutex::default(), stage: watch::Sender::new(stage), cancel: Cancel::new() }
+        Self {
+            log: Mutex::default(),
+            stage: watch::Sender::new(stage),
+            brought: Mutex::default(),
+            end: OnceLock::new(),
+            cancel: Cancel::new(),
+        }
     }
 }
 
@@ -117,6 +128,36 @@ impl LiveExecution {
         self.stage.send_modify(|stage| {
             *stage = Stage { state, revision: stage.revision + 1, ..*stage };
         });
+    }
+
+    /// Keeps what is to be run for the worker, who then need not read it.
+    pub(super) fn bring(&self, runnable: Runnable) {
+        *self.brought() = Some(Box::new(runnable));
+    }
+
+    /// What was brought, once: another attempt reads it.
+    pub(super) fn take_brought(&self) -> Option<Box<Runnable>> {
+        self.brought().take()
+    }
+
+    fn brought(&self) -> MutexGuard<'_, Option<Box<Runnable>>> {
+        self.brought.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether anybody hears of changes.
+    pub(super) fn is_followed(&self) -> bool {
+        self.stage.receiver_count() > 0
+    }
+
+    /// Keeps an end that is stored, for those who have waited for it. The first
+    /// one counts, as in the store.
+    pub(super) fn keep_end(&self, execution: Execution) {
+        let _ = self.end.set(Box::new(execution));
+    }
+
+    /// The end, if it was kept.
+    pub(super) fn end(&self) -> Option<&Execution> {
+        self.end.get().map(|it| &**it)
     }
 
     /// Takes the log out, which goes to the store. Followers find nothing more

@@ -27,7 +27,7 @@ pub use capture::Capture;
 pub use environments::{BuildFailure, Environments};
 pub use executions::{
     Accepted, ArtifactError, Cancelled, Event, Executions, ExecutionsParts, ExecutionsSettings,
-    Load, Submission, SubmitError,
+    Load, Submission, SubmitError, Waiter,
 };
 pub use live::{Hub, LiveExecution, Stage};
 pub use observer::{Observer, Unobserved};

@@ -149,6 +149,28 @@ pub(super) async fn begin(
     pool.begin().await
 }
 
+/// Asks again as long as connections to PostgreSQL turn out to be dead, as many as
+/// the pool may hold: for a statement that changes nothing when it comes again,
+/// because it may have been done before its connection died.
+pub(super) async fn repeat_on_dead<T, F>(ask: impl Fn() -> F) -> Result<T, sqlx::Error>
+where
+    F: Future<Output = Result<T, sqlx::Error>>,
+{
+    for _ in 0..POSTGRES_CONNECTIONS {
+        match ask().await {
+            Err(sqlx::Error::Io(_)) => {}
+            // The last word of a server that shuts down, or ends a connection.
+            Err(sqlx::Error::Database(error))
+                if error.code().is_some_and(|code| code.starts_with(SHUTDOWN)) => {}
+            answer => return answer,
+        }
+    }
+    ask().await
+}
+
+/// What SQLSTATEs of the operator's interventions begin with (PostgreSQL, appendix A).
+const SHUTDOWN: &str = "57P";
+
 impl Store {
     /// Opens a database and brings it to this version of Gantry. Two processes
     /// may do so at once.

@@ -44,7 +44,7 @@ impl Store {
         &self,
         id: Uuid,
     ) -> Result<Option<ExecutionSummary>, StoreError> {
-        const SELECT: &str = select_execution!("", " WHERE e.id = $1");
+        const SELECT: &str = select_execution!("", " WHERE executions.id = $1");
         let row: Option<ExecutionRow> =
             on_reader!(self, pool => sqlx::query_as(SELECT).bind(id).fetch_optional(pool).await)?;
         row.map(ExecutionRow::parse).transpose()
@@ -58,7 +58,7 @@ impl Store {
         // One look: an execution that ends meanwhile is seen before its end or after.
         const SELECT: &str = select_execution!(
             ", p.input, p.output, p.stdout, p.stderr, p.log_order",
-            " JOIN execution_payloads p ON p.execution_id = e.id WHERE e.id = $1"
+            " JOIN execution_payloads p ON p.execution_id = executions.id WHERE executions.id = $1"
         );
         let row: Option<WholeRow> =
             on_reader!(self, pool => sqlx::query_as(SELECT).bind(id).fetch_optional(pool).await)?;

@@ -5,18 +5,21 @@ use std::time::Duration;
 use sqlx::QueryBuilder;
 use uuid::Uuid;
 
-use super::connection::in_transaction;
+use super::connection::{Pools, in_transaction, repeat_on_dead};
+use super::listing::{ExecutionRow, returning_execution};
 use super::rows::{microseconds, number, without_nul};
 use super::{Store, StoreError};
-use crate::domain::execution::{Report, State};
+use crate::domain::execution::{ExecutionSummary, Report, State};
 use crate::domain::outcome::ErrorKind;
 
 impl Store {
     /// Writes the end of an execution that this node has taken, in this attempt.
-    /// Answers whether it was still its: whoever comes second changes nothing.
+    /// Answers with the execution as it is stored, if it was still its: whoever
+    /// comes second changes nothing.
     ///
     /// # Errors
-    /// [`StoreError`]; nothing is written then.
+    /// [`StoreError`]; nothing is written then, unless it is
+    /// [`StoreError::Impossible`]: what was stored before can't be read.
     pub async fn finish(
         &self,
         id: Uuid,
@@ -24,55 +27,36 @@ impl Store {
         attempt: u32,
         queued: Duration,
         report: &Report,
-    ) -> Result<bool, StoreError> {
-        let outcome = &report.outcome;
-        let usage = report.usage;
-        let sandbox = report.sandbox.as_ref();
-        let is_written = in_transaction!(self, tx => {
-            let updated = sqlx::query(UPDATE)
-                .bind(id)
-                .bind(node)
-                .bind(i64::from(attempt))
-                .bind(State::Ended(outcome.status).name())
-                .bind(outcome.error_kind.map(ErrorKind::name))
-                .bind(outcome.error_message.as_deref().map(without_nul))
-                .bind(number(report.stdout_bytes))
-                .bind(number(report.stderr_bytes))
-                .bind(report.is_stdout_truncated())
-                .bind(report.is_stderr_truncated())
-                .bind(outcome.exit_code)
-                .bind(outcome.signal)
-                .bind(report.duration.map(microseconds))
-                .bind(microseconds(queued))
-                .bind(microseconds(report.overhead()))
-                .bind(usage.map(|it| cpu_microseconds(it.cpu_ms)))
-                .bind(usage.map(|it| number(it.peak_memory_bytes)))
-                .bind(usage.map(|it| number(it.oom_kills)))
-                .bind(sandbox.map(|it| it.image.as_str()))
-                .bind(sandbox.map(|it| it.container_id.as_str()))
-                .bind(sandbox.is_some_and(|it| it.warm))
-                .bind(report.started_at)
-                .bind(report.completed_at)
-                .execute(&mut *tx)
-                .await?;
-            if updated.rows_affected() != 1 {
-                return Ok(false);
+    ) -> Result<Option<ExecutionSummary>, StoreError> {
+        let order = report.log.encode_order();
+        let end = End { id, node, attempt, queued, report, order: &order };
+        let ended: Option<ExecutionRow> = match &self.pools {
+            Pools::Postgres(pool) if report.artifacts.is_empty() => {
+                let write = || {
+                    let query = bound_end!(sqlx::query_as(END_AT_ONCE), end);
+                    bound_kept!(query, end).fetch_optional(pool)
+                };
+                repeat_on_dead(write).await?
             }
-            let order = report.log.encode_order();
-            sqlx::query(UPDATE_PAYLOAD)
-                .bind(id)
-                .bind(report.output.as_ref().map(|it| it.get()))
-                .bind(report.log.stdout())
-                .bind(report.log.stderr())
-                .bind(&order)
-                .execute(&mut *tx)
-                .await?;
-            if !report.artifacts.is_empty() {
-                let mut insert = QueryBuilder::new(
-                    "INSERT INTO artifacts (execution_id, position, name, bytes, skipped) ",
-                );
-                insert.push_values(report.artifacts.iter().zip(0_i32..), |mut row, (it, place)| {
-                    row.push_bind(id);
+            _ => self.finish_step_by_step(&end).await?,
+        };
+        ended.map(ExecutionRow::parse).transpose()
+    }
+
+    async fn finish_step_by_step(&self, end: &End<'_>) -> Result<Option<ExecutionRow>, StoreError> {
+        Ok(in_transaction!(self, tx => {
+            let ended: Option<ExecutionRow> =
+                bound_end!(sqlx::query_as(END), end).fetch_optional(&mut *tx).await?;
+            if ended.is_none() {
+                return Ok(None);
+            }
+            let query = bound_end!(sqlx::query(KEEP), end);
+            bound_kept!(query, end).execute(&mut *tx).await?;
+            if !end.report.artifacts.is_empty() {
+                let mut insert = QueryBuilder::new(INSERT_ARTIFACTS);
+                let artifacts = end.report.artifacts.iter().zip(0_i32..);
+                insert.push_values(artifacts, |mut row, (it, place)| {
+                    row.push_bind(end.id);
                     row.push_bind(place);
                     row.push_bind(without_nul(&it.name));
                     row.push_bind(number(it.bytes));
@@ -80,22 +64,108 @@ impl Store {
                 });
                 insert.build().persistent(false).execute(&mut *tx).await?;
             }
-            true
-        });
-        Ok(is_written)
+            ended
+        }))
     }
 }
 
-const UPDATE: &str = "UPDATE executions SET status = $4, error_kind = $5, error_message = $6, \
-     stdout_bytes = $7, stderr_bytes = $8, stdout_truncated = $9, stderr_truncated = $10, \
-     exit_code = $11, signal = $12, duration_us = $13, queue_us = $14, overhead_us = $15, \
-     cpu_us = $16, peak_memory_bytes = $17, oom_kills = $18, \
-     image = COALESCE($19, image), container = COALESCE($20, container), \
-     warm = $21, started_at = COALESCE($22, started_at), completed_at = $23, updated_at = $23 \
-     WHERE id = $1 AND status = 'running' AND node = $2 AND attempt = $3";
+/// An end that is to be written.
+struct End<'a> {
+    id: Uuid,
+    node: &'a str,
+    attempt: u32,
+    queued: Duration,
+    report: &'a Report,
+    /// In which order its streams came.
+    order: &'a [u8],
+}
 
-const UPDATE_PAYLOAD: &str = "UPDATE execution_payloads SET output = $2, stdout = $3, \
-     stderr = $4, log_order = $5 WHERE execution_id = $1";
+/// A query with the values of [`END`].
+macro_rules! bound_end {
+    ($query:expr, $end:expr) => {{
+        let report = $end.report;
+        let (outcome, usage) = (&report.outcome, report.usage);
+        let sandbox = report.sandbox.as_ref();
+        $query
+            .bind($end.id)
+            .bind($end.node)
+            .bind(i64::from($end.attempt))
+            .bind(State::Ended(outcome.status).name())
+            .bind(outcome.error_kind.map(ErrorKind::name))
+            .bind(outcome.error_message.as_deref().map(without_nul))
+            .bind(number(report.stdout_bytes))
+            .bind(number(report.stderr_bytes))
+            .bind(report.is_stdout_truncated())
+            .bind(report.is_stderr_truncated())
+            .bind(outcome.exit_code)
+            .bind(outcome.signal)
+            .bind(report.duration.map(microseconds))
+            .bind(microseconds($end.queued))
+            .bind(microseconds(report.overhead()))
+            .bind(usage.map(|it| cpu_microseconds(it.cpu_ms)))
+            .bind(usage.map(|it| number(it.peak_memory_bytes)))
+            .bind(usage.map(|it| number(it.oom_kills)))
+            .bind(sandbox.map(|it| it.image.as_str()))
+            .bind(sandbox.map(|it| it.container_id.as_str()))
+            .bind(sandbox.is_some_and(|it| it.warm))
+            .bind(report.started_at)
+            .bind(report.completed_at)
+    }};
+}
+use bound_end;
+
+/// The same query with the values of [`KEEP`], which come behind those.
+macro_rules! bound_kept {
+    ($query:expr, $end:expr) => {{
+        let report = $end.report;
+        $query
+            .bind(report.output.as_ref().map(|it| it.get()))
+            .bind(report.log.stdout())
+            .bind(report.log.stderr())
+            .bind($end.order)
+    }};
+}
+use bound_kept;
+
+macro_rules! end {
+    () => {
+        concat!(
+            "UPDATE executions SET status = $4, error_kind = $5, error_message = $6, \
+             stdout_bytes = $7, stderr_bytes = $8, stdout_truncated = $9, \
+             stderr_truncated = $10, exit_code = $11, signal = $12, duration_us = $13, \
+             queue_us = $14, overhead_us = $15, cpu_us = $16, peak_memory_bytes = $17, \
+             oom_kills = $18, image = COALESCE($19, image), \
+             container = COALESCE($20, container), warm = $21, \
+             started_at = COALESCE($22, started_at), completed_at = $23, updated_at = $23 \
+             WHERE id = $1 AND status = 'running' AND node = $2 AND attempt = $3",
+            returning_execution!()
+        )
+    };
+}
+
+macro_rules! keep {
+    () => {
+        "UPDATE execution_payloads SET output = $24, stdout = $25, stderr = $26, \
+         log_order = $27 WHERE execution_id = $1"
+    };
+}
+
+const END: &str = end!();
+
+const KEEP: &str = keep!();
+
+/// Both in one statement, which is a transaction of its own, and one round trip.
+/// `SQLite` has no such statements, and no round trips.
+const END_AT_ONCE: &str = concat!(
+    "WITH ended AS (",
+    end!(),
+    "), kept AS (",
+    keep!(),
+    " AND EXISTS (SELECT 1 FROM ended)) SELECT * FROM ended"
+);
+
+const INSERT_ARTIFACTS: &str =
+    "INSERT INTO artifacts (execution_id, position, name, bytes, skipped) ";
 
 /// Milliseconds with a fraction as whole microseconds.
 #[expect(clippy::cast_possible_truncation, reason = "saturates, which is what is wanted")]

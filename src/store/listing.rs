@@ -46,24 +46,51 @@ macro_rules! among {
 }
 pub(super) use among;
 
+/// The columns of [`ExecutionRow`] that stand in `executions` itself.
+macro_rules! execution_columns {
+    () => {
+        "executions.id, executions.script_id, executions.job_id, executions.triggered_by, \
+         executions.status, executions.error_kind, executions.error_message, \
+         executions.priority, executions.stdout_bytes, executions.stderr_bytes, \
+         executions.stdout_truncated, executions.stderr_truncated, executions.exit_code, \
+         executions.signal, executions.duration_us, executions.queue_us, \
+         executions.overhead_us, executions.cpu_us, executions.peak_memory_bytes, \
+         executions.oom_kills, executions.image, executions.container, executions.node, \
+         executions.warm, executions.attempt, executions.started_at, executions.completed_at, \
+         executions.created_at, executions.updated_at"
+    };
+}
+
 macro_rules! select_execution {
     ($more:literal, $rest:literal) => {
         concat!(
-            "SELECT e.id, e.script_id, s.name, v.number, v.code_digest, e.job_id, \
-             e.triggered_by, e.status, e.error_kind, e.error_message, e.priority, \
-             e.stdout_bytes, e.stderr_bytes, e.stdout_truncated, e.stderr_truncated, \
-             e.exit_code, e.signal, e.duration_us, e.queue_us, e.overhead_us, e.cpu_us, \
-             e.peak_memory_bytes, e.oom_kills, e.image, e.container, e.node, e.warm, e.attempt, \
-             e.started_at, e.completed_at, e.created_at, e.updated_at",
+            "SELECT ",
+            $crate::store::listing::execution_columns!(),
+            ", s.name, v.number, v.code_digest",
             $more,
-            " FROM executions e \
-             JOIN scripts s ON s.id = e.script_id \
-             JOIN script_versions v ON v.id = e.version_id",
+            " FROM executions \
+             JOIN scripts s ON s.id = executions.script_id \
+             JOIN script_versions v ON v.id = executions.version_id",
             $rest
         )
     };
 }
-pub(super) use select_execution;
+
+/// The same of the execution that a statement changes.
+macro_rules! returning_execution {
+    () => {
+        concat!(
+            " RETURNING ",
+            $crate::store::listing::execution_columns!(),
+            ", (SELECT s.name FROM scripts s WHERE s.id = executions.script_id) AS name, \
+             (SELECT v.number FROM script_versions v WHERE v.id = executions.version_id) \
+             AS number, \
+             (SELECT v.code_digest FROM script_versions v WHERE v.id = executions.version_id) \
+             AS code_digest"
+        )
+    };
+}
+pub(super) use {execution_columns, returning_execution, select_execution};
 
 #[derive(FromRow)]
 pub(super) struct ExecutionRow {
@@ -181,7 +208,7 @@ macro_rules! narrow {
 }
 
 /// The page is found in an index alone; only what is on it is looked up.
-const PAGE: &str = select_execution!("", " WHERE e.id IN (");
+const PAGE: &str = select_execution!("", " WHERE executions.id IN (");
 
 /// Scripts of a scope that are looked through one by one at most: SQLite has at
 /// most 500 selects in one (sqlite.org, "Limits").
@@ -240,7 +267,7 @@ impl Store {
             }
             query.push(" LIMIT ").push_bind(i64::from(page.limit));
             query.push(" OFFSET ").push_bind(number(page.offset));
-            query.push(") ORDER BY e.id DESC");
+            query.push(") ORDER BY executions.id DESC");
             query.build_query_as().fetch_all(pool).await?
         });
         rows.into_iter().map(ExecutionRow::parse).collect()

@@ -5,7 +5,8 @@ use serde_json::json;
 
 use crate::gate::gated;
 use crate::stream::follow;
-use crate::support::server::{answer, server};
+use crate::support::postgres;
+use crate::support::server::{Server, answer, server};
 
 #[tokio::test]
 async fn a_wait_that_is_too_short_is_answered_and_the_execution_goes_on() {
@@ -50,4 +51,51 @@ async fn a_follower_that_goes_away_changes_nothing() {
     gate.open();
     let execution = server.ended(&id).await;
     assert_eq!(execution["stdout_log"], "began\nended\n", "{execution:#}");
+}
+
+#[tokio::test]
+async fn whoever_waits_is_told_what_everybody_is_told_afterwards() {
+    let server = server().start();
+    is_told_what_everybody_is_told_afterwards(&server).await;
+}
+
+#[tokio::test]
+async fn on_postgres_whoever_waits_is_told_what_everybody_is_told_afterwards() {
+    let database = postgres::database().await;
+    let server = server().env("GANTRY_DATABASE_URL", database.url()).start();
+    is_told_what_everybody_is_told_afterwards(&server).await;
+}
+
+async fn is_told_what_everybody_is_told_afterwards(server: &Server) {
+    let capped = json!({"limits": {"output_bytes": 4096}});
+    let promised = json!({"output_schema": {"type": "integer"}});
+    for (name, source, others) in [
+        ("answers", "cat; printf '\\xff\\0 worked\\n' >&2", json!({})),
+        ("fails", "echo before; exit 7", json!({})),
+        ("crashes", "kill -SEGV $$; sleep 9", json!({})),
+        ("sleeps", "echo began; exec sleep 600", json!({"timeout_secs": 0.3})),
+        ("is-cut", "head -c 5000 /dev/zero | tr '\\0' x", capped),
+        ("says-much", "head -c 200000 /dev/zero | tr '\\0' x", json!({})),
+        ("breaks-its-word", "echo '\"x\"'", promised),
+        ("leaves-files", "mkdir -p out; echo a > out/a; echo b > out/b", json!({})),
+        (
+            "takes-no-file",
+            "echo '{\"out\": 1}' > result.json",
+            json!({"output_file": "result.json"}),
+        ),
+    ] {
+        server.register(name, "shell", source, others).await;
+        let body = format!(
+            r#"{{"script": "{name}", "job_id": "ü", "input":  {{"a" : [1e400, "\ud800"]}} }}"#
+        );
+        let request =
+            server.request(Method::POST, "/api/v1/executions").header("Prefer", "wait=60");
+        let request = request.header("Content-Type", "application/json").body(body);
+        let response = request.send().await.unwrap();
+        let (status, location) = (response.status(), response.headers()["location"].clone());
+        let told = response.text().await.unwrap();
+        assert_eq!(status, StatusCode::OK, "{told}");
+        let read = server.request(Method::GET, location.to_str().unwrap()).send().await.unwrap();
+        assert_eq!(told, read.text().await.unwrap(), "{name}");
+    }
 }

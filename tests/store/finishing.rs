@@ -15,6 +15,7 @@ on_both! {
     ten_mebibytes_of_each_stream_are_read_back,
     outputs_are_kept_byte_for_byte,
     an_end_is_written_once_and_by_whom_it_is_due,
+    an_end_that_comes_second_leaves_the_first_ones_output,
     what_never_ran_has_nothing_but_its_end,
 }
 
@@ -24,7 +25,9 @@ async fn finish(database: &Database, report: &Report) -> uuid::Uuid {
     let id = invocations.submitted(&database.store).await;
     claim(&database.store, id).await.unwrap();
     let queued = Duration::from_micros(1_234_567);
-    assert!(database.store.finish(id, NODE, 1, queued, report).await.unwrap());
+    let ended = database.store.finish(id, NODE, 1, queued, report).await.unwrap().unwrap();
+    let read = database.store.execution_summary(id).await.unwrap().unwrap();
+    assert_eq!(format!("{ended:?}"), format!("{read:?}"), "it answers with what is stored");
     id
 }
 
@@ -139,17 +142,32 @@ async fn an_end_is_written_once_and_by_whom_it_is_due(database: Database) {
     let id = invocations.submitted(store).await;
     let report = full_report();
     let finish = |node, attempt| store.finish(id, node, attempt, Duration::ZERO, &report);
-    assert!(!finish(NODE, 0).await.unwrap(), "it is pending");
+    assert!(finish(NODE, 0).await.unwrap().is_none(), "it is pending");
     claim(store, id).await.unwrap();
     for (node, attempt) in [("node-2", 1), (NODE, 0), (NODE, 2)] {
-        assert!(!finish(node, attempt).await.unwrap());
+        assert!(finish(node, attempt).await.unwrap().is_none());
     }
     assert_eq!(store.artifacts(id).await.unwrap(), []);
-    assert!(finish(NODE, 1).await.unwrap());
-    assert!(!finish(NODE, 1).await.unwrap());
+    assert!(finish(NODE, 1).await.unwrap().is_some());
+    assert!(finish(NODE, 1).await.unwrap().is_none());
     assert!(!store.give_back(id, NODE, 1, now()).await.unwrap());
     assert!(claim(store, id).await.is_none());
     assert_eq!(store.artifacts(id).await.unwrap().len(), 5);
+}
+
+async fn an_end_that_comes_second_leaves_the_first_ones_output(database: Database) {
+    let store = &database.store;
+    let invocations = Invocations::of(store, "weather").await;
+    let id = invocations.submitted(store).await;
+    claim(store, id).await.unwrap();
+    let first = Report { artifacts: Vec::new(), ..full_report() };
+    let second = report(Status::Completed);
+    let finish = |attempt, report| store.finish(id, NODE, attempt, Duration::ZERO, report);
+    assert!(finish(2, &second).await.unwrap().is_none());
+    assert_eq!(store.log(id).await.unwrap(), Some(OutputLog::default()));
+    assert!(finish(1, &first).await.unwrap().is_some());
+    assert!(finish(1, &second).await.unwrap().is_none());
+    assert_eq!(store.log(id).await.unwrap(), Some(first.log));
 }
 
 async fn what_never_ran_has_nothing_but_its_end(database: Database) {

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use gantry::domain::execution::{ExecutionSummary, NewExecution, Priority, State};
+use gantry::domain::execution::{ExecutionSummary, Frozen, NewExecution, Priority, State};
 use gantry::domain::json_input::{JsonInput, MAX_NESTING};
+use gantry::domain::variables::{EnvVar, Variables};
 use gantry::store::Submitted;
 use uuid::Uuid;
 
@@ -150,11 +151,21 @@ async fn inputs_are_kept_byte_for_byte(database: Database) {
     }
 }
 
+fn variables(pairs: &[(&str, &str)]) -> Variables {
+    let variables = pairs.iter().map(|(name, value)| EnvVar::new(*name, *value).unwrap());
+    Variables::new(variables.collect()).unwrap()
+}
+
 async fn a_summary_says_what_was_submitted(database: Database) {
     let invocations = Invocations::of(&database.store, "weather").await;
     let new = NewExecution {
         job_id: Some("Jöb 'x' %".to_owned()),
         priority: Priority::new(-10).unwrap(),
+        frozen: Frozen {
+            args: vec!["b".to_owned(), "\u{202e}\n".to_owned(), String::new()],
+            env: variables(&[("B", "2"), ("A", "1\u{1}"), ("Z", "")]),
+            ..invocations.one().frozen
+        },
         ..invocations.one()
     };
     let id = new.id;
@@ -174,7 +185,10 @@ async fn a_summary_says_what_was_submitted(database: Database) {
     assert_eq!(pending[0].memory_bytes, new.frozen.limits.memory_bytes as i64);
     assert_eq!(pending[0].nano_cpus, new.frozen.limits.nano_cpus as i64);
     let runnable = database.store.runnable(id).await.unwrap().unwrap();
-    assert_eq!(runnable.frozen, new.frozen);
+    // A worker that is handed them in memory gets the same.
+    assert_eq!((runnable.frozen, runnable.input), (new.frozen, new.input));
+    assert_eq!((runnable.created_at, runnable.script_name.as_str()), (new.created_at, "weather"));
+    assert_eq!(runnable.definition, invocations.script.version.definition);
 }
 
 async fn a_batch_is_accepted_as_a_whole_or_not_at_all(database: Database) {

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{NewExecution, State};
+use super::{NewExecution, Report, State, log_text};
 use crate::domain::outcome::ErrorKind;
 
 /// All of one execution but what it read and printed.
@@ -130,6 +130,24 @@ pub struct Execution {
     pub stderr_log: String,
     /// The files that it left, and those that were not taken.
     pub artifacts: Vec<Artifact>,
+}
+
+impl Execution {
+    /// One that has ended with `report`, and left no artifacts: `summary` and `input`
+    /// are what is stored of it.
+    #[must_use]
+    pub fn ended(summary: ExecutionSummary, input: &str, report: &Report) -> Self {
+        let (stdout_log, stderr_log) =
+            log_text(&report.log, summary.stdout_bytes, summary.stderr_bytes);
+        Self {
+            input_data: RawValue::from_string(input.to_owned()).ok(),
+            output_data: report.output.clone(),
+            stdout_log,
+            stderr_log,
+            artifacts: Vec::new(),
+            summary,
+        }
+    }
 }
 
 /// What an execution used.

@@ -6,57 +6,67 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::Executions;
+use super::wait::MAX_HANDED_OVER;
 use crate::clock;
-use crate::domain::execution::{Report, State};
+use crate::domain::execution::{Execution, ExecutionSummary, Report, State};
 use crate::domain::outcome::{Ending, ErrorKind, Outcome, classify};
-use crate::store::Runnable;
+use crate::orchestrator::LiveExecution;
+use crate::store::{Runnable, StoreError};
+
+/// An execution that this node has taken.
+pub(super) struct InHand<'a> {
+    pub(super) runnable: &'a Runnable,
+    pub(super) attempt: u32,
+    /// From its acceptance to its turn.
+    pub(super) queued: Duration,
+    pub(super) live: &'a LiveExecution,
+}
 
 impl Executions {
     /// Writes the end of an execution that this node has taken.
-    pub(super) async fn finish(
-        &self,
-        runnable: &Runnable,
-        attempt: u32,
-        queued: Duration,
-        report: &Report,
-    ) {
-        let node = self.inner.settings.node.as_str();
-        let id = runnable.id;
-        let finish = || self.inner.store.finish(id, node, attempt, queued, report);
+    pub(super) async fn finish(&self, taken: &InHand<'_>, report: &Report) {
+        let finish = || self.write_end(taken, report);
         match self.insist("an execution's end is stored", finish).await {
-            Some(Ok(is_written)) => {
-                if !is_written {
+            Some(Ok(stored)) => {
+                match stored {
+                    Some(summary) => hand_over(taken, summary, report),
                     // It may have been written by an attempt whose answer was lost.
-                    tracing::warn!("the end was stored before");
+                    None => tracing::warn!("the end was stored before"),
                 }
-                self.ended(&runnable.script_name, id, report, queued);
+                let Runnable { script_name, id, .. } = taken.runnable;
+                self.ended(script_name, *id, report, taken.queued);
             }
             Some(Err(error)) => {
                 tracing::error!(?error, "the execution's end can't be stored");
-                self.finish_bare(runnable, attempt, queued, report).await;
+                self.finish_bare(taken, report).await;
             }
             None => tracing::error!("the execution's end was not stored before the server's"),
         }
     }
 
     /// The end without anything that the database may have refused.
-    async fn finish_bare(
-        &self,
-        runnable: &Runnable,
-        attempt: u32,
-        queued: Duration,
-        report: &Report,
-    ) {
+    async fn finish_bare(&self, taken: &InHand<'_>, report: &Report) {
         let message = "what the execution left can't be stored";
         let outcome = Outcome::failed(ErrorKind::SandboxFailed, message);
         let bare = Report::unstarted(outcome, report.completed_at);
-        let node = self.inner.settings.node.as_str();
-        let id = runnable.id;
-        let finish = || self.inner.store.finish(id, node, attempt, queued, &bare);
+        let finish = || self.write_end(taken, &bare);
         match self.insist("an execution's bare end is stored", finish).await {
-            Some(Ok(_)) => self.ended(&runnable.script_name, id, &bare, queued),
+            Some(Ok(_)) => {
+                let Runnable { script_name, id, .. } = taken.runnable;
+                self.ended(script_name, *id, &bare, taken.queued);
+            }
             other => tracing::error!(?other, "not even that it ended"),
         }
+    }
+
+    async fn write_end(
+        &self,
+        taken: &InHand<'_>,
+        report: &Report,
+    ) -> Result<Option<ExecutionSummary>, StoreError> {
+        let InHand { runnable, attempt, queued, .. } = *taken;
+        let node = self.inner.settings.node.as_str();
+        self.inner.store.finish(runnable.id, node, attempt, queued, report).await
     }
 
     /// Ends an execution that was not taken, if it still waits.
@@ -86,5 +96,18 @@ impl Executions {
     /// The outcome of an execution that was cancelled before it began.
     pub(super) fn withdrawn() -> Outcome {
         classify(&Ending::Withdrawn)
+    }
+}
+
+/// Leaves what was stored to those who wait for it, so that they need not read it
+/// back. What is large is read: then there is room for it first.
+fn hand_over(taken: &InHand<'_>, summary: ExecutionSummary, report: &Report) {
+    let input = taken.runnable.input.as_str();
+    let output = report.output.as_ref().map_or(0, |it| it.get().len());
+    let bytes = input.len() + output + report.log.stdout().len() + report.log.stderr().len();
+    // Names of artifacts may be stored in other words.
+    let is_handed_over = bytes <= MAX_HANDED_OVER && report.artifacts.is_empty();
+    if is_handed_over && taken.live.is_followed() {
+        taken.live.keep_end(Execution::ended(summary, input, report));
     }
 }

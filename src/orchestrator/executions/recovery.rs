@@ -70,12 +70,10 @@ impl Executions {
         let node = &self.inner.settings.node;
         let finish = || self.inner.store.finish(id, node, attempt, Duration::ZERO, &report);
         match self.insist("a lost execution is ended", finish).await {
-            Some(Ok(true)) => {
-                let name = self.inner.store.execution_summary(id).await.ok().flatten();
-                let name = name.map(|it| it.script_name).unwrap_or_default();
-                self.ended(&name, id, &report, Duration::ZERO);
+            Some(Ok(Some(ended))) => {
+                self.ended(&ended.script_name, id, &report, Duration::ZERO);
             }
-            Some(Ok(false)) | None => {}
+            Some(Ok(None)) | None => {}
             Some(Err(error)) => tracing::error!(?error, execution = %id, "it can't be ended"),
         }
     }

@@ -1,12 +1,14 @@
 //! Accepting an execution: everything that can be said against it is said here,
 //! before anything is stored.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use thiserror::Error;
 use uuid::Uuid;
 
 use super::Executions;
+use super::wait::{MAX_HANDED_OVER, Waiter};
 use crate::clock;
 use crate::domain::execution::{
     Caller, ExecutionSummary, Frozen, IdempotencyKey, NewExecution, Priority,
@@ -19,7 +21,11 @@ use crate::domain::quantities::{show_bytes, show_duration};
 use crate::domain::registry::{RegisteredScript, ScriptVersion};
 use crate::domain::variables::Variables;
 use crate::orchestrator::queue::{Demand, Full};
-use crate::store::{StoreError, Submitted};
+use crate::store::{Runnable, StoreError, Submitted};
+
+/// Executions that may wait before those that come are read by their workers: what
+/// is kept in memory for them is bounded, and the reading is not what they wait for.
+const MAX_BROUGHT: usize = 64;
 
 /// What somebody wants to be run.
 #[derive(Debug, Clone)]
@@ -108,24 +114,50 @@ impl Executions {
     /// # Errors
     /// [`SubmitError`]; nothing is stored then.
     pub async fn submit(&self, submission: Submission) -> Result<Accepted, SubmitError> {
+        match self.find_known(&submission).await? {
+            Some(known) => accepted(known, None),
+            None => self.accept(self.checked(submission).await?).await,
+        }
+    }
+
+    /// The same for somebody who waits for its end, who spares it some looks at the
+    /// store.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit).
+    pub async fn submit_awaited(
+        &self,
+        submission: Submission,
+    ) -> Result<(Accepted, Waiter), SubmitError> {
+        if let Some(known) = self.find_known(&submission).await? {
+            let accepted = accepted(known, None)?;
+            let waiter = self.waiter(accepted.id);
+            return Ok((accepted, waiter));
+        }
+        let checked = self.checked(submission).await?;
+        let (id, input) = (checked.new.id, checked.new.input.as_str().len());
+        let waiter = self.first_waiter(id);
+        if input <= MAX_HANDED_OVER && self.queue().waiting_len() < MAX_BROUGHT {
+            waiter.bring(checked.runnable());
+        }
+        let accepted = self.accept(checked).await?;
+        let waiter = if accepted.id == id { waiter } else { self.waiter(accepted.id) };
+        Ok((accepted, waiter))
+    }
+
+    /// Whatever has changed since it came first.
+    async fn find_known(&self, submission: &Submission) -> Result<Option<Submitted>, SubmitError> {
         if self.inner.stopping.is_cancelled() {
             return Err(SubmitError::Stopping);
         }
-        // Whatever has changed since it came first.
-        if let Some(key) = &submission.idempotency_key
-            && let Some(known) = self.inner.store.find_key(submission.caller.token_id, key).await?
-        {
-            return accepted(known, None);
-        }
-        if !submission.script.is_enabled {
-            return Err(SubmitError::Disabled(submission.script.name.to_string()));
-        }
-        let max_concurrency = submission.script.operation.max_concurrency;
-        let version = submission.version.as_ref().unwrap_or(&submission.script.version);
-        let (number, digest) = (version.number, version.definition.digest.clone());
-        let script_name = submission.script.name.to_string();
-        let new = self.checked(submission).await?;
-        let pending = ExecutionSummary::pending(&new, script_name, number, digest);
+        let Some(key) = &submission.idempotency_key else { return Ok(None) };
+        Ok(self.inner.store.find_key(submission.caller.token_id, key).await?)
+    }
+
+    async fn accept(&self, checked: Checked) -> Result<Accepted, SubmitError> {
+        let Checked { new, script_name, version, max_concurrency } = checked;
+        let digest = version.definition.digest;
+        let pending = ExecutionSummary::pending(&new, script_name, version.number, digest);
         let place = self.queue().reserve();
         let place = place.map_err(|Full { limit }| SubmitError::Full {
             limit,
@@ -137,8 +169,23 @@ impl Executions {
         accepted(submitted, Some(pending))
     }
 
-    async fn checked(&self, submission: Submission) -> Result<NewExecution, SubmitError> {
+    async fn checked(&self, submission: Submission) -> Result<Checked, SubmitError> {
+        if !submission.script.is_enabled {
+            return Err(SubmitError::Disabled(submission.script.name.to_string()));
+        }
         let version = submission.version.as_ref().unwrap_or(&submission.script.version);
+        let mut faults = self.faults(&submission, version);
+        if faults.is_empty() {
+            faults = self.inner.schemas.check_input(version, &submission.input).await;
+        }
+        match faults.is_empty() {
+            true => Ok(Checked::freeze(submission)),
+            false => Err(SubmitError::Invalid(faults)),
+        }
+    }
+
+    /// What is wrong with a request, but for what its schema says.
+    fn faults(&self, submission: &Submission, version: &ScriptVersion) -> Vec<Fault> {
         let operation = submission.script.operation;
         let mut faults = Vec::new();
         let mut args = version.definition.args.clone();
@@ -164,15 +211,26 @@ impl Executions {
         if !self.queue().fits(&demand) {
             faults.push(Fault::new("/script", "its limits are more than this machine has"));
         }
-        if faults.is_empty() {
-            faults = self.inner.schemas.check_input(version, &submission.input).await;
-        }
-        if !faults.is_empty() {
-            return Err(SubmitError::Invalid(faults));
-        }
-        Ok(NewExecution {
+        faults
+    }
+}
+
+/// A submission that nothing can be said against, and what it stands on.
+struct Checked {
+    new: NewExecution,
+    script_name: String,
+    version: ScriptVersion,
+    max_concurrency: Option<NonZeroU32>,
+}
+
+impl Checked {
+    fn freeze(submission: Submission) -> Self {
+        let script = submission.script;
+        let version = submission.version.unwrap_or(script.version);
+        let operation = script.operation;
+        let new = NewExecution {
             id: Uuid::now_v7(),
-            script_id: submission.script.id,
+            script_id: script.id,
             version_id: version.id,
             caller: submission.caller,
             job_id: submission.job_id,
@@ -181,12 +239,31 @@ impl Executions {
             frozen: Frozen {
                 args: submission.args,
                 env: submission.env,
-                limits,
+                limits: operation.limits,
                 timeout_secs: submission.timeout.unwrap_or(operation.timeout_secs),
             },
             input: submission.input,
             created_at: clock::now(),
-        })
+        };
+        let (script_name, max_concurrency) = (script.name.to_string(), operation.max_concurrency);
+        Self { new, script_name, version, max_concurrency }
+    }
+
+    /// What the store would answer a worker with.
+    fn runnable(&self) -> Runnable {
+        let (new, version) = (&self.new, &self.version);
+        Runnable {
+            id: new.id,
+            script_id: new.script_id,
+            script_name: self.script_name.clone(),
+            job_id: new.job_id.clone(),
+            version_id: new.version_id,
+            definition: version.definition.clone(),
+            environment_key: version.environment_key.clone(),
+            frozen: new.frozen.clone(),
+            input: new.input.clone(),
+            created_at: new.created_at,
+        }
     }
 }
 

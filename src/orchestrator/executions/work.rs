@@ -19,6 +19,7 @@ use uuid::Uuid;
 use super::Executions;
 use super::begin::{Begun, NotBegun};
 use super::dispatch::Slot;
+use super::ending::InHand;
 use crate::clock;
 use crate::domain::execution::{Report, State};
 use crate::domain::outcome::{ErrorKind, Outcome, Status};
@@ -160,17 +161,7 @@ impl Executions {
     }
 
     async fn attempt(&self, id: Uuid, live: &Arc<LiveExecution>, end: &Cancel) -> Attempt {
-        let read = || self.inner.store.runnable(id);
-        let runnable = match self.insist("an execution is read", read).await {
-            Some(Ok(Some(runnable))) => runnable,
-            Some(Ok(None)) | None => return Attempt::Over,
-            Some(Err(error)) => {
-                tracing::error!(?error, "the execution can't be read");
-                let outcome = Outcome::failed(ErrorKind::SandboxFailed, error.to_string());
-                self.end_unstarted(id, "", outcome).await;
-                return Attempt::Over;
-            }
-        };
+        let Some(runnable) = self.runnable(id, live).await else { return Attempt::Over };
         let (key, runtime) = needed(&runnable);
         let Some(image) = self.inner.environments.known(key, runtime) else {
             return Attempt::Unbuilt(Box::new(runnable));
@@ -179,6 +170,25 @@ impl Executions {
             Ok(Some(begun)) => self.carry_out(&runnable, begun, live, end).await,
             Ok(None) => Attempt::Over,
             Err(error) => self.not_begun(runnable, &image, error, live).await,
+        }
+    }
+
+    /// What is to be run, if it still is. Whether it still waits is said by its
+    /// claim; to look before only spares a sandbox, so what was just stored is not
+    /// read back.
+    async fn runnable(&self, id: Uuid, live: &LiveExecution) -> Option<Runnable> {
+        if let Some(brought) = live.take_brought() {
+            return Some(*brought);
+        }
+        let read = || self.inner.store.runnable(id);
+        match self.insist("an execution is read", read).await? {
+            Ok(runnable) => runnable,
+            Err(error) => {
+                tracing::error!(?error, "the execution can't be read");
+                let outcome = Outcome::failed(ErrorKind::SandboxFailed, error.to_string());
+                self.end_unstarted(id, "", outcome).await;
+                None
+            }
         }
     }
 
@@ -248,7 +258,7 @@ impl Executions {
         self.check_output(runnable, &mut report).await;
         let kept = self.inner.artifacts.keep(id, attempt, &mut report.artifacts).await;
         kept.unwrap_or_else(|lost| lost.note(&mut report.outcome));
-        self.finish(runnable, attempt, queued, &report).await;
+        self.finish(&InHand { runnable, attempt, queued, live }, &report).await;
         Attempt::Over
     }
 
