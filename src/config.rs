@@ -13,7 +13,7 @@ use crate::domain::requirements::RequirementsPolicy;
 use crate::engine::docker::Endpoint;
 use crate::images::{BaseSource, InstallerSettings};
 
-pub use serve::{DatabaseSettings, ServeSettings};
+pub use serve::{DatabaseSettings, PoolSettings, ServeSettings};
 
 /// Variables that pip and uv read their indexes from, and the names that the
 /// other one has for them.

@@ -3,6 +3,8 @@
 //! beyond the first [`MAX_SCRIPTS`] count as `other`, and routes are the patterns
 //! of the router and never paths. Nothing here decides anything.
 
+mod pool;
+
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::sync::{Mutex, PoisonError};
@@ -17,6 +19,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::domain::execution::Report;
 use crate::orchestrator::{Load, Observer};
+use pool::PoolGauges;
 
 /// Scripts that have series of their own.
 pub const MAX_SCRIPTS: usize = 1_000;
@@ -79,9 +82,7 @@ pub struct Metrics {
     running: Gauge,
     queue_limit: Gauge,
     sandboxes: Family<Sandboxes, Counter>,
-    pool_unused: Gauge,
-    pool_starting: Gauge,
-    pool_size: Gauge,
+    pool: PoolGauges,
     environments: Family<Built, Counter>,
     build: Histogram,
     engine_is_well: Gauge<i64, AtomicI64>,
@@ -105,9 +106,7 @@ impl Default for Metrics {
             running: Gauge::default(),
             queue_limit: Gauge::default(),
             sandboxes: Family::default(),
-            pool_unused: Gauge::default(),
-            pool_starting: Gauge::default(),
-            pool_size: Gauge::default(),
+            pool: PoolGauges::default(),
             environments: Family::default(),
             build: long(),
             engine_is_well: Gauge::default(),
@@ -155,11 +154,7 @@ impl Metrics {
         let registry = &mut self.registry;
         let help = "Sandboxes that executions ran in: warm ones had waited for them";
         registry.register("sandboxes", help, self.sandboxes.clone());
-        let help = "Started sandboxes that wait for executions";
-        registry.register("pool_unused", help, self.pool_unused.clone());
-        let help = "Sandboxes that are being started for the pool";
-        registry.register("pool_starting", help, self.pool_starting.clone());
-        registry.register("pool_size", "Sandboxes that may wait", self.pool_size.clone());
+        self.pool.register(registry);
     }
 
     fn register_others(&mut self) {
@@ -205,9 +200,7 @@ impl Metrics {
         self.waiting.set(whole(load.waiting));
         self.running.set(whole(load.running));
         self.queue_limit.set(whole(load.queue_limit));
-        self.pool_unused.set(whole(load.pool.unused));
-        self.pool_starting.set(whole(load.pool.starting));
-        self.pool_size.set(whole(load.pool.size));
+        self.pool.set(load.pool);
         self.engine_is_well.set(i64::from(self.is_engine_well()));
         let mut rendered = String::new();
         // Writing to a string can't fail.
@@ -272,7 +265,18 @@ mod tests {
     use crate::domain::outcome::{ErrorKind, Outcome, Status};
     use crate::pool::PoolStatus;
 
-    const POOL: PoolStatus = PoolStatus { size: 8, unused: 5, starting: 1, kinds: 2 };
+    const POOL: PoolStatus = PoolStatus {
+        size: 8,
+        unused: 5,
+        starting: 1,
+        kinds: 2,
+        failing: 0,
+        floor: 4,
+        floor_unmet: 1,
+        memory_bytes: 40 << 20,
+        memory_limit_bytes: Some(1 << 30),
+        is_short_of_memory: false,
+    };
     const IDLE: Load = Load { waiting: 3, running: 2, queue_limit: 10, pool: POOL };
 
     fn report(status: Status, error_kind: Option<ErrorKind>) -> Report {
@@ -298,6 +302,11 @@ mod tests {
             "gantry_running 2",
             "gantry_pool_unused 5",
             "gantry_pool_size 8",
+            "gantry_pool_floor 4",
+            "gantry_pool_floor_unmet 1",
+            "gantry_pool_memory_bytes 41943040",
+            "gantry_pool_memory_limit_bytes 1073741824",
+            "gantry_pool_is_short_of_memory 0",
             "gantry_engine_is_well 0",
             "gantry_http_requests_total{method=\"GET\",route=\"/api/v1/executions/{id}\",status=\"200\"} 1",
             "# EOF",

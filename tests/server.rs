@@ -19,6 +19,8 @@ mod endings;
 mod environments;
 #[path = "server/events.rs"]
 mod events;
+#[path = "server/floors.rs"]
+mod floors;
 #[path = "server/gate.rs"]
 mod gate;
 #[path = "server/idempotency.rs"]

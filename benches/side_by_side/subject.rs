@@ -159,6 +159,7 @@ fn job() -> Result<Job, Failure> {
         network: Network::None,
         mounts: Vec::new(),
         oci_runtime: None,
+        preload: Preload::Off,
         output_file: None,
     })
 }

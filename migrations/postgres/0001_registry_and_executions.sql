@@ -49,6 +49,8 @@ CREATE TABLE scripts (
     timeout_ms        BIGINT NOT NULL,
     limits            JSONB NOT NULL,
     max_concurrency   BIGINT,
+    -- Unused sandboxes that are always held for it.
+    warm              BIGINT NOT NULL,
     is_enabled        BOOLEAN NOT NULL,
     -- The number of the version that runs.
     current_version   BIGINT NOT NULL,

@@ -49,6 +49,8 @@ CREATE TABLE scripts (
     timeout_ms        INTEGER NOT NULL,
     limits            TEXT NOT NULL,
     max_concurrency   INTEGER,
+    -- Unused sandboxes that are always held for it.
+    warm              INTEGER NOT NULL,
     is_enabled        INTEGER NOT NULL,
     -- The number of the version that runs.
     current_version   INTEGER NOT NULL,

@@ -63,12 +63,48 @@ pub(super) struct PoolView {
     unused: usize,
     /// That are being started.
     starting: usize,
+    /// That scripts want to be held in any case, by `warm`.
+    floor: usize,
+    /// Those of them that there is no room for.
+    floor_unmet: usize,
+    /// Kinds of sandboxes whose last start has failed.
+    failing: usize,
+    /// What those that wait count, in bytes.
+    memory_bytes: u64,
+    /// What they may count, in bytes; null is as much as there is.
+    memory_limit_bytes: Option<u64>,
+    /// Whether none wait because the machine is short of memory.
+    is_short_of_memory: bool,
+    /// What is not as it should be, and what to do. No execution fails because of it.
+    detail: Option<&'static str>,
 }
 
 impl From<PoolStatus> for PoolView {
     fn from(status: PoolStatus) -> Self {
-        let PoolStatus { size, unused, starting, .. } = status;
-        Self { size, unused, starting }
+        let detail = if status.is_short_of_memory {
+            Some("the machine is short of memory: nothing is held, and executions start cold")
+        } else if status.floor_unmet > 0 {
+            Some(
+                "there is no room for all that scripts ask for by `warm`: raise GANTRY_POOL_SIZE \
+                 or GANTRY_POOL_MEMORY, or lower `warm`",
+            )
+        } else if status.failing > 0 {
+            Some("some sandboxes can't be started ahead of time; the log says why")
+        } else {
+            None
+        };
+        Self {
+            size: status.size,
+            unused: status.unused,
+            starting: status.starting,
+            floor: status.floor,
+            floor_unmet: status.floor_unmet,
+            failing: status.failing,
+            memory_bytes: status.memory_bytes,
+            memory_limit_bytes: status.memory_limit_bytes,
+            is_short_of_memory: status.is_short_of_memory,
+            detail,
+        }
     }
 }
 

@@ -13,6 +13,8 @@ use super::problem::Problem;
 use super::state::AppState;
 use crate::domain::limits::{Limits, Timeout};
 use crate::domain::mount::Mount;
+use crate::domain::oci_runtime::OciRuntime;
+use crate::domain::preload::Preload;
 use crate::domain::registry::{
     Definition, EnvironmentRecord, EnvironmentStatus, RegisteredScript, ScriptVersion,
 };
@@ -21,6 +23,7 @@ use crate::domain::sandbox_spec::Network;
 use crate::domain::system_packages::SystemPackages;
 use crate::domain::token::Role;
 use crate::domain::variables::Variables;
+use crate::registry::PreloadSchema;
 
 /// What stands for a value that the caller may not see.
 const HIDDEN: &str = "***";
@@ -62,6 +65,10 @@ pub(super) struct ScriptView {
     /// Executions of it at once, on each node; null is as many as fit.
     #[schema(value_type = Option<u32>, minimum = 1)]
     max_concurrency: Option<NonZeroU32>,
+    /// Unused sandboxes that each node always holds for it, as far as its pool has
+    /// room.
+    #[schema(maximum = 64, example = 0)]
+    warm: u32,
     /// The current version, from 1.
     version: i64,
     /// Whether it can be invoked.
@@ -142,6 +149,13 @@ pub(super) struct DefinitionView {
     /// What it sees of the host.
     #[schema(value_type = Vec<MountView>)]
     mounts: Vec<Mount>,
+    /// What a waiting interpreter has imported: true (what the script imports at its
+    /// top), false (nothing) or a list of modules; null for what is no Python script.
+    #[schema(value_type = Option<PreloadSchema>, inline)]
+    preload: Option<Preload>,
+    /// The OCI runtime that it needs; null is the server's.
+    #[schema(value_type = Option<String>)]
+    runtime: Option<OciRuntime>,
 }
 
 /// A script's environment in short.
@@ -194,6 +208,8 @@ impl DefinitionView {
             output_file: definition.output_file,
             network: definition.network,
             mounts: definition.mounts,
+            preload: Some(definition.preload).filter(|_| definition.script_type == Runtime::Python),
+            runtime: definition.runtime,
         }
     }
 }
@@ -227,6 +243,7 @@ impl ScriptView {
             timeout_secs: script.operation.timeout_secs,
             limits: script.operation.limits,
             max_concurrency: script.operation.max_concurrency,
+            warm: script.operation.warm,
             is_enabled: script.is_enabled,
             created_by: script.created_by,
             created_at: script.created_at,

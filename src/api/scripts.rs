@@ -146,6 +146,7 @@ pub(super) async fn register(
     JsonBody(input, _held): JsonBody<ScriptInput, WITH_SCRIPT>,
 ) -> Result<Response, Problem> {
     let script = state.registry.register(&identity.actor(), input).await?;
+    state.executions.scripts_changed();
     let location = format!("/api/v1/admin/scripts/{}", script.id);
     let view = view(&state, &identity, script).await?;
     Ok((StatusCode::CREATED, [(LOCATION, location)], Json(view)).into_response())
@@ -211,8 +212,8 @@ pub(super) async fn show(
 /// Changes a script
 ///
 /// What is left out stays as it is; its file is read again, and a changed file is
-/// a new version. An operator may change limits, time, concurrency and whether it
-/// is enabled.
+/// a new version. An operator may change limits, time, concurrency, what is held for
+/// it and whether it is enabled.
 #[utoipa::path(
     put, path = "/api/v1/admin/scripts/{id}", tag = "scripts",
     params(("id" = String, Path, description = "The script's id or name")),
@@ -232,6 +233,7 @@ pub(super) async fn change(
     // The queue has it for those that wait already.
     let limit = script.operation.max_concurrency.map(NonZeroU32::get);
     state.executions.set_max_concurrency(id, limit);
+    state.executions.scripts_changed();
     view(&state, &identity, script).await.map(Json)
 }
 
@@ -249,6 +251,7 @@ pub(super) async fn deactivate(
     NamedScript(RegisteredScript { id, .. }): NamedScript,
 ) -> Result<Json<ScriptView>, Problem> {
     let script = state.registry.deactivate(&identity.actor(), id).await?;
+    state.executions.scripts_changed();
     view(&state, &identity, script).await.map(Json)
 }
 

@@ -109,6 +109,7 @@ pub(super) async fn activate(
 ) -> Result<Json<ScriptView>, Problem> {
     let number = path.number("version", "version")?;
     let script = state.registry.activate(&identity.actor(), script.id, number).await?;
+    state.executions.scripts_changed();
     view(&state, &identity, script).await.map(Json)
 }
 

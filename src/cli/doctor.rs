@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use clap::Args;
 
 use super::{FAILED, stdout};
-use crate::config::{DatabaseSettings, Settings};
+use crate::config::{DatabaseSettings, PoolSettings, Settings};
 use crate::doctor::{Finding, Standing, examine};
 use crate::domain::excerpt::escaped;
 
@@ -17,10 +17,13 @@ pub(super) struct Arguments {
 
     #[command(flatten)]
     database: DatabaseSettings,
+
+    #[command(flatten)]
+    pool: PoolSettings,
 }
 
 pub(super) async fn main(arguments: &Arguments, settings: &Settings) -> u8 {
-    let findings = examine(settings, &arguments.database).await;
+    let findings = examine(settings, &arguments.database, &arguments.pool).await;
     let printed = if arguments.json { print_json(&findings) } else { print(&findings) };
     if let Err(error) = printed {
         return stdout::unprinted(&error, FAILED);

@@ -310,7 +310,6 @@ async fn prepare(arguments: &Arguments, settings: &Settings) -> Result<Prepared,
         args: arguments.args.clone(),
         script_variables: variables.clone(),
         variables,
-        preload: Preload::Off,
         limits: limits.with_fitting_scratch(),
         timeout: arguments.timeout,
         network: match arguments.network {
@@ -319,6 +318,7 @@ async fn prepare(arguments: &Arguments, settings: &Settings) -> Result<Prepared,
         },
         mounts,
         oci_runtime: settings.oci_runtime(),
+        preload: Preload::Off,
         output_file: arguments.output_file.clone(),
     };
     job.validate().map_err(|error| Problem::new(&error, error.hint()))?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{Settings, variable};
-use crate::domain::quantities::parse_duration;
+use crate::domain::quantities::{parse_bytes, parse_duration};
 use crate::store::{DatabaseUrl, StoreError};
 
 /// Where the database is.
@@ -30,6 +30,39 @@ impl DatabaseSettings {
             Some(url) => DatabaseUrl::parse(url),
             None => Ok(DatabaseUrl::in_data_dir(data_dir)),
         }
+    }
+}
+
+/// How much may wait unused.
+#[derive(Debug, Clone, Args)]
+pub struct PoolSettings {
+    /// Started containers at most that wait, unused, for executions; 0 turns the
+    /// pool off
+    #[arg(long, env = "GANTRY_POOL_SIZE", value_name = "COUNT", default_value = "8")]
+    pool_size: u16,
+
+    /// Memory that they may take together, such as 512MiB [default: an eighth of what
+    /// scripts may have]. Each counts 8 MiB, or 64 MiB with a Python interpreter in
+    /// it, and never more than its limit. All are given up while the machine is short of memory
+    #[arg(long, env = "GANTRY_POOL_MEMORY", value_name = "SIZE", value_parser = bytes)]
+    pool_memory: Option<u64>,
+}
+
+/// The part of scripts' memory that the pool may take when nothing is said.
+const POOL_PART: u64 = 8;
+
+impl PoolSettings {
+    /// Unused sandboxes at most.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.pool_size.into()
+    }
+
+    /// What they may take together in bytes, on a machine where scripts may have
+    /// this many.
+    #[must_use]
+    pub fn memory_bytes(&self, for_scripts: u64) -> u64 {
+        self.pool_memory.unwrap_or(for_scripts / POOL_PART)
     }
 }
 
@@ -60,10 +93,8 @@ pub struct ServeSettings {
     #[arg(long, env = "GANTRY_MAX_CONCURRENT", value_name = "COUNT")]
     max_concurrent: Option<NonZeroU32>,
 
-    /// Started containers at most that wait, unused, for executions; 0 turns the
-    /// pool off
-    #[arg(long, env = "GANTRY_POOL_SIZE", value_name = "COUNT", default_value = "8")]
-    pool_size: u16,
+    #[command(flatten)]
+    pool: PoolSettings,
 
     /// Executions that may wait; more are refused with 429
     #[arg(long, env = "GANTRY_QUEUE_LIMIT", value_name = "COUNT", default_value = "1000")]
@@ -91,6 +122,13 @@ pub struct ServeSettings {
 
 fn time(text: &str) -> Result<Duration, String> {
     parse_duration(text).map_err(|error| error.to_string())
+}
+
+fn bytes(text: &str) -> Result<u64, String> {
+    parse_bytes(text).map_err(|error| match error.hint() {
+        Some(hint) => format!("{error}; {hint}"),
+        None => error.to_string(),
+    })
 }
 
 impl ServeSettings {
@@ -134,10 +172,10 @@ impl ServeSettings {
         self.max_concurrent.map_or(cpus.saturating_mul(4), NonZeroU32::get)
     }
 
-    /// Unused sandboxes at most.
+    /// What waits unused.
     #[must_use]
-    pub fn pool_size(&self) -> usize {
-        self.pool_size.into()
+    pub fn pool(&self) -> &PoolSettings {
+        &self.pool
     }
 
     /// Executions that may wait.

@@ -2,9 +2,19 @@
 
 use super::Finding;
 use crate::config::{DatabaseSettings, Settings};
-use crate::store::Probed;
+use crate::store::{Needs, Probed};
 
 const SUBJECT: &str = "database";
+
+/// What its scripts need of this machine, where it can be said.
+pub(super) async fn needs(settings: &Settings, database: &DatabaseSettings) -> Option<Needs> {
+    let url = database.url(&settings.data_dir().ok()?).ok()?;
+    // What is wrong with it has been said.
+    match url.probe().await {
+        Ok(Probed::Answers(Some(_))) => url.needs().await.ok(),
+        _ => None,
+    }
+}
 
 /// Whether it answers.
 pub(super) async fn examine(settings: &Settings, database: &DatabaseSettings) -> Option<Finding> {

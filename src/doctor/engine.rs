@@ -78,3 +78,69 @@ fn live_restore(engine: &Description) -> Finding {
     let advice = "set \"live-restore\": true in the engine's daemon.json";
     Finding::warning("live-restore", "off: a restart of the engine ends running scripts", advice)
 }
+
+/// Whether the engine has the OCI runtimes that the setting and the scripts name.
+pub(super) fn oci_runtimes<'a>(
+    engine: &Description,
+    configured: Option<&'a str>,
+    of_scripts: impl Iterator<Item = &'a str>,
+) -> Finding {
+    let subject = "OCI runtimes";
+    let has = |name: &str| engine.oci_runtimes.iter().any(|it| it == name);
+    let known = engine.oci_runtimes.join(", ");
+    let advice = "add it to \"runtimes\" in the engine's daemon.json, and reload the engine";
+    if let Some(name) = configured.filter(|name| !has(name)) {
+        let seen = format!("GANTRY_OCI_RUNTIME is {name}, and the engine has {known}");
+        return Finding::error(subject, seen, advice);
+    }
+    let missing: Vec<_> = of_scripts.filter(|name| !has(name)).collect();
+    if !missing.is_empty() {
+        let missing = missing.join(", ");
+        let seen = format!("scripts need {missing}, and the engine has {known}");
+        return Finding::error(subject, seen, advice);
+    }
+    let used = configured.map_or_else(String::new, |name| format!("; sandboxes use {name}"));
+    Finding::ok(subject, format!("{known}{used}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::Standing;
+
+    fn engine(runtimes: &[&str]) -> Description {
+        Description {
+            version: String::new(),
+            api_version: String::new(),
+            runc_version: None,
+            containerd_version: None,
+            architecture: String::new(),
+            cgroup_version: String::new(),
+            live_restore: true,
+            storage_driver: String::new(),
+            containerd_store: false,
+            root_directory: String::new(),
+            cpus: 1,
+            memory_bytes: 1 << 30,
+            oci_runtimes: runtimes.iter().map(|it| (*it).to_owned()).collect(),
+            security_options: Vec::new(),
+            authorization_plugins: Vec::new(),
+            missing_limits: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_runtime_that_the_engine_does_not_have_is_said() {
+        let engine = engine(&["crun", "runc"]);
+        let found = |configured, scripts: &[&'static str]| {
+            oci_runtimes(&engine, configured, scripts.iter().copied())
+        };
+        assert_eq!(found(None, &[]).standing, Standing::Ok);
+        assert_eq!(found(Some("crun"), &["runc"]).standing, Standing::Ok);
+        let missing = found(Some("runsc"), &[]);
+        assert_eq!(missing.standing, Standing::Error);
+        assert_eq!(missing.seen, "GANTRY_OCI_RUNTIME is runsc, and the engine has crun, runc");
+        let missing = found(None, &["kata", "runc"]);
+        assert_eq!(missing.seen, "scripts need kata, and the engine has crun, runc");
+    }
+}

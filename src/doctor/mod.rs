@@ -4,12 +4,14 @@
 mod database;
 mod engine;
 mod machine;
+mod pool;
 mod trial;
 mod versions;
 
 use serde::Serialize;
 
-use crate::config::{DatabaseSettings, Settings};
+use crate::config::{DatabaseSettings, PoolSettings, Settings};
+use crate::domain::limits::memory_for_scripts;
 use crate::services::Services;
 
 /// How a check came out.
@@ -55,7 +57,11 @@ impl Finding {
 
 /// Looks at everything. What can't be looked at because something before it is
 /// missing is left out.
-pub async fn examine(settings: &Settings, database: &DatabaseSettings) -> Vec<Finding> {
+pub async fn examine(
+    settings: &Settings,
+    database: &DatabaseSettings,
+    pool: &PoolSettings,
+) -> Vec<Finding> {
     let mut findings = vec![machine::data_dir(settings)];
     findings.extend(database::examine(settings, database).await);
     let services = match Services::new(settings) {
@@ -77,6 +83,14 @@ pub async fn examine(settings: &Settings, database: &DatabaseSettings) -> Vec<Fi
     let endpoint = services.docker.endpoint();
     findings.extend(engine::examine(endpoint, &engine));
     findings.extend(versions::examine(&engine));
+    let needs = database::needs(settings, database).await;
+    let runtimes = needs.iter().flat_map(|it| it.runtimes.iter().map(String::as_str));
+    findings.push(engine::oci_runtimes(&engine, settings.oci_runtime().as_deref(), runtimes));
+    if let Some(needs) = &needs {
+        let memory_bytes = pool.memory_bytes(memory_for_scripts(engine.memory_bytes));
+        let size = u64::try_from(pool.size()).unwrap_or(u64::MAX);
+        findings.push(pool::floors(pool::Limits { size, memory_bytes }, needs.warm));
+    }
     if endpoint.is_local() {
         findings.extend(machine::engine_disk(&engine));
     }

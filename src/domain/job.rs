@@ -55,8 +55,6 @@ pub struct Job {
     pub variables: Variables,
     /// Those of them that are the script's, whatever the request.
     pub script_variables: Variables,
-    /// What a waiting interpreter has imported; only for Python.
-    pub preload: Preload,
     /// What it may use.
     pub limits: Limits,
     /// The time that it may take.
@@ -67,6 +65,8 @@ pub struct Job {
     pub mounts: Vec<Mount>,
     /// The OCI runtime, when it is not the engine's default.
     pub oci_runtime: Option<String>,
+    /// What a waiting interpreter has imported.
+    pub preload: Preload,
     /// Where the result is read from instead of stdout, relative to `/work`.
     pub output_file: Option<String>,
 }

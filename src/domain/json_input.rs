@@ -63,6 +63,12 @@ impl JsonInputError {
 }
 
 impl JsonInput {
+    /// Nothing: the document `null`.
+    #[must_use]
+    pub fn null() -> Self {
+        Self { text: "null".to_owned() }
+    }
+
     /// Checks that `bytes` are one JSON document (RFC 8259) with white space
     /// around it.
     ///

@@ -208,5 +208,17 @@ fn nano_cpus(cpus: f64) -> Result<u64, LimitsError> {
     Err(LimitsError::NotANumber { field: "cpus", value: cpus.to_string() })
 }
 
+/// Least memory that is left to the engine, to this process and to the kernel, in
+/// bytes (512 MiB), whatever scripts may ask for together.
+const RESERVE: u64 = 512 << 20;
+
+/// What scripts may have of a machine's memory, in bytes: a tenth is left, and no
+/// less than 512 MiB, but never more than half of it.
+#[must_use]
+pub fn memory_for_scripts(memory_bytes: u64) -> u64 {
+    let reserve = RESERVE.max(memory_bytes / 10).min(memory_bytes / 2);
+    memory_bytes - reserve
+}
+
 #[cfg(test)]
 mod tests;

@@ -17,6 +17,7 @@ pub mod json_once;
 pub mod json_schema;
 pub mod limits;
 pub mod mount;
+pub mod oci_runtime;
 pub mod outcome;
 pub mod output_log;
 pub mod preload;

@@ -1,6 +1,6 @@
 //! Registered scripts. A *version* says what is run and never changes; what
-//! operators may change at any time (limits, time, concurrency, whether it is
-//! enabled) stands beside the versions, on the script.
+//! operators may change at any time (limits, time, concurrency, what is held for it,
+//! whether it is enabled) stands beside the versions, on the script.
 
 mod environment;
 mod name;
@@ -9,5 +9,5 @@ mod version;
 
 pub use environment::{EnvironmentRecord, EnvironmentStatus};
 pub use name::{MAX_NAME_BYTES, NameFault, ScriptName};
-pub use script::{MAX_DESCRIPTION_BYTES, Operation, RegisteredScript};
+pub use script::{MAX_DESCRIPTION_BYTES, MAX_WARM, Operation, RegisteredScript};
 pub use version::{Definition, ScriptVersion, VersionFault, check_below_work};

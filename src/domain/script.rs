@@ -126,7 +126,7 @@ impl Script {
     /// SHA-256 of its content, in hexadecimal.
     #[must_use]
     pub fn digest(&self) -> String {
-        Sha256::digest(&self.bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+        code_digest(&self.bytes)
     }
 
     /// Its content.
@@ -134,4 +134,10 @@ impl Script {
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
+}
+
+/// SHA-256 of a script's content, in hexadecimal.
+#[must_use]
+pub fn code_digest(content: &[u8]) -> String {
+    Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -10,7 +10,7 @@ mod resume;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
@@ -62,6 +62,8 @@ struct Inner {
     observer: Arc<dyn Observer>,
     /// Ids of images, by key or by the name of a plain runtime.
     images: Mutex<HashMap<String, String>>,
+    /// Another image is known, or one less.
+    changed: Notify,
     flights: Flights<Built>,
     builds: Semaphore,
     tasks: TaskTracker,
@@ -101,6 +103,7 @@ impl Environments {
             policy,
             observer,
             images: Mutex::default(),
+            changed: Notify::new(),
             flights: Flights::new(tasks.clone()),
             builds: Semaphore::new(BUILDS),
             tasks,
@@ -150,6 +153,18 @@ impl Environments {
     /// Forgets an image that the engine no longer has.
     pub(super) fn forget(&self, image: &str) {
         self.images().retain(|_, known| known != image);
+        self.inner.changed.notify_one();
+    }
+
+    /// Has the image of a plain runtime built, if it is not there, in the background.
+    pub(super) fn request_runtime(&self, runtime: Runtime) {
+        drop(self.built(Wanted::Runtime(runtime)));
+    }
+
+    /// Waits until [`known`](Self::known) may answer otherwise than before; for one
+    /// who waits.
+    pub(super) async fn changed(&self) {
+        self.inner.changed.notified().await;
     }
 
     /// Ends what is being built; it is built when the next process starts.
@@ -168,7 +183,10 @@ impl Environments {
             async move {
                 let built = this.build(&wanted).await;
                 if let Ok(image) = &built {
-                    this.images().insert(wanted.name().to_owned(), image.clone());
+                    let before = this.images().insert(wanted.name().to_owned(), image.clone());
+                    if before.as_ref() != Some(image) {
+                        this.inner.changed.notify_one();
+                    }
                 }
                 built
             }

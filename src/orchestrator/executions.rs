@@ -10,6 +10,7 @@ mod begin;
 mod cancel;
 mod dispatch;
 mod ending;
+mod floors;
 mod follow;
 mod intake;
 mod job;
@@ -99,6 +100,8 @@ struct Inner {
     queue: Mutex<Queue>,
     /// Something of the queue has changed.
     nudge: Notify,
+    /// Scripts have changed.
+    scripts: Notify,
     intake: mpsc::UnboundedSender<Envelope>,
     /// Nothing more is accepted or begun.
     stopping: Cancel,
@@ -146,6 +149,7 @@ impl Executions {
             code: job::CodeCache::default(),
             hub: Hub::default(),
             nudge: Notify::new(),
+            scripts: Notify::new(),
             intake,
             stopping: Cancel::new(),
             giving_up: Cancel::new(),
@@ -155,6 +159,7 @@ impl Executions {
         this.inner.tasks.spawn(this.clone().take_in(envelopes));
         this.inner.tasks.spawn(this.clone().dispatch());
         this.inner.tasks.spawn(this.clone().forget_old());
+        this.inner.tasks.spawn(this.clone().keep_floors());
         Ok(this)
     }
 
@@ -191,6 +196,12 @@ impl Executions {
     pub fn set_max_concurrency(&self, script_id: i64, limit: Option<u32>) {
         self.queue().set_max_concurrency(script_id, limit);
         self.inner.nudge.notify_one();
+    }
+
+    /// Scripts are others than before: what the pool holds for them is looked at
+    /// again. It is found without being told, too, only later.
+    pub fn scripts_changed(&self) {
+        self.inner.scripts.notify_one();
     }
 
     /// The content of an artifact, by its position; `None` when it was not kept.

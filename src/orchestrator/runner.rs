@@ -142,6 +142,17 @@ impl Runner {
         self.pool.status()
     }
 
+    /// The sandboxes that wait.
+    pub(super) fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// Makes the network that sandboxes reach the outside through, if it is not
+    /// there.
+    pub(super) async fn ensure_egress_network(&self) -> Result<(), EngineError> {
+        self.docker.ensure_egress_network().await
+    }
+
     /// Gives up what waits in an image that the engine no longer has.
     pub(super) fn forget_image(&self, image: &str) {
         self.pool.forget(image);
@@ -192,10 +203,9 @@ impl Runner {
         cancel: &Cancel,
     ) -> Result<Ready, RunError> {
         let begun = Instant::now();
-        let spec = job.sandbox_spec(image.clone());
-        let unused =
-            self.pool.holds(&spec).then(|| Template { spec, preparation: job.preparation() });
-        if let Some(sandbox) = unused.and_then(|template| self.pool.take(template)) {
+        let is_held = self.pool.holds(&job.mounts);
+        let unused = is_held.then(|| self.pool.take(template(job, image.clone()))).flatten();
+        if let Some(sandbox) = unused {
             let receipt = SandboxReceipt { warm: true, ..receipt(sandbox.name(), &image) };
             return Ok(Ready { sandbox, receipt, begun });
         }
@@ -283,6 +293,11 @@ impl Runner {
         labels.insert(LABEL_EXECUTION.to_owned(), job.execution_id.clone());
         labels
     }
+}
+
+/// The unused sandboxes that a job can take.
+pub(super) fn template(job: &Job, image: String) -> Template {
+    Template { spec: job.sandbox_spec(image), preparation: job.preparation() }
 }
 
 /// The name of the only container of an execution.

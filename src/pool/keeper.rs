@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::plan::{Wish, plan};
-use super::{Kind, Pool, State, Template, UNUSED, alive};
+use super::plan::plan;
+use super::{Kind, Pool, ReadMemory, State, Template, UNUSED, alive};
 use crate::engine::{LABEL_ROLE, NewContainer};
 use crate::sandbox::{Sandbox, Unprepared};
 use gantry_init::message::Preparation;
@@ -45,12 +45,43 @@ impl Pool {
                 () = self.inner.closing.cancelled() => return,
             }
             tokio::time::sleep(SETTLE).await;
+            self.look_at_memory();
             // Dropped without the lock, and so removed.
             drop(self.trim());
             while let Some(template) = self.next_missing() {
                 self.inner.tasks.spawn(self.clone().start(template));
             }
         }
+    }
+
+    /// Gives everything up while the machine is short of memory.
+    fn look_at_memory(&self) {
+        let Some(read) = self.memory_to_read() else { return };
+        // Without the lock, which executions wait for.
+        let memory = read();
+        let available = memory.map(|it| it.available);
+        let mut state = self.state();
+        match (state.pressure.read(memory), state.pressure.is_on()) {
+            (true, true) => tracing::warn!(
+                available,
+                "the machine is short of memory: no unused sandboxes are held"
+            ),
+            (true, false) => {
+                tracing::info!(available, "there is memory again: unused sandboxes are held");
+            }
+            (false, _) => {}
+        }
+    }
+
+    /// How to read the machine's memory, when that is due.
+    fn memory_to_read(&self) -> Option<ReadMemory> {
+        let now = self.now();
+        let mut state = self.state();
+        if now < state.memory_due {
+            return None;
+        }
+        state.memory_due = now + LOOK;
+        Some(Arc::clone(&state.budget.as_ref()?.machine))
     }
 
     /// Takes out what has died and what is too much, and forgets what was not heard
@@ -67,7 +98,8 @@ impl Pool {
             spare.extend(kind.unused.drain(kept..));
         }
         state.kinds.retain(|_, kind| {
-            kind.demand.wanted(now) > 0 || kind.starting > 0 || !kind.unused.is_empty()
+            let is_wanted = kind.demand.wanted(now) > 0 || kind.floor.count > 0;
+            is_wanted || kind.starting > 0 || !kind.unused.is_empty()
         });
         spare
     }
@@ -86,9 +118,12 @@ impl Pool {
         let missing = state.kinds.iter_mut().zip(shares).filter(|((_, kind), share)| {
             kind.unused.len() + kind.starting < *share && kind.not_before <= now
         });
-        let by_calls = |kind: &Kind| kind.demand.calls(now);
-        let ((template, kind), _) =
-            missing.max_by(|((_, a), _), ((_, b), _)| by_calls(a).total_cmp(&by_calls(b)))?;
+        let is_below = |kind: &Kind| kind.unused.len() + kind.starting < kind.floor.count;
+        let by_use = |a: &Kind, b: &Kind| {
+            let by_calls = a.demand.calls(now).total_cmp(&b.demand.calls(now));
+            is_below(a).cmp(&is_below(b)).then(by_calls)
+        };
+        let ((template, kind), _) = missing.max_by(|((_, a), _), ((_, b), _)| by_use(a, b))?;
         kind.starting += 1;
         Some(Arc::clone(template))
     }
@@ -159,8 +194,6 @@ fn shares(
     size: usize,
     now: Duration,
 ) -> impl Iterator<Item = (usize, &mut Kind)> {
-    let wish =
-        |kind: &Kind| Wish { wanted: kind.demand.wanted(now), calls: kind.demand.calls(now) };
-    let wishes: Vec<Wish> = state.kinds.values().map(wish).collect();
-    plan(&wishes, size).into_iter().zip(state.kinds.values_mut())
+    let shares = plan(&state.wishes(now), state.room_now(size));
+    shares.into_iter().zip(state.kinds.values_mut())
 }

@@ -9,11 +9,15 @@
 //! Sandboxes are of one kind when their [`Template`]s are equal. Nothing of a request
 //! is in them before they are taken, and nothing of a script but what its own version
 //! asks to have ready. How many there are of each kind follows from how often it was
-//! asked for of late ([`demand`], [`plan`]). Making them yields
+//! asked for of late ([`demand`], [`plan`]) and from what scripts want to be held in any
+//! case ([`floors`]), within a number of places and what the machine's memory allows
+//! ([`budget`]). Making them yields
 //! to executions that have to start one by themselves ([`Pool::cold`]), and what goes
 //! wrong here is nobody's concern: at worst an execution starts cold.
 
+mod budget;
 mod demand;
+mod floors;
 mod keeper;
 mod plan;
 #[cfg(test)]
@@ -29,10 +33,16 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::domain::mount::Mount;
 use crate::domain::sandbox_spec::SandboxSpec;
 use crate::engine::{Engine, Labels};
 use crate::sandbox::{Remover, Sandbox};
+use budget::{Pressure, counted};
 use demand::Demand;
+use floors::{Floor, Shortage};
+
+pub use budget::{BARE_BYTES, Budget, MachineMemory, PREPARED_BYTES, ReadMemory};
+pub use floors::Floors;
 
 /// What containers in the pool are for, as their label says.
 pub const UNUSED: &str = "unused";
@@ -77,12 +87,20 @@ struct State {
     cold: usize,
     /// How long a start takes, of late.
     start_time: Duration,
+    /// What the unused ones may take; `None` is all.
+    budget: Option<Budget>,
+    pressure: Pressure,
+    /// When the machine's memory is read again.
+    memory_due: Duration,
+    /// How far there is room for the floors.
+    shortage: Shortage,
 }
 
 /// All of one kind.
 #[derive(Default)]
 struct Kind {
     demand: Demand,
+    floor: Floor,
     unused: VecDeque<Sandbox>,
     starting: usize,
     /// Starts that have failed, one after the other.
@@ -104,6 +122,18 @@ pub struct PoolStatus {
     pub starting: usize,
     /// Kinds that were asked for of late.
     pub kinds: usize,
+    /// Kinds whose last start has failed.
+    pub failing: usize,
+    /// Unused sandboxes that scripts want to be held in any case.
+    pub floor: usize,
+    /// Those of them that there is no room for.
+    pub floor_unmet: usize,
+    /// What the unused sandboxes count, in bytes.
+    pub memory_bytes: u64,
+    /// What they may count, in bytes, if that is limited.
+    pub memory_limit_bytes: Option<u64>,
+    /// Nothing is held because the machine is short of memory.
+    pub is_short_of_memory: bool,
 }
 
 /// Somebody starts a sandbox without the pool; it waits until this is dropped.
@@ -116,7 +146,15 @@ impl Pool {
     /// with whom they are of. With a size of 0 it stays empty.
     #[must_use]
     pub fn new(engine: Arc<dyn Engine>, remover: Remover, made_by: Labels, size: usize) -> Self {
-        let state = State { kinds: HashMap::new(), cold: 0, start_time: FIRST_GUESS };
+        let state = State {
+            kinds: HashMap::new(),
+            cold: 0,
+            start_time: FIRST_GUESS,
+            budget: None,
+            pressure: Pressure::default(),
+            memory_due: Duration::ZERO,
+            shortage: Shortage::default(),
+        };
         let inner = Inner {
             engine,
             remover,
@@ -131,6 +169,12 @@ impl Pool {
         Self { inner: Arc::new(inner) }
     }
 
+    /// Limits what unused sandboxes may take together; without it there is no limit
+    /// but their number.
+    pub fn limit(&self, budget: Budget) {
+        self.state().budget = Some(budget);
+    }
+
     /// Begins to follow demand, until it is drained.
     pub fn open(&self) {
         if self.inner.size > 0 {
@@ -138,24 +182,25 @@ impl Pool {
         }
     }
 
-    /// Whether it ever has a sandbox like this one. It has none with mounts: the engine looks where
-    /// they lead when a container is started, and what was a link then may look like
-    /// a folder by the time it is taken.
+    /// Whether it ever has a sandbox with these mounts. It has none with any: the engine
+    /// looks where they lead when a container is started, and what was a link then may
+    /// look like a folder by the time it is taken.
     #[must_use]
-    pub fn holds(&self, spec: &SandboxSpec) -> bool {
-        self.inner.size > 0 && spec.mounts.is_empty() && !self.inner.closing.is_cancelled()
+    pub fn holds(&self, mounts: &[Mount]) -> bool {
+        self.inner.size > 0 && mounts.is_empty() && !self.inner.closing.is_cancelled()
     }
 
     /// An unused sandbox of this kind, if there is one; that it was asked for is
     /// remembered in any case.
     #[must_use]
     pub fn take(&self, template: Template) -> Option<Sandbox> {
-        if !self.holds(&template.spec) {
+        if !self.holds(&template.spec.mounts) {
             return None;
         }
         let now = self.now();
         let mut state = self.state();
         let window = state.start_time * STARTS_OF_A_BURST;
+        state.make_room(&template, now);
         let kind = state.kinds.entry(Arc::new(template)).or_default();
         kind.demand.called(now, window);
         // The dead are dropped, and so removed.
@@ -181,11 +226,20 @@ impl Pool {
     pub fn status(&self) -> PoolStatus {
         let state = self.state();
         let sum = |count: fn(&Kind) -> usize| state.kinds.values().map(count).sum();
+        let bytes = |(template, kind): (&Arc<Template>, &Kind)| {
+            counted(template) * kind.unused.len() as u64
+        };
         PoolStatus {
             size: self.inner.size,
             unused: sum(|kind| kind.unused.len()),
             starting: sum(|kind| kind.starting),
             kinds: state.kinds.len(),
+            failing: sum(|kind| usize::from(kind.failures > 0)),
+            floor: state.shortage.asked,
+            floor_unmet: state.shortage.unmet,
+            memory_bytes: state.kinds.iter().map(bytes).sum(),
+            memory_limit_bytes: state.budget.as_ref().map(|it| it.memory_bytes),
+            is_short_of_memory: state.pressure.is_on(),
         }
     }
 

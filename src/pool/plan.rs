@@ -5,32 +5,70 @@
 pub(super) struct Wish {
     /// How many are worth holding.
     pub(super) wanted: usize,
+    /// How many are to be held whatever is called.
+    pub(super) floor: usize,
     /// How often it is called, compared with others.
     pub(super) calls: f64,
+    /// How many there are, those that are being started included.
+    pub(super) held: usize,
+    /// What one of them takes, in bytes.
+    pub(super) bytes: u64,
 }
 
-/// Shares out at most `size` places. Each goes to whoever has the most calls for
-/// each place that it would have then (the method of D'Hondt), so that the least
-/// useful gives way and nobody who is called often takes all.
-pub(super) fn plan(wishes: &[Wish], size: usize) -> Vec<usize> {
+/// What may be held in all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Room {
+    /// Sandboxes.
+    pub(super) places: usize,
+    /// Their memory.
+    pub(super) bytes: u64,
+}
+
+impl Room {
+    /// There is none.
+    pub(super) const NONE: Self = Self { places: 0, bytes: 0 };
+}
+
+/// Counts for those that nobody calls, so that they share what is left.
+const NEARLY_NONE: f64 = 0.001;
+
+/// Shares out what room there is: first the floors, then what else is wanted. Each
+/// place goes to whoever has the most calls for each place that it would have then
+/// (the method of D'Hondt), so that the least useful gives way and nobody who is
+/// called often takes all. Among equals it goes to those that have one already, so
+/// that nothing is removed to start the like of it.
+pub(super) fn plan(wishes: &[Wish], room: Room) -> Vec<usize> {
     let mut shares = vec![0; wishes.len()];
-    for _ in 0..size {
-        let open =
-            wishes.iter().zip(&shares).enumerate().filter(|(_, (it, has))| **has < it.wanted);
-        let best = open.max_by(|(_, (a, of_a)), (_, (b, of_b))| {
-            quotient(a, **of_a).total_cmp(&quotient(b, **of_b))
-        });
-        match best.map(|(index, _)| index) {
-            Some(index) => shares[index] += 1,
-            None => break,
-        }
-    }
+    let left = share_out(wishes, &mut shares, room, |it| it.floor);
+    share_out(wishes, &mut shares, left, |it| it.wanted.max(it.floor));
     shares
+}
+
+/// Up to `most` for each; answers with the room that is left.
+fn share_out(
+    wishes: &[Wish],
+    shares: &mut [usize],
+    mut room: Room,
+    most: impl Fn(&Wish) -> usize,
+) -> Room {
+    while room.places > 0 {
+        let open = wishes.iter().zip(shares.iter()).enumerate();
+        let open = open.filter(|(_, (it, has))| **has < most(it) && it.bytes <= room.bytes);
+        let best = open.max_by(|(_, (a, of_a)), (_, (b, of_b))| {
+            let by_calls = quotient(a, **of_a).total_cmp(&quotient(b, **of_b));
+            by_calls.then((a.held > **of_a).cmp(&(b.held > **of_b)))
+        });
+        let Some((index, _)) = best else { break };
+        shares[index] += 1;
+        room.places -= 1;
+        room.bytes -= wishes[index].bytes;
+    }
+    room
 }
 
 #[expect(clippy::cast_precision_loss, reason = "places are few")]
 fn quotient(wish: &Wish, has: usize) -> f64 {
-    wish.calls / (has + 1) as f64
+    (wish.calls + NEARLY_NONE) / (has + 1) as f64
 }
 
 #[cfg(test)]
@@ -40,33 +78,97 @@ mod tests {
     use super::*;
 
     fn wish(wanted: usize, calls: f64) -> Wish {
-        Wish { wanted, calls }
+        Wish { wanted, floor: 0, calls, held: 0, bytes: 1 }
+    }
+
+    fn floor(floor: usize, calls: f64) -> Wish {
+        Wish { floor, ..wish(0, calls) }
+    }
+
+    fn places(places: usize) -> Room {
+        Room { places, bytes: u64::MAX }
     }
 
     #[test]
     fn everybody_gets_what_is_wanted_while_there_is_room() {
-        assert_eq!(plan(&[wish(3, 1.0), wish(0, 9.0), wish(2, 0.1)], 8), [3, 0, 2]);
-        assert_eq!(plan(&[wish(3, 1.0)], 0), [0]);
-        assert_eq!(plan(&[], 8), Vec::<usize>::new());
+        assert_eq!(plan(&[wish(3, 1.0), wish(0, 9.0), wish(2, 0.1)], places(8)), [3, 0, 2]);
+        assert_eq!(plan(&[wish(3, 1.0)], places(0)), [0]);
+        assert_eq!(plan(&[], places(8)), Vec::<usize>::new());
     }
 
     #[test]
     fn places_go_where_the_calls_are() {
-        assert_eq!(plan(&[wish(8, 60.0), wish(8, 20.0)], 8), [6, 2]);
-        assert_eq!(plan(&[wish(8, 100.0), wish(1, 13.0)], 8), [7, 1]);
-        assert_eq!(plan(&[wish(8, 100.0), wish(1, 0.5)], 8), [8, 0]);
+        assert_eq!(plan(&[wish(8, 60.0), wish(8, 20.0)], places(8)), [6, 2]);
+        assert_eq!(plan(&[wish(8, 100.0), wish(1, 13.0)], places(8)), [7, 1]);
+        assert_eq!(plan(&[wish(8, 100.0), wish(1, 0.5)], places(8)), [8, 0]);
+    }
+
+    #[test]
+    fn floors_come_first_and_share_what_is_too_little_by_their_calls() {
+        assert_eq!(plan(&[wish(8, 100.0), floor(2, 0.0)], places(4)), [2, 2]);
+        assert_eq!(plan(&[floor(4, 30.0), floor(4, 10.0)], places(4)), [3, 1]);
+        assert_eq!(plan(&[floor(4, 0.0), floor(4, 0.0)], places(4)), [2, 2]);
+        // More is held of what is called more than its floor.
+        let both = Wish { floor: 1, ..wish(3, 1.0) };
+        assert_eq!(plan(&[both, floor(2, 0.0)], places(8)), [3, 2]);
+    }
+
+    #[test]
+    fn of_equals_those_stay_that_are_there() {
+        let held = |held| Wish { held, ..floor(1, 0.0) };
+        assert_eq!(plan(&[held(1), held(0), held(0)], places(1)), [1, 0, 0]);
+        assert_eq!(plan(&[held(0), held(1), held(0)], places(1)), [0, 1, 0]);
+    }
+
+    #[test]
+    fn what_does_not_fit_the_memory_leaves_it_to_what_does() {
+        let large = Wish { bytes: 64, ..floor(2, 9.0) };
+        let room = Room { places: 8, bytes: 100 };
+        assert_eq!(plan(&[large, Wish { bytes: 8, ..floor(9, 1.0) }], room), [1, 4]);
+        assert_eq!(plan(&[large], Room { places: 8, bytes: 63 }), [0]);
+        assert_eq!(plan(&[large], Room::NONE), [0]);
     }
 
     proptest! {
         #[test]
         fn no_place_is_wasted_and_none_is_invented(
-            wishes in proptest::collection::vec((0..20_usize, 0.0..1e6_f64), 0..30), size in 0..64_usize,
+            wishes in proptest::collection::vec(
+                (0..20_usize, 0..5_usize, 0.0..1e6_f64, 0..4_usize, 1..9_u64), 0..30,
+            ),
+            size in 0..64_usize, bytes in 0..400_u64,
         ) {
-            let wishes: Vec<_> = wishes.into_iter().map(|(wanted, calls)| wish(wanted, calls)).collect();
-            let shares = plan(&wishes, size);
-            let wanted: usize = wishes.iter().map(|it| it.wanted).sum();
-            prop_assert_eq!(shares.iter().sum::<usize>(), size.min(wanted));
-            prop_assert!(shares.iter().zip(&wishes).all(|(has, it)| *has <= it.wanted));
+            let wishes: Vec<_> = wishes
+                .into_iter()
+                .map(|(wanted, floor, calls, held, bytes)| Wish { wanted, floor, calls, held, bytes })
+                .collect();
+            let room = Room { places: size, bytes };
+            let shares = plan(&wishes, room);
+            let most = |it: &Wish| it.wanted.max(it.floor);
+            let places: usize = shares.iter().sum();
+            let used: u64 = shares.iter().zip(&wishes).map(|(has, it)| *has as u64 * it.bytes).sum();
+            prop_assert!(places <= size && used <= bytes);
+            prop_assert!(shares.iter().zip(&wishes).all(|(has, it)| *has <= most(it)));
+            // Whoever has less than it would have finds no room any more.
+            let fits = |it: &Wish| places < size && used + it.bytes <= bytes;
+            prop_assert!(shares.iter().zip(&wishes).all(|(has, it)| *has == most(it) || !fits(it)));
+            let is_enough = |room: Room| plan(&wishes, room) == wishes.iter().map(most).collect::<Vec<_>>();
+            let large = Room { places: 1_000, bytes: u64::MAX };
+            prop_assert!(is_enough(large));
+        }
+
+        #[test]
+        fn nothing_else_takes_the_place_of_a_floor(
+            wishes in proptest::collection::vec((0..20_usize, 0..5_usize, 0.0..1e6_f64), 0..30),
+            size in 0..64_usize,
+        ) {
+            let wishes: Vec<_> = wishes
+                .into_iter()
+                .map(|(wanted, floor, calls)| Wish { floor, ..wish(wanted, calls) })
+                .collect();
+            let shares = plan(&wishes, places(size));
+            let met: usize = shares.iter().zip(&wishes).map(|(has, it)| (*has).min(it.floor)).sum();
+            let floors: usize = wishes.iter().map(|it| it.floor).sum();
+            prop_assert_eq!(met, floors.min(size));
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The pool on an engine that fails on command, with a clock that stands still while
 //! anything is done.
 
+mod floors;
+
 use std::sync::Arc;
 use std::time::Duration;
 

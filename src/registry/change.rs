@@ -5,7 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::audit::{Seen, difference};
 use super::draft::operation;
-use super::fields::Faults;
+use super::fields::{Faults, check_held};
 use super::register::{admins_only, subject};
 use super::{Actor, Registry, RegistryError, ScriptInput};
 use crate::clock;
@@ -161,6 +161,9 @@ impl Registry {
     ) -> Result<Change, RegistryError> {
         let mut faults = Faults::default();
         let operation = operation(input, seen.operation, &self.settings, &mut faults);
+        if input.says_what_is_held() {
+            check_held(operation, &seen.version.definition.mounts, &mut faults);
+        }
         faults.into_result().map_err(RegistryError::Invalid)?;
         let mut change = unchanged(actor, seen);
         change.row.operation = operation;

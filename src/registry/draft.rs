@@ -46,6 +46,7 @@ pub(super) fn draft(
     let operation =
         operation(&input, script.map(|it| it.operation).unwrap_or_default(), settings, faults);
     let is_enabled = input.is_enabled.or(script.map(|it| it.is_enabled)).unwrap_or(true);
+    let says_what_is_held = input.says_what_is_held();
     let runtime = input.script_type.or(before.map(|it| it.script_type));
     let requirements = source::requirements(&mut input, script, runtime, settings, faults);
     let source = source::source(&mut input, known, settings, faults);
@@ -59,6 +60,9 @@ pub(super) fn draft(
         settings,
         faults,
     );
+    if says_what_is_held {
+        fields::check_held(operation, &definition.mounts, faults);
+    }
     std::mem::take(faults).into_result()?;
     let (Some(name), Some(Source { script, file_path, pointer })) = (name, source) else {
         return Err(vec![Fault::new("", "the script is incomplete")]);
@@ -93,6 +97,7 @@ pub(super) fn operation(
         timeout_secs: fields::timeout(before.timeout_secs, input.timeout_secs, faults),
         limits: limits::merged(before.limits, input.limits, settings.maxima, faults),
         max_concurrency: concurrency,
+        warm: fields::warm(before.warm, input.warm, faults),
     }
 }
 
@@ -151,6 +156,8 @@ fn definition(
             settings,
             faults,
         ),
+        preload: fields::preload(before, runtime, input.preload, faults),
+        runtime: fields::runtime(before.and_then(|it| it.runtime.as_ref()), input.runtime, faults),
     }
 }
 

@@ -46,7 +46,8 @@ impl RegistryError {
             Self::NoSuchVersion(_) => "its versions are listed at /versions",
             Self::Forbidden(fields) if fields.is_empty() => "ask an admin",
             Self::Forbidden(_) => {
-                "operators change limits, timeout_secs, max_concurrency and is_enabled; ask an admin"
+                "operators change limits, timeout_secs, max_concurrency, warm and is_enabled; ask an \
+                 admin"
             }
             Self::ChangedMeanwhile => "look at it again, and try again",
             Self::Engine(error) => return error.hint().map(str::to_owned),

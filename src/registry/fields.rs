@@ -12,7 +12,12 @@ use crate::domain::fault::{Fault, pointer_to};
 use crate::domain::job::check_arguments;
 use crate::domain::limits::Timeout;
 use crate::domain::mount::{self, Mount};
-use crate::domain::registry::{MAX_DESCRIPTION_BYTES, ScriptName, check_below_work};
+use crate::domain::oci_runtime::OciRuntime;
+use crate::domain::preload::Preload;
+use crate::domain::registry::{
+    Definition, MAX_DESCRIPTION_BYTES, MAX_WARM, Operation, ScriptName, check_below_work,
+};
+use crate::domain::runtime::Runtime;
 use crate::domain::system_packages::SystemPackages;
 use crate::domain::variables::{EnvVar, Variables};
 
@@ -177,6 +182,64 @@ pub(super) fn max_concurrency(
         );
     }
     checked
+}
+
+pub(super) fn warm(before: u32, input: Option<Option<u32>>, faults: &mut Faults) -> u32 {
+    let Some(sent) = input else { return before };
+    let sent = sent.unwrap_or_default();
+    if sent > MAX_WARM {
+        faults.add("/warm", format!("{sent} sandboxes, at most {MAX_WARM} are held for a script"));
+        return before;
+    }
+    sent
+}
+
+/// The engine looks where mounts lead when a container is started, which may be
+/// elsewhere by the time it is used: none is started ahead of time.
+pub(super) fn check_held(operation: Operation, mounts: &[Mount], faults: &mut Faults) {
+    if operation.warm > 0 && !mounts.is_empty() {
+        let warm = operation.warm;
+        let detail = format!(
+            "{warm} sandboxes can't be held for a script with mounts, which are looked up when \
+             a sandbox is started; set warm to 0"
+        );
+        faults.add("/warm", detail);
+    }
+}
+
+/// What is preloaded from now on; nothing for what is no Python script, whatever
+/// it was before.
+pub(super) fn preload(
+    before: Option<&Definition>,
+    runtime: Option<Runtime>,
+    input: Option<Option<Preload>>,
+    faults: &mut Faults,
+) -> Preload {
+    let is_python = runtime == Some(Runtime::Python);
+    match input {
+        Some(Some(sent)) => {
+            if let Some(other) = runtime.filter(|_| !is_python) {
+                let what = format!("a {other} script has none; only python scripts do");
+                faults.add("/preload", what);
+            }
+            sent
+        }
+        _ if !is_python => Preload::Off,
+        Some(None) => Preload::default(),
+        None => {
+            let before = before.filter(|it| it.script_type == Runtime::Python);
+            before.map(|it| it.preload.clone()).unwrap_or_default()
+        }
+    }
+}
+
+pub(super) fn runtime(
+    before: Option<&OciRuntime>,
+    input: Option<Option<String>>,
+    faults: &mut Faults,
+) -> Option<OciRuntime> {
+    let Some(sent) = input else { return before.cloned() };
+    faults.keep("/runtime", OciRuntime::new(&sent?), |_| None)
 }
 
 pub(super) fn mounts(

@@ -8,10 +8,12 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
-use utoipa::ToSchema;
+use utoipa::openapi::{ArrayBuilder, OneOfBuilder, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::domain::excerpt::excerpt;
 use crate::domain::json_once::once;
+use crate::domain::preload::{MAX_MODULES, Preload};
 use crate::domain::runtime::Runtime;
 use crate::domain::sandbox_spec::Network;
 
@@ -100,10 +102,37 @@ pub struct ScriptInput {
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<u32>)]
     pub max_concurrency: Option<Option<u32>>,
+    /// Unused sandboxes that each node always holds for it, from 0 to 64, as far as
+    /// `GANTRY_POOL_SIZE` and `GANTRY_POOL_MEMORY` allow; not with `mounts`.
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u32>, maximum = 64)]
+    pub warm: Option<Option<u32>>,
+    /// What a waiting interpreter has imported: `true` (what the script imports at
+    /// its top), `false` (nothing), or a list of modules; Python only.
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<PreloadSchema>, inline)]
+    pub preload: Option<Option<Preload>>,
+    /// The OCI runtime that it needs, such as `runsc`; `null` is the server's.
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, max_length = 64, pattern = "^[a-zA-Z0-9._-]+$")]
+    pub runtime: Option<Option<String>>,
     /// Whether it can be invoked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub is_enabled: Option<bool>,
 }
+
+/// How [`Preload`] is described to callers: a switch or a list.
+#[derive(Debug)]
+pub struct PreloadSchema;
+
+impl PartialSchema for PreloadSchema {
+    fn schema() -> RefOr<Schema> {
+        let modules = ArrayBuilder::new().items(String::schema()).max_items(Some(MAX_MODULES));
+        Schema::OneOf(OneOfBuilder::new().item(bool::schema()).item(modules.build()).build()).into()
+    }
+}
+
+impl ToSchema for PreloadSchema {}
 
 /// Limits as they are sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -230,19 +259,27 @@ where
     Ok(Some(objects.map(|objects| objects.into_iter().map(|object| object.0).collect())))
 }
 
+/// The fields that operators may change.
+const OF_OPERATORS: [&str; 5] = ["limits", "timeout_secs", "max_concurrency", "warm", "is_enabled"];
+
 impl ScriptInput {
     /// The fields that are there and that operators may not change.
     pub(super) fn fields_of_admins(&self) -> Vec<String> {
         let Ok(Value::Object(fields)) = serde_json::to_value(self) else { return Vec::new() };
-        let is_theirs = |name: &String| {
-            !matches!(name.as_str(), "limits" | "timeout_secs" | "max_concurrency" | "is_enabled")
-        };
+        let is_theirs = |name: &String| !OF_OPERATORS.contains(&name.as_str());
         fields.into_iter().map(|(name, _)| name).filter(is_theirs).collect()
     }
 
     /// Whether the script's bytes, or a place to read them from, are in it.
     pub(super) fn brings_source(&self) -> bool {
         self.file_path.is_some() || self.source.is_some() || self.source_base64.is_some()
+    }
+
+    /// Whether it can make a script with mounts want sandboxes to be held. What has
+    /// come to that by going back to an older version is not in the way of other
+    /// changes.
+    pub(super) fn says_what_is_held(&self) -> bool {
+        self.warm.is_some() || self.mounts.is_some()
     }
 
     /// Whether nothing else is asked for than to enable or to disable it.

@@ -32,7 +32,7 @@ use crate::domain::token::Role;
 use crate::store::Store;
 
 pub use error::RegistryError;
-pub use input::{LimitsInput, MountInput, ScriptInput};
+pub use input::{LimitsInput, MountInput, PreloadSchema, ScriptInput};
 pub use settings::{EngineFacts, EnvironmentRequests, Maxima, RegistrySettings};
 
 /// Who changes something.

@@ -7,6 +7,7 @@ use super::{Actor, Registry, RegistryError, ScriptInput};
 use crate::clock;
 use crate::domain::elf::Architecture;
 use crate::domain::fault::Fault;
+use crate::domain::oci_runtime::OciRuntime;
 use crate::domain::registry::RegisteredScript;
 use crate::domain::runtime::Runtime;
 use crate::domain::token::Role;
@@ -72,6 +73,8 @@ impl Registry {
         known: Option<(RegisteredScript, Vec<u8>)>,
     ) -> Result<Draft, RegistryError> {
         let settings = self.settings.clone();
+        let before =
+            known.as_ref().and_then(|(script, _)| script.version.definition.runtime.clone());
         let drafting = tokio::task::spawn_blocking(move || {
             let known = known.as_ref().map(|(script, code)| Known { script, code });
             draft(input, known, &settings)
@@ -81,6 +84,9 @@ impl Registry {
         });
         let draft = drafted.map_err(RegistryError::Invalid)?;
         self.check_runs(&draft).await?;
+        if draft.definition.runtime != before {
+            self.check_runtime(draft.definition.runtime.as_ref()).await?;
+        }
         Ok(draft)
     }
 
@@ -99,6 +105,25 @@ impl Registry {
             let hint = error.hint().map_or(String::new(), |hint| format!("; {hint}"));
             RegistryError::invalid(pointer, format!("{error}{hint}"))
         })
+    }
+
+    /// Whether the engine knows the OCI runtime. An engine that does not answer does
+    /// not keep anybody from registering: executions say then what is missing.
+    async fn check_runtime(&self, runtime: Option<&OciRuntime>) -> Result<(), RegistryError> {
+        let Some(runtime) = runtime else { return Ok(()) };
+        let known = match self.engine.oci_runtimes().await {
+            Ok(known) => known,
+            Err(error) => {
+                tracing::warn!(%error, %runtime, "an OCI runtime could not be checked");
+                return Ok(());
+            }
+        };
+        if known.iter().any(|it| it == runtime.as_str()) {
+            return Ok(());
+        }
+        let known = known.join(", ");
+        let what = format!("the engine has no OCI runtime named {runtime}; it has {known}");
+        Err(RegistryError::invalid("/runtime", what))
     }
 
     /// The version that a draft makes.

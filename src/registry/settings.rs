@@ -17,7 +17,7 @@ use crate::images::Library;
 /// What is told that an environment is wanted, by its key.
 pub type EnvironmentRequests = Arc<dyn Fn(&str) + Send + Sync>;
 
-type Answer = Pin<Box<dyn Future<Output = Result<String, EngineError>> + Send>>;
+type Answer<T> = Pin<Box<dyn Future<Output = Result<T, EngineError>> + Send>>;
 
 /// What the operator allows.
 #[derive(Debug, Clone)]
@@ -48,7 +48,8 @@ pub struct Maxima {
 /// What the engine says about itself, asked for when it is needed.
 #[derive(Clone)]
 pub struct EngineFacts {
-    architecture: Arc<dyn Fn() -> Answer + Send + Sync>,
+    architecture: Arc<dyn Fn() -> Answer<String> + Send + Sync>,
+    oci_runtimes: Arc<dyn Fn() -> Answer<Vec<String>> + Send + Sync>,
     runtime_tag: Arc<dyn Fn(Runtime) -> String + Send + Sync>,
     known: Arc<OnceCell<String>>,
 }
@@ -57,23 +58,30 @@ impl EngineFacts {
     /// The facts of an engine and its images.
     #[must_use]
     pub fn new(docker: Docker, library: Library) -> Self {
+        let asked = docker.clone();
         Self {
             architecture: Arc::new(move || {
                 let docker = docker.clone();
                 Box::pin(async move { Ok(docker.describe().await?.architecture) })
+            }),
+            oci_runtimes: Arc::new(move || {
+                let docker = asked.clone();
+                Box::pin(async move { Ok(docker.describe().await?.oci_runtimes) })
             }),
             runtime_tag: Arc::new(move |runtime| library.runtime_tag(runtime)),
             known: Arc::default(),
         }
     }
 
-    /// Facts that nobody has to be asked for.
+    /// Facts that nobody has to be asked for, of an engine that has `runc` alone.
     #[must_use]
     pub fn fixed(architecture: Architecture, runtime_tag: fn(Runtime) -> String) -> Self {
-        let architecture =
-            move || -> Answer { Box::pin(std::future::ready(Ok(architecture.name().to_owned()))) };
+        let architecture = move || -> Answer<String> {
+            Box::pin(std::future::ready(Ok(architecture.name().to_owned())))
+        };
         Self {
             architecture: Arc::new(architecture),
+            oci_runtimes: Arc::new(|| Box::pin(std::future::ready(Ok(vec!["runc".to_owned()])))),
             runtime_tag: Arc::new(runtime_tag),
             known: Arc::default(),
         }
@@ -83,6 +91,12 @@ impl EngineFacts {
     /// answered once.
     pub(super) async fn architecture(&self) -> Result<&str, EngineError> {
         self.known.get_or_try_init(|| (self.architecture)()).await.map(String::as_str)
+    }
+
+    /// The OCI runtimes that the engine knows. It is asked each time: its operator
+    /// may have added one.
+    pub(super) async fn oci_runtimes(&self) -> Result<Vec<String>, EngineError> {
+        (self.oci_runtimes)().await
     }
 
     /// The tag of a runtime's image.

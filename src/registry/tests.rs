@@ -15,6 +15,7 @@ use crate::store::{AuditEntry, DatabaseUrl};
 
 mod changing;
 mod registering;
+mod running;
 
 /// A registry on a database of its own.
 struct World {

@@ -1,15 +1,15 @@
 //! What the machine that runs sandboxes has.
 
+use std::sync::Arc;
+
 use crate::config::ServeSettings;
+use crate::domain::limits::memory_for_scripts;
 use crate::engine::docker::Docker;
 use crate::orchestrator::Capacity;
+use crate::pool::{Budget, MachineMemory};
 
 /// A CPU in nano CPUs.
 const CPU: u64 = 1_000_000_000;
-
-/// Least memory that is left to the engine, to this process and to the kernel, in
-/// bytes (512 MiB), whatever scripts may ask for together.
-const RESERVE: u64 = 512 << 20;
 
 /// The machine that runs sandboxes.
 #[derive(Debug, Clone, Copy)]
@@ -30,7 +30,7 @@ impl Machine {
                 here()
             }
         };
-        Self { cpus, nano_cpus: u64::from(cpus) * CPU, memory_bytes: for_scripts(memory) }
+        Self { cpus, nano_cpus: u64::from(cpus) * CPU, memory_bytes: memory_for_scripts(memory) }
     }
 
     /// What executions may take together. Memory that one has no other can have.
@@ -44,23 +44,37 @@ impl Machine {
             nano_cpus: self.nano_cpus.max(u64::from(executions) * CPU),
         }
     }
+
+    /// What unused sandboxes may take. How much memory there is left is only known of
+    /// this machine.
+    pub(super) fn pool_budget(self, serve: &ServeSettings, is_local: bool) -> Budget {
+        Budget {
+            memory_bytes: serve.pool().memory_bytes(self.memory_bytes),
+            machine: Arc::new(move || is_local.then(read_memory).flatten()),
+        }
+    }
 }
 
-/// What scripts may have of a machine's memory, in bytes: a tenth is left, and no
-/// less than [`RESERVE`], but never more than half of it.
-fn for_scripts(memory_bytes: u64) -> u64 {
-    let reserve = RESERVE.max(memory_bytes / 10).min(memory_bytes / 2);
-    memory_bytes - reserve
+/// Memory of this machine; `None` when it can't be read.
+fn read_memory() -> Option<MachineMemory> {
+    memory_in(&std::fs::read_to_string("/proc/meminfo").ok()?)
+}
+
+/// Memory as the kernel tells it (proc(5)).
+fn memory_in(meminfo: &str) -> Option<MachineMemory> {
+    let bytes = |name: &str| {
+        let line = meminfo.lines().find_map(|line| line.strip_prefix(name));
+        let kib: u64 = line?.trim().trim_end_matches("kB").trim().parse().ok()?;
+        kib.checked_mul(1024)
+    };
+    Some(MachineMemory { total: bytes("MemTotal:")?, available: bytes("MemAvailable:")? })
 }
 
 /// CPUs and memory of this machine (proc(5)).
 fn here() -> (u32, u64) {
     let cpus = std::thread::available_parallelism().map_or(1, |it| it.get());
-    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let total = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"));
-    let kib: Option<u64> =
-        total.and_then(|text| text.trim().trim_end_matches("kB").trim().parse().ok());
-    (u32::try_from(cpus).unwrap_or(1), kib.unwrap_or(1 << 20) * 1024)
+    let memory = read_memory().map_or(1 << 30, |it| it.total);
+    (u32::try_from(cpus).unwrap_or(1), memory)
 }
 
 #[cfg(test)]
@@ -68,10 +82,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_machine_keeps_a_part_of_its_memory_and_scripts_have_some() {
-        const GIB: u64 = 1 << 30;
-        assert_eq!(for_scripts(100 * GIB), 90 * GIB);
-        assert_eq!(for_scripts(4 * GIB), 4 * GIB - RESERVE);
-        assert_eq!(for_scripts(GIB / 2), GIB / 4);
+    fn memory_is_read_as_the_kernel_tells_it() {
+        let text = "MemTotal:        8049468 kB\nMemFree:  1 kB\nMemAvailable:    123456 kB\n";
+        let memory = MachineMemory { total: 8_049_468 << 10, available: 123_456 << 10 };
+        assert_eq!(memory_in(text), Some(memory));
+        for text in ["", "MemTotal: 1 kB\n", "MemTotal: x kB\nMemAvailable: 1 kB\n"] {
+            assert_eq!(memory_in(text), None);
+        }
     }
 }

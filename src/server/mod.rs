@@ -60,7 +60,7 @@ impl Server {
     /// [`ServerError`], before anything runs.
     pub async fn open(settings: &Settings, serve: &ServeSettings) -> Result<Self, ServerError> {
         let wanted = serve.listen().map_err(ServerError::Listen)?;
-        let services = Services::with_pool(settings, serve.pool_size())?;
+        let services = Services::with_pool(settings, serve.pool().size())?;
         let data_dir = settings.data_dir().map_err(ServerError::Setting)?;
         let policy = settings.requirements_policy().map_err(ServerError::Setting)?;
         let lock = ServerLock::take(&data_dir)?;
@@ -72,6 +72,7 @@ impl Server {
         let first_token = access.first_admin(serve.admin_token().as_deref()).await?;
         let metrics = Arc::new(Metrics::default());
         let machine = Machine::look(&services.docker).await;
+        services.pool.limit(machine.pool_budget(serve, services.docker.endpoint().is_local()));
         let environments = Environments::new(
             store.clone(),
             services.library.clone(),

@@ -1,6 +1,8 @@
 //! A look at a database that changes nothing: whether it answers, and how far it
 //! is migrated.
 
+use std::path::Path;
+
 use sqlx::postgres::PgConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection};
@@ -16,6 +18,22 @@ pub enum Probed {
     Answers(Option<i64>),
 }
 
+/// What the enabled scripts of a database need of a machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Needs {
+    /// Unused sandboxes that are to be held, of all scripts together.
+    pub warm: u64,
+    /// The OCI runtimes that their current versions name, without those that they
+    /// have by default.
+    pub runtimes: Vec<String>,
+}
+
+const WARM: &str = "SELECT CAST(COALESCE(SUM(warm), 0) AS BIGINT) FROM scripts WHERE is_enabled";
+
+const RUNTIMES: &str = "SELECT DISTINCT v.definition->>'runtime' AS runtime FROM scripts s \
+     JOIN script_versions v ON v.script_id = s.id AND v.number = s.current_version \
+     WHERE s.is_enabled AND v.definition->>'runtime' IS NOT NULL ORDER BY runtime LIMIT 100";
+
 const LAST_MIGRATION: &str = "SELECT max(version) FROM _sqlx_migrations WHERE success";
 
 impl DatabaseUrl {
@@ -27,8 +45,7 @@ impl DatabaseUrl {
         match self {
             Self::Sqlite(path) if !path.exists() => Ok(Probed::Missing),
             Self::Sqlite(path) => {
-                let options = SqliteConnectOptions::new().filename(path).read_only(true);
-                let mut connection: SqliteConnection = options.connect().await?;
+                let mut connection = sqlite(path).await?;
                 let last = sqlx::query_scalar(LAST_MIGRATION).fetch_one(&mut connection).await;
                 connection.close().await?;
                 migrations(last)
@@ -41,6 +58,31 @@ impl DatabaseUrl {
             }
         }
     }
+
+    /// What its scripts need; only asked for when it is there and not empty.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it does not answer, or has other migrations.
+    pub async fn needs(&self) -> Result<Needs, StoreError> {
+        let (warm, runtimes): (i64, Vec<String>) = match self {
+            Self::Sqlite(path) => {
+                let mut connection = sqlite(path).await?;
+                let warm = sqlx::query_scalar(WARM).fetch_one(&mut connection).await?;
+                (warm, sqlx::query_scalar(RUNTIMES).fetch_all(&mut connection).await?)
+            }
+            Self::Postgres(options) => {
+                let mut connection: PgConnection = options.connect().await?;
+                let warm = sqlx::query_scalar(WARM).fetch_one(&mut connection).await?;
+                (warm, sqlx::query_scalar(RUNTIMES).fetch_all(&mut connection).await?)
+            }
+        };
+        Ok(Needs { warm: u64::try_from(warm).unwrap_or_default(), runtimes })
+    }
+}
+
+async fn sqlite(path: &Path) -> Result<SqliteConnection, StoreError> {
+    let options = SqliteConnectOptions::new().filename(path).read_only(true);
+    Ok(options.connect().await?)
 }
 
 /// A database without the table has had no migration.

@@ -51,6 +51,17 @@ impl Row<'_> {
         NonZeroU32::new(number).map(Some).ok_or_else(|| self.impossible(column))
     }
 
+    /// A count that is at most `most`.
+    pub(super) fn at_most(
+        &self,
+        column: &'static str,
+        number: i64,
+        most: u32,
+    ) -> Result<u32, StoreError> {
+        let number: u32 = self.count(column, number)?;
+        if number <= most { Ok(number) } else { Err(self.impossible(column)) }
+    }
+
     /// A value that is kept as JSON, and was read as text.
     pub(super) fn json<T: DeserializeOwned>(
         &self,

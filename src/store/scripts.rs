@@ -12,7 +12,7 @@ use super::rows::{Row, number, without_nul};
 use super::versions::VersionRow;
 use super::{NewAuditEntry, NewVersion, Store, StoreError};
 use crate::domain::limits::{Limits, Timeout};
-use crate::domain::registry::{Operation, RegisteredScript, ScriptName};
+use crate::domain::registry::{MAX_WARM, Operation, RegisteredScript, ScriptName};
 use crate::domain::runtime::Runtime;
 
 /// A script that is to be registered.
@@ -90,11 +90,19 @@ pub struct ScriptFilter {
     pub scope: Option<Vec<i64>>,
 }
 
+/// What differs after most changes of scripts: for those who would rather not read
+/// all of them to find out.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct ScriptsStamp {
+    count: i64,
+    newest: Option<String>,
+}
+
 macro_rules! select_script {
     ($where:literal) => {
         concat!(
             "SELECT s.id, s.name, s.description, s.file_path, s.requirements_path, s.timeout_ms, \
-             CAST(s.limits AS TEXT) AS limits, s.max_concurrency, s.is_enabled, s.created_by, s.created_at, s.updated_at, \
+             CAST(s.limits AS TEXT) AS limits, s.max_concurrency, s.warm, s.is_enabled, s.created_by, s.created_at, s.updated_at, \
              v.id AS version_id, v.number, \
              CAST(v.definition AS TEXT) AS definition, v.environment_key, \
              v.created_by AS version_created_by, v.created_at AS version_created_at \
@@ -115,6 +123,7 @@ struct ScriptRow {
     timeout_ms: i64,
     limits: String,
     max_concurrency: Option<i64>,
+    warm: i64,
     is_enabled: bool,
     created_by: String,
     created_at: DateTime<Utc>,
@@ -132,6 +141,7 @@ impl ScriptRow {
             timeout_secs: Timeout::new(timeout).map_err(|_| row.impossible("timeout_ms"))?,
             limits,
             max_concurrency: row.some_at_least_one("max_concurrency", self.max_concurrency)?,
+            warm: row.at_most("warm", self.warm, MAX_WARM)?,
         };
         Ok(RegisteredScript {
             name: ScriptName::new(&self.name).map_err(|_| row.impossible("name"))?,
@@ -259,8 +269,8 @@ impl Store {
     ) -> Result<i64, StoreError> {
         const INSERT: &str = "INSERT INTO scripts \
              (name, description, searched, file_path, requirements_path, timeout_ms, limits, \
-              max_concurrency, is_enabled, current_version, created_by, created_at, updated_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, $10, $11, $11) RETURNING id";
+              max_concurrency, is_enabled, current_version, created_by, created_at, updated_at, warm) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, $10, $11, $11, $12) RETURNING id";
         let id = in_transaction!(self, tx => {
             let id: i64 = sqlx::query_scalar(INSERT)
                 .bind(script.name.as_str())
@@ -274,6 +284,7 @@ impl Store {
                 .bind(script.is_enabled)
                 .bind(&script.created_by)
                 .bind(script.created_at)
+                .bind(i64::from(script.operation.warm))
                 .fetch_one(&mut *tx)
                 .await?;
             define!(id, &script.version, &script.created_by, script.created_at, tx);
@@ -295,7 +306,8 @@ impl Store {
     ) -> Result<bool, StoreError> {
         const UPDATE: &str = "UPDATE scripts SET name = $3, description = $4, searched = $5, \
              file_path = $6, requirements_path = $7, timeout_ms = $8, limits = $9, \
-             max_concurrency = $10, is_enabled = $11, updated_at = $12 WHERE id = $1 AND updated_at = $2";
+             max_concurrency = $10, is_enabled = $11, updated_at = $12, warm = $13 \
+             WHERE id = $1 AND updated_at = $2";
         const ACTIVATE: &str = "UPDATE scripts SET current_version = $2 WHERE id = $1 AND EXISTS \
              (SELECT 1 FROM script_versions WHERE script_id = $1 AND number = $2)";
         let is_changed = in_transaction!(self, tx => {
@@ -313,6 +325,7 @@ impl Store {
                 .bind(change.operation.max_concurrency.map(|it| i64::from(it.get())))
                 .bind(change.is_enabled)
                 .bind(change.changed_at)
+                .bind(i64::from(change.operation.warm))
                 .execute(&mut *tx)
                 .await?;
             if updated.rows_affected() != 1 {
@@ -379,6 +392,16 @@ impl Store {
             query.build_query_as().fetch_all(pool).await?
         });
         rows.into_iter().map(ScriptRow::parse).collect()
+    }
+
+    /// What to compare with an earlier answer to see whether scripts have changed.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn scripts_stamp(&self) -> Result<ScriptsStamp, StoreError> {
+        const SELECT: &str = "SELECT count(*) AS count, \
+             max(CAST(updated_at AS TEXT)) AS newest FROM scripts";
+        Ok(on_reader!(self, pool => sqlx::query_as(SELECT).fetch_one(pool).await)?)
     }
 
     /// How many scripts there are.

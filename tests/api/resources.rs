@@ -28,6 +28,9 @@ async fn a_script_is_registered_listed_and_shown() {
         ("argument_schema", json!({})),
         ("network", json!("none")),
         ("max_concurrency", json!(null)),
+        ("warm", json!(0)),
+        ("preload", json!(null)),
+        ("runtime", json!(null)),
     ] {
         assert_eq!(shown[field], value, "{field}");
     }

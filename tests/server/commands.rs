@@ -36,6 +36,11 @@ fn scripts_are_registered_shown_and_tried() {
     assert!(done(&server, &["scripts", "list"]).contains("add"));
     let shown = json_of(&server, &["scripts", "show", "add", "--json"]);
     assert_eq!((&shown["name"], &shown["timeout_secs"]), (&json!("add"), &json!(30)));
+    done(&server, &["scripts", "update", "add", "--warm", "3"]);
+    let shown = done(&server, &["scripts", "show", "add"]);
+    assert!(shown.lines().any(|line| line.starts_with("held ready") && line.ends_with('3')));
+    let (code, _, said) = gantry(&server, &["scripts", "update", "add", "--preload", "off"]);
+    assert!(code != 0 && said.contains("only python scripts do"), "{said}");
     let input = "--input={\"a\": 1, \"b\": 2}";
     assert_eq!(done(&server, &["scripts", "test", "add", input]), "3\n");
     std::fs::write(file, "exit 7").unwrap();

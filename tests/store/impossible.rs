@@ -80,6 +80,9 @@ async fn impossible_scripts_are_named(database: Database) {
         ("max_concurrency", "0"),
         ("max_concurrency", "-1"),
         ("max_concurrency", "4294967296"),
+        ("warm", "-1"),
+        ("warm", "65"),
+        ("warm", "4294967296"),
     ];
     let limits = ["'no json'", "'[1]'", "'null'"].map(|value| ("limits", value));
     let limits = possible(&database, "scripts", limits).await;

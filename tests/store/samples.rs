@@ -6,6 +6,7 @@ use gantry::domain::execution::{Caller, Frozen, IdempotencyKey, NewExecution, Pr
 use gantry::domain::json_input::JsonInput;
 use gantry::domain::limits::{Limits, Timeout};
 use gantry::domain::outcome::{Outcome, Status};
+use gantry::domain::preload::Preload;
 use gantry::domain::registry::{Definition, Operation, RegisteredScript, ScriptName};
 use gantry::domain::runtime::Runtime;
 use gantry::domain::sandbox_spec::Network;
@@ -54,6 +55,8 @@ pub(crate) fn version(content: &str) -> NewVersion {
             output_file: None,
             network: Network::None,
             mounts: Vec::new(),
+            preload: Preload::Off,
+            runtime: None,
         },
         code: content.as_bytes().to_vec(),
         environment: None,

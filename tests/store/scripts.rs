@@ -3,9 +3,10 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use gantry::domain::oci_runtime::OciRuntime;
 use gantry::domain::registry::{Operation, ScriptName};
 use gantry::domain::runtime::Runtime;
-use gantry::store::{NewScript, ScriptChange, ScriptFilter, StoreError, VersionChange};
+use gantry::store::{Needs, NewScript, ScriptChange, ScriptFilter, StoreError, VersionChange};
 
 use crate::database::{Database, on_both};
 use crate::samples::{audit, change, registered, script, version};
@@ -19,6 +20,8 @@ on_both! {
     activating_a_version_that_is_not_there_changes_nothing,
     defining_the_same_content_uses_the_version_again,
     of_concurrent_changes_one_wins,
+    a_stamp_differs_after_every_change,
+    what_scripts_need_of_a_machine_is_found_without_a_server,
     searches_take_their_text_literally,
     searches_ignore_the_case_of_every_script,
     scripts_are_filtered_by_type_state_and_scope,
@@ -29,7 +32,11 @@ async fn a_script_is_read_back_as_it_was_registered(database: Database) {
     let store = &database.store;
     let new = NewScript {
         description: "Grüße, 世界 \u{1f324}".to_owned(),
-        operation: Operation { max_concurrency: NonZeroU32::new(3), ..Operation::default() },
+        operation: Operation {
+            max_concurrency: NonZeroU32::new(3),
+            warm: 64,
+            ..Operation::default()
+        },
         ..script("weather")
     };
     let id = store.insert_script(&new, &audit("script.create")).await.unwrap();
@@ -104,7 +111,7 @@ async fn a_change_of_a_script_that_is_not_there_changes_nothing(database: Databa
 async fn every_setting_is_changed(database: Database) {
     let store = &database.store;
     let script = registered(store, "weather").await;
-    let operation = Operation { max_concurrency: NonZeroU32::new(7), ..script.operation };
+    let operation = Operation { max_concurrency: NonZeroU32::new(7), warm: 2, ..script.operation };
     let changed = ScriptChange {
         name: ScriptName::new("climate").unwrap(),
         description: "NUL \0 in it".to_owned(),
@@ -265,4 +272,37 @@ async fn scripts_are_listed_by_name_page_by_page(database: Database) {
     }
     assert_eq!(paged, sorted);
     assert!(store.scripts(&ScriptFilter::default(), 3, u64::MAX).await.unwrap().is_empty());
+}
+
+async fn a_stamp_differs_after_every_change(database: Database) {
+    let store = &database.store;
+    let empty = store.scripts_stamp().await.unwrap();
+    let script = registered(store, "weather").await;
+    let first = store.scripts_stamp().await.unwrap();
+    assert_eq!(store.scripts_stamp().await.unwrap(), first);
+    assert!(store.change_script(&change(&script), &audit("script.update")).await.unwrap());
+    let second = store.scripts_stamp().await.unwrap();
+    registered(store, "climate").await;
+    let third = store.scripts_stamp().await.unwrap();
+    assert!(empty != first && first != second && second != third);
+}
+
+async fn what_scripts_need_of_a_machine_is_found_without_a_server(database: Database) {
+    let store = &database.store;
+    assert_eq!(database.url.needs().await.unwrap(), Needs { warm: 0, runtimes: Vec::new() });
+    for (name, warm, runtime, is_enabled) in [
+        ("a", 2, Some("runsc"), true),
+        ("b", 3, None, true),
+        ("c", 1, Some("crun"), true),
+        ("d", 0, Some("crun"), true),
+        ("e", 64, Some("kata"), false),
+    ] {
+        let mut new = script(name);
+        new.operation.warm = warm;
+        new.is_enabled = is_enabled;
+        new.version.definition.runtime = runtime.map(|it| OciRuntime::new(it).unwrap());
+        store.insert_script(&new, &audit("script.create")).await.unwrap();
+    }
+    let runtimes = vec!["crun".to_owned(), "runsc".to_owned()];
+    assert_eq!(database.url.needs().await.unwrap(), Needs { warm: 6, runtimes });
 }

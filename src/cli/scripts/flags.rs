@@ -13,7 +13,10 @@ use crate::cli::run::{NetworkArgument, cpus, memory, runtime, timeout, variables
 use crate::client::{ClientError, Fields};
 use crate::domain::json_input::{JsonInput, JsonInputError};
 use crate::domain::limits::Timeout;
+use crate::domain::oci_runtime::OciRuntime;
+use crate::domain::preload::Preload;
 use crate::domain::quantities::NANO_CPUS_PER_CPU;
+use crate::domain::registry::MAX_WARM;
 use crate::domain::runtime::Runtime;
 
 /// Largest JSON Schema that is read, in bytes (1 MiB).
@@ -81,6 +84,19 @@ pub(super) struct ScriptFlags {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_concurrency: Option<u32>,
 
+    /// Unused sandboxes that are always held for it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=i64::from(MAX_WARM)))]
+    warm: Option<u32>,
+
+    /// What is imported before a request comes: `on` (what the script imports at
+    /// its top), `off`, or modules separated by commas; Python only
+    #[arg(long, value_name = "MODULES", value_parser = preload)]
+    preload: Option<Preload>,
+
+    /// OCI runtime that it needs, such as runsc
+    #[arg(long, value_name = "NAME", value_parser = oci_runtime)]
+    runtime: Option<OciRuntime>,
+
     /// A file below /work that its result is read from, instead of its stdout
     #[arg(long, value_name = "PATH")]
     output_file: Option<String>,
@@ -89,6 +105,21 @@ pub(super) struct ScriptFlags {
     /// there
     #[arg(long)]
     server_path: bool,
+}
+
+fn preload(text: &str) -> Result<Preload, String> {
+    match text {
+        "on" => Ok(Preload::Automatic),
+        "off" => Ok(Preload::Off),
+        modules => {
+            let names = modules.split(',').map(|name| name.trim().to_owned()).collect();
+            Preload::modules(names).map_err(|error| error.to_string())
+        }
+    }
+}
+
+fn oci_runtime(text: &str) -> Result<OciRuntime, String> {
+    OciRuntime::new(text).map_err(|error| error.to_string())
 }
 
 /// What can be taken from a script again.
@@ -103,6 +134,9 @@ pub(super) enum Clearable {
     Env,
     OutputFile,
     MaxConcurrency,
+    Warm,
+    Preload,
+    Runtime,
 }
 
 impl Clearable {
@@ -118,6 +152,9 @@ impl Clearable {
             Self::Env => ("env", "{}"),
             Self::OutputFile => ("output_file", "null"),
             Self::MaxConcurrency => ("max_concurrency", "null"),
+            Self::Warm => ("warm", "null"),
+            Self::Preload => ("preload", "null"),
+            Self::Runtime => ("runtime", "null"),
         }
     }
 }
@@ -182,6 +219,9 @@ fn fields(file: Option<&Path>, flags: &ScriptFlags) -> Result<Fields, Failure> {
     });
     fields.set_some("network", network.as_ref())?;
     fields.set_some("max_concurrency", flags.max_concurrency.as_ref())?;
+    fields.set_some("warm", flags.warm.as_ref())?;
+    fields.set_some("preload", flags.preload.as_ref())?;
+    fields.set_some("runtime", flags.runtime.as_ref())?;
     fields.set_some("output_file", flags.output_file.as_ref())?;
     Ok(fields)
 }
@@ -292,6 +332,15 @@ mod tests {
         }
         assert_eq!(name_of(Path::new("___.sh")), None);
         assert_eq!(name_of(Path::new("/")), None);
+    }
+
+    #[test]
+    fn what_is_preloaded_is_a_switch_or_a_list() {
+        assert_eq!(preload("on"), Ok(Preload::Automatic));
+        assert_eq!(preload("off"), Ok(Preload::Off));
+        let modules = vec!["numpy".to_owned(), "PIL.Image".to_owned()];
+        assert_eq!(preload("numpy, PIL.Image"), Ok(Preload::Modules(modules)));
+        assert!(preload("").is_err() && preload("a;b").is_err());
     }
 
     #[test]

@@ -126,7 +126,8 @@ fn lines(script: &Script) -> Lines {
         lines.text("output", bytes(&limits.output_bytes));
     }
     lines.add("network", &script.network).add("mounts", &script.mounts);
-    lines.add("at once", &script.max_concurrency);
+    lines.add("at once", &script.max_concurrency).add("held ready", &script.warm);
+    lines.add("preloaded", &script.preload).add("OCI runtime", &script.runtime);
     lines.add_whole("argument schema", &script.argument_schema);
     lines.add_whole("output schema", &script.output_schema);
     lines.add("created by", &script.created_by).add("created", &script.created_at);

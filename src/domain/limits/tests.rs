@@ -128,3 +128,11 @@ proptest! {
         let _ = Timeout::try_from(seconds);
     }
 }
+
+#[test]
+fn a_machine_keeps_a_part_of_its_memory_and_scripts_have_some() {
+    const GIB: u64 = 1 << 30;
+    assert_eq!(memory_for_scripts(100 * GIB), 90 * GIB);
+    assert_eq!(memory_for_scripts(4 * GIB), 4 * GIB - RESERVE);
+    assert_eq!(memory_for_scripts(GIB / 2), GIB / 4);
+}

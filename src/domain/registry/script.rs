@@ -11,6 +11,9 @@ use crate::domain::limits::{Limits, Timeout};
 /// Longest description, in bytes (64 KiB).
 pub const MAX_DESCRIPTION_BYTES: usize = 64 * 1024;
 
+/// Most unused sandboxes that can be held for a script.
+pub const MAX_WARM: u32 = 64;
+
 /// How a script is run; operators change it at any time, and executions that are
 /// already accepted keep what they were accepted with.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +25,9 @@ pub struct Operation {
     pub limits: Limits,
     /// Executions of it at once, on each node; `None` is as many as fit.
     pub max_concurrency: Option<NonZeroU32>,
+    /// Unused sandboxes that each node always holds for it, as far as its pool has
+    /// room; at most [`MAX_WARM`].
+    pub warm: u32,
 }
 
 /// A script in the registry, with its current version.

@@ -10,6 +10,8 @@ use thiserror::Error;
 
 use crate::domain::json_form::canonical;
 use crate::domain::mount::{self, Mount, MountError};
+use crate::domain::oci_runtime::OciRuntime;
+use crate::domain::preload::Preload;
 use crate::domain::runtime::Runtime;
 use crate::domain::sandbox_spec::Network;
 use crate::domain::system_packages::SystemPackages;
@@ -52,6 +54,11 @@ pub struct Definition {
     pub network: Network,
     /// What it sees of the host; sources have their links resolved.
     pub mounts: Vec<Mount>,
+    /// What a waiting interpreter has imported; always [`Preload::Off`] for what is
+    /// no Python script.
+    pub preload: Preload,
+    /// The OCI runtime that it needs; `None` is the server's.
+    pub runtime: Option<OciRuntime>,
 }
 
 /// What is wrong with a definition.
@@ -68,6 +75,9 @@ pub enum VersionFault {
     /// Requirements are Python's.
     #[error("requirements: a {0} script has none; only python scripts do")]
     Requirements(Runtime),
+    /// There is nothing to import for others.
+    #[error("preload: a {0} script has none; only python scripts do")]
+    Preload(Runtime),
     /// The mounts can't be made together.
     #[error(transparent)]
     Mounts(#[from] MountError),
@@ -83,6 +93,9 @@ impl Definition {
         check_below_work("output_file", self.output_file.as_deref())?;
         if self.requirements.is_some() && self.script_type != Runtime::Python {
             return Err(VersionFault::Requirements(self.script_type));
+        }
+        if self.preload != Preload::Off && self.script_type != Runtime::Python {
+            return Err(VersionFault::Preload(self.script_type));
         }
         Ok(mount::check_together(&self.mounts)?)
     }

@@ -10,7 +10,7 @@ use crate::domain::environment::EnvironmentSpec;
 use crate::domain::excerpt::excerpt;
 use crate::domain::job::{Job, JobError};
 use crate::domain::mount::{Mount, MountError};
-use crate::domain::preload::Preload;
+use crate::domain::registry::Definition;
 use crate::domain::requirements::{Requirements, RequirementsError};
 use crate::domain::script::{Script, ScriptError};
 use crate::domain::variables::VariableError;
@@ -101,17 +101,23 @@ impl Executions {
             args: [definition.args.as_slice(), &runnable.frozen.args].concat(),
             variables: definition.env.merged(&runnable.frozen.env)?,
             script_variables: definition.env.clone(),
-            preload: Preload::Automatic,
             limits: runnable.frozen.limits,
             timeout: runnable.frozen.timeout_secs,
             network: definition.network,
             mounts: definition.mounts.clone(),
-            oci_runtime: self.inner.settings.oci_runtime.clone(),
+            oci_runtime: self.oci_runtime(definition),
+            preload: definition.preload.clone(),
             output_file: definition.output_file.clone(),
         };
         job.validate()?;
         self.check_mounts(&job.mounts)?;
         Ok(job)
+    }
+
+    /// The OCI runtime of a script's sandboxes, when it is not the engine's default.
+    pub(super) fn oci_runtime(&self, definition: &Definition) -> Option<String> {
+        let own = definition.runtime.as_ref().map(|it| it.as_str().to_owned());
+        own.or_else(|| self.inner.settings.oci_runtime.clone())
     }
 
     /// What was below the roots when it was registered may lead elsewhere by now,

@@ -1,0 +1,142 @@
+//! What the pool may take of the machine's memory, and when it gives all of it up.
+//!
+//! Counted is what unused sandboxes really take, not what their limits allow: that
+//! is theirs when they are used, and then it is reserved for the execution. Nobody
+//! measures each of them, so there is one figure for each way of waiting, rounded up
+//! from what was seen, and no sandbox counts more than its limit.
+
+use std::sync::Arc;
+
+use super::Template;
+
+const MIB: u64 = 1 << 20;
+
+/// What a sandbox takes that waits with nothing but PID 1 in it, in bytes: 3 to 4 MiB
+/// were seen, with what the engine holds for it.
+pub const BARE_BYTES: u64 = 8 * MIB;
+
+/// What one takes in which an interpreter waits with its modules, in bytes: 30 to
+/// 100 MiB were seen.
+pub const PREPARED_BYTES: u64 = 64 * MIB;
+
+/// The machine is short of memory when less than this part of it is available.
+const LEAST_PART: u64 = 20;
+
+/// However small or large it is, in bytes.
+const LEAST: (u64, u64) = (128 * MIB, 1024 * MIB);
+
+/// It is not short any more when this many times as much is available: what the
+/// pool takes when it fills again must not make it short at once.
+const ENOUGH: u64 = 2;
+
+/// Memory of the machine that runs sandboxes, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MachineMemory {
+    /// All that it has.
+    pub total: u64,
+    /// What can be had without swapping (`MemAvailable`, proc(5)).
+    pub available: u64,
+}
+
+/// Reads the machine's memory; `None` when that is not known, as of another machine.
+/// It is called every few seconds, on an async thread.
+pub type ReadMemory = Arc<dyn Fn() -> Option<MachineMemory> + Send + Sync>;
+
+/// What the pool may take.
+#[derive(Clone)]
+pub struct Budget {
+    /// What all unused sandboxes may take, in bytes.
+    pub memory_bytes: u64,
+    /// The memory that they take it of.
+    pub machine: ReadMemory,
+}
+
+/// What one unused sandbox counts, in bytes.
+pub(super) fn counted(template: &Template) -> u64 {
+    let has_stand_by = template.preparation.stand_by.is_some();
+    let taken = if has_stand_by { PREPARED_BYTES } else { BARE_BYTES };
+    taken.min(template.spec.limits.memory_bytes)
+}
+
+/// Whether the machine is short of memory. Pure: what was read is an argument.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Pressure {
+    is_on: bool,
+}
+
+impl Pressure {
+    /// Whether it is short.
+    pub(super) fn is_on(self) -> bool {
+        self.is_on
+    }
+
+    /// Takes note of what was read; answers whether that has changed anything.
+    pub(super) fn read(&mut self, memory: Option<MachineMemory>) -> bool {
+        let before = self.is_on;
+        self.is_on = memory.is_some_and(|memory| {
+            let least = (memory.total / LEAST_PART).clamp(LEAST.0, LEAST.1);
+            memory.available < if before { least.saturating_mul(ENOUGH) } else { least }
+        });
+        self.is_on != before
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::limits::Limits;
+    use crate::domain::sandbox_spec::{Network, Purpose, SandboxSpec};
+    use gantry_init::message::{Preparation, StandBy};
+
+    fn read(available: u64) -> Option<MachineMemory> {
+        Some(MachineMemory { total: 10_240 * MIB, available: available * MIB })
+    }
+
+    #[test]
+    fn a_machine_that_is_short_must_have_twice_as_much_to_be_well_again() {
+        let mut pressure = Pressure::default();
+        assert!(!pressure.read(read(513)) && !pressure.is_on());
+        assert!(pressure.read(read(511)) && pressure.is_on());
+        assert!(!pressure.read(read(1_000)) && pressure.is_on());
+        assert!(pressure.read(read(1_024)) && !pressure.is_on());
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_short() {
+        let mut pressure = Pressure::default();
+        pressure.read(read(0));
+        assert!(pressure.read(None) && !pressure.is_on());
+        // An engine on the smallest of machines needs some, too.
+        let mut tiny = Pressure::default();
+        let memory = MachineMemory { total: 512 * MIB, available: 100 * MIB };
+        assert!(tiny.read(Some(memory)));
+        let mut huge = Pressure::default();
+        let memory = MachineMemory { total: u64::MAX, available: 1_024 * MIB };
+        assert!(!huge.read(Some(memory)));
+    }
+
+    #[test]
+    fn no_sandbox_counts_more_than_its_limit() {
+        let stand_by = StandBy {
+            interpreter: Vec::new(),
+            file_name: String::new(),
+            env: Vec::new(),
+            source: String::new(),
+            modules: None,
+        };
+        let template = |memory_bytes, stand_by| Template {
+            spec: SandboxSpec {
+                image: String::new(),
+                limits: Limits { memory_bytes, ..Limits::default() },
+                network: Network::None,
+                mounts: Vec::new(),
+                oci_runtime: None,
+                purpose: Purpose::Execution,
+            },
+            preparation: Preparation { stand_by, ..Preparation::default() },
+        };
+        assert_eq!(counted(&template(4096 * MIB, None)), BARE_BYTES);
+        assert_eq!(counted(&template(4096 * MIB, Some(stand_by.clone()))), PREPARED_BYTES);
+        assert_eq!(counted(&template(32 * MIB, Some(stand_by))), 32 * MIB);
+    }
+}
