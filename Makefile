@@ -29,13 +29,17 @@ explore:
 	$(CARGO) test --package gantry --lib --locked
 	$(CARGO) test --package gantry-init --locked
 
-# Gantry beside the engine's own floor and hardened `docker run`, in one run; then
-# the server by itself, on both databases.
+# Every figure that the README states, measured here: executions beside `docker
+# run`, the engine's API and no sandbox at all; environments beside `docker build`;
+# the server by itself; and the pieces that every execution goes through. Some of
+# it: make bench BENCH=side_by_side, make bench BENCH='burst idle' and so on, as
+# benches/figures/main.rs says. The server is built with the benchmarks: by itself
+# it would be built twice, because their dependencies have more features.
 bench: base
-	$(CARGO) build --release --locked
-	target/release/gantry images build
-	$(CARGO) bench --locked --bench side_by_side
-	$(CARGO) bench --locked --bench server
+	@$(CARGO) bench --no-run --locked --quiet --bench figures
+	@target/release/gantry images build
+	@$(CARGO) bench --locked --quiet --bench figures -- $(BENCH)
+	@$(if $(BENCH),,$(CARGO) bench --locked --quiet --bench hot_pieces)
 
 # A minute of hostile bytes for the frame decoder; needs cargo-fuzz.
 fuzz-frames:

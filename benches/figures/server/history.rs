@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
-use crate::postgres::Postgres;
-use crate::process::{Database, Server};
-use crate::report::{Report, Series};
-use crate::seed::{self, JOB, SCRIPTS, Seeded};
+use super::postgres::Postgres;
+use super::seed::{self, JOB, SCRIPTS, Seeded};
+use crate::harness::process::{Database, Server};
+use crate::harness::report::Report;
+use crate::harness::series::Series;
 use crate::{Failure, setting};
 
 /// Requests of each kind.

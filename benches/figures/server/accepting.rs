@@ -1,11 +1,11 @@
 //! How many submissions a second are accepted and durable, and how long one
 //! takes, with as many connections as [`CONNECTIONS`].
 
-use crate::generator::{CONNECTIONS, generate};
-use crate::postgres::Postgres;
-use crate::process::Database;
-use crate::queued::{self, QUEUED};
-use crate::report::Report;
+use super::generator::{CONNECTIONS, generate};
+use super::postgres::Postgres;
+use super::queued::{self, QUEUED};
+use crate::harness::process::Database;
+use crate::harness::report::Report;
 use crate::{Failure, setting};
 
 pub(crate) async fn measure(postgres: &Postgres, report: &mut Report) -> Result<(), Failure> {

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::process::Command;
 
 use crate::Failure;
-use crate::api::Api;
+use crate::harness::api::Api;
 
 /// The argument that makes this program the generator.
 pub(crate) const FLAG: &str = "--generate";

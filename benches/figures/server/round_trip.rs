@@ -2,23 +2,19 @@
 //! the queue. The same script, in the same image and with the same limits, runs
 //! through the servers and through the engine layer alone, in turns.
 
-use std::collections::HashMap;
-use std::path::Path;
 use std::time::Duration;
 
 use bollard::Docker;
-use bollard::query_parameters::ListContainersOptionsBuilder;
-use gantry::engine::LABEL_INSTALLATION;
 
-use crate::api::Execution;
-use crate::postgres::Postgres;
-use crate::process::{Database, Server};
-use crate::report::{Report, Series};
-use crate::subject::Subject;
+use super::postgres::Postgres;
+use crate::harness::api::Execution;
+use crate::harness::process::{Database, Server};
+use crate::harness::report::Report;
+use crate::harness::series::Series;
+use crate::harness::served::containers;
+use crate::harness::subject::Subject;
+use crate::harness::workload::SHELL;
 use crate::{Failure, setting};
-
-/// A script that is `cat`, as the engine layer is given it.
-pub(crate) const CAT: &str = "#!/bin/bash\nexec cat\n";
 
 /// What was measured through one server.
 struct Served {
@@ -40,7 +36,7 @@ impl Served {
     async fn start(database: &Database, trip: &'static str) -> Result<Self, Failure> {
         let folder = tempfile::tempdir()?;
         let server = Server::start(database, folder.path(), &[]).await?;
-        server.api.register("cat", CAT).await?;
+        server.api.register(SHELL.name, SHELL.source).await?;
         Ok(Self {
             name: database.name(),
             server,
@@ -78,6 +74,7 @@ pub(crate) async fn measure(
     report: &mut Report,
 ) -> Result<(), Failure> {
     let docker = Docker::connect_with_defaults()?;
+    let cat = subject.task(&SHELL).await?;
     let database = postgres.database("round_trip").await?;
     let mut alone = Series::new("engine layer alone");
     let mut sqlite = Served::start(&Database::Sqlite, "HTTP round trip, SQLite").await?;
@@ -90,7 +87,7 @@ pub(crate) async fn measure(
             match (round + turn) % 3 {
                 0 => {
                     let begun = std::time::Instant::now();
-                    subject.execute().await?;
+                    subject.execute(&cat).await?;
                     engine = begun.elapsed();
                     subject.settle().await;
                 }
@@ -118,21 +115,11 @@ pub(crate) async fn measure(
 /// One execution, until its container is gone: the next one has the engine for
 /// itself.
 async fn execute(docker: &Docker, served: &Served) -> Result<(Execution, Duration), Failure> {
-    let executed = served.server.api.execute("cat").await?;
-    settle(docker, served.folder.path()).await?;
-    Ok(executed)
-}
-
-/// Waits until there is no container of the server with this folder.
-async fn settle(docker: &Docker, data_dir: &Path) -> Result<(), Failure> {
-    let installation = gantry::installation::id(data_dir)?;
-    let label = format!("{LABEL_INSTALLATION}={installation}");
-    let filters = HashMap::from([("label".to_owned(), vec![label])]);
-    let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
-    while !docker.list_containers(Some(options.clone())).await?.is_empty() {
+    let executed = served.server.api.execute(SHELL.name).await?;
+    while !containers(docker, served.folder.path()).await?.is_empty() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    Ok(())
+    Ok(executed)
 }
 
 fn write(report: &mut Report, alone: Series, mut served: [&mut Served; 2]) {

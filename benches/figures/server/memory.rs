@@ -1,12 +1,12 @@
 //! How much memory the server has: after a few requests, and with executions in
 //! its queue.
 
+use super::generator::generate;
+use super::postgres::Postgres;
+use super::queued::{self, QUEUED};
 use crate::Failure;
-use crate::generator::generate;
-use crate::postgres::Postgres;
-use crate::process::Database;
-use crate::queued::{self, QUEUED};
-use crate::report::Report;
+use crate::harness::process::Database;
+use crate::harness::report::Report;
 
 /// Executions that wait.
 const WAITING: u64 = 10_000;

@@ -1,4 +1,4 @@
-//! What is measured: Gantry's engine layer, and the script that all run.
+//! Gantry's engine layer, without a server, and the images that all ways share.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use gantry::domain::json_input::JsonInput;
 use gantry::domain::limits::{Limits, Timeout};
 use gantry::domain::outcome::Ending;
 use gantry::domain::preload::Preload;
+use gantry::domain::requirements::{Requirements, RequirementsPolicy};
 use gantry::domain::runtime::Runtime;
 use gantry::domain::sandbox_spec::Network;
 use gantry::domain::script::Script;
@@ -19,10 +20,8 @@ use gantry::images::{BaseSource, InstallerSettings, Library, LibrarySettings};
 use gantry::orchestrator::Capture;
 use gantry::sandbox::{Cancel, Order, Remover, Sandbox};
 
+use super::workload::{INPUT, Workload};
 use crate::Failure;
-
-/// The script's input, which it prints.
-pub(crate) const INPUT: &str = r#"{"a":1}"#;
 
 /// The volume of this benchmark's environments, so that a cold cache is one.
 const CACHE_VOLUME: &str = "gantry-bench-cache";
@@ -34,8 +33,17 @@ pub(crate) struct Subject {
     pub(crate) python_image: String,
     pub(crate) ca_bundle: Option<PathBuf>,
     remover: Remover,
-    job: Job,
     data_dir: tempfile::TempDir,
+}
+
+/// A workload, ready to be run in any way.
+pub(crate) struct Task {
+    pub(crate) workload: &'static Workload,
+    /// The id of the image that it runs in.
+    pub(crate) image: String,
+    /// The tag of an image that was built for this benchmark alone.
+    built_tag: Option<String>,
+    job: Job,
 }
 
 impl Subject {
@@ -64,7 +72,6 @@ impl Subject {
         let shell = library.runtime(Runtime::Shell, &|_| (), &cancel).await?;
         let python = library.runtime(Runtime::Python, &|_| (), &cancel).await?;
         Ok(Self {
-            job: job()?,
             docker,
             library,
             remover,
@@ -75,18 +82,58 @@ impl Subject {
         })
     }
 
+    /// Makes what a workload runs in.
+    pub(crate) async fn task(&self, workload: &'static Workload) -> Result<Task, Failure> {
+        let (image, built_tag) = match workload.requirements {
+            Some(requirements) => {
+                let requirements =
+                    Requirements::parse(requirements, RequirementsPolicy::default())?;
+                let cancel = Cancel::new();
+                let found = self.library.environment(&requirements, &|_| (), &cancel).await?;
+                let tag = found.image.tags.first().cloned().filter(|_| found.built);
+                (found.image.id, tag)
+            }
+            None if workload.runtime == Runtime::Python => (self.python_image.clone(), None),
+            None => (self.shell_image.clone(), None),
+        };
+        Ok(Task { workload, image, built_tag, job: job(workload)? })
+    }
+
+    /// Removes what was made for a workload.
+    pub(crate) async fn forget(&self, task: Task) -> Result<(), Failure> {
+        self.settle().await;
+        match task.built_tag {
+            Some(tag) => Ok(self.docker.remove_image(&tag).await?),
+            None => Ok(()),
+        }
+    }
+
     /// One execution, from the call to the complete result.
-    pub(crate) async fn execute(&self) -> Result<(), Failure> {
+    pub(crate) async fn execute(&self, task: &Task) -> Result<(), Failure> {
+        self.run(self.start(task).await?, task).await
+    }
+
+    /// A sandbox that waits for a request.
+    pub(crate) async fn start(&self, task: &Task) -> Result<Sandbox, Failure> {
         let container = NewContainer {
             name: format!("gantry-bench-{}", uuid::Uuid::now_v7()),
-            spec: self.job.sandbox_spec(self.shell_image.clone()),
+            spec: task.job.sandbox_spec(task.image.clone()),
             labels: Labels::from([(LABEL_INSTALLATION.to_owned(), "bench".to_owned())]),
         };
         let engine = Arc::new(self.docker.clone());
-        let sandbox = Sandbox::start(engine, &self.remover, &container).await?;
-        let request = self.job.request();
-        let order =
-            Order { request: &request, script: self.job.script.bytes(), stdin: self.job.stdin() };
+        Ok(Sandbox::start(engine, &self.remover, &container).await?)
+    }
+
+    /// One that has ready what one in a pool has.
+    pub(crate) async fn prepare(&self, task: &Task) -> Result<Sandbox, Failure> {
+        Ok(self.start(task).await?.prepare(&task.job.preparation()).await?)
+    }
+
+    /// One execution in a sandbox that waits, until the result is complete.
+    pub(crate) async fn run(&self, sandbox: Sandbox, task: &Task) -> Result<(), Failure> {
+        let job = &task.job;
+        let request = job.request();
+        let order = Order { request: &request, script: job.script.bytes(), stdin: job.stdin() };
         let mut capture = Capture::unfollowed();
         let cancel = Cancel::new();
         let loaded = sandbox.load(&order, &cancel).await?;
@@ -138,31 +185,30 @@ impl Subject {
     }
 }
 
-fn job() -> Result<Job, Failure> {
-    // The program that `docker run` is given, started by its full path as well.
-    let script = Script::new("cat", Some(Runtime::Shell), CAT.into())?;
+fn job(workload: &Workload) -> Result<Job, Failure> {
+    let (name, runtime) = (workload.name, workload.runtime);
+    let parse = |text| Requirements::parse(text, RequirementsPolicy::default());
     Ok(Job {
         execution_id: "bench".to_owned(),
         script_id: None,
-        script_name: "cat".to_owned(),
+        script_name: name.to_owned(),
         job_id: None,
-        script,
-        environment: EnvironmentSpec::plain(Runtime::Shell),
+        script: Script::new(name, Some(runtime), workload.source.into())?,
+        environment: EnvironmentSpec {
+            requirements: workload.requirements.map(parse).transpose()?,
+            ..EnvironmentSpec::plain(runtime)
+        },
         working_directory: None,
         input: Some(JsonInput::parse(INPUT.into())?),
         args: Vec::new(),
         variables: Variables::default(),
         script_variables: Variables::default(),
-        preload: Preload::Off,
+        preload: Preload::Automatic,
         limits: Limits::default(),
         timeout: Timeout::default(),
         network: Network::None,
         mounts: Vec::new(),
         oci_runtime: None,
-        preload: Preload::Off,
         output_file: None,
     })
 }
-
-/// A script that is `cat`.
-const CAT: &str = "#!/bin/bash\nexec cat\n";

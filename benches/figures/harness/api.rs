@@ -6,8 +6,8 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::workload::INPUT;
 use crate::Failure;
-use crate::subject::INPUT;
 
 /// What is looked at of an execution.
 #[derive(Deserialize)]
@@ -68,25 +68,21 @@ impl Api {
 
     /// Registers a shell script that runs once at a time.
     pub(crate) async fn register(&self, name: &str, source: &str) -> Result<(), Failure> {
-        self.register_with(name, source, Some(1)).await
-    }
-
-    /// Registers a shell script that runs as often at once as there is room for.
-    pub(crate) async fn register_shared(&self, name: &str, source: &str) -> Result<(), Failure> {
-        self.register_with(name, source, None).await
-    }
-
-    async fn register_with(
-        &self,
-        name: &str,
-        source: &str,
-        max_concurrency: Option<u32>,
-    ) -> Result<(), Failure> {
-        let body = json!({
+        self.register_as(json!({
             "name": name, "description": "", "script_type": "shell", "source": source,
-            "max_concurrency": max_concurrency,
-        });
+            "max_concurrency": 1,
+        }))
+        .await
+    }
+
+    /// Registers a script.
+    pub(crate) async fn register_as(&self, body: Value) -> Result<(), Failure> {
         self.post("/api/v1/admin/scripts", &body, None).await.map(|_| ())
+    }
+
+    /// What comes of following something, as it comes.
+    pub(crate) async fn follow(&self, path: &str) -> Result<reqwest::Response, Failure> {
+        Ok(self.http.get(format!("{}{path}", self.url)).send().await?.error_for_status()?)
     }
 
     /// Submits an execution and does not wait for it.

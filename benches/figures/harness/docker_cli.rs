@@ -6,10 +6,11 @@ use std::process::Stdio;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
+use super::subject::Task;
+use super::workload::INPUT;
 use crate::Failure;
-use crate::subject::{INPUT, Subject};
 
-const OPTIONS: [&str; 20] = [
+const OPTIONS: [&str; 19] = [
     "run",
     "--rm",
     "--interactive",
@@ -29,13 +30,14 @@ const OPTIONS: [&str; 20] = [
     "--ulimit=core=0",
     "--log-driver=local",
     "--workdir=/work",
-    "--entrypoint=/bin/bash",
 ];
 
-pub(crate) async fn execute(subject: &Subject) -> Result<(), Failure> {
+pub(crate) async fn execute(task: &Task) -> Result<(), Failure> {
+    let [program, arguments @ ..] = task.workload.command;
     let mut child = Command::new("docker")
         .args(OPTIONS)
-        .args([&subject.shell_image, "-c", "exec cat"])
+        .args(["--entrypoint", program, &task.image])
+        .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
 
+use super::api::Api;
 use crate::Failure;
-use crate::api::Api;
 
 /// What is measured: the program of the same build.
 const GANTRY: &str = env!("CARGO_BIN_EXE_gantry");
@@ -74,6 +74,11 @@ impl Server {
                 Err(format!("gantry serve did not start: {error}\n{log}").into())
             }
         }
+    }
+
+    /// Its id, as long as it runs.
+    pub(crate) fn pid(&self) -> Result<u32, Failure> {
+        Ok(self.child.id().ok_or("the server has ended")?)
     }
 
     /// A line of `/proc/PID/status` that is about memory, in MiB.

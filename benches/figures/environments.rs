@@ -6,9 +6,10 @@ use gantry::domain::requirements::{Requirements, RequirementsPolicy};
 use gantry::sandbox::Cancel;
 use tokio::process::Command;
 
-use crate::report::{Report, Series};
-use crate::subject::Subject;
-use crate::{Failure, runs, timed};
+use crate::harness::report::Report;
+use crate::harness::series::Series;
+use crate::harness::subject::Subject;
+use crate::{Failure, setting, timed};
 
 const SET: &str = "requests\nnumpy\npillow\n";
 
@@ -32,14 +33,14 @@ pub(crate) async fn measure(subject: &Subject, report: &mut Report) -> Result<()
     let mut found = Series::new("Gantry, found");
     let mut second = Series::new("Gantry, second set");
     let context = build_context(subject)?;
-    for round in 0..runs("GANTRY_BENCH_ENVIRONMENTS") {
+    for round in 0..setting("GANTRY_BENCH_ENVIRONMENTS", 30) {
         pip.add(timed(docker_build(subject, context.path())).await?);
         subject.forget_cache().await?;
         let tag = environment(subject, SET, &mut cold).await?;
         subject.docker.remove_image(&tag).await?;
         let tag = environment(subject, SET, &mut warm).await?;
         environment(subject, SET, &mut found).await?;
-        let version = MORE.get(round % MORE.len()).copied().unwrap_or_default();
+        let version = MORE.get(usize::try_from(round)? % MORE.len()).copied().unwrap_or_default();
         let more = format!("{SET}six=={version}\n");
         let more_tag = environment(subject, &more, &mut second).await?;
         subject.docker.remove_image(&more_tag).await?;

@@ -11,12 +11,13 @@ use bollard::query_parameters::{
 use futures::StreamExt;
 use tokio::io::AsyncWriteExt;
 
+use super::subject::Task;
+use super::workload::INPUT;
 use crate::Failure;
-use crate::subject::{INPUT, Subject};
 
-pub(crate) async fn execute(subject: &Subject) -> Result<(), Failure> {
+pub(crate) async fn execute(task: &Task) -> Result<(), Failure> {
     let docker = bollard::Docker::connect_with_defaults()?;
-    let created = docker.create_container(NO_NAME, body(&subject.shell_image)).await?;
+    let created = docker.create_container(NO_NAME, body(task)).await?;
     let attach = AttachContainerOptionsBuilder::default()
         .stdin(true)
         .stdout(true)
@@ -42,12 +43,12 @@ pub(crate) async fn execute(subject: &Subject) -> Result<(), Failure> {
 const NO_NAME: Option<bollard::query_parameters::CreateContainerOptions> = None;
 const NO_WAIT: Option<bollard::query_parameters::WaitContainerOptions> = None;
 
-fn body(image: &str) -> ContainerCreateBody {
+fn body(task: &Task) -> ContainerCreateBody {
     let strings = |texts: &[&str]| Some(texts.iter().map(|text| (*text).to_owned()).collect());
     let tmpfs = |bytes: u64| format!("rw,noexec,nosuid,nodev,size={bytes}");
     ContainerCreateBody {
-        image: Some(image.to_owned()),
-        entrypoint: strings(&["/bin/bash", "-c", "exec cat"]),
+        image: Some(task.image.clone()),
+        entrypoint: strings(&task.workload.command),
         user: Some("65534:65534".to_owned()),
         open_stdin: Some(true),
         stdin_once: Some(true),

@@ -4,7 +4,8 @@
 use std::path::Path;
 
 use crate::Failure;
-use crate::process::{Database, Server};
+use crate::harness::process::{Database, Server};
+use crate::harness::workload::SHELL;
 
 /// The script that load is made of.
 pub(crate) const QUEUED: &str = "queued";
@@ -23,7 +24,7 @@ const SETTINGS: [(&str, &str); 3] = [
 /// A server that has done a little of everything.
 pub(crate) async fn start(database: &Database, data_dir: &Path) -> Result<Server, Failure> {
     let server = Server::start(database, data_dir, &SETTINGS).await?;
-    server.api.register(QUEUED, crate::round_trip::CAT).await?;
+    server.api.register(QUEUED, SHELL.source).await?;
     server.api.register("blocker", BLOCKER).await?;
     server.api.execute(QUEUED).await?;
     server.api.get("/api/v1/executions").await?;

@@ -1,0 +1,13 @@
+//! What all parts measure with: the scripts, the ways to run them, servers as they
+//! are shipped, times and tables. It measures nothing by itself.
+
+pub(crate) mod api;
+pub(crate) mod docker_cli;
+pub(crate) mod floor;
+pub(crate) mod host;
+pub(crate) mod process;
+pub(crate) mod report;
+pub(crate) mod series;
+pub(crate) mod served;
+pub(crate) mod subject;
+pub(crate) mod workload;
