@@ -32,6 +32,10 @@ MODULES = {
     "starts": "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()",
     "opens": "file = open(__file__)",
     "has_main": "import __main__\nvalue = hasattr(__main__, '__file__')",
+    "flushes": "file = open('left', 'w')\nfile.write('buffered')",
+    "says_goodbye": "class Late:\n def __del__(self): print('module deleted')\nlate = Late()",
+    "keeps": "things = []",
+    "suspended": "def f():\n try: yield\n finally: print('generator')\nit = f()\nnext(it)",
     "package/__init__": "",
     "package/part": "value = 'part'",
 }
@@ -327,6 +331,40 @@ class StandBy(unittest.TestCase):
             """
         )
         self.assertEqual(out, "thread\nscript\nmodule\ndeleted\n")
+
+    def test_what_is_freed_at_the_end_is_freed(self):
+        late = "class Late:\n def __del__(self): print('deleted')\n"
+        for source, seen in (
+            ("import keeps\n" + late + "keeps.things.append(Late())", "deleted"),
+            (late + "late = Late()\nlate.self = late", "deleted"),
+            ("import keeps\n" + late + "class More(Late): pass\nkeeps.more = More()", "deleted"),
+            ("import says_goodbye", "module deleted"),
+            ("import suspended", "generator"),
+            ("import sys\nsys.stdout = open(1, 'w', closefd=False)\nprint('x', end='')", "x"),
+            ("import builtins\n" + late + "builtins.late = Late()", "deleted"),
+        ):
+            self.assertIn(seen, self.compare(source)[1], source)
+        for source in (
+            "import flushes",
+            "import keeps\nkeeps.things.append(open('left', 'w'))\nkeeps.things[0].write('buffered')",
+            "file = open('left', 'w')\nfile.write('buffered')",
+        ):
+            self.assertEqual(self.compare(source)[3], [("left", b"buffered")], source)
+
+    def test_the_collector_finds_what_the_script_makes(self):
+        self.compare(
+            """
+            import gc, weakref, json
+            class Node:
+                pass
+            node = Node()
+            node.self = node
+            gone = weakref.ref(node)
+            del node
+            gc.collect()
+            print(gone(), gc.isenabled(), gc.get_threshold(), gc.garbage, gc.callbacks)
+            """
+        )
 
     def test_signals_are_as_ever(self):
         self.compare(

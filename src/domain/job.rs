@@ -185,6 +185,7 @@ impl Job {
                 .clone()
                 .map(|path| OutputFile { path, cap: self.limits.output_bytes }),
             artifacts: ArtifactCaps { count: MAX_ARTIFACTS, bytes: MAX_ARTIFACT_BYTES },
+            stay_ms: 0,
         }
     }
 

@@ -321,6 +321,7 @@ fn request(library: &Library, stdin_bytes: u64) -> Request {
         stream_cap: MAX_LAYER,
         output_file: Some(OutputFile { path: "result.json".to_owned(), cap: MAX_RESULT }),
         artifacts: ArtifactCaps { count: 0, bytes: 0 },
+        stay_ms: 0,
     }
 }
 

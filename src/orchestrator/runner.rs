@@ -8,7 +8,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use gantry_init::message::Exit;
+use gantry_init::message::{Exit, Request};
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -27,6 +27,11 @@ use crate::engine::{
 use crate::images::ImageError;
 use crate::pool::{Pool, PoolStatus, Template};
 use crate::sandbox::{Cancel, Loaded, Order, Remover, Sandbox, SandboxError};
+
+/// How long the container of a warm execution stays after the answer, in milliseconds:
+/// others that came with it are over by then, and the engine's work for its end does
+/// not slow them down.
+const STAY_MS: u64 = 60;
 
 /// Runs jobs on one engine.
 #[derive(Clone)]
@@ -236,7 +241,8 @@ impl Runner {
         cancel: &Cancel,
     ) -> Result<Prepared, RunError> {
         let Ready { sandbox, receipt, begun } = ready;
-        let request = job.request();
+        let stay_ms = if receipt.warm { STAY_MS } else { 0 };
+        let request = Request { stay_ms, ..job.request() };
         let order = Order { request: &request, script: job.script.bytes(), stdin: job.stdin() };
         let loaded = sandbox.load(&order, cancel).await?;
         Ok(Prepared { loaded, receipt, begun })

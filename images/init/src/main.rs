@@ -43,6 +43,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
+use std::thread::sleep;
 use std::time::Duration;
 
 use gantry_init::frame::Kind;
@@ -99,6 +100,7 @@ fn live(pid_one: &PidOne) -> io::Result<ExitCode> {
         out: Outgoing::new(io::stdout().as_fd().try_clone_to_owned()?)?,
         meter: Meter::open(),
         stand_by: None,
+        stay: Duration::ZERO,
     };
     Ok(match init.answer() {
         Err(Stuck) => ExitCode::from(UNHEARD),
@@ -131,6 +133,8 @@ struct Init<'proof> {
     out: Outgoing,
     meter: Meter,
     stand_by: Option<StandBy>,
+    /// How long after the last word.
+    stay: Duration,
 }
 
 /// What became of the request.
@@ -151,6 +155,7 @@ impl Init<'_> {
             Err(NoRequest::Gone) => return Ok(Answer::None),
         }
         self.out.flush_all()?;
+        sleep(self.stay);
         Ok(Answer::Sent)
     }
 
@@ -233,6 +238,7 @@ impl Init<'_> {
     }
 
     fn report(&mut self, request: &Request, ended: &Ended) -> Result<(), Stuck> {
+        self.stay = Duration::from_millis(request.stay_ms);
         let usage = self.meter.usage();
         let output_file = match &request.output_file {
             Some(declared) => Some(collect::send_output_file(&mut self.out, declared)?),

@@ -106,6 +106,9 @@ pub struct Request {
     pub output_file: Option<OutputFile>,
     /// What may be sent of [`ARTIFACT_DIR`].
     pub artifacts: ArtifactCaps,
+    /// How long init stays after its last word, in milliseconds: the end of a
+    /// container is work for the engine, and others may still be running.
+    pub stay_ms: u64,
 }
 
 /// How the script's bytes are run.

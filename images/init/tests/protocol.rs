@@ -170,6 +170,7 @@ proptest! {
             stream_cap,
             output_file: interpreted.then(|| OutputFile { path: text(1), cap }),
             artifacts: ArtifactCaps { count, bytes },
+            stay_ms: 0,
         });
     }
 

@@ -14,6 +14,7 @@ Who is on the other end, and in which form, stands in `message.rs` of gantry-ini
 Only modules are used that every start of CPython has loaded.
 """
 
+import io
 import os
 import posix
 import sys
@@ -184,6 +185,58 @@ def prepare(preparation):
         raise Unfit(text) from None
     finally:
         del main.__file__
+    loaded = set(sys.modules)
+    settle()
+    for name in set(sys.modules) - loaded:
+        del sys.modules[name]
+
+
+def ends_with_effect(thing):
+    """Whether somebody could notice that a thing is freed, or that it is not."""
+    kind = type(thing)
+    if kind.__name__ == "generator":
+        return getattr(thing, "gi_suspended", True)
+    return hasattr(kind, "__del__") or isinstance(thing, io.IOBase)
+
+
+def standard_streams():
+    for stream in (sys.__stdin__, sys.__stdout__, sys.__stderr__):
+        while stream is not None:
+            yield id(stream)
+            stream = getattr(stream, "buffer", None) or getattr(stream, "raw", None)
+
+
+def settle():
+    """Takes what has been loaded out of the collector's sight: at its end an
+    interpreter looks several times at all that it has, and most of that are modules.
+    They are not freed then. Nobody can tell, unless something has an effect when it is
+    freed: then all is as ever."""
+    import gc
+
+    gc.collect()
+    main, streams = sys.modules["__main__"], set(standard_streams())
+    # Somebody who has it would not have the new one.
+    for holder in gc.get_referrers(main):
+        if holder is not sys.modules and type(holder).__name__ != "frame":
+            return
+    if any(ends_with_effect(it) and id(it) not in streams for it in gc.get_objects()):
+        return
+    gc.freeze()
+    # The script's own names have to be freed.
+    sys.modules["__main__"] = new = type(sys)("__main__")
+    new.__dict__.clear()
+    new.__dict__.update(main.__dict__)
+
+    import atexit
+
+    atexit.register(unsettle, gc)
+
+
+def unsettle(gc):
+    """The last thing before the end: what the script has made may hang on what is out
+    of sight."""
+    if any(map(ends_with_effect, gc.get_objects())):
+        gc.unfreeze()
 
 
 def take_over(request, environment):

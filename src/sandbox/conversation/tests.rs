@@ -24,6 +24,7 @@ fn request() -> Request {
         stream_cap: STREAM_CAP,
         output_file: Some(OutputFile { path: "out".to_owned(), cap: OUTPUT_FILE_CAP }),
         artifacts: ArtifactCaps { count: ARTIFACTS, bytes: ARTIFACT_BYTES },
+        stay_ms: 0,
     }
 }
 

@@ -56,6 +56,7 @@ impl Run {
             stream_cap: 10 << 20,
             output_file: None,
             artifacts: ArtifactCaps { count: 100, bytes: 10 << 20 },
+            stay_ms: 0,
         };
         Self { preparation: None, request, script: script.to_vec(), stdin: vec![] }
     }
