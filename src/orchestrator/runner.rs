@@ -31,7 +31,7 @@ use crate::sandbox::{Cancel, Loaded, Order, Remover, Sandbox, SandboxError};
 /// How long the container of a warm execution stays after the answer, in milliseconds:
 /// others that came with it are over by then, and the engine's work for its end does
 /// not slow them down.
-const STAY_MS: u64 = 60;
+const STAY_MS: u64 = 120;
 
 /// Runs jobs on one engine.
 #[derive(Clone)]

@@ -19,7 +19,7 @@ const LOOK: Duration = Duration::from_secs(2);
 
 /// A call is left alone for this long: most are over sooner than a start, which
 /// takes the engine's and the kernel's time.
-const SETTLE: Duration = Duration::from_millis(60);
+const SETTLE: Duration = Duration::from_millis(120);
 
 /// Starts at once: they are bound by the engine, and more would only take longer.
 const STARTS: usize = 2;
