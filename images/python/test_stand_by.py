@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -54,6 +55,13 @@ VARIABLES = {
 
 def fields(*values):
     return b"".join(b"%d\n%s" % (len(value), value) for value in map(os.fsencode, values))
+
+
+def restore_defaults():
+    """As gantry-init does. Whoever runs these tests may ignore some, as a shell does
+    for what runs in the background."""
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        signal.signal(number, signal.SIG_DFL)
 
 
 def without(mapping, name):
@@ -147,6 +155,7 @@ class Bench:
             env=variables,
             cwd=self.work,
             pass_fds=passed,
+            preexec_fn=restore_defaults,
         )
         if not passed:
             os.close(stdin)
