@@ -44,12 +44,15 @@ impl Job {
 }
 
 /// What is run once on nothing: the interpreter, and for a shell the program that most
-/// scripts read their input with. All of it is the image's own, except the words of a
-/// `#!` line.
+/// scripts read their input with. All of it is the image's own: a `#!` line that could
+/// hold a program of its own is not rehearsed, because others may use the sandbox.
 fn rehearsal(launch: &Launch) -> Vec<String> {
     let Launch::Interpreted { interpreter, .. } = launch else {
         return vec!["/bin/cat".to_owned()];
     };
+    if !interpreter.iter().skip(1).all(|word| is_plain(word)) {
+        return Vec::new();
+    }
     let last = interpreter.last().map_or("", String::as_str);
     let of_shell = |word: &str| SHELLS.contains(&word.rsplit('/').next().unwrap_or_default());
     let is_shell = interpreter.iter().any(|word| of_shell(word));
@@ -59,6 +62,11 @@ fn rehearsal(launch: &Launch) -> Vec<String> {
         _ => &["/dev/null"],
     };
     interpreter.iter().cloned().chain(more.iter().map(|word| (*word).to_owned())).collect()
+}
+
+/// A name or a few flags, and no code.
+fn is_plain(word: &str) -> bool {
+    word.len() < 16 && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 #[cfg(test)]
@@ -77,6 +85,8 @@ mod tests {
         assert_eq!(rehearsed(&["/usr/bin/env", "bash"]), ["/usr/bin/env", "bash", "-c", "cat"]);
         assert_eq!(rehearsed(&["/opt/env/bin/python"]), ["/opt/env/bin/python", "-c", ""]);
         assert_eq!(rehearsed(&["/usr/bin/perl", "-w"]), ["/usr/bin/perl", "-w", "/dev/null"]);
+        assert!(rehearsed(&["/usr/bin/env", "-S sh -c 'touch /work/x'"]).is_empty());
+        assert!(rehearsed(&["/usr/bin/perl", "-eopen(F,'>/work/x')"]).is_empty());
         let binary = Launch::Executable { name: "it".to_owned() };
         assert_eq!(rehearsal(&binary), ["/bin/cat"]);
     }

@@ -98,12 +98,6 @@ impl Floors {
         };
         floor.add(count, script);
     }
-
-    /// Whether nothing is to be held.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.kinds.is_empty()
-    }
 }
 
 impl Pool {
