@@ -157,8 +157,9 @@ impl Walk<'_> {
     fn skip(&mut self, name: &str, reason: SkipReason) {
         if self.skipped.len() < MAX_SKIPPED_ARTIFACTS {
             let name = if name.is_empty() { "." } else { name };
-            let name = &name[..name.floor_char_boundary(MAX_NAME_BYTES)];
-            self.skipped.push(SkippedArtifact { name: name.to_owned(), reason });
+            let mut name = name.replace(char::is_control, "\u{fffd}");
+            name.truncate(name.floor_char_boundary(MAX_NAME_BYTES));
+            self.skipped.push(SkippedArtifact { name, reason });
         }
     }
 }
@@ -196,12 +197,15 @@ mod tests {
         let mut out = Outgoing::new(writer.into()).unwrap();
         let caps = ArtifactCaps { count: 0, bytes: 0 };
         let mut walk = Walk { out: &mut out, caps, entries: 0, skipped: Vec::new() };
-        for _ in 0..100 {
-            walk.skip(&"\u{1}".repeat(300), SkipReason::Name);
+        for name in ["\u{1}", "\"", "\\", "ü"].map(|it| it.repeat(300)) {
+            walk.skipped.clear();
+            for _ in 0..100 {
+                walk.skip(&name, SkipReason::Unreadable);
+            }
+            assert_eq!(walk.skipped.len(), MAX_SKIPPED_ARTIFACTS);
+            let json = serde_json::to_vec(&walk.skipped).unwrap();
+            assert!(json.len() < Kind::Exit.max_payload() - 1024, "{}", json.len());
         }
-        assert_eq!(walk.skipped.len(), MAX_SKIPPED_ARTIFACTS);
-        let json = serde_json::to_vec(&walk.skipped).unwrap();
-        assert!(json.len() < Kind::Exit.max_payload() - 1024);
     }
 
     #[test]
@@ -217,6 +221,6 @@ mod tests {
         out.flush_all().unwrap();
         drop(out);
         let bytes = std::io::read_to_string(reader).unwrap();
-        assert!(bytes.ends_with("\0\0\0") && bytes.contains("ab"), "{bytes:?}");
+        assert!(bytes.ends_with("\0\0\0\n") && bytes.contains("ab"), "{bytes:?}");
     }
 }

@@ -4,6 +4,11 @@
 //! 0      1        2     3         4            8
 //! | 'G' | version | kind | 0      | length LE  | payload …
 //! ```
+//!
+//! Between frames there may be line feeds. init sends one behind each of its own
+//! ([`TERMINATOR`]), because engines keep what a container prints as lines: one is
+//! written down, and can be read again, when it is whole, and of one that is longer
+//! than 16 KiB Docker 20.10 loses the line feed.
 
 use thiserror::Error;
 
@@ -17,9 +22,15 @@ pub const VERSION: u8 = 1;
 /// Bytes in a frame's header.
 pub const HEADER_BYTES: usize = 8;
 
-/// Longest payload that init sends. The size of a Linux pipe: more in one piece
-/// could not be read at once anyway.
-pub const MAX_REPLY_PAYLOAD: usize = 64 * 1024;
+/// What init sends behind each frame.
+pub const TERMINATOR: u8 = b'\n';
+
+/// Longest line that Docker's loggers take in one piece, its line feed included
+/// (`defaultBufSize` of moby's `daemon/logger/copier.go`).
+const MAX_LINE: usize = 16 * 1024;
+
+/// Longest payload that init sends: no frame makes a line that is too long.
+pub const MAX_REPLY_PAYLOAD: usize = MAX_LINE - HEADER_BYTES - 1;
 
 /// Longest JSON of a [`Kind::Request`]: argv and environment together are
 /// bounded by the kernel at 2 MiB (a quarter of the 8 MiB stack limit,
@@ -220,6 +231,8 @@ impl Decoder {
     /// the same.
     pub fn next_frame(&mut self) -> Result<Option<Frame>, FrameError> {
         let rest = self.buffer.get(self.read..).unwrap_or_default();
+        self.read += rest.iter().take_while(|byte| **byte == TERMINATOR).count();
+        let rest = self.buffer.get(self.read..).unwrap_or_default();
         let Some((head, body)) = rest.split_first_chunk::<HEADER_BYTES>() else {
             return Ok(None);
         };
@@ -232,7 +245,8 @@ impl Decoder {
         Ok(Some(Frame { kind, payload }))
     }
 
-    /// True when the stream could end here: no frame has been cut in two.
+    /// True when the stream could end here: no frame has been cut in two, and all of
+    /// them have been taken.
     #[must_use]
     pub fn is_at_boundary(&self) -> bool {
         self.read == self.buffer.len()

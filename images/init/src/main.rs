@@ -47,7 +47,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use gantry_init::frame::Kind;
-use gantry_init::message::{Exit, Hello, Preparation, Prepared, Refused, Request};
+use gantry_init::message::{Exit, Hello, NO_REQUEST, Preparation, Prepared, Refused, Request};
 
 use crate::cgroup::Meter;
 use crate::child::{Child, spawn};
@@ -62,10 +62,6 @@ use crate::stop::Stop;
 
 /// Exit code: this process is not PID 1.
 const NOT_PID_ONE: u8 = 64;
-
-/// Exit code: stdin ended, or the sandbox was cancelled, before there was the word
-/// to start. Nothing has run.
-const NO_REQUEST: u8 = 65;
 
 /// Exit code: there was an answer, and nobody took it.
 const UNHEARD: u8 = 66;

@@ -17,6 +17,11 @@ pub const ARTIFACT_DIR: &str = "/work/out";
 /// milliseconds. Then they are killed.
 pub const LINGER_MS: u64 = 200;
 
+/// PID 1's exit code when its stdin ended, or TERM or Cancel came, before there was the
+/// word to start the script: nothing of it has run. Nobody else can say this of a
+/// sandbox, because nobody else's exit code is the container's.
+pub const NO_REQUEST: u8 = 65;
+
 /// PID 1 is up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
@@ -180,7 +185,7 @@ pub struct Exit {
 }
 
 /// Most entries in [`Exit::artifacts_skipped`], so that the frame stays small.
-pub const MAX_SKIPPED_ARTIFACTS: usize = 32;
+pub const MAX_SKIPPED_ARTIFACTS: usize = 24;
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -231,7 +236,7 @@ pub enum OutputFileEnd {
 /// A file that was not sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SkippedArtifact {
-    /// Its name, with what is not UTF-8 replaced.
+    /// Its name, with what is not text replaced.
     pub name: String,
     /// Why.
     pub reason: SkipReason,

@@ -13,15 +13,16 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use gantry_init::frame::{HEADER_BYTES, Header, Kind, MAX_REPLY_PAYLOAD};
+use gantry_init::frame::{HEADER_BYTES, Header, Kind, MAX_REPLY_PAYLOAD, TERMINATOR};
 
 use crate::readiness::{Interest, wait};
 
-/// Bytes that may wait for the other end to read them: four full frames.
-const CAPACITY: usize = 4 * LONGEST_FRAME;
+/// Bytes that may wait for the other end to read them: four times what a Linux pipe
+/// holds.
+const CAPACITY: usize = 16 * LONGEST_FRAME;
 
-/// The longest frame that init sends, in bytes.
-const LONGEST_FRAME: usize = HEADER_BYTES + MAX_REPLY_PAYLOAD;
+/// The longest frame that init sends, in bytes, with what stands behind it.
+const LONGEST_FRAME: usize = HEADER_BYTES + MAX_REPLY_PAYLOAD + 1;
 
 /// How long the other end may read nothing while init has nothing else to do.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -85,7 +86,8 @@ impl Outgoing {
         let length = read(&mut payload[..most])?;
         header.copy_from_slice(&Header::encode(kind, length).map_err(io::Error::other)?);
         if length > 0 {
-            self.filled += HEADER_BYTES + length;
+            frame[HEADER_BYTES + length] = TERMINATOR;
+            self.filled += HEADER_BYTES + length + 1;
         }
         Ok(length)
     }
@@ -98,7 +100,7 @@ impl Outgoing {
             debug_assert!(false, "{kind:?} of {} bytes", payload.len());
             return Ok(());
         };
-        for part in [&header[..], payload] {
+        for part in [&header[..], payload, &[TERMINATOR]] {
             self.buffer[self.filled..self.filled + part.len()].copy_from_slice(part);
             self.filled += part.len();
         }
@@ -191,7 +193,7 @@ mod tests {
         let mut received = Vec::new();
         let mut piece = vec![0; 50_000];
         for number in 0..100_u8 {
-            let payload = vec![number; 1 + usize::from(number) * 650];
+            let payload = vec![number; 1 + usize::from(number) * 160];
             while !out.has_room() {
                 let read = reader.read(&mut piece).unwrap();
                 decoder.feed(&piece[..read]);
@@ -218,10 +220,28 @@ mod tests {
         let expected: Vec<_> = (0..100_u8)
             .map(|number| Frame {
                 kind: Kind::Stdout,
-                payload: vec![number; 1 + usize::from(number) * 650],
+                payload: vec![number; 1 + usize::from(number) * 160],
             })
             .collect();
         assert!(received == expected);
+    }
+
+    #[test]
+    fn no_line_is_longer_than_an_engine_keeps_in_one_piece() {
+        let (mut out, mut reader) = piped();
+        for payload in [&[0; MAX_REPLY_PAYLOAD][..], b"", b"\n\n"] {
+            out.push(Kind::Stdout, payload).unwrap();
+        }
+        out.fill(Kind::Stdout, usize::MAX, |space| Ok(space.len())).unwrap();
+        let mut sent = Vec::new();
+        while out.is_pending() {
+            out.flush();
+            let mut piece = vec![0; 70_000];
+            let read = reader.read(&mut piece).unwrap();
+            sent.extend_from_slice(&piece[..read]);
+        }
+        assert!(sent.ends_with(b"\n"));
+        assert!(sent.split_inclusive(|byte| *byte == b'\n').all(|line| line.len() <= 16 * 1024));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::path::{Component, Path};
 use gantry_init::message::{Launch, Refused, RefusedReason, Request};
 
 /// Most bytes of [`Refused::detail`], so that it fits into a frame.
-const MAX_DETAIL_BYTES: usize = 4096;
+const MAX_DETAIL_BYTES: usize = 2048;
 
 /// The answer that the script can't be started.
 pub(crate) fn refused(reason: RefusedReason, detail: impl std::fmt::Display) -> Refused {

@@ -113,7 +113,7 @@ fn bad_names_are_skipped() {
     let Some(answer) = bash(source).run() else { return };
     assert_eq!(answer.artifact_names(), ["1/2/3/4/5/6/7/deep", "good"]);
     let skipped = answer.skipped();
-    for name in ["line\nbreak", "not\u{fffd}text", "\u{1b}[2J", "1/2/3/4/5/6/7/8"] {
+    for name in ["line\u{fffd}break", "not\u{fffd}text", "\u{fffd}[2J", "1/2/3/4/5/6/7/8"] {
         assert_eq!(skipped.get(name), Some(&SkipReason::Name), "{name:?} in {skipped:?}");
     }
     assert_eq!(skipped.len(), 5, "{skipped:?}");
@@ -124,6 +124,6 @@ fn very_many_files_are_not_all_looked_at() {
     let source = "cd out; seq 1 30000 | xargs touch";
     let Some(answer) = bash(source).artifacts(10, 1000).run() else { return };
     assert_eq!(answer.artifacts.len(), 10);
-    assert_eq!(answer.skipped().len(), 32);
+    assert_eq!(answer.skipped().len(), 24);
     assert!(answer.skipped().values().all(|&reason| reason == SkipReason::TooMany));
 }
