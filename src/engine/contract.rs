@@ -7,23 +7,24 @@
 //! [`check`] sees to it that nothing is left of them.
 
 use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
 
 use futures::{FutureExt, StreamExt};
 use gantry_init::frame::{Decoder, Frame, Header, Kind, MAX_REQUEST_PAYLOAD};
 use gantry_init::message::{ArtifactCaps, End, Exit, Launch, Request};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 use uuid::Uuid;
 
 use super::{
     Attached, ContainerState, Engine, EngineError, LABEL_EXECUTION, LABEL_INSTALLATION, LABEL_ROLE,
-    Labels, NewContainer, Output,
+    Labels, NewContainer, Output, Printed,
 };
 use crate::domain::limits::Limits;
 use crate::domain::sandbox_spec::{Network, Purpose, SandboxSpec};
 
 /// What PID 1 answers when its stdin ends before it is told to start a script.
-const NO_REQUEST: i64 = 65;
+const NO_REQUEST: i64 = gantry_init::message::NO_REQUEST as i64;
 
 /// What a killed process answers: 128 and the signal.
 const KILLED: i64 = 137;
@@ -44,6 +45,10 @@ macro_rules! contract_tests {
             $engine =>
             all_that_is_printed_is_heard,
             the_state_is_told_before_during_and_after,
+            all_that_was_printed_is_replayed,
+            what_is_printed_from_now_on_is_replayed_too,
+            what_was_asked_to_end_says_so_itself,
+            it_is_fine_to_ask_at_any_time_for_an_end,
             a_client_that_goes_away_ends_what_waits_for_its_request,
             a_client_that_goes_away_ends_what_waits_for_its_start,
             a_kill_ends_what_runs,
@@ -147,6 +152,16 @@ impl Connection {
         Self { attached, decoder: Decoder::new() }
     }
 
+    /// One that only listens.
+    fn replaying(output: Printed) -> Self {
+        Self::new(Attached { input: Box::pin(tokio::io::sink()), output })
+    }
+
+    /// The way in, for somebody who writes while this one listens.
+    fn hand_over_input(&mut self) -> Pin<Box<dyn AsyncWrite + Send>> {
+        std::mem::replace(&mut self.attached.input, Box::pin(tokio::io::sink()))
+    }
+
     /// The next frame; `None` at the end of the output.
     async fn frame(&mut self) -> Option<Frame> {
         loop {
@@ -200,32 +215,94 @@ fn go() -> Vec<u8> {
     Header::encode(Kind::Go, 0).unwrap().to_vec()
 }
 
-pub(crate) async fn all_that_is_printed_is_heard(subject: &Subject) {
+/// What a script printed, and how it ended.
+async fn printed(connection: &mut Connection) -> (Vec<u8>, Exit) {
+    let (mut stdout, mut exit) = (Vec::new(), None);
+    while let Some(Frame { kind, payload }) = connection.frame().await {
+        match kind {
+            Kind::Hello | Kind::Loaded | Kind::Started => {}
+            Kind::Stdout => stdout.extend(payload),
+            Kind::Exit => {
+                exit = Some(serde_json::from_slice::<Exit>(&payload).unwrap());
+                break;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    (stdout, exit.unwrap())
+}
+
+/// Has a container print these bytes, and listens to its end; answers with its name.
+async fn print(subject: &Subject, bytes: &[u8]) -> String {
     let (name, mut connection) = subject.running().await;
-    let stdin: Vec<u8> = (0..3_000_000_u32).map(|number| (number % 251) as u8).collect();
-    let request = [cat(&stdin), go()].concat();
-    let Attached { mut input, output } = connection.attached;
-    connection.attached = Attached { input: Box::pin(tokio::io::sink()), output };
+    let request = [cat(bytes), go()].concat();
+    let input = connection.hand_over_input();
     let send = async {
+        let mut input = input;
         input.write_all(&request).await.unwrap();
         input.flush().await.unwrap();
     };
-    let read = async {
-        let (mut stdout, mut exit) = (Vec::new(), None);
-        while let Some(Frame { kind, payload }) = connection.frame().await {
-            match kind {
-                Kind::Loaded | Kind::Started => {}
-                Kind::Stdout => stdout.extend(payload),
-                Kind::Exit => exit = Some(serde_json::from_slice::<Exit>(&payload).unwrap()),
-                other => panic!("{other:?}"),
-            }
-        }
-        (stdout, exit.unwrap())
-    };
-    let ((), (stdout, exit)) = tokio::join!(send, read);
-    assert!(stdout == stdin, "{} bytes came of {}", stdout.len(), stdin.len());
+    let ((), (stdout, exit)) = tokio::join!(send, printed(&mut connection));
+    assert!(stdout == bytes, "{} bytes came of {}", stdout.len(), bytes.len());
     assert_eq!(exit.end, End::Code(0));
     assert_eq!(subject.engine.wait(&name).await.unwrap(), 0);
+    name
+}
+
+/// Bytes of every kind, with long lines and none, as what is compressed has them.
+fn bytes(count: usize) -> Vec<u8> {
+    let mut state = 1_u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    };
+    let mut bytes: Vec<u8> = (0..count).map(|_| next()).collect();
+    bytes[count / 2..count / 2 + 1000].fill(b'\n');
+    bytes[count / 4..count / 4 + 100_000].fill(b'\r');
+    bytes
+}
+
+pub(crate) async fn all_that_is_printed_is_heard(subject: &Subject) {
+    print(subject, &bytes(3_000_000)).await;
+}
+
+pub(crate) async fn all_that_was_printed_is_replayed(subject: &Subject) {
+    for bytes in [bytes(1_000_000), b"\n\n".to_vec(), Vec::new()] {
+        let name = print(subject, &bytes).await;
+        for _ in 0..2 {
+            let mut replayed = Connection::replaying(subject.engine.replay(&name).await.unwrap());
+            let (stdout, exit) = printed(&mut replayed).await;
+            assert!(stdout == bytes, "{} bytes came of {}", stdout.len(), bytes.len());
+            assert_eq!(exit.end, End::Code(0));
+        }
+    }
+}
+
+pub(crate) async fn what_is_printed_from_now_on_is_replayed_too(subject: &Subject) {
+    let (name, mut connection) = subject.running().await;
+    let mut replayed = Connection::replaying(subject.engine.replay(&name).await.unwrap());
+    assert_eq!(replayed.frame().await.unwrap().kind, Kind::Hello);
+    connection.attached.input.write_all(&[cat(b"in"), go()].concat()).await.unwrap();
+    connection.attached.input.flush().await.unwrap();
+    // Once the script is to be started, nobody has to stay attached.
+    while connection.frame().await.unwrap().kind != Kind::Started {}
+    drop(connection);
+    let (stdout, exit) = printed(&mut replayed).await;
+    assert_eq!((stdout, exit.end), (b"in".to_vec(), End::Code(0)));
+}
+
+pub(crate) async fn what_was_asked_to_end_says_so_itself(subject: &Subject) {
+    let (name, mut connection) = subject.running().await;
+    subject.engine.terminate(&name).await.unwrap();
+    assert_eq!(connection.frame().await, None);
+    assert_eq!(subject.engine.wait(&name).await.unwrap(), NO_REQUEST);
+}
+
+pub(crate) async fn it_is_fine_to_ask_at_any_time_for_an_end(subject: &Subject) {
+    let (created, ended) = (subject.created().await, subject.ended().await);
+    for name in [created, ended, subject.new_container().name] {
+        subject.engine.terminate(&name).await.unwrap();
+    }
 }
 
 pub(crate) async fn the_state_is_told_before_during_and_after(subject: &Subject) {

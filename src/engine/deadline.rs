@@ -18,6 +18,10 @@ pub const START: Duration = Duration::from_secs(60);
 pub const WAIT: Duration = Duration::from_secs(20);
 /// Looking at one container.
 pub const INSPECT: Duration = Duration::from_secs(10);
+/// Until the engine begins to send a log.
+pub const REPLAY: Duration = Duration::from_secs(15);
+/// A signal, and no waiting for what it does.
+pub const TERMINATE: Duration = Duration::from_secs(10);
 /// The engine itself may wait 10 s for the process to go.
 pub const KILL: Duration = Duration::from_secs(20);
 /// Removal kills first.

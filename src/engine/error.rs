@@ -20,6 +20,10 @@ pub enum Verb {
     Wait,
     /// Looking at one.
     Inspect,
+    /// Reading again what one has printed.
+    Replay,
+    /// Asking one to end.
+    Terminate,
     /// Killing one.
     Kill,
     /// Removing one.
@@ -39,6 +43,8 @@ impl fmt::Display for Verb {
             Self::Start => "starting a container",
             Self::Wait => "waiting for a container",
             Self::Inspect => "inspecting a container",
+            Self::Replay => "reading a container's log",
+            Self::Terminate => "asking a container to end",
             Self::Kill => "killing a container",
             Self::Remove => "removing a container",
             Self::List => "listing containers",

@@ -26,7 +26,8 @@ pub(crate) use program::{Ended, Program};
 
 use super::deadline::{self, within};
 use super::{
-    Attached, ContainerState, Engine, EngineError, Labels, ListedContainer, NewContainer, Verb,
+    Attached, ContainerState, Engine, EngineError, Labels, ListedContainer, NewContainer, Printed,
+    Verb,
 };
 use world::{World, has_ended, not_found};
 
@@ -194,6 +195,18 @@ impl Engine for Fake {
 
     async fn inspect(&self, name: &str) -> Result<ContainerState, EngineError> {
         self.call(Verb::Inspect, deadline::INSPECT, name, World::inspect).await
+    }
+
+    async fn replay(&self, name: &str) -> Result<Printed, EngineError> {
+        self.call(Verb::Replay, deadline::REPLAY, name, World::replay).await
+    }
+
+    async fn terminate(&self, name: &str) -> Result<(), EngineError> {
+        let effect = |world: &mut World, name: &str| {
+            world.terminate(name);
+            Ok(())
+        };
+        self.call(Verb::Terminate, deadline::TERMINATE, name, effect).await
     }
 
     async fn kill(&self, name: &str) -> Result<(), EngineError> {

@@ -15,7 +15,8 @@
 //! - The attached output must be drained to its end; an engine drops what is
 //!   left two seconds after the exit.
 //! - The end of the attached output is not the container's exit: ask with
-//!   [`Engine::wait`] or [`Engine::inspect`].
+//!   [`Engine::wait`] or [`Engine::inspect`]. Neither is that of the replayed one:
+//!   only a replay that began after the exit is known to be whole.
 //! - [`Engine::remove`] is always safe to call: on a container that runs, that
 //!   never started, that is being removed, or that never was.
 //! - Every call ends within its own deadline ([`deadline`]), with
@@ -77,12 +78,15 @@ pub enum Output {
     Stderr(Bytes),
 }
 
+/// What a container prints, in order.
+pub type Printed = BoxStream<'static, Result<Output, EngineError>>;
+
 /// Both directions of an attached container.
 pub struct Attached {
     /// PID 1's stdin; `shutdown` ends it, dropping does not.
     pub input: Pin<Box<dyn AsyncWrite + Send>>,
     /// What PID 1 prints, in order, until all of it has been read.
-    pub output: BoxStream<'static, Result<Output, EngineError>>,
+    pub output: Printed,
 }
 
 /// What the engine knows of a container.
@@ -129,6 +133,14 @@ pub trait Engine: Send + Sync {
 
     /// What the engine knows of a container.
     async fn inspect(&self, name: &str) -> Result<ContainerState, EngineError>;
+
+    /// All that a started container has printed, from the first byte, and all that
+    /// it prints until it ends, as the engine has kept it. A line feed may stand
+    /// behind the last byte. Only what was made for an execution is kept.
+    async fn replay(&self, name: &str) -> Result<Printed, EngineError>;
+
+    /// Sends TERM to PID 1. Fine when it has ended already.
+    async fn terminate(&self, name: &str) -> Result<(), EngineError>;
 
     /// Sends KILL to PID 1. Fine when it has ended already.
     async fn kill(&self, name: &str) -> Result<(), EngineError>;

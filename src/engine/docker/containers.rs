@@ -1,13 +1,16 @@
 //! The lifecycle of containers on a real engine.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use bollard::container::LogOutput;
 use bollard::errors::Error;
 use bollard::query_parameters::{
     AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, KillContainerOptionsBuilder,
-    ListContainersOptionsBuilder, RemoveContainerOptionsBuilder, WaitContainerOptionsBuilder,
+    ListContainersOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
+    WaitContainerOptionsBuilder,
 };
-use futures::StreamExt;
+use futures::{StreamExt, stream};
 use tokio::sync::SemaphorePermit;
 
 use super::error::is_already_so;
@@ -15,7 +18,7 @@ use super::{Docker, hardening};
 use crate::engine::deadline::{self, within};
 use crate::engine::{
     Attached, ContainerState, Engine, EngineError, Labels, ListedContainer, NewContainer, Output,
-    Verb,
+    Printed, Verb,
 };
 
 #[async_trait]
@@ -46,17 +49,7 @@ impl Engine for Docker {
         })
         .await?;
         let docker = self.clone();
-        let output = attached.output.map(move |piece| match piece {
-            Ok(LogOutput::StdOut { message }) => Ok(Output::Stdout(message)),
-            Ok(LogOutput::StdErr { message }) => Ok(Output::Stderr(message)),
-            // What bollard calls Console is a frame that the connection's end
-            // has cut: it can't be told which stream it was of.
-            Ok(LogOutput::StdIn { .. } | LogOutput::Console { .. }) => Err(EngineError::Answer {
-                verb: Verb::Attach,
-                message: "the output was cut in the middle of a piece".to_owned(),
-            }),
-            Err(error) => Err(docker.error(Verb::Attach, error)),
-        });
+        let output = attached.output.map(move |piece| docker.printed(Verb::Attach, piece));
         Ok(Attached { input: attached.input, output: output.boxed() })
     }
 
@@ -113,14 +106,24 @@ impl Engine for Docker {
         .await
     }
 
+    async fn replay(&self, name: &str) -> Result<Printed, EngineError> {
+        let options = LogsOptionsBuilder::default().stdout(true).stderr(true).follow(true).build();
+        let mut log = self.client.logs(name, Some(options));
+        // PID 1's Hello comes at once, if it ever does; whether there is a log at all
+        // is known with it.
+        let first = within(Verb::Replay, deadline::REPLAY, async { Ok(log.next().await) }).await?;
+        let first = first.map(|piece| self.printed(Verb::Replay, piece)).transpose()?;
+        let docker = self.clone();
+        let rest = log.map(move |piece| docker.printed(Verb::Replay, piece));
+        Ok(stream::iter(first.map(Ok)).chain(rest).boxed())
+    }
+
+    async fn terminate(&self, name: &str) -> Result<(), EngineError> {
+        self.signal(Verb::Terminate, deadline::TERMINATE, name, "TERM").await
+    }
+
     async fn kill(&self, name: &str) -> Result<(), EngineError> {
-        let options = KillContainerOptionsBuilder::default().signal("KILL").build();
-        let killed = within(Verb::Kill, deadline::KILL, async {
-            let killing = self.client.kill_container(name, Some(options)).await;
-            killing.map_err(|error| self.error(Verb::Kill, error))
-        })
-        .await;
-        killed.or_else(|error| if is_already_so(&error) { Ok(()) } else { Err(error) })
+        self.signal(Verb::Kill, deadline::KILL, name, "KILL").await
     }
 
     async fn remove(&self, name: &str) -> Result<(), EngineError> {
@@ -153,6 +156,38 @@ impl Engine for Docker {
 }
 
 impl Docker {
+    /// A piece of what a container printed.
+    fn printed(&self, verb: Verb, piece: Result<LogOutput, Error>) -> Result<Output, EngineError> {
+        match piece {
+            Ok(LogOutput::StdOut { message }) => Ok(Output::Stdout(message)),
+            Ok(LogOutput::StdErr { message }) => Ok(Output::Stderr(message)),
+            // What bollard calls Console is a frame that the connection's end
+            // has cut: it can't be told which stream it was of.
+            Ok(LogOutput::StdIn { .. } | LogOutput::Console { .. }) => Err(EngineError::Answer {
+                verb,
+                message: "the output was cut in the middle of a piece".to_owned(),
+            }),
+            Err(error) => Err(self.error(verb, error)),
+        }
+    }
+
+    /// Sends a signal to PID 1; fine when it has ended, or never was.
+    async fn signal(
+        &self,
+        verb: Verb,
+        limit: Duration,
+        name: &str,
+        signal: &str,
+    ) -> Result<(), EngineError> {
+        let options = KillContainerOptionsBuilder::default().signal(signal).build();
+        let signalled = within(verb, limit, async {
+            let signalling = self.client.kill_container(name, Some(options)).await;
+            signalling.map_err(|error| self.error(verb, error))
+        })
+        .await;
+        signalled.or_else(|error| if is_already_so(&error) { Ok(()) } else { Err(error) })
+    }
+
     /// One of the few creates and starts that may be in flight. The semaphore is
     /// never closed, so there is always one in the end.
     async fn start_slot(&self) -> Option<SemaphorePermit<'_>> {

@@ -31,7 +31,7 @@ impl Ended {
     pub(crate) const OUT_OF_MEMORY: Self = Self { exit_code: 137, out_of_memory: true };
 
     /// As gantry-init does when its stdin ends before it is told to start a script.
-    pub(crate) const NO_REQUEST: Self = Self::with(65);
+    pub(crate) const NO_REQUEST: Self = Self::with(gantry_init::message::NO_REQUEST as i64);
 
     /// By itself.
     pub(crate) const fn with(exit_code: i64) -> Self {
@@ -59,7 +59,12 @@ where
         let run = run.clone();
         async move {
             hello(&stdio).await;
-            match stdio.asked().await {
+            let terminated = stdio.terminated();
+            let asked = tokio::select! {
+                asked = stdio.asked() => asked,
+                () = terminated.cancelled() => None,
+            };
+            match asked {
                 Some(stdin) => run(stdio, stdin).await,
                 None => Ended::NO_REQUEST,
             }
@@ -232,7 +237,7 @@ pub(crate) fn silent() -> Program {
 /// Its script runs until it is cancelled.
 pub(crate) fn obeys_cancel() -> Program {
     started(|mut stdio, _| async move {
-        while stdio.heard().await.is_some_and(|frame| frame.kind != Kind::Cancel) {}
+        stdio.asked_to_end().await;
         let stopped = Exit { end: End::Signal(15), stopped: Some(Stopped::Cancelled), ..exit(0) };
         stdio.tell(Kind::Exit, &stopped).await;
         Ended::with(0)

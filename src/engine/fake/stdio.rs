@@ -1,14 +1,18 @@
 //! The stdio of a fake container, and PID 1's manners at its inner end.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use gantry_init::frame::{Decoder, Frame, Header, Kind};
 use gantry_init::message::{Preparation, Prepared, Request};
 use serde::Serialize;
 use tokio::io::{AsyncReadExt, DuplexStream, duplex};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
 
-use crate::engine::{Attached, EngineError, Output};
+use super::world::{Life, has_ended};
+use crate::engine::{Attached, EngineError, Output, Printed};
 
 /// A Linux pipe's size, in bytes.
 const PIPE: usize = 64 * 1024;
@@ -21,10 +25,41 @@ pub(crate) struct Stdio {
     input: DuplexStream,
     decoder: Decoder,
     output: mpsc::Sender<Result<Output, EngineError>>,
+    journal: Journal,
+    terminated: CancellationToken,
+}
+
+/// All that a container has printed, as the engine keeps it.
+#[derive(Clone, Default)]
+pub(super) struct Journal(Arc<watch::Sender<Vec<Output>>>);
+
+impl Journal {
+    /// All of it, and what comes until the container ends.
+    pub(super) fn replay(&self, life: watch::Receiver<Life>) -> Printed {
+        let state = (self.0.subscribe(), life, 0);
+        let pieces = stream::unfold(state, |(mut pieces, mut life, next)| async move {
+            loop {
+                // Looked at first: what was printed before the end is there then.
+                let is_over = has_ended(&life.borrow_and_update()) || life.has_changed().is_err();
+                let piece = pieces.borrow_and_update().get(next).cloned();
+                if let Some(piece) = piece {
+                    return Some((Ok(piece), (pieces, life, next + 1)));
+                }
+                if is_over {
+                    return None;
+                }
+                tokio::select! {
+                    _ = pieces.changed() => {}
+                    _ = life.changed() => {}
+                }
+            }
+        });
+        pieces.boxed()
+    }
 }
 
 /// Both sides of a container's stdio.
-pub(super) fn pipes() -> (Stdio, Attached) {
+pub(super) fn pipes(journal: Journal) -> (Stdio, Attached) {
     let (near, far) = duplex(PIPE);
     let (sender, receiver) = mpsc::channel(UNREAD);
     // PID 1's stdin ends when the client has let go of both directions, or shuts
@@ -34,7 +69,13 @@ pub(super) fn pipes() -> (Stdio, Attached) {
         let piece = receiver.recv().await?;
         Some((piece, (receiver, connection)))
     });
-    let inside = Stdio { input: far, decoder: Decoder::new(), output: sender };
+    let inside = Stdio {
+        input: far,
+        decoder: Decoder::new(),
+        output: sender,
+        journal,
+        terminated: CancellationToken::new(),
+    };
     (inside, Attached { input: Box::pin(input), output: output.boxed() })
 }
 
@@ -63,6 +104,28 @@ impl Stdio {
     /// Says one frame with a message in it.
     pub(crate) async fn tell(&self, kind: Kind, message: &impl Serialize) {
         self.say(kind, &serde_json::to_vec(message).unwrap()).await;
+    }
+
+    /// Is cancelled by TERM.
+    pub(super) fn terminated(&self) -> CancellationToken {
+        self.terminated.clone()
+    }
+
+    /// Waits for a Cancel frame or for TERM.
+    pub(crate) async fn asked_to_end(&mut self) {
+        let terminated = self.terminated();
+        let cancelled = async {
+            while let Some(frame) = self.heard().await {
+                if frame.kind == Kind::Cancel {
+                    return;
+                }
+            }
+            std::future::pending().await
+        };
+        tokio::select! {
+            () = terminated.cancelled() => {}
+            () = cancelled => {}
+        }
     }
 
     /// The next frame for PID 1; `None` at the end of its stdin.
@@ -120,6 +183,9 @@ impl Stdio {
 
     /// A container does not notice when nobody listens any more.
     async fn send(&self, piece: Result<Output, EngineError>) {
+        if let Ok(piece) = &piece {
+            self.journal.0.send_modify(|pieces| pieces.push(piece.clone()));
+        }
         let _ = self.output.send(piece).await;
         // So that the reader sees one piece at a time.
         tokio::task::yield_now().await;

@@ -7,9 +7,9 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::program::{Ended, Program};
-use super::stdio::{Stdio, pipes};
+use super::stdio::{Journal, Stdio, pipes};
 use super::{Attached, ContainerState, EngineError, IMAGE, Labels, ListedContainer, NewContainer};
-use crate::engine::Verb;
+use crate::engine::{Printed, Verb};
 
 /// Where a container is in its life.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +38,8 @@ struct Container {
     created: i64,
     life: Arc<watch::Sender<Life>>,
     killed: CancellationToken,
+    terminated: CancellationToken,
+    journal: Journal,
     /// The container's side of its stdio, until it is started.
     inside: Option<Stdio>,
     /// The other side, until somebody attaches.
@@ -69,13 +71,16 @@ impl World {
             let message = format!("the name {:?} is in use", new.name);
             return Err(EngineError::Refused { verb: Verb::Create, status: 409, message });
         }
-        let (inside, outside) = pipes();
+        let journal = Journal::default();
+        let (inside, outside) = pipes(journal.clone());
         self.created += 1;
         let container = Container {
             labels: new.labels,
             created: self.created,
             life: Arc::new(watch::Sender::new(Life::Created)),
             killed: CancellationToken::new(),
+            terminated: inside.terminated(),
+            journal,
             inside: Some(inside),
             outside: Some(outside),
         };
@@ -133,6 +138,17 @@ impl World {
             out_of_memory: matches!(life, Life::Ended(Ended { out_of_memory: true, .. })),
             error: String::new(),
         })
+    }
+
+    pub(super) fn replay(&mut self, name: &str) -> Result<Printed, EngineError> {
+        let container = self.container(Verb::Replay, name)?;
+        Ok(container.journal.replay(container.life.subscribe()))
+    }
+
+    pub(super) fn terminate(&mut self, name: &str) {
+        if let Some(container) = self.containers.get(name) {
+            container.terminated.cancel();
+        }
     }
 
     /// Does nothing to what does not run.
