@@ -114,6 +114,12 @@ impl JobError {
     }
 }
 
+/// What an execution may leave in its artifact folder.
+#[must_use]
+pub fn artifact_caps() -> ArtifactCaps {
+    ArtifactCaps { count: MAX_ARTIFACTS, bytes: MAX_ARTIFACT_BYTES }
+}
+
 /// Checks what a program can be given as its arguments.
 ///
 /// # Errors
@@ -184,7 +190,7 @@ impl Job {
                 .output_file
                 .clone()
                 .map(|path| OutputFile { path, cap: self.limits.output_bytes }),
-            artifacts: ArtifactCaps { count: MAX_ARTIFACTS, bytes: MAX_ARTIFACT_BYTES },
+            artifacts: artifact_caps(),
             stay_ms: 0,
         }
     }

@@ -289,7 +289,7 @@ async fn run_installer<'a>(
     let order_request = request(library, stdin.len() as u64);
     let order = Order { request: &order_request, script: SCRIPT.as_bytes(), stdin: &stdin };
     let mut sink = BuildSink::new(library, progress)?;
-    let ending = sandbox.load(&order, cancel).await?.run(&mut sink, cancel).await?;
+    let ending = sandbox.load(&order, cancel).await?.run_to_the_end(&mut sink, cancel).await?;
     Ok((ending, sink))
 }
 

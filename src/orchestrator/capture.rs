@@ -20,6 +20,7 @@ pub struct Capture {
     pub(super) output_file: Vec<u8>,
     pub(super) artifacts: Vec<Artifact>,
     pub(super) started_at: Option<DateTime<Utc>>,
+    begun_at: Option<DateTime<Utc>>,
     store: ArtifactStore,
     printer: Option<LiveSender>,
 }
@@ -33,6 +34,7 @@ impl Capture {
             output_file: Vec::new(),
             artifacts: Vec::new(),
             started_at: None,
+            begun_at: None,
             store,
             printer: None,
         }
@@ -42,6 +44,12 @@ impl Capture {
     #[must_use]
     pub fn told_to(self, printer: LiveSender) -> Self {
         Self { printer: Some(printer), ..self }
+    }
+
+    /// The same for a script that was started at this time, before anybody listened.
+    #[must_use]
+    pub(super) fn begun_at(self, at: DateTime<Utc>) -> Self {
+        Self { begun_at: Some(at), ..self }
     }
 
     /// One that nobody follows, and that keeps no artifacts.
@@ -84,7 +92,7 @@ fn reason(reason: SkipReason) -> &'static str {
 
 impl Sink for Capture {
     fn started(&mut self) {
-        self.started_at = Some(clock::now());
+        self.started_at = Some(self.begun_at.unwrap_or_else(clock::now));
     }
 
     fn stdout(&mut self, bytes: &[u8]) -> io::Result<()> {

@@ -6,8 +6,10 @@
 //! cancel ────────────────────────────────────────────┴── hub ◀───┘ ─▶ follow, wait
 //! ```
 
+mod adopt;
 mod begin;
 mod cancel;
+mod conclude;
 mod dispatch;
 mod ending;
 mod floors;
@@ -15,7 +17,7 @@ mod follow;
 mod intake;
 mod job;
 mod output;
-mod recovery;
+mod reconcile;
 mod retention;
 mod submit;
 mod wait;
@@ -44,8 +46,8 @@ use crate::sandbox::Cancel;
 use crate::store::{Store, StoreError};
 use intake::Envelope;
 
-/// How long giving up may take: a script's last second, and what an engine that
-/// is unwell needs.
+/// How long it may take to let go of everything: as long as an engine that is unwell
+/// needs.
 const GIVING_UP: Duration = Duration::from_secs(20);
 
 /// What the service needs to know.
@@ -105,7 +107,7 @@ struct Inner {
     intake: mpsc::UnboundedSender<Envelope>,
     /// Nothing more is accepted or begun.
     stopping: Cancel,
-    /// What still runs is given up.
+    /// What still runs is left to the next process, and what has not begun is given up.
     giving_up: Cancel,
     tasks: TaskTracker,
 }
@@ -163,18 +165,18 @@ impl Executions {
         Ok(this)
     }
 
-    /// Stops: nothing more is accepted or begun, what runs may end within
-    /// `at_most`, and what then still runs is given up. What waits is left to the
-    /// next process.
+    /// Stops: nothing more is accepted or begun, and what runs may end within
+    /// `at_most`. What then still runs goes on by itself, and the next process adopts
+    /// it; what waits is left to the next process, too.
     pub async fn stop(&self, at_most: Duration) {
         self.inner.stopping.cancel();
         self.inner.nudge.notify_one();
         self.inner.tasks.close();
         if tokio::time::timeout(at_most, self.inner.tasks.wait()).await.is_err() {
-            tracing::warn!(running = self.load().running, "executions are given up");
+            tracing::warn!(running = self.load().running, "executions are left to the next start");
             self.inner.giving_up.cancel();
             if tokio::time::timeout(GIVING_UP, self.inner.tasks.wait()).await.is_err() {
-                tracing::error!(running = self.load().running, "executions are left");
+                tracing::error!(running = self.load().running, "executions did not let go");
             }
         }
         self.inner.environments.stop().await;

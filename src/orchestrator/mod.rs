@@ -14,6 +14,7 @@ mod artifacts;
 mod capture;
 mod environments;
 mod executions;
+mod leftovers;
 mod live;
 mod observer;
 mod queue;
@@ -29,6 +30,7 @@ pub use executions::{
     Accepted, ArtifactError, Cancelled, Event, Executions, ExecutionsParts, ExecutionsSettings,
     Load, Submission, SubmitError, Waiter,
 };
+pub use leftovers::{Known, find_leftovers};
 pub use live::{Hub, LiveExecution, Stage};
 pub use observer::{Observer, Unobserved};
 pub use queue::{AGEING, Capacity, Demand, Full, PATIENCE, PRIORITIES, Place, Queue, Waiting};

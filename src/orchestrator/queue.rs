@@ -5,7 +5,7 @@
 //! ```text
 //! reserve ── push ──▶ waiting ── next ──▶ running ── finished ──▶ (forgotten)
 //!      └─ release        │ ▲                 │
-//!                  cancel┘ ├──── requeue ────┤      restore ──▶ waiting
+//!                  cancel┘ ├──── requeue ────┤      restore ──▶ waiting, adopt ──▶ running
 //!                          └ resume ◀─ park ─┘
 //! ```
 //!
@@ -185,6 +185,20 @@ impl Queue {
         true
     }
 
+    /// Counts an execution as running that an earlier process has begun, whatever room
+    /// there is. False if it waits or runs already; then only its script's limit is
+    /// taken from it.
+    pub fn adopt(&mut self, waiting: &Waiting) -> bool {
+        self.set_max_concurrency(waiting.script_id, waiting.max_concurrency);
+        if self.is_known(waiting.id) {
+            return false;
+        }
+        self.waiting.adopted(waiting);
+        self.taken = self.taken.saturating_plus(waiting.demand);
+        self.running.insert(waiting.id, Lane::of(waiting));
+        true
+    }
+
     fn is_known(&self, id: Uuid) -> bool {
         self.running.contains_key(&id) || self.waiting.contains(id) || self.parked.contains_key(&id)
     }
@@ -347,6 +361,13 @@ impl Demand {
             memory_bytes: self.memory_bytes.checked_add(other.memory_bytes)?,
             nano_cpus: self.nano_cpus.checked_add(other.nano_cpus)?,
         })
+    }
+
+    fn saturating_plus(self, other: Self) -> Self {
+        Self {
+            memory_bytes: self.memory_bytes.saturating_add(other.memory_bytes),
+            nano_cpus: self.nano_cpus.saturating_add(other.nano_cpus),
+        }
     }
 
     fn minus(self, other: Self) -> Self {

@@ -8,6 +8,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use gantry_init::message::{Exit, Request};
 use thiserror::Error;
 use uuid::Uuid;
@@ -22,11 +23,14 @@ use crate::domain::outcome::{Ending, ErrorKind, Outcome, classify};
 use crate::domain::sandbox_spec::Network;
 use crate::engine::docker::Docker;
 use crate::engine::{
-    Engine, EngineError, LABEL_EXECUTION, LABEL_PROCESS, LABEL_ROLE, Labels, NewContainer, Verb,
+    Engine, EngineError, LABEL_EXECUTION, LABEL_PROCESS, LABEL_ROLE, Labels, ListedContainer,
+    NewContainer, Verb,
 };
 use crate::images::ImageError;
 use crate::pool::{Pool, PoolStatus, Template};
-use crate::sandbox::{Cancel, Loaded, Order, Remover, Sandbox, SandboxError};
+use crate::sandbox::{
+    Cancel, Loaded, Order, Ran, Remains, Remover, Running, Sandbox, SandboxError, Terms, Wishes,
+};
 
 /// How long the container of a warm execution stays after the answer, in milliseconds:
 /// others that came with it are over by then, and the engine's work for its end does
@@ -81,6 +85,11 @@ impl RunError {
         matches!(self, Self::Build(failure) if failure.is_of_database)
     }
 
+    /// It had its request, and never heard the word to start it.
+    pub(super) fn is_not_started(&self) -> bool {
+        matches!(self, Self::Sandbox(SandboxError::NotStarted))
+    }
+
     /// The image that the engine did not have when a sandbox was to be made of it.
     pub(super) fn is_missing_image(&self) -> bool {
         let Self::Sandbox(SandboxError::Engine(error)) = self else { return false };
@@ -129,8 +138,31 @@ pub(super) struct Ready {
 /// A sandbox that has its request and waits for the word to run it.
 pub(super) struct Prepared {
     loaded: Loaded,
+    terms: Terms,
     receipt: SandboxReceipt,
     begun: Instant,
+}
+
+/// A script that another process has started.
+pub(super) struct Adopted {
+    /// Where it is.
+    pub(super) receipt: SandboxReceipt,
+    /// What it may leave.
+    pub(super) terms: Terms,
+    /// What is left of its time.
+    pub(super) time_left: Duration,
+    /// When its attempt began.
+    pub(super) since: DateTime<Utc>,
+}
+
+/// An execution whose end is known.
+pub(super) struct Executed {
+    /// The end.
+    pub(super) report: Report,
+    /// Our side's failure, when there was one.
+    pub(super) error: Option<RunError>,
+    /// To be kept until the end is stored.
+    pub(super) remains: Remains,
 }
 
 impl Runner {
@@ -184,15 +216,18 @@ impl Runner {
             let name = container_name(&job.execution_id);
             receipt = Some(self::receipt(&name, &image));
             let ready = self.start(job, name, image, cancel).await?;
-            self.load(job, Ready { begun, ..ready }, cancel).await
+            self.load(job, ready, cancel).await
         };
-        match ready.await {
-            Ok(prepared) => self.execute(job, prepared, capture, cancel).await,
-            Err(error) => {
-                let reached = Reached { receipt, took: begun.elapsed() };
-                (report(job, error.outcome(), None, reached, capture), Some(error))
+        let mut capture = capture;
+        let (terms, ended) = match ready.await {
+            Ok(Prepared { loaded, terms, .. }) => {
+                let ended = loaded.run_to_the_end(&mut capture, cancel).await;
+                (terms, ended.map_err(RunError::from))
             }
-        }
+            Err(error) => (Terms::from(&job.request()), Err(error)),
+        };
+        let reached = Reached { receipt, took: begun.elapsed() };
+        concluded(terms, ended, reached, capture)
     }
 
     /// A sandbox for a job: one that waits for such, or else a new one, in a
@@ -245,48 +280,54 @@ impl Runner {
         let request = Request { stay_ms, ..job.request() };
         let order = Order { request: &request, script: job.script.bytes(), stdin: job.stdin() };
         let loaded = sandbox.load(&order, cancel).await?;
-        Ok(Prepared { loaded, receipt, begun })
+        Ok(Prepared { loaded, terms: Terms::from(&request), receipt, begun })
     }
 
-    /// Runs `job` in its sandbox to its end; as [`run`](Self::run).
+    /// Runs a job in its sandbox until its end is known, or it is to be left: then
+    /// there is no answer, and its script runs on.
     pub(super) async fn execute(
         &self,
-        job: &Job,
         prepared: Prepared,
         mut capture: Capture,
-        cancel: &Cancel,
-    ) -> (Report, Option<RunError>) {
-        let Prepared { loaded, receipt, begun } = prepared;
-        let ended = loaded.run(&mut capture, cancel).await;
+        wishes: Wishes<'_>,
+    ) -> Option<Executed> {
+        let Prepared { loaded, terms, receipt, begun } = prepared;
+        let Ran { ended, remains } = loaded.run(&mut capture, wishes).await;
         let reached = Reached { receipt: Some(receipt), took: begun.elapsed() };
-        match ended {
-            Ok(ending) => {
-                let outcome = classify(&ending);
-                (report(job, outcome, reported(ending), reached, capture), None)
-            }
-            Err(error) => {
-                let error = RunError::from(error);
-                (report(job, error.outcome(), None, reached, capture), Some(error))
-            }
-        }
+        executed(terms, ended, remains, reached, capture)
     }
 
-    /// Removes a container, in the background.
-    pub(super) fn remove_named(&self, name: String) {
-        self.remover.remove(name);
+    /// The same for a script that another process has started.
+    pub(super) async fn resume(
+        &self,
+        adopted: Adopted,
+        mut capture: Capture,
+        wishes: Wishes<'_>,
+    ) -> Option<Executed> {
+        let Adopted { receipt, terms, time_left, since } = adopted;
+        let (engine, name) = (Arc::clone(&self.engine), receipt.container_id.clone());
+        let running = Running::adopt(engine, &self.remover, name, terms, time_left);
+        let Ran { ended, remains } = running.listen(&mut capture, wishes).await;
+        let took = (clock::now() - since).to_std().unwrap_or_default();
+        let reached = Reached { receipt: Some(receipt), took };
+        executed(terms, ended, remains, reached, capture)
     }
 
-    /// The containers of this installation, whatever they are for: their names, and
-    /// the processes that made them.
-    pub(super) async fn containers(&self) -> Result<Vec<(String, String)>, EngineError> {
+    /// What removes containers.
+    pub(super) fn remover(&self) -> &Remover {
+        &self.remover
+    }
+
+    /// The containers of this installation, whatever they are for.
+    pub(super) async fn containers(&self) -> Result<Vec<ListedContainer>, EngineError> {
         let mut labels = self.made_by.clone();
         labels.remove(LABEL_PROCESS);
-        let listed = self.engine.list(&labels).await?;
-        let known = listed.into_iter().filter_map(|container| {
-            let process = container.labels.get(LABEL_PROCESS)?.clone();
-            Some((container.name, process))
-        });
-        Ok(known.collect())
+        self.engine.list(&labels).await
+    }
+
+    /// The process that this runner is of, as labels say it.
+    pub(super) fn process(&self) -> &str {
+        self.made_by.get(LABEL_PROCESS).map_or("", String::as_str)
     }
 
     fn container(&self, job: &Job, name: String, image: String) -> NewContainer {
@@ -334,15 +375,35 @@ struct Reached {
     took: Duration,
 }
 
-fn reported(ending: Ending) -> Option<Exit> {
-    match ending {
-        Ending::Reported(exit) => Some(exit),
-        _ => None,
-    }
+fn executed(
+    terms: Terms,
+    ended: Result<Option<Ending>, SandboxError>,
+    remains: Remains,
+    reached: Reached,
+    capture: Capture,
+) -> Option<Executed> {
+    let ended = ended.map_err(RunError::from).transpose()?;
+    let (report, error) = concluded(terms, ended, reached, capture);
+    Some(Executed { report, error, remains })
+}
+
+/// What is said of an execution, and our side's failure when there was one.
+fn concluded(
+    terms: Terms,
+    ended: Result<Ending, RunError>,
+    reached: Reached,
+    capture: Capture,
+) -> (Report, Option<RunError>) {
+    let (outcome, exit, error) = match ended {
+        Ok(Ending::Reported(exit)) => (classify(&Ending::Reported(exit.clone())), Some(exit), None),
+        Ok(ending) => (classify(&ending), None, None),
+        Err(error) => (error.outcome(), None, Some(error)),
+    };
+    (report(terms, outcome, exit, reached, capture), error)
 }
 
 fn report(
-    job: &Job,
+    terms: Terms,
     outcome: Outcome,
     exit: Option<Exit>,
     reached: Reached,
@@ -356,11 +417,12 @@ fn report(
     let stdout_bytes = written(log.stdout(), exit.as_ref().map(|it| it.stdout_bytes));
     let is_whole = stdout_bytes == log.stdout().len() as u64;
     Report {
-        output: match &job.output_file {
+        output: match &terms.output_file_cap {
             Some(_) => parse_output(&capture.output_file),
             // The beginning of a document may be another one.
             None => is_whole.then(|| parse_output(log.stdout())).flatten(),
         },
+        is_end_missing: exit.is_none() && capture.started_at.is_some(),
         stdout_bytes,
         stderr_bytes: written(log.stderr(), exit.as_ref().map(|it| it.stderr_bytes)),
         duration: exit.as_ref().map(|it| Duration::from_micros(it.duration_us)),

@@ -2,6 +2,7 @@
 //! request. Pure: one frame in, one event out, or the sandbox is given up.
 //!
 //! ```text
+//! Silent ─Hello─▶ Up ─Prepared─▶ Ready   (only when all is heard from the beginning)
 //! Ready ─Loaded─▶ Loaded ─Started─▶ Running ─OutputFile─▶ OutputFile ─ArtifactBegin─▶ Artifact
 //!   │               │                  │                      │               ▲  │ ArtifactData
 //!   └────Refused────┴─────▶ Ended ◀────┴─────────Exit─────────┴──(all bytes)──┴──┘
@@ -11,8 +12,10 @@
 mod tests;
 
 use gantry_init::frame::{Frame, FrameError, Kind};
-use gantry_init::message::{ArtifactBegin, Exit, Refused, Request};
+use gantry_init::message::{ArtifactBegin, Exit, Refused};
 use thiserror::Error;
+
+use super::Terms;
 
 /// Longest name of an artifact, in bytes.
 const MAX_ARTIFACT_NAME: usize = 255;
@@ -43,6 +46,8 @@ pub enum Violation {
 /// What a frame means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Event {
+    /// PID 1 is up, or prepared.
+    Up,
     /// The request is there as a whole.
     Loaded,
     /// The script's process exists.
@@ -65,6 +70,8 @@ pub(super) enum Event {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
+    Silent,
+    Up,
     Ready,
     Loaded,
     Running,
@@ -86,17 +93,27 @@ pub(super) struct Conversation {
 }
 
 impl Conversation {
-    /// The conversation that `request` begins.
-    pub(super) fn new(request: &Request) -> Self {
+    /// The conversation that a request with these terms begins.
+    pub(super) fn new(terms: &Terms) -> Self {
         Self {
             phase: Phase::Ready,
-            stdout_left: request.stream_cap,
-            stderr_left: request.stream_cap,
-            output_file_left: request.output_file.as_ref().map_or(0, |file| file.cap),
-            artifacts_left: request.artifacts.count,
-            artifact_bytes_left: request.artifacts.bytes,
+            stdout_left: terms.stream_cap,
+            stderr_left: terms.stream_cap,
+            output_file_left: terms.output_file_cap.unwrap_or_default(),
+            artifacts_left: terms.artifacts.count,
+            artifact_bytes_left: terms.artifacts.bytes,
             this_artifact_left: 0,
         }
+    }
+
+    /// The same, from PID 1's first word.
+    pub(super) fn from_the_beginning(terms: &Terms) -> Self {
+        Self { phase: Phase::Silent, ..Self::new(terms) }
+    }
+
+    /// Whether it was heard that the script's process exists.
+    pub(super) fn has_started(&self) -> bool {
+        !matches!(self.phase, Phase::Silent | Phase::Up | Phase::Ready | Phase::Loaded)
     }
 
     /// What the next frame means.
@@ -106,7 +123,15 @@ impl Conversation {
             return Err(Violation::ArtifactCut);
         }
         match (self.phase, kind) {
-            (Phase::Ready, Kind::Loaded) => {
+            (Phase::Silent, Kind::Hello) => {
+                self.phase = Phase::Up;
+                Ok(Event::Up)
+            }
+            (Phase::Up, Kind::Prepared) => {
+                self.phase = Phase::Ready;
+                Ok(Event::Up)
+            }
+            (Phase::Up | Phase::Ready, Kind::Loaded) => {
                 self.phase = Phase::Loaded;
                 Ok(Event::Loaded)
             }
@@ -114,7 +139,7 @@ impl Conversation {
                 self.phase = Phase::Running;
                 Ok(Event::Started)
             }
-            (Phase::Ready | Phase::Loaded, Kind::Refused) => {
+            (Phase::Up | Phase::Ready | Phase::Loaded, Kind::Refused) => {
                 self.phase = Phase::Ended;
                 parse(kind, &payload).map(Event::Refused)
             }

@@ -10,8 +10,9 @@ use gantry_init::message::Request;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use super::conversation::{Conversation, Event, Violation};
-use super::{Cancel, Sandbox, SandboxError};
+use super::{Cancel, Sandbox, SandboxError, Terms};
 use crate::domain::outcome::Ending;
+use crate::engine::Engine;
 
 /// How long PID 1 may take to receive a request. The largest, of 64 MiB of stdin,
 /// takes about a second on an engine that has little else to do.
@@ -34,8 +35,7 @@ pub struct Loaded {
     pub(super) conversation: Conversation,
     /// How long the script may run.
     pub(super) timeout: Duration,
-    /// How long it may take to end when it is told to.
-    pub(super) grace: Duration,
+    pub(super) terms: Terms,
     /// How it has ended already: refused, cancelled, or with its memory used up.
     pub(super) ending: Option<Ending>,
 }
@@ -57,7 +57,8 @@ impl Sandbox {
         if head.len() > MAX_REQUEST_JSON {
             return Err(SandboxError::RequestTooLarge(head.len()));
         }
-        let mut conversation = Conversation::new(request);
+        let terms = Terms::from(request);
+        let mut conversation = Conversation::new(&terms);
         let hand_over = self.hand_over(order, &head, &mut conversation);
         let ending = tokio::select! {
             biased;
@@ -71,7 +72,7 @@ impl Sandbox {
             sandbox: self,
             conversation,
             timeout: Duration::from_millis(request.timeout_ms),
-            grace: Duration::from_millis(request.grace_ms),
+            terms,
             ending,
         })
     }
@@ -111,7 +112,7 @@ impl Sandbox {
     /// One whose memory is too small for its request has met its limit; every other
     /// can be replaced by a new one.
     pub(super) async fn ended_unused(&mut self) -> Result<Ending, SandboxError> {
-        let (exit_code, out_of_memory) = self.find_out().await;
+        let (exit_code, out_of_memory) = find_out(&*self.engine, &self.container.name).await;
         if out_of_memory {
             return Ok(Ending::Vanished { exit_code, out_of_memory });
         }
@@ -129,6 +130,15 @@ impl Sandbox {
             "it has not taken its request within {seconds} s{complaint}"
         ))
     }
+}
+
+/// Asks the engine what became of a container that ended without a word: its exit
+/// code, and whether its memory was used up.
+async fn find_out(engine: &dyn Engine, name: &str) -> (Option<i64>, bool) {
+    let waited = engine.wait(name).await;
+    let state = engine.inspect(name).await.ok();
+    let exit_code = state.as_ref().and_then(|it| it.exit_code).or(waited.ok());
+    (exit_code, state.is_some_and(|it| it.out_of_memory))
 }
 
 async fn send_request(

@@ -6,15 +6,20 @@
 //!        │                                                   │ load: Request … Loaded
 //!        │                                                   ▼
 //!        │                                                Loaded (nothing has run)
-//!        │                                                   │ run: Go … Exit
+//!        │                                                   │ run: Go
+//!        │                                                   ▼
+//!        │                                Running::adopt ▶ Running ── leave ──▶ (runs on)
+//!        │                                                   │ Exit
 //!        ▼ any failure                                       ▼
-//!     removal  ◀───────────────────────────────────────── Ending
+//!     removal  ◀──────── dropped ── Remains ◀──────────── Ending
 //! ```
 //!
 //! A sandbox runs one script and is never used again: [`Sandbox::load`] and
 //! [`Loaded::run`] consume it. Up to the latter it is certain that nothing of the
 //! script has run. Whatever happens, and whoever stops waiting, its container is
-//! removed by the [`Remover`], which [`Remover::drain`] waits for.
+//! removed by the [`Remover`], which [`Remover::drain`] waits for; only a script that
+//! is left on purpose ([`Wishes`]) runs on, and the next process adopts it
+//! ([`Running`]).
 //!
 //! What comes out of a sandbox is hostile: [`conversation`] holds it against
 //! the protocol and the request's own limits before anybody sees it.
@@ -23,8 +28,11 @@ mod conversation;
 mod load;
 mod prepare;
 mod remover;
+mod replay;
 mod run;
+mod running;
 mod start;
+mod terms;
 #[cfg(test)]
 mod tests;
 
@@ -36,7 +44,9 @@ use thiserror::Error;
 pub use load::{Loaded, Order};
 pub use prepare::Unprepared;
 pub use remover::Remover;
-pub use run::{Cancel, Sink};
+pub use run::{Cancel, Ran, Remains, Sink, Wishes};
+pub use running::Running;
+pub use terms::Terms;
 
 use crate::engine::{Attached, Engine, EngineError};
 use conversation::Violation;
@@ -77,6 +87,9 @@ pub enum SandboxError {
     /// nothing has run.
     #[error("the sandbox did not come up: {0}")]
     NotReady(String),
+    /// PID 1 never heard the word to start the script: nothing of it has run.
+    #[error("the sandbox ended before its script was started")]
+    NotStarted,
     /// What came out of the container is not what PID 1 says.
     #[error("the sandbox broke the protocol: {0}")]
     Violation(#[from] Violation),
@@ -98,7 +111,7 @@ impl SandboxError {
                 Some("free some disk space")
             }
             Self::RequestTooLarge(_) => Some("put data into the input"),
-            Self::NotReady(_) | Self::Violation(_) | Self::Sink(_) => None,
+            Self::NotReady(_) | Self::NotStarted | Self::Violation(_) | Self::Sink(_) => None,
         }
     }
 }

@@ -3,7 +3,8 @@
 //! A [`Doomed`] container is removed when the value is dropped: by a task that
 //! nobody awaits but [`Remover::drain`]. There is no way to keep one.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio_util::task::TaskTracker;
@@ -39,6 +40,8 @@ const LAST_WORD: Duration = Duration::from_secs(2);
 pub struct Remover {
     engine: Arc<dyn Engine>,
     tasks: TaskTracker,
+    /// The containers that are in use, or being removed.
+    known: Arc<Mutex<HashSet<String>>>,
 }
 
 impl Remover {
@@ -48,7 +51,7 @@ impl Remover {
         let tasks = TaskTracker::new();
         // A closed tracker still takes tasks; it can be waited for at any time.
         tasks.close();
-        Self { engine, tasks }
+        Self { engine, tasks, known: Arc::default() }
     }
 
     /// Waits until every container that was doomed so far is removed, or given
@@ -64,15 +67,33 @@ impl Remover {
         }
     }
 
-    /// Removes a container that an earlier process has made, if it is there.
+    /// Whether a container is in use by this process, or being removed by it.
+    #[must_use]
+    pub fn knows(&self, name: &str) -> bool {
+        self.known().contains(name)
+    }
+
+    /// Removes a container that is there and that nobody uses.
     pub fn remove(&self, name: String) {
-        let mut doomed = self.doom(name);
-        doomed.creation = Creation::Over;
+        drop(self.doom_existing(name));
     }
 
     /// A container that is removed when the value is dropped.
     pub(super) fn doom(&self, name: String) -> Doomed {
-        Doomed { name, remover: self.clone(), creation: Creation::Unknown, is_ending: false }
+        self.known().insert(name.clone());
+        let creation = Creation::Unknown;
+        Doomed { name, remover: self.clone(), creation, is_ending: false }
+    }
+
+    /// The same, of one that an earlier process has made.
+    pub(super) fn doom_existing(&self, name: String) -> Doomed {
+        let mut doomed = self.doom(name);
+        doomed.creation = Creation::Over;
+        doomed
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -91,7 +112,8 @@ enum Creation {
     Unknown,
     /// The engine has answered: once the container is gone, it stays gone.
     Over,
-    /// The name was taken: the container is somebody else's.
+    /// The name was taken, or it was left to the next process: the container is
+    /// somebody else's.
     NotOurs,
 }
 
@@ -99,6 +121,11 @@ impl Doomed {
     /// Notes that PID 1 has said its last word.
     pub(super) fn note_last_word(&mut self) {
         self.is_ending = true;
+    }
+
+    /// Leaves the container to the next process.
+    pub(super) fn leave(&mut self) {
+        self.creation = Creation::NotOurs;
     }
 
     /// Notes what the engine has answered to the creation.
@@ -114,10 +141,12 @@ impl Doomed {
 
 impl Drop for Doomed {
     fn drop(&mut self) {
+        let name = std::mem::take(&mut self.name);
         if self.creation == Creation::NotOurs {
+            self.remover.known().remove(&name);
             return;
         }
-        let name = std::mem::take(&mut self.name);
+        let remover = self.remover.clone();
         let engine = Arc::clone(&self.remover.engine);
         let is_over = self.creation == Creation::Over;
         let is_ending = self.is_ending;
@@ -127,6 +156,7 @@ impl Drop for Doomed {
                 let _ = tokio::time::timeout(LAST_WORD, engine.wait(&name)).await;
             }
             remove(engine.as_ref(), &name, is_over).await;
+            remover.known().remove(&name);
         };
         // What goes wrong is said of whatever the container was for.
         self.remover.tasks.spawn(removal.in_current_span());

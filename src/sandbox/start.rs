@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
-use futures::stream::BoxStream;
+use futures::{StreamExt, stream};
 use gantry_init::frame::{Decoder, Frame, Kind};
 
 use super::conversation::Violation;
 use super::{Attached, Remover, Sandbox, SandboxError};
-use crate::engine::{Engine, EngineError, NewContainer, Output};
+use crate::engine::{Engine, NewContainer, Output, Printed};
 
 /// PID 1 says Hello about a millisecond after the start.
 const HELLO_WITHIN: Duration = Duration::from_secs(20);
@@ -59,14 +58,30 @@ impl Sandbox {
 
 /// The frames that come out of a container.
 pub(super) struct Frames {
-    output: BoxStream<'static, Result<Output, EngineError>>,
+    output: Printed,
     decoder: Decoder,
     complaint: Vec<u8>,
+    /// Bytes of PID 1's stdout that were decoded.
+    taken: u64,
+    /// Those that come once more.
+    known: u64,
 }
 
 impl Frames {
-    fn new(output: BoxStream<'static, Result<Output, EngineError>>) -> Self {
-        Self { output, decoder: Decoder::new(), complaint: Vec::new() }
+    fn new(output: Printed) -> Self {
+        Self { output, decoder: Decoder::new(), complaint: Vec::new(), taken: 0, known: 0 }
+    }
+
+    /// Those of a container that nobody is attached to.
+    pub(super) fn unheard() -> Self {
+        Self::new(stream::empty().boxed())
+    }
+
+    /// Goes on with an output that begins once more with the first byte.
+    pub(super) fn replay(&mut self, output: Printed) {
+        self.output = output;
+        self.known = self.taken;
+        self.complaint.clear();
     }
 
     /// The next frame; `None` at the end of the output. May be dropped and
@@ -77,12 +92,21 @@ impl Frames {
                 return Ok(Some(frame));
             }
             match self.output.next().await {
-                Some(Ok(Output::Stdout(bytes))) => self.decoder.feed(&bytes),
+                Some(Ok(Output::Stdout(bytes))) => self.feed(&bytes),
                 Some(Ok(Output::Stderr(bytes))) => self.note(&bytes),
                 Some(Err(error)) => return Err(error.into()),
                 None => return Ok(None),
             }
         }
+    }
+
+    fn feed(&mut self, bytes: &[u8]) {
+        let length = bytes.len() as u64;
+        let known = self.known.min(length);
+        self.known -= known;
+        self.taken += length - known;
+        let known = usize::try_from(known).unwrap_or(bytes.len());
+        self.decoder.feed(&bytes[known..]);
     }
 
     fn note(&mut self, bytes: &[u8]) {

@@ -8,6 +8,7 @@ mod faults;
 mod leaving;
 mod loading;
 mod preparing;
+mod resuming;
 
 use std::io;
 use std::sync::Arc;
@@ -59,7 +60,7 @@ impl Bench {
         cancel: &Cancel,
     ) -> Result<Ending, SandboxError> {
         let loaded = load(self.start().await?, stdin, cancel).await?;
-        loaded.run(kept, cancel).await
+        loaded.run_to_the_end(kept, cancel).await
     }
 
     /// [`Self::run`] for those who look at the ending only.
@@ -112,6 +113,13 @@ fn request(stdin_bytes: usize) -> Request {
         artifacts: ArtifactCaps { count: 2, bytes: 1024 },
         stay_ms: 0,
     }
+}
+
+/// So long, and at most a look or two at the engine longer.
+#[track_caller]
+fn assert_about(took: Duration, expected: Duration) {
+    let most = expected + Duration::from_secs(1);
+    assert!((expected..=most).contains(&took), "{took:?} instead of {expected:?}");
 }
 
 fn refused(verb: Verb) -> EngineError {

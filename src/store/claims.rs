@@ -25,6 +25,8 @@ pub struct Claim<'a> {
     pub container: &'a str,
     /// The image of the container, by its id.
     pub image: &'a str,
+    /// Its container had been started before.
+    pub warm: bool,
     /// When.
     pub at: DateTime<Utc>,
     /// When it will have ended, or will be ended.
@@ -34,12 +36,50 @@ pub struct Claim<'a> {
 /// What a node has taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Taken {
-    /// The execution.
-    pub id: Uuid,
+    /// The execution, as a queue knows it.
+    pub pending: PendingExecution,
     /// From 1.
     pub attempt: u32,
-    /// Its sandbox's container.
-    pub container: Option<String>,
+    /// Its sandbox's container, and the image of that by its id. Every execution that
+    /// was ever taken has both.
+    pub place: Option<(String, String)>,
+    /// Its container had been started before.
+    pub warm: bool,
+    /// When it was taken.
+    pub begun_at: DateTime<Utc>,
+    /// When it will have ended, or will be ended.
+    pub deadline: DateTime<Utc>,
+    /// Somebody wants it to end.
+    pub is_cancel_requested: bool,
+}
+
+#[derive(FromRow)]
+struct TakenRow {
+    #[sqlx(flatten)]
+    pending: PendingExecution,
+    attempt: i32,
+    container: Option<String>,
+    image: Option<String>,
+    warm: bool,
+    started_at: Option<DateTime<Utc>>,
+    deadline_at: Option<DateTime<Utc>>,
+    cancel_requested: bool,
+}
+
+impl TakenRow {
+    fn parse(self) -> Result<Taken, StoreError> {
+        let id = self.pending.id;
+        let row = Row { table: "executions", id: &id };
+        Ok(Taken {
+            attempt: row.count("attempt", self.attempt.into())?,
+            place: self.container.zip(self.image),
+            warm: self.warm,
+            begun_at: self.started_at.unwrap_or(self.pending.created_at),
+            deadline: self.deadline_at.unwrap_or(self.pending.created_at),
+            is_cancel_requested: self.cancel_requested,
+            pending: self.pending,
+        })
+    }
 }
 
 /// An execution that waits, as a queue needs it.
@@ -120,6 +160,14 @@ impl RunnableRow {
     }
 }
 
+impl Taken {
+    /// Whether this is its container.
+    #[must_use]
+    pub fn is_in(&self, container: &str) -> bool {
+        self.place.as_ref().is_some_and(|(own, _)| own == container)
+    }
+}
+
 impl Store {
     /// All that is needed to run an execution; `None` when it is not pending any
     /// more.
@@ -127,15 +175,27 @@ impl Store {
     /// # Errors
     /// [`StoreError`], also when a value of it is impossible.
     pub async fn runnable(&self, id: Uuid) -> Result<Option<Runnable>, StoreError> {
+        self.runnable_in(State::Pending, id).await
+    }
+
+    /// What an execution runs that was taken; `None` when it does not run any more.
+    ///
+    /// # Errors
+    /// [`StoreError`], also when a value of it is impossible.
+    pub async fn running(&self, id: Uuid) -> Result<Option<Runnable>, StoreError> {
+        self.runnable_in(State::Running, id).await
+    }
+
+    async fn runnable_in(&self, state: State, id: Uuid) -> Result<Option<Runnable>, StoreError> {
         const SELECT: &str = "SELECT e.id, e.script_id, s.name, e.job_id, \
              v.id AS version_id, CAST(v.definition AS TEXT) AS definition, v.environment_key, \
              CAST(p.frozen AS TEXT) AS frozen, p.input, e.created_at FROM executions e \
              JOIN scripts s ON s.id = e.script_id \
              JOIN script_versions v ON v.id = e.version_id \
              JOIN execution_payloads p ON p.execution_id = e.id \
-             WHERE e.id = $1 AND e.status = 'pending'";
+             WHERE e.id = $1 AND e.status = $2";
         let row: Option<RunnableRow> = on_reader!(self, pool =>
-            sqlx::query_as(SELECT).bind(id).fetch_optional(pool).await)?;
+            sqlx::query_as(SELECT).bind(id).bind(state.name()).fetch_optional(pool).await)?;
         row.map(RunnableRow::parse).transpose()
     }
 
@@ -147,7 +207,7 @@ impl Store {
     /// [`StoreError`].
     pub async fn claim(&self, claim: &Claim<'_>) -> Result<Option<u32>, StoreError> {
         const UPDATE: &str = "UPDATE executions SET status = 'running', node = $2, \
-             container = $3, image = $4, started_at = $5, updated_at = $5, deadline_at = $6, \
+             container = $3, image = $4, started_at = $5, updated_at = $5, deadline_at = $6, warm = $7, \
              attempt = attempt + CASE WHEN status = 'pending' THEN 1 ELSE 0 END \
              WHERE id = $1 AND (status = 'pending' \
              OR (status = 'running' AND node = $2 AND container = $3)) RETURNING attempt";
@@ -158,6 +218,7 @@ impl Store {
             .bind(claim.image)
             .bind(claim.at)
             .bind(claim.deadline)
+            .bind(claim.warm)
             .fetch_optional(pool)
             .await)?;
         let row = Row { table: "executions", id: &claim.id };
@@ -253,15 +314,31 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn running_on(&self, node: &str) -> Result<Vec<Taken>, StoreError> {
-        const SELECT: &str = "SELECT id, attempt, container FROM executions \
-             WHERE status = 'running' AND node = $1 ORDER BY id";
-        let rows: Vec<(Uuid, i32, Option<String>)> = on_reader!(self, pool =>
+    pub async fn taken_by(&self, node: &str) -> Result<Vec<Taken>, StoreError> {
+        const SELECT: &str = "SELECT e.id, e.script_id, e.priority, e.memory_bytes, \
+             e.nano_cpus, s.max_concurrency, e.created_at, e.attempt, e.container, e.image, \
+             e.warm, e.started_at, e.deadline_at, e.cancel_requested FROM executions e \
+             JOIN scripts s ON s.id = e.script_id \
+             WHERE e.status = 'running' AND e.node = $1 ORDER BY e.id";
+        let rows: Vec<TakenRow> = on_reader!(self, pool =>
             sqlx::query_as(SELECT).bind(node).fetch_all(pool).await)?;
-        let parse = |(id, attempt, container): (Uuid, i32, Option<String>)| {
-            let row = Row { table: "executions", id: &id };
-            Ok(Taken { id, attempt: row.count("attempt", attempt.into())?, container })
-        };
-        rows.into_iter().map(parse).collect()
+        rows.into_iter().map(TakenRow::parse).collect()
+    }
+
+    /// Notes that somebody wants a running execution to end, whoever runs it. Answers
+    /// whether it runs.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn request_cancel(&self, id: Uuid) -> Result<bool, StoreError> {
+        const UPDATE: &str =
+            "UPDATE executions SET cancel_requested = $2 WHERE id = $1 AND status = 'running'";
+        let updated = on_writer!(self, pool => sqlx::query(UPDATE)
+            .bind(id)
+            .bind(true)
+            .execute(pool)
+            .await
+            .map(|it| it.rows_affected()))?;
+        Ok(updated == 1)
     }
 }

@@ -137,7 +137,7 @@ impl Subject {
         let mut capture = Capture::unfollowed();
         let cancel = Cancel::new();
         let loaded = sandbox.load(&order, &cancel).await?;
-        match loaded.run(&mut capture, &cancel).await? {
+        match loaded.run_to_the_end(&mut capture, &cancel).await? {
             Ending::Reported(_) if capture.has_printed(INPUT.as_bytes()) => Ok(()),
             other => Err(format!("unexpected end: {other:?}").into()),
         }

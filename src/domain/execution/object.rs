@@ -40,9 +40,9 @@ pub struct ExecutionSummary {
     pub stdout_bytes: u64,
     /// Bytes that the script wrote to stderr, kept or not.
     pub stderr_bytes: u64,
-    /// Not all of stdout was kept.
+    /// Not all of stdout was kept, or the script's end was not seen.
     pub stdout_truncated: bool,
-    /// Not all of stderr was kept.
+    /// Not all of stderr was kept, or the script's end was not seen.
     pub stderr_truncated: bool,
     /// −1 when a signal ended it; null when it has not ended or never ran.
     pub exit_code: Option<i32>,

@@ -22,6 +22,9 @@ pub struct Report {
     pub stdout_bytes: u64,
     /// Bytes that the script wrote to stderr, kept or not.
     pub stderr_bytes: u64,
+    /// The script had started and its end was not seen: it may have written more than
+    /// was heard.
+    pub is_end_missing: bool,
     /// The script's own time; `None` when it never ran.
     pub duration: Option<Duration>,
     /// From the beginning of the attempt to its end.
@@ -48,6 +51,7 @@ impl Report {
             log: OutputLog::default(),
             stdout_bytes: 0,
             stderr_bytes: 0,
+            is_end_missing: false,
             duration: None,
             took: Duration::ZERO,
             usage: None,
@@ -58,16 +62,16 @@ impl Report {
         }
     }
 
-    /// Not all of stdout was kept.
+    /// Not all of stdout was kept, or it is not known whether it was.
     #[must_use]
     pub fn is_stdout_truncated(&self) -> bool {
-        self.stdout_bytes > self.log.stdout().len() as u64
+        self.is_end_missing || self.stdout_bytes > self.log.stdout().len() as u64
     }
 
-    /// Not all of stderr was kept.
+    /// Not all of stderr was kept, or it is not known whether it was.
     #[must_use]
     pub fn is_stderr_truncated(&self) -> bool {
-        self.stderr_bytes > self.log.stderr().len() as u64
+        self.is_end_missing || self.stderr_bytes > self.log.stderr().len() as u64
     }
 
     /// All of the attempt that was not the script's own time.

@@ -11,6 +11,7 @@ use thiserror::Error;
 use super::Executions;
 use super::job::NoJob;
 use crate::clock;
+use crate::domain::execution::SandboxReceipt;
 use crate::domain::job::Job;
 use crate::domain::limits::GRACE;
 use crate::domain::outcome::{ErrorKind, Outcome};
@@ -21,7 +22,6 @@ use crate::store::{Claim, Runnable};
 
 /// A claimed execution whose sandbox waits for the word to run it.
 pub(super) struct Begun {
-    pub(super) job: Job,
     pub(super) prepared: Prepared,
     pub(super) attempt: u32,
     /// From its acceptance to its turn.
@@ -99,21 +99,21 @@ impl Executions {
             }
             // The engine has looked where their links lead in between.
             self.check_mounts(&job.mounts)?;
-            let container = ready.receipt.container_id.clone();
+            let receipt = ready.receipt.clone();
             // The one is not of use without the other, and neither waits for it.
             let loading = self.inner.runner.load(&job, ready, end);
-            let claiming = self.claim(runnable, &job, &container, image);
+            let claiming = self.claim(runnable, &job, &receipt);
             let (prepared, claimed) = tokio::join!(loading, claiming);
             let Some(attempt) = claimed? else { return Ok(None) };
             match prepared {
-                Ok(prepared) => return Ok(Some(Begun { job, prepared, attempt, queued })),
+                Ok(prepared) => return Ok(Some(Begun { prepared, attempt, queued })),
                 Err(error) => {
                     self.give_back(runnable.id, attempt, live).await;
                     // One that has died in the pool is no reason to wait.
                     if !is_warm || !error.is_unused_sandbox() {
                         return Err(error.into());
                     }
-                    tracing::warn!(%error, container, "a warm sandbox is replaced");
+                    tracing::warn!(%error, receipt.container_id, "a warm sandbox is replaced");
                 }
             }
         }
@@ -124,15 +124,15 @@ impl Executions {
         &self,
         runnable: &Runnable,
         job: &Job,
-        container: &str,
-        image: &str,
+        receipt: &SandboxReceipt,
     ) -> Result<Option<u32>, NoJob> {
         let at = clock::now();
         let claim = Claim {
             id: runnable.id,
             node: &self.inner.settings.node,
-            container,
-            image,
+            container: &receipt.container_id,
+            image: &receipt.image,
+            warm: receipt.warm,
             at,
             deadline: at + TimeDelta::from_std(job.timeout.duration() + GRACE).unwrap_or_default(),
         };

@@ -51,6 +51,8 @@ impl Executions {
             match summary.status {
                 State::Ended(_) => return Ok(Cancelled::Ended(summary.status)),
                 State::Running => {
+                    // For whoever goes on with it if this process does not live.
+                    self.inner.store.request_cancel(id).await?;
                     self.inner.hub.entry(id).cancel.cancel();
                     tracing::info!(execution = %id, "asked to end");
                     return self.asked(id).await;

@@ -1,7 +1,6 @@
 //! Giving the executions that wait to tasks that run them: at most as many at
 //! once as the queue lets through.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -11,8 +10,8 @@ use crate::clock;
 use crate::orchestrator::queue::{Demand, Waiting};
 use crate::store::{PendingExecution, StoreError};
 
-/// How often the store is looked through for what nobody has told of: what
-/// another process has accepted, or could not give back.
+/// How often the store and the engine are looked through for what nobody has told of:
+/// what another process has accepted, or could not give back, and what was left.
 const LOOK: Duration = Duration::from_secs(10);
 
 /// Executions that are read at once.
@@ -23,7 +22,6 @@ impl Executions {
     pub(super) async fn dispatch(self) {
         self.recover().await;
         self.inner.environments.resume().await;
-        let mut abandoned = HashSet::new();
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -32,7 +30,7 @@ impl Executions {
                 () = self.inner.nudge.notified() => {}
                 _ = look.tick() => {
                     self.find_pending().await;
-                    abandoned = self.find_abandoned(&abandoned).await;
+                    self.reconcile().await;
                 }
             }
             self.begin_all();
@@ -48,7 +46,7 @@ impl Executions {
                 self.queue().finished(waiting.id);
                 return;
             }
-            let slot = Slot { executions: self.clone(), id: waiting.id };
+            let slot = Slot::of(self, waiting.id);
             self.inner.tasks.spawn(self.clone().work(waiting, slot));
         }
     }
@@ -83,6 +81,13 @@ pub(super) struct Slot {
     id: Uuid,
 }
 
+impl Slot {
+    /// That of an execution which counts as running.
+    pub(super) fn of(executions: &Executions, id: Uuid) -> Self {
+        Self { executions: executions.clone(), id }
+    }
+}
+
 impl Drop for Slot {
     fn drop(&mut self) {
         self.executions.queue().finished(self.id);
@@ -90,7 +95,7 @@ impl Drop for Slot {
     }
 }
 
-fn waiting(pending: &PendingExecution) -> Waiting {
+pub(super) fn waiting(pending: &PendingExecution) -> Waiting {
     Waiting {
         id: pending.id,
         script_id: pending.script_id,

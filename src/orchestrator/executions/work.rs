@@ -17,15 +17,12 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use super::Executions;
-use super::begin::{Begun, NotBegun};
+use super::begin::NotBegun;
 use super::dispatch::Slot;
-use super::ending::InHand;
-use crate::clock;
-use crate::domain::execution::{Report, State};
-use crate::domain::outcome::{ErrorKind, Outcome, Status};
+use crate::domain::outcome::{ErrorKind, Outcome};
 use crate::domain::runtime::Runtime;
+use crate::orchestrator::LiveExecution;
 use crate::orchestrator::queue::Waiting;
-use crate::orchestrator::{Capture, LiveExecution};
 use crate::sandbox::Cancel;
 use crate::store::Runnable;
 
@@ -41,7 +38,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 const MAX_PAUSE: Duration = Duration::from_secs(15);
 
 /// What became of an attempt.
-enum Attempt {
+pub(super) enum Attempt {
     /// Its end is stored, or it is not to be run any more, or not by this process.
     Over,
     /// Its image is not there.
@@ -221,72 +218,6 @@ impl Executions {
         }
         self.end_unstarted(runnable.id, &runnable.script_name, outcome).await;
         Attempt::Over
-    }
-
-    async fn carry_out(
-        &self,
-        runnable: &Runnable,
-        begun: Begun,
-        live: &Arc<LiveExecution>,
-        end: &Cancel,
-    ) -> Attempt {
-        let Begun { job, prepared, attempt, queued } = begun;
-        live.set_state(State::Running);
-        let id = runnable.id;
-        tracing::info!(script = runnable.script_name, attempt, "running");
-        let capture = Capture::new(Arc::clone(live), self.inner.artifacts.stage(id, attempt));
-        let (mut report, error) = self.inner.runner.execute(&job, prepared, capture, end).await;
-        if let Some(sandbox) = &mut report.sandbox {
-            sandbox.node = Some(self.inner.settings.node.clone());
-        }
-        // One that has died in the pool.
-        let mut was_stale = false;
-        if let Some(error) = error {
-            tracing::warn!(?error, "the execution did not run as it should");
-            report.outcome.error_message = report.outcome.error_message.map(|_| error.told());
-            let is_warm = report.sandbox.as_ref().is_some_and(|it| it.warm);
-            was_stale = is_warm && error.is_unused_sandbox();
-        }
-        if was_stale || self.is_to_be_tried_again(&report, live) {
-            self.give_back(id, attempt, live).await;
-            return Attempt::Again(runnable.script_name.clone(), report.outcome);
-        }
-        if self.is_given_up(live) && report.outcome.status == Status::Cancelled {
-            let message = "the server was stopped before the script had ended";
-            report.outcome = Outcome::failed(ErrorKind::Lost, message);
-        }
-        self.check_output(runnable, &mut report).await;
-        let kept = self.inner.artifacts.keep(id, attempt, &mut report.artifacts).await;
-        kept.unwrap_or_else(|lost| lost.note(&mut report.outcome));
-        self.finish(&InHand { runnable, attempt, queued, live }, &report).await;
-        Attempt::Over
-    }
-
-    /// The server does not wait for it any longer, and nobody has cancelled it.
-    fn is_given_up(&self, live: &LiveExecution) -> bool {
-        self.inner.giving_up.is_cancelled() && !live.cancel.is_cancelled()
-    }
-
-    /// What has not come to its script's first instruction is worth another
-    /// attempt when the engine was out, and is left to the next process when this
-    /// one is to end.
-    fn is_to_be_tried_again(&self, report: &Report, live: &LiveExecution) -> bool {
-        if report.started_at.is_some() || live.cancel.is_cancelled() {
-            return false;
-        }
-        let is_outage = report.outcome.error_kind == Some(ErrorKind::EngineUnavailable);
-        let was_cut = self.is_given_up(live) && report.outcome.status == Status::Cancelled;
-        is_outage || was_cut
-    }
-
-    pub(super) async fn give_back(&self, id: Uuid, attempt: u32, live: &LiveExecution) {
-        self.inner.artifacts.unstage(id, attempt).await;
-        let node = self.inner.settings.node.as_str();
-        let give = || self.inner.store.give_back(id, node, attempt, clock::now());
-        if let Some(Err(error)) = self.insist("an execution is given back", give).await {
-            tracing::error!(?error, "the execution can't be given back");
-        }
-        live.set_state(State::Pending);
     }
 }
 

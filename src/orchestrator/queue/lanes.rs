@@ -115,6 +115,17 @@ impl Lanes {
         Some(waiting)
     }
 
+    /// Counts one as running that has never waited here. Its `max_concurrency` counts
+    /// for a script that is not known.
+    pub(super) fn adopted(&mut self, waiting: &Waiting) {
+        let max_concurrency = waiting.max_concurrency;
+        let new = || Script { max_concurrency, ..Script::default() };
+        self.scripts.entry(waiting.script_id).or_insert_with(new);
+        self.change_script(waiting.script_id, |script| {
+            script.running = script.running.saturating_add(1);
+        });
+    }
+
     /// One of the script runs no longer.
     pub(super) fn finished(&mut self, script_id: i64) {
         self.change_script(script_id, |script| script.running = script.running.saturating_sub(1));

@@ -1,7 +1,9 @@
 //! Whatever comes out of a container, no more than the request allows gets past
 //! the conversation.
 
-use gantry_init::message::{ArtifactCaps, End, Launch, OutputFile, RefusedReason, Usage};
+use std::time::Duration;
+
+use gantry_init::message::{ArtifactCaps, End, RefusedReason, Usage};
 use proptest::prelude::*;
 
 use super::*;
@@ -11,20 +13,12 @@ const OUTPUT_FILE_CAP: u64 = 30;
 const ARTIFACTS: u32 = 3;
 const ARTIFACT_BYTES: u64 = 50;
 
-fn request() -> Request {
-    Request {
-        launch: Launch::Executable { name: "a".to_owned() },
-        args: Vec::new(),
-        env: Vec::new(),
-        working_directory: "/work".to_owned(),
-        script_bytes: 0,
-        stdin_bytes: 0,
-        timeout_ms: 1000,
-        grace_ms: 1000,
+fn terms() -> Terms {
+    Terms {
         stream_cap: STREAM_CAP,
-        output_file: Some(OutputFile { path: "out".to_owned(), cap: OUTPUT_FILE_CAP }),
+        output_file_cap: Some(OUTPUT_FILE_CAP),
         artifacts: ArtifactCaps { count: ARTIFACTS, bytes: ARTIFACT_BYTES },
-        stay_ms: 0,
+        grace: Duration::from_secs(1),
     }
 }
 
@@ -66,7 +60,7 @@ fn refused() -> Frame {
 
 /// What the last frame of a conversation means, that begins with these.
 fn last_of(frames: impl IntoIterator<Item = Frame>) -> Result<Event, Violation> {
-    let mut conversation = Conversation::new(&request());
+    let mut conversation = Conversation::new(&terms());
     let mut frames: Vec<_> = frames.into_iter().collect();
     let last = frames.pop().unwrap();
     for frame in frames {
@@ -143,7 +137,7 @@ fn each_stream_has_its_own_cap() {
 
 #[test]
 fn an_output_file_that_was_not_asked_for_has_no_bytes() {
-    let mut conversation = Conversation::new(&Request { output_file: None, ..request() });
+    let mut conversation = Conversation::new(&Terms { output_file_cap: None, ..terms() });
     conversation.accept(loaded()).unwrap();
     conversation.accept(started()).unwrap();
     let file = conversation.accept(frame(Kind::OutputFile, "x"));
@@ -253,6 +247,7 @@ struct Passed {
 impl Passed {
     fn note(&mut self, event: &Event) {
         match event {
+            Event::Up => {}
             Event::Loaded => self.loaded += 1,
             Event::Started => self.started += 1,
             Event::Stdout(bytes) => self.stdout += bytes.len() as u64,
@@ -289,7 +284,7 @@ proptest! {
         begins in 0..=2_usize,
         frames in proptest::collection::vec(any_frame(), 0..60),
     ) {
-        let mut conversation = Conversation::new(&request());
+        let mut conversation = Conversation::new(&terms());
         let mut passed = Passed::default();
         let first = [loaded(), started()].into_iter().take(begins);
         for frame in first.chain(frames) {

@@ -37,7 +37,7 @@ async fn a_prepared_sandbox_runs_its_request() {
     let sandbox = prepared(&bench).await.unwrap();
     let loaded = load(sandbox, b"{}", &Cancel::new()).await.unwrap();
     let mut kept = Kept::default();
-    loaded.run(&mut kept, &Cancel::new()).await.unwrap();
+    loaded.run_to_the_end(&mut kept, &Cancel::new()).await.unwrap();
     assert_eq!(kept.stdout, b"{}");
     bench.assert_nothing_is_left().await;
 }

@@ -15,6 +15,7 @@ enum Event {
     Push(Waiting),
     Restore(Waiting),
     RestoreKnown(usize),
+    Adopt(Waiting),
     Next,
     Finish(usize),
     Requeue(usize),
@@ -58,6 +59,7 @@ fn events() -> impl Strategy<Value = Event> {
         4 => executions().prop_map(Event::Push),
         2 => executions().prop_map(Event::Restore),
         1 => any().prop_map(Event::RestoreKnown),
+        1 => executions().prop_map(Event::Adopt),
         6 => Just(Event::Next),
         4 => any().prop_map(Event::Finish),
         1 => any().prop_map(Event::Requeue),
@@ -196,6 +198,15 @@ impl Trial {
                 let waiting = self.arriving(waiting);
                 assert!(self.queue.restore(waiting.clone()));
                 self.model.restore(waiting);
+            }
+            Event::Adopt(waiting) => {
+                let mut waiting = self.arriving(waiting);
+                // More than the node has, and not more than can be counted.
+                waiting.demand.memory_bytes = waiting.demand.memory_bytes.min(500);
+                assert!(self.queue.adopt(&waiting));
+                assert!(!self.queue.adopt(&waiting), "once");
+                self.model.limit(waiting.script_id, waiting.max_concurrency);
+                self.model.running.push(waiting);
             }
             Event::RestoreKnown(index) => {
                 let Model { waiting, running, parked, .. } = &self.model;

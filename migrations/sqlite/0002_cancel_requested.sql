@@ -1,0 +1,2 @@
+-- Somebody wants a running execution to end: known to whoever goes on with it.
+ALTER TABLE executions ADD COLUMN cancel_requested INTEGER NOT NULL DEFAULT 0;

@@ -1,0 +1,101 @@
+//! From what was seen of a run to its stored end, or to another attempt. Whoever ran
+//! it, this process from the first instruction or another one before, it ends here.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::Executions;
+use super::begin::Begun;
+use super::ending::InHand;
+use super::work::Attempt;
+use crate::clock;
+use crate::domain::execution::{Report, State};
+use crate::domain::outcome::{ErrorKind, Status};
+use crate::orchestrator::runner::Executed;
+use crate::orchestrator::{Capture, LiveExecution, RunError};
+use crate::sandbox::{Cancel, Wishes};
+use crate::store::Runnable;
+
+impl Executions {
+    /// Has a claimed execution run, and stores its end.
+    pub(super) async fn carry_out(
+        &self,
+        runnable: &Runnable,
+        begun: Begun,
+        live: &Arc<LiveExecution>,
+        end: &Cancel,
+    ) -> Attempt {
+        let Begun { prepared, attempt, queued } = begun;
+        live.set_state(State::Running);
+        let id = runnable.id;
+        tracing::info!(script = runnable.script_name, attempt, "running");
+        let capture = Capture::new(Arc::clone(live), self.inner.artifacts.stage(id, attempt));
+        let wishes = Wishes { cancel: end, leave: &self.inner.giving_up };
+        let executed = self.inner.runner.execute(prepared, capture, wishes).await;
+        let taken = InHand { runnable, attempt, queued, live };
+        self.conclude(&taken, executed).await
+    }
+
+    /// Stores the end of an execution that this node has taken, or gives it back when
+    /// its script never started. Of one that is left nothing is stored.
+    pub(super) async fn conclude(&self, taken: &InHand<'_>, executed: Option<Executed>) -> Attempt {
+        let InHand { runnable, attempt, live, .. } = *taken;
+        let Some(Executed { mut report, error, remains }) = executed else {
+            tracing::info!(attempt, "its script runs on, and the next process goes on with it");
+            return Attempt::Over;
+        };
+        if let Some(sandbox) = &mut report.sandbox {
+            sandbox.node = Some(self.inner.settings.node.clone());
+        }
+        if let Some(error) = &error {
+            tracing::warn!(?error, "the execution did not run as it should");
+            report.outcome.error_message = report.outcome.error_message.map(|_| error.told());
+        }
+        if live.cancel.is_cancelled() && report.started_at.is_none() {
+            report.outcome = Self::withdrawn();
+        }
+        if self.is_to_be_tried_again(&report, error.as_ref(), live) {
+            self.give_back(runnable.id, attempt, live).await;
+            return Attempt::Again(runnable.script_name.clone(), report.outcome);
+        }
+        self.check_output(runnable, &mut report).await;
+        let kept = self.inner.artifacts.keep(runnable.id, attempt, &mut report.artifacts).await;
+        kept.unwrap_or_else(|lost| lost.note(&mut report.outcome));
+        self.finish(taken, &report).await;
+        // Until here the next process could have read all of it once more.
+        drop(remains);
+        Attempt::Over
+    }
+
+    /// What has not come to its script's first instruction is worth another attempt
+    /// when the engine was at fault, and is left to the next process when this one is
+    /// to end.
+    fn is_to_be_tried_again(
+        &self,
+        report: &Report,
+        error: Option<&RunError>,
+        live: &LiveExecution,
+    ) -> bool {
+        if report.started_at.is_some() || live.cancel.is_cancelled() {
+            return false;
+        }
+        let is_warm = report.sandbox.as_ref().is_some_and(|it| it.warm);
+        // One that has died in the pool.
+        let was_stale = is_warm && error.is_some_and(RunError::is_unused_sandbox);
+        let is_outage = report.outcome.error_kind == Some(ErrorKind::EngineUnavailable);
+        let is_given_up = self.inner.giving_up.is_cancelled();
+        let was_cut = is_given_up && report.outcome.status == Status::Cancelled;
+        was_stale || is_outage || was_cut || error.is_some_and(RunError::is_not_started)
+    }
+
+    pub(super) async fn give_back(&self, id: Uuid, attempt: u32, live: &LiveExecution) {
+        self.inner.artifacts.unstage(id, attempt).await;
+        let node = self.inner.settings.node.as_str();
+        let give = || self.inner.store.give_back(id, node, attempt, clock::now());
+        if let Some(Err(error)) = self.insist("an execution is given back", give).await {
+            tracing::error!(?error, "the execution can't be given back");
+        }
+        live.set_state(State::Pending);
+    }
+}

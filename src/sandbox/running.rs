@@ -1,0 +1,235 @@
+//! A script that may have started, until its end is known.
+//!
+//! ```text
+//! Loaded ─Go─▶ attached ──Exit──────────────────────────────▶ ended
+//!                 │ the connection broke, or its time is up     ▲
+//!                 ▼                                             │
+//! adopted ───▶ replayed: the engine's log from its first byte ──┤
+//!                 │ TERM, KILL, and the log once more           │
+//!                 └──────────── whatever the log says, or Vanished, Overdue, Withdrawn
+//! ```
+//!
+//! Who listens first is attached to the container, and hears everything at once. When
+//! that breaks, and when another process has started the script, the same bytes are
+//! read from the engine's log ([`replay`](super::replay)): what was heard before is
+//! skipped, and the conversation goes on where it was.
+//!
+//! Nothing is concluded from silence alone: before an execution is said to have been
+//! lost, overdue or withdrawn, its log is read to the end.
+
+use std::convert::Infallible;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gantry_init::frame::Kind;
+use tokio::io::AsyncWrite;
+use tokio::time::Instant;
+
+use super::conversation::{Conversation, Event};
+use super::load::send_frame;
+use super::remover::Doomed;
+use super::start::Frames;
+use super::{Cancel, Ran, Remains, Remover, SandboxError, Sink, Terms, Wishes};
+use crate::domain::outcome::Ending;
+use crate::engine::Engine;
+
+/// How long PID 1 may take for all that is not the script: killing what is left,
+/// sending artifacts. Beyond that it is hung, or the engine is.
+pub(super) const SLACK: Duration = Duration::from_secs(15);
+
+/// PID 1's stdin.
+type Input = Pin<Box<dyn AsyncWrite + Send>>;
+
+/// A container whose script may have started.
+pub struct Running {
+    pub(super) engine: Arc<dyn Engine>,
+    pub(super) container: Doomed,
+    pub(super) conversation: Conversation,
+    pub(super) frames: Frames,
+    /// The way in, while somebody is attached.
+    input: Option<Input>,
+    pub(super) terms: Terms,
+    /// When the script will have ended, or PID 1 is hung.
+    pub(super) deadline: Instant,
+}
+
+/// Why nothing more is heard for now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Silence {
+    /// The output is over.
+    Over,
+    /// The connection to it broke.
+    Broken,
+    /// All of its time is up.
+    Overdue,
+    /// It was cancelled, and the time that it had to obey is up.
+    Disobedient,
+}
+
+/// What listening has come to.
+pub(super) enum Heard {
+    Ended(Ending),
+    Silence(Silence),
+}
+
+impl Running {
+    pub(super) fn attached(
+        engine: Arc<dyn Engine>,
+        container: Doomed,
+        conversation: Conversation,
+        frames: Frames,
+        input: Input,
+        timeout: Duration,
+        terms: Terms,
+    ) -> Self {
+        let deadline = Instant::now() + timeout.saturating_add(terms.grace).saturating_add(SLACK);
+        let input = Some(input);
+        Self { engine, container, conversation, frames, input, terms, deadline }
+    }
+
+    /// The container of an execution that an earlier process has started, with these
+    /// terms. `time_left` is what its script still has, its time to obey included.
+    #[must_use]
+    pub fn adopt(
+        engine: Arc<dyn Engine>,
+        remover: &Remover,
+        name: String,
+        terms: Terms,
+        time_left: Duration,
+    ) -> Self {
+        Self {
+            engine,
+            container: remover.doom_existing(name),
+            conversation: Conversation::from_the_beginning(&terms),
+            frames: Frames::unheard(),
+            input: None,
+            terms,
+            deadline: Instant::now() + time_left.saturating_add(SLACK),
+        }
+    }
+
+    /// The name of its container.
+    pub(super) fn name(&self) -> &str {
+        &self.container.name
+    }
+
+    /// Answers when the end of the script is known, or when it is to be left. When
+    /// this future is dropped, the container is removed in the background.
+    pub async fn listen(mut self, sink: &mut dyn Sink, wishes: Wishes<'_>) -> Ran {
+        let ended = tokio::select! {
+            biased;
+            // What was heard and is not stored is read again by the next process.
+            () = wishes.leave.cancelled() => Ok(None),
+            ended = self.find_end(sink, wishes.cancel) => ended.map(Some),
+        };
+        if matches!(ended, Ok(None)) {
+            self.container.leave();
+        }
+        Ran { ended, remains: Remains::new(self.container) }
+    }
+
+    /// The same for those who never leave it, and store nothing.
+    pub(super) async fn listen_to_the_end(
+        mut self,
+        sink: &mut dyn Sink,
+        cancel: &Cancel,
+    ) -> Result<Ending, SandboxError> {
+        self.find_end(sink, cancel).await
+    }
+
+    async fn find_end(
+        &mut self,
+        sink: &mut dyn Sink,
+        cancel: &Cancel,
+    ) -> Result<Ending, SandboxError> {
+        let heard = match self.input.take() {
+            Some(input) => self.hear_attached(input, sink, cancel).await?,
+            None => Heard::Silence(Silence::Broken),
+        };
+        let ending = match heard {
+            Heard::Ended(ending) => ending,
+            Heard::Silence(silence) => self.find_end_in_log(silence, sink, cancel).await?,
+        };
+        if matches!(ending, Ending::Reported(_) | Ending::Refused(_)) {
+            self.container.note_last_word();
+        }
+        Ok(ending)
+    }
+
+    /// Has the script started and listens to the attached container.
+    async fn hear_attached(
+        &mut self,
+        mut input: Input,
+        sink: &mut dyn Sink,
+        cancel: &Cancel,
+    ) -> Result<Heard, SandboxError> {
+        let say = async {
+            // Failed writes are not looked at, as in `load`.
+            let _ = send_frame(&mut input, Kind::Go, &[]).await;
+            cancel.cancelled().await;
+            let _ = send_frame(&mut input, Kind::Cancel, &[]).await;
+            std::future::pending::<Infallible>().await
+        };
+        self.hear(say, sink, cancel, self.deadline).await
+    }
+
+    /// Listens to what comes until then, while `say` says what is to be said.
+    pub(super) async fn hear(
+        &mut self,
+        say: impl Future<Output = Infallible>,
+        sink: &mut dyn Sink,
+        cancel: &Cancel,
+        until: Instant,
+    ) -> Result<Heard, SandboxError> {
+        let disobeys = disobeys(cancel, self.terms.grace);
+        tokio::pin!(say, disobeys);
+        loop {
+            let frame = tokio::select! {
+                frame = self.frames.next() => frame,
+                never = &mut say => match never {},
+                () = &mut disobeys => return Ok(Heard::Silence(Silence::Disobedient)),
+                () = tokio::time::sleep_until(until) => {
+                    return Ok(Heard::Silence(Silence::Overdue));
+                }
+            };
+            let frame = match frame {
+                Ok(Some(frame)) => frame,
+                Ok(None) => return Ok(Heard::Silence(Silence::Over)),
+                Err(SandboxError::Engine(error)) => {
+                    tracing::warn!(%error, "the connection to a running script broke");
+                    return Ok(Heard::Silence(Silence::Broken));
+                }
+                Err(error) => return Err(error),
+            };
+            match self.conversation.accept(frame)? {
+                Event::Exit(exit) => return Ok(Heard::Ended(Ending::Reported(exit))),
+                Event::Refused(refused) => return Ok(Heard::Ended(Ending::Refused(refused))),
+                event => deliver(event, sink).map_err(SandboxError::Sink)?,
+            }
+        }
+    }
+}
+
+/// Waits until a script that was told to end should have. PID 1 has the grace period
+/// for it, and some time more to say so.
+async fn disobeys(cancel: &Cancel, grace: Duration) {
+    cancel.cancelled().await;
+    tokio::time::sleep(grace + SLACK).await;
+}
+
+fn deliver(event: Event, sink: &mut dyn Sink) -> io::Result<()> {
+    match event {
+        Event::Started => {
+            sink.started();
+            Ok(())
+        }
+        Event::Stdout(bytes) => sink.stdout(&bytes),
+        Event::Stderr(bytes) => sink.stderr(&bytes),
+        Event::OutputFile(bytes) => sink.output_file(&bytes),
+        Event::ArtifactBegin(artifact) => sink.artifact_begin(&artifact),
+        Event::ArtifactData(bytes) => sink.artifact_data(&bytes),
+        Event::Up | Event::Loaded | Event::Exit(_) | Event::Refused(_) => Ok(()),
+    }
+}
