@@ -1,5 +1,6 @@
 //! Holds what comes out of a sandbox against the protocol and the limits of the
-//! request. Pure: one frame in, one event out, or the sandbox is given up.
+//! request. Pure: one frame in, one event out, or the sandbox is given up. Public for
+//! the fuzzers (`tests/fuzz`), who hold arbitrary frames against it.
 //!
 //! ```text
 //! Ready ─Loaded─▶ Loaded ─Started─▶ Running ─OutputFile─▶ OutputFile ─ArtifactBegin─▶ Artifact
@@ -42,7 +43,7 @@ pub enum Violation {
 
 /// What a frame means.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Event {
+pub enum Event {
     /// The request is there as a whole.
     Loaded,
     /// The script's process exists.
@@ -75,7 +76,7 @@ enum Phase {
 
 /// What may still come.
 #[derive(Debug)]
-pub(super) struct Conversation {
+pub struct Conversation {
     phase: Phase,
     stdout_left: u64,
     stderr_left: u64,
@@ -87,7 +88,8 @@ pub(super) struct Conversation {
 
 impl Conversation {
     /// The conversation that `request` begins.
-    pub(super) fn new(request: &Request) -> Self {
+    #[must_use]
+    pub fn new(request: &Request) -> Self {
         Self {
             phase: Phase::Ready,
             stdout_left: request.stream_cap,
@@ -100,7 +102,10 @@ impl Conversation {
     }
 
     /// What the next frame means.
-    pub(super) fn accept(&mut self, frame: Frame) -> Result<Event, Violation> {
+    ///
+    /// # Errors
+    /// [`Violation`]; nothing more may be accepted then.
+    pub fn accept(&mut self, frame: Frame) -> Result<Event, Violation> {
         let Frame { kind, payload } = frame;
         if self.this_artifact_left > 0 && kind != Kind::ArtifactData {
             return Err(Violation::ArtifactCut);
