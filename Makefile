@@ -3,7 +3,7 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test explore bench fuzz-frames fuzz-api lint base
+.PHONY: demo test explore bench fuzz fuzz-api lint base
 
 # From a clean clone to real results on real input.
 demo: base
@@ -41,10 +41,10 @@ bench: base
 	@$(CARGO) bench --locked --quiet --bench figures -- $(BENCH)
 	@$(if $(BENCH),,$(CARGO) bench --locked --quiet --bench hot_pieces)
 
-# A minute of hostile bytes for the frame decoder; needs cargo-fuzz.
-fuzz-frames:
-	mkdir -p images/init/fuzz/corpus/answers
-	cd images/init && RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run answers fuzz/corpus/answers fuzz/seeds/answers -- -max_total_time=60
+# A minute of made-up bytes for each of all that reads what others write; needs
+# cargo-fuzz. Some of it, or more: make fuzz FUZZ='requests elf' FUZZ_SECONDS=3600
+fuzz:
+	@CARGO='$(CARGO)' tests/fuzz/run $(FUZZ)
 
 # Two minutes of requests that the OpenAPI document allows and forbids, made by
 # schemathesis against a real server; needs python3 and its venv. More of it:

@@ -12,6 +12,7 @@
 mod artifacts;
 mod audit;
 mod auth;
+pub mod bodies;
 mod docs;
 mod envelope;
 mod environments;

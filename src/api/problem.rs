@@ -250,19 +250,8 @@ impl Problem {
 
     /// All of it as it is sent.
     pub(super) fn render(&self, request_id: &str) -> Response {
-        let (status, kind, title) = self.kind.row();
-        let body = ProblemBody {
-            r#type: format!("urn:gantry:problem:{kind}"),
-            title,
-            status: status.as_u16(),
-            detail: &self.detail,
-            hint: self.hint.as_deref(),
-            errors: &self.errors,
-            request_id,
-        };
-        // Strings and numbers: there is nothing in it that could fail to be written.
-        let body = serde_json::to_vec(&body).unwrap_or_default();
-        let mut response = (status, Body::from(body)).into_response();
+        let status = self.status();
+        let mut response = (status, Body::from(self.json(request_id))).into_response();
         let mut set = |name: HeaderName, value: HeaderValue| {
             response.headers_mut().insert(name, value);
         };
@@ -274,6 +263,22 @@ impl Problem {
             set(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"gantry\""));
         }
         response
+    }
+
+    /// Its body.
+    pub(super) fn json(&self, request_id: &str) -> Vec<u8> {
+        let (status, kind, title) = self.kind.row();
+        let body = ProblemBody {
+            r#type: format!("urn:gantry:problem:{kind}"),
+            title,
+            status: status.as_u16(),
+            detail: &self.detail,
+            hint: self.hint.as_deref(),
+            errors: &self.errors,
+            request_id,
+        };
+        // Strings and numbers: there is nothing in it that could fail to be written.
+        serde_json::to_vec(&body).unwrap_or_default()
     }
 }
 

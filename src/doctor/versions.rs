@@ -105,6 +105,14 @@ mod tests {
     }
 
     #[test]
+    fn the_threat_model_names_every_hole() {
+        let page = include_str!("../../SECURITY.md");
+        for hole in RUNC.iter().chain([&DEADLOCK, &AUTHORIZATION]) {
+            assert!(page.contains(hole.name), "{}", hole.name);
+        }
+    }
+
+    #[test]
     fn runc_holes_end_where_they_were_mended() {
         let holes = |text: &str| {
             let version = Version::parse(text).unwrap();

@@ -84,6 +84,20 @@ pub(super) fn draft(
     })
 }
 
+/// What a registration comes to, and all that is wrong with it, as far as that can be
+/// told without the database and the engine. For the fuzzers (`tests/fuzz`), who hold
+/// arbitrary input against it; [`Registry::register`](super::Registry::register)
+/// begins with the same.
+///
+/// # Errors
+/// At least one fault, at most 50.
+pub fn definition_of(
+    input: ScriptInput,
+    settings: &RegistrySettings,
+) -> Result<Definition, Vec<Fault>> {
+    draft(input, None, settings).map(|draft| draft.definition)
+}
+
 /// How it is run from now on.
 pub(super) fn operation(
     input: &ScriptInput,

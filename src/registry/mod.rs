@@ -31,6 +31,7 @@ use std::sync::Arc;
 use crate::domain::token::Role;
 use crate::store::Store;
 
+pub use draft::definition_of;
 pub use error::RegistryError;
 pub use input::{LimitsInput, MountInput, PreloadSchema, ScriptInput};
 pub use settings::{EngineFacts, EnvironmentRequests, Maxima, RegistrySettings};

@@ -1,5 +1,6 @@
 //! Holds what comes out of a sandbox against the protocol and the limits of the
-//! request. Pure: one frame in, one event out, or the sandbox is given up.
+//! request. Pure: one frame in, one event out, or the sandbox is given up. Public for
+//! the fuzzers (`tests/fuzz`), who hold arbitrary frames against it.
 //!
 //! ```text
 //! Silent ─Hello─▶ Up ─Prepared─▶ Ready   (only when all is heard from the beginning)
@@ -45,7 +46,7 @@ pub enum Violation {
 
 /// What a frame means.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Event {
+pub enum Event {
     /// PID 1 is up, or prepared.
     Up,
     /// The request is there as a whole.
@@ -82,7 +83,7 @@ enum Phase {
 
 /// What may still come.
 #[derive(Debug)]
-pub(super) struct Conversation {
+pub struct Conversation {
     phase: Phase,
     stdout_left: u64,
     stderr_left: u64,
@@ -94,7 +95,8 @@ pub(super) struct Conversation {
 
 impl Conversation {
     /// The conversation that a request with these terms begins.
-    pub(super) fn new(terms: &Terms) -> Self {
+    #[must_use]
+    pub fn new(terms: &Terms) -> Self {
         Self {
             phase: Phase::Ready,
             stdout_left: terms.stream_cap,
@@ -107,7 +109,8 @@ impl Conversation {
     }
 
     /// The same, from PID 1's first word.
-    pub(super) fn from_the_beginning(terms: &Terms) -> Self {
+    #[must_use]
+    pub fn from_the_beginning(terms: &Terms) -> Self {
         Self { phase: Phase::Silent, ..Self::new(terms) }
     }
 
@@ -117,7 +120,10 @@ impl Conversation {
     }
 
     /// What the next frame means.
-    pub(super) fn accept(&mut self, frame: Frame) -> Result<Event, Violation> {
+    ///
+    /// # Errors
+    /// [`Violation`]; nothing more may be accepted then.
+    pub fn accept(&mut self, frame: Frame) -> Result<Event, Violation> {
         let Frame { kind, payload } = frame;
         if self.this_artifact_left > 0 && kind != Kind::ArtifactData {
             return Err(Violation::ArtifactCut);

@@ -24,7 +24,7 @@
 //! What comes out of a sandbox is hostile: [`conversation`] holds it against
 //! the protocol and the request's own limits before anybody sees it.
 
-mod conversation;
+pub mod conversation;
 mod load;
 mod prepare;
 mod remover;

@@ -21,8 +21,8 @@ use std::time::Instant;
 use gantry_init::message::{ARTIFACT_DIR, Refused, RefusedReason, Request, WORK_DIR};
 
 use crate::delivery::Script;
-use crate::request::refused;
 use crate::signals;
+use gantry_init::request::refused;
 
 /// The script's process.
 pub(crate) struct Child {

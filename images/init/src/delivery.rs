@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 use gantry_init::message::{Launch, Refused, RefusedReason, Request, SCRIPT_DIR};
 
-use crate::request::refused;
+use gantry_init::request::refused;
 
 /// A request that is on its way in.
 pub(crate) struct Delivery {

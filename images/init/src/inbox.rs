@@ -7,15 +7,15 @@
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 
+use gantry_init::intake::{Event, Intake};
 use gantry_init::message::{Preparation, Refused, RefusedReason};
+use gantry_init::request::{check, refused};
 use nix::unistd::Pid;
 
 use crate::delivery::{Delivered, Delivery};
-use crate::intake::{Event, Intake};
 use crate::outgoing::Outgoing;
 use crate::pid_one::{PidOne, Reaped};
 use crate::readiness::{Interest, wait};
-use crate::request::{check, refused};
 use crate::signals::Signals;
 
 /// Bytes that are read at once: a pipe's.

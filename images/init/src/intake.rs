@@ -4,13 +4,13 @@
 //! Pure: takes bytes, gives events, keeps nothing but the JSON of the request.
 //! The bytes of script and stdin are passed on as they come and never held.
 
-use gantry_init::frame::{FrameError, HEADER_BYTES, Header, Kind};
-use gantry_init::message::{Preparation, Request};
+use crate::frame::{FrameError, HEADER_BYTES, Header, Kind};
+use crate::message::{Preparation, Request};
 use thiserror::Error;
 
 /// What the next bytes were.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Event<'bytes> {
+pub enum Event<'bytes> {
     /// What is to be ready before the request comes.
     Prepare(Box<Preparation>),
     /// The request; the bytes that it announces follow.
@@ -27,13 +27,18 @@ pub(crate) enum Event<'bytes> {
 
 /// Why the bytes are no request. Nothing can be read after it.
 #[derive(Debug, Error)]
-pub(crate) enum IntakeError {
+pub enum IntakeError {
     /// Not a frame.
     #[error(transparent)]
     Frame(#[from] FrameError),
     /// Not this frame, or not now.
     #[error("unexpected {kind:?} frame of {length} bytes")]
-    Order { kind: Kind, length: usize },
+    Order {
+        /// The frame's kind.
+        kind: Kind,
+        /// The length that its header claims, in bytes.
+        length: usize,
+    },
     /// Not the JSON that it has to be.
     #[error("request: {0}")]
     Json(#[from] serde_json::Error),
@@ -41,7 +46,7 @@ pub(crate) enum IntakeError {
 
 /// Where in the stream we are.
 #[derive(Debug, Default)]
-pub(crate) struct Intake {
+pub struct Intake {
     header: [u8; HEADER_BYTES],
     header_filled: usize,
     /// The frame whose payload is being read; its length counts down.
@@ -61,7 +66,8 @@ struct Announced {
 
 impl Intake {
     /// True when the request and all that it announces are here.
-    pub(crate) fn is_complete(&self) -> bool {
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
         let nothing_follows = matches!(self.announced, Some(Announced { script: 0, stdin: 0 }));
         // A Go or a cancel may be half here. They are no part of the request, and
         // empty.
@@ -69,7 +75,8 @@ impl Intake {
     }
 
     /// True when the script is to be started.
-    pub(crate) fn has_go(&self) -> bool {
+    #[must_use]
+    pub fn has_go(&self) -> bool {
         self.has_go
     }
 
@@ -78,7 +85,7 @@ impl Intake {
     ///
     /// # Errors
     /// Any [`IntakeError`]; it must not be called again then.
-    pub(crate) fn next<'bytes>(
+    pub fn next<'bytes>(
         &mut self,
         bytes: &mut &'bytes [u8],
     ) -> Result<Option<Event<'bytes>>, IntakeError> {

@@ -2,7 +2,7 @@
 //! request is taken for one.
 
 use super::*;
-use gantry_init::message::{ArtifactCaps, Launch, Preparation};
+use crate::message::{ArtifactCaps, Launch, Preparation};
 use proptest::prelude::*;
 
 fn request(script_bytes: u64, stdin_bytes: u64) -> Request {

@@ -24,8 +24,14 @@
 //! EOF on init's stdin before Go means that Gantry is gone: init exits at once. EOF
 //! after it means nothing.
 //!
+//! What PID 1 makes of what it reads is here, too: [`intake`] of its stdin, [`request`]
+//! of what is asked for, [`ready_line`] of what a process that stands by says.
+//!
 //! This library does no I/O and never panics on what it is given: what comes out
-//! of a container is hostile.
+//! of a container is hostile. All of it is fuzzed (`images/init/fuzz`).
 
 pub mod frame;
+pub mod intake;
 pub mod message;
+pub mod ready_line;
+pub mod request;

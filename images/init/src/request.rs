@@ -6,20 +6,24 @@
 
 use std::path::{Component, Path};
 
-use gantry_init::message::{Launch, Refused, RefusedReason, Request};
+use crate::message::{Launch, Refused, RefusedReason, Request};
 
 /// Most bytes of [`Refused::detail`], so that it fits into a frame.
 const MAX_DETAIL_BYTES: usize = 2048;
 
 /// The answer that the script can't be started.
-pub(crate) fn refused(reason: RefusedReason, detail: impl std::fmt::Display) -> Refused {
+#[must_use]
+pub fn refused(reason: RefusedReason, detail: impl std::fmt::Display) -> Refused {
     let mut detail = detail.to_string();
     detail.truncate(detail.floor_char_boundary(MAX_DETAIL_BYTES));
     Refused { reason, detail }
 }
 
 /// Refuses what can't be meant.
-pub(crate) fn check(request: &Request) -> Result<(), Refused> {
+///
+/// # Errors
+/// The answer, which says what is wrong.
+pub fn check(request: &Request) -> Result<(), Refused> {
     complaint(request).map_or(Ok(()), |text| Err(refused(RefusedReason::Request, text)))
 }
 
@@ -89,7 +93,7 @@ fn is_name(component: Component<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gantry_init::message::{ArtifactCaps, OutputFile};
+    use crate::message::{ArtifactCaps, OutputFile};
 
     fn request() -> Request {
         Request {

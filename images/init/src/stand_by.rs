@@ -2,8 +2,8 @@
 //! interpreter's start is over before anybody waits for it. What it says to us and
 //! finds from us stands at [`message::StandBy`].
 //!
-//! It is as hostile as its script: what it says is short text or not looked at, and
-//! nothing here waits for it without an end. While it waits it is stopped, with all
+//! It is as hostile as its script: what it says is short text or not looked at
+//! ([`gantry_init::ready_line`]), and nothing here waits for it without an end. While it waits it is stopped, with all
 //! that it has started: an unused sandbox takes no time of the machine.
 
 use nix::errno::Errno;
@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use gantry_init::message::{
     self, Launch, Refused, Request, STAND_BY_VARIABLE, STAND_BY_WITHIN_MS, WORK_DIR,
 };
+use gantry_init::ready_line::ReadyLine;
 
 use crate::child::{Child, Image, Pipes, enter, start};
 use crate::delivery::{create_in_memory, script_path};
@@ -28,12 +29,6 @@ use crate::pid_one::{PidOne, Reaped};
 use crate::readiness::{Interest, wait};
 use crate::signals::Signals;
 use nix::libc;
-
-/// What it says when it is ready.
-const READY: &str = "ready";
-
-/// Longest text of its own that is passed on, in bytes.
-const MAX_REASON: usize = 1024;
 
 /// Its file descriptors are above those that anything else gets by itself.
 const FIRST_DESCRIPTOR: i32 = 100;
@@ -102,7 +97,7 @@ impl StandBy {
         input: Option<Interest<'_>>,
     ) -> Result<(), NotReady> {
         let deadline = Instant::now() + Duration::from_millis(STAND_BY_WITHIN_MS);
-        let mut said = Vec::new();
+        let mut said = ReadyLine::default();
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -121,20 +116,17 @@ impl StandBy {
                 break;
             }
         }
-        self.check(&said)?;
+        self.check(said)?;
         pid_one.signal_everyone(Signal::SIGSTOP);
         Ok(())
     }
 
     /// Takes what it says; true when that is all.
-    fn hears_all(&mut self, said: &mut Vec<u8>) -> bool {
+    fn hears_all(&mut self, said: &mut ReadyLine) -> bool {
         let mut piece = [0; 256];
         match self.control.read(&mut piece) {
             Ok(0) => true,
-            Ok(length) => {
-                said.extend(&piece[..length]);
-                said.contains(&b'\n') || said.len() > MAX_REASON
-            }
+            Ok(length) => said.hears_all(&piece[..length]),
             Err(error) => error.kind() != io::ErrorKind::WouldBlock,
         }
     }
@@ -147,15 +139,8 @@ impl StandBy {
         has_ended
     }
 
-    fn check(&self, said: &[u8]) -> Result<(), NotReady> {
-        let line = said.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        let line = String::from_utf8_lossy(&line[..line.len().min(MAX_REASON)]).into_owned();
-        if line.is_empty() {
-            return Err(NotReady::Unfit("it ended while it got ready".to_owned()));
-        }
-        if line != READY {
-            return Err(NotReady::Unfit(line));
-        }
+    fn check(&self, said: ReadyLine) -> Result<(), NotReady> {
+        said.verdict().map_err(NotReady::Unfit)?;
         let outputs = [&self.stdout, &self.stderr].map(|it| Some(Interest::reading(it)));
         if wait(outputs, Some(Duration::ZERO)) != [false, false] {
             return Err(NotReady::Unfit("it writes, or closes its output".to_owned()));

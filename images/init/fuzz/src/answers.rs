@@ -1,0 +1,66 @@
+//! Arbitrary bytes where a container's answers are expected, for Gantry's decoder.
+
+use std::fmt::Debug;
+
+use gantry_init::frame::{Decoder, Frame, FrameError, Kind};
+use gantry_init::message::{ArtifactBegin, Exit, Hello, Prepared, Refused};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{frame, stream};
+
+/// How it is cut makes no difference; frames are what was sent, no longer than their
+/// kinds allow; what is broken stays broken; and messages that are read are the same
+/// when they are written and read again.
+pub fn hold(input: &[u8]) -> bool {
+    let Some((stream, piece)) = stream(input) else { return false };
+    let (frames, broken) = read(&stream, stream.len().max(1));
+    assert_eq!(read(&stream, piece), (frames.clone(), broken.clone()));
+
+    let mut encoded = vec![];
+    for Frame { kind, payload } in &frames {
+        assert!(payload.len() <= kind.max_payload());
+        encoded.extend(frame(*kind, payload));
+        read_message(*kind, payload);
+    }
+    assert!(stream.starts_with(&encoded), "frames are what was sent, and nothing else");
+    broken.is_none() && encoded.len() == stream.len()
+}
+
+/// The frames of a stream that arrives in pieces, and why it is broken.
+fn read(stream: &[u8], piece: usize) -> (Vec<Frame>, Option<FrameError>) {
+    let mut decoder = Decoder::new();
+    let mut frames = vec![];
+    for piece in stream.chunks(piece) {
+        decoder.feed(piece);
+        loop {
+            match decoder.next_frame() {
+                Ok(Some(frame)) => frames.push(frame),
+                Ok(None) => break,
+                Err(error) => {
+                    decoder.feed(b"G");
+                    assert_eq!(decoder.next_frame(), Err(error.clone()), "it is broken for good");
+                    assert!(!decoder.is_at_boundary());
+                    return (frames, Some(error));
+                }
+            }
+        }
+    }
+    (frames, None)
+}
+
+fn read_message(kind: Kind, payload: &[u8]) {
+    match kind {
+        Kind::Hello => stays_the_same::<Hello>(payload),
+        Kind::Prepared => stays_the_same::<Prepared>(payload),
+        Kind::ArtifactBegin => stays_the_same::<ArtifactBegin>(payload),
+        Kind::Exit => stays_the_same::<Exit>(payload),
+        Kind::Refused => stays_the_same::<Refused>(payload),
+        _ => {}
+    }
+}
+
+fn stays_the_same<T: Serialize + DeserializeOwned + PartialEq + Debug>(payload: &[u8]) {
+    let Ok(message) = serde_json::from_slice::<T>(payload) else { return };
+    let written = serde_json::to_vec(&message).expect("messages can be written");
+    assert_eq!(serde_json::from_slice::<T>(&written).expect("and read again"), message);
+}

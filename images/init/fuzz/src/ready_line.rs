@@ -1,0 +1,32 @@
+//! Arbitrary bytes where a process that stands by says whether it is ready.
+
+use gantry_init::frame::MAX_REPLY_PAYLOAD;
+use gantry_init::message::Prepared;
+use gantry_init::ready_line::{MAX_REASON, READY, ReadyLine};
+
+/// How it is cut makes no difference; nobody is ready who has not said so in a line;
+/// what is passed on is short and fits into a frame.
+pub fn hold(input: &[u8]) -> bool {
+    let Some((&piece, said)) = input.split_first() else { return false };
+    let verdict = read(said, said.len().max(1));
+    assert_eq!(read(said, usize::from(piece) + 1), verdict);
+
+    let line = said.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    assert_eq!(verdict.is_ok(), line == READY.as_bytes());
+    if let Err(reason) = &verdict {
+        assert!(!reason.is_empty() && !reason.contains('\n'));
+        // A byte that is no UTF-8 becomes a character of three.
+        assert!(reason.len() <= 3 * MAX_REASON);
+        let answer = Prepared { unfit: Some(reason.clone()) };
+        let answer = serde_json::to_vec(&answer).expect("messages can be written");
+        assert!(answer.len() <= MAX_REPLY_PAYLOAD);
+    }
+    verdict.is_ok()
+}
+
+/// What it comes to in pieces. Nothing is read on when that is all.
+fn read(said: &[u8], piece: usize) -> Result<(), String> {
+    let mut line = ReadyLine::default();
+    let _is_all = said.chunks(piece).any(|piece| line.hears_all(piece));
+    line.verdict()
+}
