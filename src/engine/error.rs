@@ -20,6 +20,8 @@ pub enum Verb {
     Wait,
     /// Looking at one.
     Inspect,
+    /// Looking how one is confined.
+    Examine,
     /// Killing one.
     Kill,
     /// Removing one.
@@ -39,6 +41,7 @@ impl fmt::Display for Verb {
             Self::Start => "starting a container",
             Self::Wait => "waiting for a container",
             Self::Inspect => "inspecting a container",
+            Self::Examine => "examining a container's confinement",
             Self::Kill => "killing a container",
             Self::Remove => "removing a container",
             Self::List => "listing containers",

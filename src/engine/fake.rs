@@ -28,6 +28,7 @@ use super::deadline::{self, within};
 use super::{
     Attached, ContainerState, Engine, EngineError, Labels, ListedContainer, NewContainer, Verb,
 };
+use crate::domain::confinement::Confinement;
 use world::{World, has_ended, not_found};
 
 /// The one image that a [`Fake`] has.
@@ -73,6 +74,11 @@ impl Fake {
     /// already.
     pub(crate) fn spoil(&self, verb: Verb, fault: Fault) {
         self.faults.lock().unwrap().entry(verb).or_default().push_back(fault);
+    }
+
+    /// Confines what is created from now on in another way than it is asked to.
+    pub(crate) fn loosen(&self, how: fn(&mut Confinement)) {
+        self.world().loosened = Some(how);
     }
 
     /// The names of all containers.
@@ -194,6 +200,10 @@ impl Engine for Fake {
 
     async fn inspect(&self, name: &str) -> Result<ContainerState, EngineError> {
         self.call(Verb::Inspect, deadline::INSPECT, name, World::inspect).await
+    }
+
+    async fn confinement(&self, name: &str) -> Result<Confinement, EngineError> {
+        self.call(Verb::Examine, deadline::INSPECT, name, World::confinement).await
     }
 
     async fn kill(&self, name: &str) -> Result<(), EngineError> {

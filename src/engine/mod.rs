@@ -37,8 +37,10 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use tokio::io::AsyncWrite;
 
+pub use docker::asked as asked_confinement;
 pub use error::{EngineError, Verb};
 
+use crate::domain::confinement::Confinement;
 use crate::domain::sandbox_spec::SandboxSpec;
 
 /// Label on everything that Gantry makes; its value is the installation's id,
@@ -129,6 +131,9 @@ pub trait Engine: Send + Sync {
 
     /// What the engine knows of a container.
     async fn inspect(&self, name: &str) -> Result<ContainerState, EngineError>;
+
+    /// How a container is confined, as the engine sees it.
+    async fn confinement(&self, name: &str) -> Result<Confinement, EngineError>;
 
     /// Sends KILL to PID 1. Fine when it has ended already.
     async fn kill(&self, name: &str) -> Result<(), EngineError>;

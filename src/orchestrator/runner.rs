@@ -240,11 +240,18 @@ impl Runner {
         ready: Ready,
         cancel: &Cancel,
     ) -> Result<Prepared, RunError> {
-        let Ready { sandbox, receipt, begun } = ready;
+        let Ready { sandbox, mut receipt, begun } = ready;
         let stay_ms = if receipt.warm { STAY_MS } else { 0 };
         let request = Request { stay_ms, ..job.request() };
         let order = Order { request: &request, script: job.script.bytes(), stdin: job.stdin() };
-        let loaded = sandbox.load(&order, cancel).await?;
+        let (loaded, confinement) = match sandbox.confinement().cloned() {
+            None if !receipt.warm => {
+                let spec = job.sandbox_spec(receipt.image.clone());
+                sandbox.load_examined(&order, &spec, cancel).await?
+            }
+            known => (sandbox.load(&order, cancel).await?, known),
+        };
+        receipt.confinement = confinement;
         Ok(Prepared { loaded, receipt, begun })
     }
 
@@ -325,6 +332,7 @@ fn receipt(name: &str, image: &str) -> SandboxReceipt {
         container_id: name.to_owned(),
         node: None,
         warm: false,
+        confinement: None,
     }
 }
 

@@ -20,6 +20,7 @@
 //! the protocol and the request's own limits before anybody sees it.
 
 mod conversation;
+mod examine;
 mod load;
 mod prepare;
 mod remover;
@@ -38,6 +39,7 @@ pub use prepare::Unprepared;
 pub use remover::Remover;
 pub use run::{Cancel, Sink};
 
+use crate::domain::confinement::{SealedConfinement, Shortfall};
 use crate::engine::{Attached, Engine, EngineError};
 use conversation::Violation;
 use remover::Doomed;
@@ -49,6 +51,8 @@ pub struct Sandbox {
     input: std::pin::Pin<Box<dyn tokio::io::AsyncWrite + Send>>,
     frames: Frames,
     container: Doomed,
+    /// How it is confined, once the engine has said so.
+    confinement: Option<SealedConfinement>,
 }
 
 impl Sandbox {
@@ -77,6 +81,9 @@ pub enum SandboxError {
     /// nothing has run.
     #[error("the sandbox did not come up: {0}")]
     NotReady(String),
+    /// The engine does not confine it as it was asked to: nothing has run.
+    #[error(transparent)]
+    Loose(#[from] Shortfall),
     /// What came out of the container is not what PID 1 says.
     #[error("the sandbox broke the protocol: {0}")]
     Violation(#[from] Violation),
@@ -98,6 +105,9 @@ impl SandboxError {
                 Some("free some disk space")
             }
             Self::RequestTooLarge(_) => Some("put data into the input"),
+            Self::Loose(_) => {
+                Some("look at the engine's settings, and at what stands between it and Gantry")
+            }
             Self::NotReady(_) | Self::Violation(_) | Self::Sink(_) => None,
         }
     }

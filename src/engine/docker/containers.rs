@@ -11,7 +11,8 @@ use futures::StreamExt;
 use tokio::sync::SemaphorePermit;
 
 use super::error::is_already_so;
-use super::{Docker, hardening};
+use super::{Docker, confinement, hardening};
+use crate::domain::confinement::Confinement;
 use crate::engine::deadline::{self, within};
 use crate::engine::{
     Attached, ContainerState, Engine, EngineError, Labels, ListedContainer, NewContainer, Output,
@@ -109,6 +110,14 @@ impl Engine for Docker {
                 out_of_memory: state.oom_killed.unwrap_or_default(),
                 error: state.error.unwrap_or_default(),
             })
+        })
+        .await
+    }
+
+    async fn confinement(&self, name: &str) -> Result<Confinement, EngineError> {
+        within(Verb::Examine, deadline::INSPECT, async {
+            let inspected = self.client.inspect_container(name, None).await;
+            Ok(confinement::seen(inspected.map_err(|error| self.error(Verb::Examine, error))?))
         })
         .await
     }

@@ -56,6 +56,7 @@ async fn call(fake: &Fake, verb: Verb) -> Result<(), EngineError> {
         Verb::Start => fake.start("a").await,
         Verb::Wait => fake.wait("a").await.map(drop),
         Verb::Inspect => fake.inspect("a").await.map(drop),
+        Verb::Examine => fake.confinement("a").await.map(drop),
         Verb::Kill => fake.kill("a").await,
         Verb::Remove => fake.remove("a").await,
         Verb::List => fake.list(&Labels::new()).await.map(drop),
@@ -63,12 +64,13 @@ async fn call(fake: &Fake, verb: Verb) -> Result<(), EngineError> {
     }
 }
 
-const DEADLINES: [(Verb, Duration); 8] = [
+const DEADLINES: [(Verb, Duration); 9] = [
     (Verb::Create, deadline::CREATE),
     (Verb::Attach, deadline::ATTACH),
     (Verb::Start, deadline::START),
     (Verb::Wait, deadline::WAIT),
     (Verb::Inspect, deadline::INSPECT),
+    (Verb::Examine, deadline::INSPECT),
     (Verb::Kill, deadline::KILL),
     (Verb::Remove, deadline::REMOVE),
     (Verb::List, deadline::LIST),
