@@ -5,8 +5,10 @@
 mod support;
 
 use serde_json::Value;
+use support::engine;
 use support::home::ensure_images;
 use support::run::Run;
+use support::running::eventually;
 
 /// `gantry doctor --probe` with images that are there.
 fn probe(arguments: &[&str]) -> Run {
@@ -52,6 +54,14 @@ fn people_are_shown_what_was_tried_expected_and_found() {
         assert!(rows.iter().any(|it| it == &row), "{row:?}: {ended:?}");
     }
     assert!(!ended.text().contains("NOT ok"), "{ended:?}");
+}
+
+#[test]
+fn a_probe_that_is_interrupted_leaves_nothing() {
+    let running = probe(&[]).start();
+    eventually("it probes", || !engine::containers(running.installation()).is_empty());
+    running.signal("INT");
+    assert_eq!(running.end().code, 130);
 }
 
 #[test]

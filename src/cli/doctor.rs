@@ -6,6 +6,7 @@ use std::io::{self, Write};
 
 use clap::Args;
 
+use super::outcome::INTERRUPTED;
 use super::progress::Progress;
 use super::signals::Interrupts;
 use super::{FAILED, message, removal, stdout};
@@ -63,6 +64,9 @@ async fn try_all(is_json: bool, settings: &Settings) -> u8 {
     let all = doctor::probe(&services, oci_runtime.as_deref(), &show, &interrupts.cancel).await;
     progress.clear();
     removal::finish(&services.remover, &interrupts, "the probe's container").await;
+    if interrupts.cancel.is_cancelled() {
+        return INTERRUPTED;
+    }
     let printed = match is_json {
         true => serde_json::to_string_pretty(&all)
             .map_err(io::Error::from)

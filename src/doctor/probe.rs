@@ -75,8 +75,8 @@ impl Probed {
     }
 }
 
-/// Tries everything in every kind of sandbox, one after the other. Images that are not
-/// there are built; `progress` hears what is done.
+/// Tries everything in every kind of sandbox, one after the other, until it is
+/// cancelled. Images that are not there are built; `progress` hears what is done.
 pub async fn probe(
     services: &Services,
     oci_runtime: Option<&str>,
@@ -86,6 +86,9 @@ pub async fn probe(
     let mut all = Vec::new();
     for image in Runtime::ALL {
         for network in [Network::None, Network::Egress] {
+            if cancel.is_cancelled() {
+                return all;
+            }
             progress(&format!("probing {image} with network {}", name(network)));
             let said = one(services, image, network, oci_runtime, progress, cancel).await;
             let (checks, error) = match said {

@@ -158,8 +158,8 @@ impl Confinement {
 }
 
 /// Whether a mount is the one that was asked for. An engine in a virtual machine sees
-/// the host's files below a folder of its own; a volume has the name that was asked for
-/// in its path, or had none.
+/// the host's files below a folder of its own; a volume that was asked for without a name
+/// has one.
 fn is_no_more(mount: &SeenMount, asked: &SeenMount) -> bool {
     mount.source.ends_with(&asked.source) && (mount.read_only || !asked.read_only)
 }

@@ -144,13 +144,14 @@ fn asked_mount(mount: &Mount) -> SeenMount {
     }
 }
 
-/// What is of the host; a tmpfs is not.
+/// What is of the host; a tmpfs is not. A volume is called by its name, as it was asked
+/// for.
 fn seen_mount(mount: &MountPoint) -> Option<SeenMount> {
     if mount.typ.as_deref() == Some("tmpfs") {
         return None;
     }
     Some(SeenMount {
-        source: mount.source.clone().unwrap_or_default(),
+        source: mount.name.clone().or_else(|| mount.source.clone()).unwrap_or_default(),
         target: mount.destination.clone().unwrap_or_default(),
         read_only: mount.rw == Some(false),
     })

@@ -67,6 +67,24 @@ fn what_the_image_brings_of_the_host_is_seen() {
 }
 
 #[test]
+fn a_builds_volume_is_the_one_that_was_asked_for() {
+    let build = |cache_volume: Option<&str>| {
+        let cache_volume = cache_volume.map(str::to_owned);
+        asked(&SandboxSpec { purpose: Purpose::Build { cache_volume }, ..spec(Network::Egress) })
+    };
+    let seen = inspected(
+        r#"{"Mounts": [{"Type": "volume", "Name": "gantry-cache", "Destination": "/cache",
+            "Source": "/var/lib/docker/volumes/gantry-cache/_data", "RW": true}]}"#,
+    );
+    let holds = |asked: &Confinement| {
+        Confinement { mounts: seen.mounts.clone(), ..asked.clone() }.holds(asked).is_ok()
+    };
+    assert!(holds(&build(Some("gantry-cache"))) && holds(&build(None)));
+    assert!(!holds(&build(Some("another"))));
+    assert!(!holds(&asked(&spec(Network::None))));
+}
+
+#[test]
 fn an_engine_that_says_nothing_of_it_confines_nothing() {
     assert!(inspected("{}").holds(&asked(&spec(Network::None))).is_err());
 }
