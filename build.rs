@@ -1,5 +1,6 @@
-//! Builds gantry-init, which goes into every image and so into this binary: one
-//! static executable, small and without unwinding. Cargo can't yet depend on a
+//! Builds what runs in sandboxes and so goes into this binary: gantry-init, which is in
+//! every image, and gantry-probe, which tries what a sandbox refuses. Each is one static
+//! executable, small and without unwinding. Cargo can't yet depend on a
 //! binary of another profile and linkage, hence a cargo inside cargo, with a
 //! target directory of its own.
 
@@ -10,23 +11,28 @@ use std::process::Command;
 fn main() {
     let root = PathBuf::from(variable("CARGO_MANIFEST_DIR"));
     let target = variable("TARGET");
-    let target_dir = PathBuf::from(variable("OUT_DIR")).join("init");
-    for source in ["src", "Cargo.toml"] {
-        println!("cargo::rerun-if-changed={}", root.join("images/init").join(source).display());
+    for folder in ["images/init", "images/probe"] {
+        for source in ["src", "Cargo.toml"] {
+            println!("cargo::rerun-if-changed={}", root.join(folder).join(source).display());
+        }
     }
     println!("cargo::rerun-if-changed=Cargo.lock");
     println!("cargo::rerun-if-changed=build.rs");
-    build_init(&root, &target, &target_dir);
-    let init = target_dir.join(&target).join("release/gantry-init");
+    let init = build_static("gantry-init", &root, &target, "init");
     println!("cargo::rustc-env=GANTRY_INIT={}", init.display());
+    let probe = build_static("gantry-probe", &root, &target, "probe");
+    println!("cargo::rustc-env=GANTRY_PROBE={}", probe.display());
     println!("cargo::rustc-env=GANTRY_TARGET={target}");
 }
 
-fn build_init(root: &Path, target: &str, target_dir: &Path) {
+/// Builds one package by itself, so that the features of the other change nothing of
+/// it: an image is found by the hash of what is in it.
+fn build_static(package: &str, root: &Path, target: &str, folder: &str) -> PathBuf {
+    let target_dir = PathBuf::from(variable("OUT_DIR")).join(folder);
     let status = Command::new(variable("CARGO"))
-        .args(["build", "--release", "--locked", "--package", "gantry-init", "--target", target])
+        .args(["build", "--release", "--locked", "--package", package, "--target", target])
         .current_dir(root)
-        .env("CARGO_TARGET_DIR", target_dir)
+        .env("CARGO_TARGET_DIR", &target_dir)
         // Settings of the outer build are not meant for a static binary.
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
         .env_remove("RUSTC_WORKSPACE_WRAPPER")
@@ -39,9 +45,10 @@ fn build_init(root: &Path, target: &str, target_dir: &Path) {
         .status();
     match status {
         Ok(status) if status.success() => {}
-        Ok(status) => panic!("gantry-init was not built ({status}); is the static libc installed?"),
+        Ok(status) => panic!("{package} was not built ({status}); is the static libc installed?"),
         Err(error) => panic!("cargo can't be started: {error}"),
     }
+    target_dir.join(target).join("release").join(package)
 }
 
 fn variable(name: &str) -> String {

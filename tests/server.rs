@@ -33,6 +33,8 @@ mod outages;
 mod pool;
 #[path = "server/queueing.rs"]
 mod queueing;
+#[path = "server/receipts.rs"]
+mod receipts;
 #[path = "server/restarting.rs"]
 mod restarting;
 #[path = "server/retention.rs"]

@@ -24,6 +24,8 @@ mod outages;
 #[path = "support/postgres.rs"]
 #[allow(dead_code, reason = "other test files use the rest")]
 mod postgres;
+#[path = "store/receipts.rs"]
+mod receipts;
 #[path = "store/retention.rs"]
 mod retention;
 #[path = "store/samples.rs"]

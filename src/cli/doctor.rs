@@ -1,19 +1,32 @@
 //! `gantry doctor`: is everything as it should be, and what to do if not.
 
+mod probe;
+
 use std::io::{self, Write};
 
 use clap::Args;
 
-use super::{FAILED, stdout};
+use super::outcome::INTERRUPTED;
+use super::progress::Progress;
+use super::signals::Interrupts;
+use super::{FAILED, message, removal, stdout};
 use crate::config::{DatabaseSettings, PoolSettings, Settings};
-use crate::doctor::{Finding, Standing, examine};
+use crate::doctor::{self, Finding, Probed, Standing, examine};
 use crate::domain::excerpt::escaped;
+use crate::services::Services;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// Print JSON
     #[arg(long)]
     json: bool,
+
+    /// Try from inside every kind of sandbox what a hostile script would try, and hold
+    /// what came of it against what is expected: network, host, devices, mounts,
+    /// namespaces, rights, kernel interfaces, PID 1, limits. Images that are not there
+    /// are built. Exit code 1 when anything is not as expected
+    #[arg(long)]
+    probe: bool,
 
     #[command(flatten)]
     database: DatabaseSettings,
@@ -23,6 +36,9 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn main(arguments: &Arguments, settings: &Settings) -> u8 {
+    if arguments.probe {
+        return try_all(arguments.json, settings).await;
+    }
     let findings = examine(settings, &arguments.database, &arguments.pool).await;
     let printed = if arguments.json { print_json(&findings) } else { print(&findings) };
     if let Err(error) = printed {
@@ -30,6 +46,37 @@ pub(super) async fn main(arguments: &Arguments, settings: &Settings) -> u8 {
     }
     let is_broken = findings.iter().any(|finding| finding.standing == Standing::Error);
     if is_broken { FAILED } else { 0 }
+}
+
+/// Probes every kind of sandbox.
+async fn try_all(is_json: bool, settings: &Settings) -> u8 {
+    let interrupts = Interrupts::listen();
+    let services = match Services::new(settings) {
+        Ok(services) => services,
+        Err(error) => {
+            message::error(&error.to_string(), error.hint().as_deref());
+            return FAILED;
+        }
+    };
+    let progress = Progress::for_terminal();
+    let oci_runtime = settings.oci_runtime();
+    let show = |line: &str| progress.show(line);
+    let all = doctor::probe(&services, oci_runtime.as_deref(), &show, &interrupts.cancel).await;
+    progress.clear();
+    removal::finish(&services.remover, &interrupts, "the probe's container").await;
+    if interrupts.cancel.is_cancelled() {
+        return INTERRUPTED;
+    }
+    let printed = match is_json {
+        true => serde_json::to_string_pretty(&all)
+            .map_err(io::Error::from)
+            .and_then(|it| stdout::line(&it)),
+        false => probe::print(&all),
+    };
+    if let Err(error) = printed {
+        return stdout::unprinted(&error, FAILED);
+    }
+    if all.iter().all(Probed::is_met) { 0 } else { FAILED }
 }
 
 fn print_json(findings: &[Finding]) -> io::Result<()> {

@@ -1,6 +1,7 @@
 //! `gantry executions`: what a server runs, has run, and is to run.
 
 mod artifacts;
+mod confinement;
 mod end;
 mod logs;
 mod run;

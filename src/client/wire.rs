@@ -189,6 +189,25 @@ pub struct Sandbox {
     pub container_id: Shown,
     pub node: Shown,
     pub warm: Shown,
+    pub confinement: Option<Confinement>,
+}
+
+/// How a sandbox was confined: what people look for first.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the fields are those of the API")]
+pub struct Confinement {
+    pub runtime: Shown,
+    pub user: Shown,
+    pub network_mode: Shown,
+    pub readonly_root: Shown,
+    pub privileged: Shown,
+    pub capabilities_dropped: Shown,
+    pub no_new_privileges: Shown,
+    pub seccomp: Shown,
+    pub memory_bytes: Shown,
+    pub nano_cpus: Shown,
+    pub pids: Shown,
 }
 
 /// A file that a script left.

@@ -8,7 +8,7 @@ use crate::engine::docker::{Description, Endpoint};
 
 /// The oldest engine that Gantry is made for: before it, a seccomp profile can't
 /// answer ENOSYS, and threads of a current glibc fail.
-const OLDEST: Version = Version(20, 10, 10);
+const OLDEST: Version = Version::of(20, 10, 10);
 
 pub(super) fn examine(endpoint: &Endpoint, engine: &Description) -> Vec<Finding> {
     vec![

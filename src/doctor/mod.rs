@@ -5,9 +5,11 @@ mod database;
 mod engine;
 mod machine;
 mod pool;
+mod probe;
 mod trial;
 mod versions;
 
+pub use probe::{Check, Probed, name as network_name, probe};
 use serde::Serialize;
 
 use crate::config::{DatabaseSettings, PoolSettings, Settings};

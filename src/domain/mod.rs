@@ -5,6 +5,7 @@
 //! Start with [`script`] (what is run), [`sandbox_spec`] (what it runs in) and
 //! [`outcome`] (how it ended).
 
+pub mod confinement;
 pub mod elf;
 pub mod environment;
 pub mod excerpt;

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::{
     Attached, ContainerState, Engine, EngineError, LABEL_EXECUTION, LABEL_INSTALLATION, LABEL_ROLE,
-    Labels, NewContainer, Output, Printed,
+    Labels, NewContainer, Output, Printed, asked_confinement,
 };
 use crate::domain::limits::Limits;
 use crate::domain::sandbox_spec::{Network, Purpose, SandboxSpec};
@@ -49,6 +49,7 @@ macro_rules! contract_tests {
             what_is_printed_from_now_on_is_replayed_too,
             what_was_asked_to_end_says_so_itself,
             it_is_fine_to_ask_at_any_time_for_an_end,
+            a_container_is_confined_as_it_was_asked_for,
             a_client_that_goes_away_ends_what_waits_for_its_request,
             a_client_that_goes_away_ends_what_waits_for_its_start,
             a_kill_ends_what_runs,
@@ -319,6 +320,13 @@ pub(crate) async fn the_state_is_told_before_during_and_after(subject: &Subject)
     let ended = subject.ended().await;
     assert_eq!(subject.engine.inspect(&ended).await.unwrap(), state(false, Some(NO_REQUEST)));
     assert_eq!(subject.engine.wait(&ended).await.unwrap(), NO_REQUEST, "it can be asked again");
+}
+
+pub(crate) async fn a_container_is_confined_as_it_was_asked_for(subject: &Subject) {
+    let (name, _connection) = subject.running().await;
+    let confinement = subject.engine.confinement(&name).await.unwrap();
+    let asked = asked_confinement(&subject.new_container().spec);
+    assert_eq!(confinement.holds(&asked), Ok(()), "{confinement:#?}");
 }
 
 pub(crate) async fn a_client_that_goes_away_ends_what_waits_for_its_request(subject: &Subject) {

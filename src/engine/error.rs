@@ -24,6 +24,8 @@ pub enum Verb {
     Replay,
     /// Asking one to end.
     Terminate,
+    /// Looking how one is confined.
+    Examine,
     /// Killing one.
     Kill,
     /// Removing one.
@@ -45,6 +47,7 @@ impl fmt::Display for Verb {
             Self::Inspect => "inspecting a container",
             Self::Replay => "reading a container's log",
             Self::Terminate => "asking a container to end",
+            Self::Examine => "examining a container's confinement",
             Self::Kill => "killing a container",
             Self::Remove => "removing a container",
             Self::List => "listing containers",

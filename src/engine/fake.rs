@@ -29,6 +29,7 @@ use super::{
     Attached, ContainerState, Engine, EngineError, Labels, ListedContainer, NewContainer, Printed,
     Verb,
 };
+use crate::domain::confinement::Confinement;
 use world::{World, has_ended, not_found};
 
 /// The one image that a [`Fake`] has.
@@ -74,6 +75,11 @@ impl Fake {
     /// already.
     pub(crate) fn spoil(&self, verb: Verb, fault: Fault) {
         self.faults.lock().unwrap().entry(verb).or_default().push_back(fault);
+    }
+
+    /// Confines what is created from now on in another way than it is asked to.
+    pub(crate) fn loosen(&self, how: fn(&mut Confinement)) {
+        self.world().loosened = Some(how);
     }
 
     /// The names of all containers.
@@ -207,6 +213,10 @@ impl Engine for Fake {
             Ok(())
         };
         self.call(Verb::Terminate, deadline::TERMINATE, name, effect).await
+    }
+
+    async fn confinement(&self, name: &str) -> Result<Confinement, EngineError> {
+        self.call(Verb::Examine, deadline::INSPECT, name, World::confinement).await
     }
 
     async fn kill(&self, name: &str) -> Result<(), EngineError> {

@@ -38,8 +38,10 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use tokio::io::AsyncWrite;
 
+pub use docker::asked as asked_confinement;
 pub use error::{EngineError, Verb};
 
+use crate::domain::confinement::Confinement;
 use crate::domain::sandbox_spec::SandboxSpec;
 
 /// Label on everything that Gantry makes; its value is the installation's id,
@@ -141,6 +143,9 @@ pub trait Engine: Send + Sync {
 
     /// Sends TERM to PID 1. Fine when it has ended already.
     async fn terminate(&self, name: &str) -> Result<(), EngineError>;
+
+    /// How a container is confined, as the engine sees it.
+    async fn confinement(&self, name: &str) -> Result<Confinement, EngineError>;
 
     /// Sends KILL to PID 1. Fine when it has ended already.
     async fn kill(&self, name: &str) -> Result<(), EngineError>;

@@ -286,6 +286,7 @@ async fn run_installer<'a>(
     })?;
     let engine = Arc::new(library.docker.clone());
     let sandbox = Sandbox::start(engine, &library.remover, &container).await?;
+    let sandbox = sandbox.examined(&container.spec).await?;
     let order_request = request(library, stdin.len() as u64);
     let order = Order { request: &order_request, script: SCRIPT.as_bytes(), stdin: &stdin };
     let mut sink = BuildSink::new(library, progress)?;

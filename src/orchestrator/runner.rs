@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::BuildFailure;
 use super::capture::Capture;
 use crate::clock;
+use crate::domain::confinement::SealedConfinement;
 use crate::domain::execution::{Report, SandboxReceipt, Usage, milliseconds};
 use crate::domain::job::Job;
 use crate::domain::json_input::parse_output;
@@ -275,11 +276,18 @@ impl Runner {
         ready: Ready,
         cancel: &Cancel,
     ) -> Result<Prepared, RunError> {
-        let Ready { sandbox, receipt, begun } = ready;
+        let Ready { sandbox, mut receipt, begun } = ready;
         let stay_ms = if receipt.warm { STAY_MS } else { 0 };
         let request = Request { stay_ms, ..job.request() };
         let order = Order { request: &request, script: job.script.bytes(), stdin: job.stdin() };
-        let loaded = sandbox.load(&order, cancel).await?;
+        let (loaded, confinement) = match sandbox.confinement().cloned() {
+            None if !receipt.warm => {
+                let spec = job.sandbox_spec(receipt.image.clone());
+                sandbox.load_examined(&order, &spec, cancel).await?
+            }
+            known => (sandbox.load(&order, cancel).await?, known),
+        };
+        receipt.confinement = confinement;
         Ok(Prepared { loaded, terms: Terms::from(&request), receipt, begun })
     }
 
@@ -304,10 +312,13 @@ impl Runner {
         mut capture: Capture,
         wishes: Wishes<'_>,
     ) -> Option<Executed> {
-        let Adopted { receipt, terms, time_left, since } = adopted;
+        let Adopted { mut receipt, terms, time_left, since } = adopted;
         let (engine, name) = (Arc::clone(&self.engine), receipt.container_id.clone());
-        let running = Running::adopt(engine, &self.remover, name, terms, time_left);
-        let Ran { ended, remains } = running.listen(&mut capture, wishes).await;
+        let running = Running::adopt(engine, &self.remover, name.clone(), terms, time_left);
+        let listening = running.listen(&mut capture, wishes);
+        let (Ran { ended, remains }, seen) =
+            tokio::join!(listening, self.engine.confinement(&name));
+        receipt.confinement = seen.ok().and_then(|it| SealedConfinement::new(it).ok());
         let took = (clock::now() - since).to_std().unwrap_or_default();
         let reached = Reached { receipt: Some(receipt), took };
         executed(terms, ended, remains, reached, capture)
@@ -366,6 +377,7 @@ fn receipt(name: &str, image: &str) -> SandboxReceipt {
         container_id: name.to_owned(),
         node: None,
         warm: false,
+        confinement: None,
     }
 }
 

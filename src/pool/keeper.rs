@@ -171,6 +171,7 @@ impl Pool {
         };
         let engine = Arc::clone(&self.inner.engine);
         let sandbox = Sandbox::start(engine, &self.inner.remover, &container).await?;
+        let sandbox = sandbox.examined(&template.spec).await?;
         let is_unfit =
             self.state().kinds.get(template).is_some_and(|it| it.unfit_until > self.now());
         let preparation = possible(&template.preparation, is_unfit);

@@ -174,6 +174,22 @@ async fn an_engine_that_is_out_is_asked_ever_less_often() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_held_has_been_examined_and_what_is_confined_less_is_not_held() {
+    let bench = bench(2);
+    bench.take(&template(8), 1);
+    bench.soon().await;
+    let held = bench.pool.take(template(8)).unwrap();
+    assert_eq!(held.confinement().map(|it| it.pids), Some(8));
+    assert_eq!(bench.engine.calls(Verb::Examine), 1);
+    drop(held);
+    bench.engine.loosen(|it| it.privileged = true);
+    bench.take(&template(9), 2);
+    assert!(bench.soon().await.failing > 0);
+    assert!(bench.pool.take(template(9)).is_none());
+    bench.ends().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_being_started_is_not_waited_for_at_the_end() {
     let bench = bench(2);
     bench.engine.spoil(Verb::Start, Fault::Hang);

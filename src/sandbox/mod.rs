@@ -25,6 +25,7 @@
 //! the protocol and the request's own limits before anybody sees it.
 
 pub mod conversation;
+mod examine;
 mod load;
 mod prepare;
 mod remover;
@@ -48,6 +49,7 @@ pub use run::{Cancel, Ran, Remains, Sink, Wishes};
 pub use running::Running;
 pub use terms::Terms;
 
+use crate::domain::confinement::{SealedConfinement, Shortfall};
 use crate::engine::{Attached, Engine, EngineError};
 use conversation::Violation;
 use remover::Doomed;
@@ -59,6 +61,8 @@ pub struct Sandbox {
     input: std::pin::Pin<Box<dyn tokio::io::AsyncWrite + Send>>,
     frames: Frames,
     container: Doomed,
+    /// How it is confined, once the engine has said so.
+    confinement: Option<SealedConfinement>,
 }
 
 impl Sandbox {
@@ -90,6 +94,9 @@ pub enum SandboxError {
     /// PID 1 never heard the word to start the script: nothing of it has run.
     #[error("the sandbox ended before its script was started")]
     NotStarted,
+    /// The engine does not confine it as it was asked to: nothing has run.
+    #[error(transparent)]
+    Loose(#[from] Shortfall),
     /// What came out of the container is not what PID 1 says.
     #[error("the sandbox broke the protocol: {0}")]
     Violation(#[from] Violation),
@@ -111,6 +118,9 @@ impl SandboxError {
                 Some("free some disk space")
             }
             Self::RequestTooLarge(_) => Some("put data into the input"),
+            Self::Loose(_) => {
+                Some("look at the engine's settings, and at what stands between it and Gantry")
+            }
             Self::NotReady(_) | Self::NotStarted | Self::Violation(_) | Self::Sink(_) => None,
         }
     }

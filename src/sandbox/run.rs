@@ -139,7 +139,7 @@ impl Loaded {
     /// From here on the script may have started, even if nothing is heard of it.
     fn start(self) -> Running {
         let Self { sandbox, conversation, timeout, terms, .. } = self;
-        let Sandbox { engine, input, frames, container } = sandbox;
+        let Sandbox { engine, input, frames, container, .. } = sandbox;
         Running::attached(engine, container, conversation, frames, input, timeout, terms)
     }
 }

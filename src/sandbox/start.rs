@@ -52,7 +52,7 @@ impl Sandbox {
                 )));
             }
         }
-        Ok(Self { engine, input, frames, container: doomed })
+        Ok(Self { engine, input, frames, container: doomed, confinement: None })
     }
 }
 

@@ -4,6 +4,7 @@
 mod cancelling;
 mod dropping;
 mod endings;
+mod examining;
 mod faults;
 mod leaving;
 mod loading;

@@ -16,6 +16,7 @@ use sqlx::sqlite::{
 };
 
 use super::StoreError;
+use super::receipts::KnownReceipts;
 
 static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
@@ -81,6 +82,7 @@ impl DatabaseUrl {
 #[derive(Debug, Clone)]
 pub struct Store {
     pub(super) pools: Pools,
+    pub(super) receipts: KnownReceipts,
 }
 
 /// What a store talks through.
@@ -210,7 +212,7 @@ impl Store {
         drop(lock);
         let reading = options.read_only(true).create_if_missing(false);
         let readers = pool().max_connections(SQLITE_READERS).connect_with(reading).await?;
-        Ok(Self { pools: Pools::Sqlite { writer, readers } })
+        Ok(Self { pools: Pools::Sqlite { writer, readers }, receipts: KnownReceipts::default() })
     }
 
     async fn open_postgres(options: &PgConnectOptions) -> Result<Self, StoreError> {
@@ -233,7 +235,7 @@ impl Store {
         refuse_others(others)?;
         // The migrator takes an advisory lock of the database.
         POSTGRES_MIGRATIONS.run(&pool).await.map_err(migration_error)?;
-        Ok(Self { pools: Pools::Postgres(pool) })
+        Ok(Self { pools: Pools::Postgres(pool), receipts: KnownReceipts::default() })
     }
 
     /// Whether the database answers, and takes writes.

@@ -8,6 +8,7 @@ use super::connection::on_reader;
 use super::listing::{ExecutionRow, select_execution};
 use super::rows::Row;
 use super::{Store, StoreError};
+use crate::domain::confinement::SealedConfinement;
 use crate::domain::execution::{Execution, ExecutionSummary, log_text};
 use crate::domain::output_log::OutputLog;
 
@@ -19,6 +20,7 @@ struct WholeRow {
     output: Option<String>,
     #[sqlx(flatten)]
     log: LogRow,
+    confinement: Option<String>,
 }
 
 #[derive(FromRow)]
@@ -57,13 +59,20 @@ impl Store {
     pub async fn execution(&self, id: Uuid) -> Result<Option<Execution>, StoreError> {
         // One look: an execution that ends meanwhile is seen before its end or after.
         const SELECT: &str = select_execution!(
-            ", p.input, p.output, p.stdout, p.stderr, p.log_order",
-            " JOIN execution_payloads p ON p.execution_id = executions.id WHERE executions.id = $1"
+            ", p.input, p.output, p.stdout, p.stderr, p.log_order, r.receipt AS confinement",
+            " JOIN execution_payloads p ON p.execution_id = executions.id \
+             LEFT JOIN sandbox_receipts r ON r.digest = executions.receipt \
+             WHERE executions.id = $1"
         );
         let row: Option<WholeRow> =
             on_reader!(self, pool => sqlx::query_as(SELECT).bind(id).fetch_optional(pool).await)?;
         let Some(payload) = row else { return Ok(None) };
-        let summary = payload.execution.parse()?;
+        let mut summary = payload.execution.parse()?;
+        if let Some((sandbox, text)) = summary.sandbox.as_mut().zip(payload.confinement) {
+            let row = Row { table: "sandbox_receipts", id: &id };
+            let sealed = SealedConfinement::new(row.json("receipt", &text)?);
+            sandbox.confinement = Some(sealed.map_err(|_| row.impossible("receipt"))?);
+        }
         let artifacts = match summary.status.has_ended() {
             true => self.artifacts(id).await?,
             false => Vec::new(),

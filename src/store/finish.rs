@@ -28,6 +28,11 @@ impl Store {
         queued: Duration,
         report: &Report,
     ) -> Result<Option<ExecutionSummary>, StoreError> {
+        let receipt = report.sandbox.as_ref().and_then(|it| it.confinement.clone());
+        if let Some(receipt) = &receipt {
+            // By itself: an end that fails leaves a receipt that nobody refers to.
+            self.keep_receipt(receipt, report.completed_at).await?;
+        }
         let order = report.log.encode_order();
         let end = End { id, node, attempt, queued, report, order: &order };
         let ended: Option<ExecutionRow> = match &self.pools {
@@ -40,7 +45,11 @@ impl Store {
             }
             _ => self.finish_step_by_step(&end).await?,
         };
-        ended.map(ExecutionRow::parse).transpose()
+        let mut ended = ended.map(ExecutionRow::parse).transpose()?;
+        if let Some(sandbox) = ended.as_mut().and_then(|it| it.sandbox.as_mut()) {
+            sandbox.confinement = receipt;
+        }
+        Ok(ended)
     }
 
     async fn finish_step_by_step(&self, end: &End<'_>) -> Result<Option<ExecutionRow>, StoreError> {
@@ -110,6 +119,7 @@ macro_rules! bound_end {
             .bind(sandbox.is_some_and(|it| it.warm))
             .bind(report.started_at)
             .bind(report.completed_at)
+            .bind(sandbox.and_then(|it| it.confinement.as_ref()).map(|it| it.digest().as_slice()))
     }};
 }
 use bound_end;
@@ -136,7 +146,8 @@ macro_rules! end {
              queue_us = $14, overhead_us = $15, cpu_us = $16, peak_memory_bytes = $17, \
              oom_kills = $18, image = COALESCE($19, image), \
              container = COALESCE($20, container), warm = $21, \
-             started_at = COALESCE($22, started_at), completed_at = $23, updated_at = $23 \
+             started_at = COALESCE($22, started_at), completed_at = $23, updated_at = $23, \
+             receipt = $24 \
              WHERE id = $1 AND status = 'running' AND node = $2 AND attempt = $3",
             returning_execution!()
         )
@@ -145,8 +156,8 @@ macro_rules! end {
 
 macro_rules! keep {
     () => {
-        "UPDATE execution_payloads SET output = $24, stdout = $25, stderr = $26, \
-         log_order = $27 WHERE execution_id = $1"
+        "UPDATE execution_payloads SET output = $25, stdout = $26, stderr = $27, \
+         log_order = $28 WHERE execution_id = $1"
     };
 }
 

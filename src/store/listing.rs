@@ -156,6 +156,7 @@ impl ExecutionRow {
                 container_id,
                 node: self.node,
                 warm: self.warm,
+                confinement: None,
             }),
             id: self.id,
             script_name: self.name,

@@ -23,6 +23,7 @@ mod finish;
 mod listing;
 mod node_lock;
 mod probe;
+mod receipts;
 mod retention;
 mod rows;
 mod scripts;

@@ -5,8 +5,15 @@ use std::io;
 use std::path::Path;
 
 /// Folders with sources of ours, and files beside them.
-const ROOTS: [&str; 6] =
-    ["src", "tests", "benches", "build.rs", "images/init/src", "images/init/tests"];
+const ROOTS: [&str; 7] = [
+    "src",
+    "tests",
+    "benches",
+    "build.rs",
+    "images/init/src",
+    "images/init/tests",
+    "images/probe/src",
+];
 
 /// One file.
 pub(crate) struct Source {

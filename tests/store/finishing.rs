@@ -65,6 +65,7 @@ fn full_report() -> Report {
             container_id: "gantry-1".to_owned(),
             node: Some(NODE.to_owned()),
             warm: true,
+            confinement: None,
         }),
         artifacts: vec![
             artifact("a/b.txt", None),

@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::confinement;
 use crate::cli::fields::{Lines, milliseconds};
 use crate::cli::remote::{self, Failure};
 use crate::cli::table;
@@ -120,6 +121,9 @@ fn lines(execution: &Execution) -> Lines {
     }
     if let Some(sandbox) = &execution.sandbox {
         lines.add("node", &sandbox.node).add("container", &sandbox.container_id);
+        if let Some(confinement) = &sandbox.confinement {
+            confinement::add(&mut lines, confinement);
+        }
     }
     lines.add("attempt", &execution.attempt).add("created", &execution.created_at);
     lines.add("started", &execution.started_at).add("completed", &execution.completed_at);

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{NewExecution, Report, State, log_text};
+use crate::domain::confinement::{Confinement, SealedConfinement};
 use crate::domain::outcome::ErrorKind;
 
 /// All of one execution but what it read and printed.
@@ -172,6 +173,11 @@ pub struct SandboxReceipt {
     pub node: Option<String>,
     /// Its container had been started before the execution came.
     pub warm: bool,
+    /// How the container was confined, as the engine says. Left out of lists, until the
+    /// execution has ended, and when the engine did not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Confinement>, nullable = false)]
+    pub confinement: Option<SealedConfinement>,
 }
 
 /// A file that a script left.

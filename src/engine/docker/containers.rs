@@ -14,7 +14,8 @@ use futures::{StreamExt, stream};
 use tokio::sync::SemaphorePermit;
 
 use super::error::is_already_so;
-use super::{Docker, hardening};
+use super::{Docker, confinement, hardening};
+use crate::domain::confinement::Confinement;
 use crate::engine::deadline::{self, within};
 use crate::engine::{
     Attached, ContainerState, Engine, EngineError, Labels, ListedContainer, NewContainer, Output,
@@ -120,6 +121,14 @@ impl Engine for Docker {
 
     async fn terminate(&self, name: &str) -> Result<(), EngineError> {
         self.signal(Verb::Terminate, deadline::TERMINATE, name, "TERM").await
+    }
+
+    async fn confinement(&self, name: &str) -> Result<Confinement, EngineError> {
+        within(Verb::Examine, deadline::INSPECT, async {
+            let inspected = self.client.inspect_container(name, None).await;
+            Ok(confinement::seen(inspected.map_err(|error| self.error(Verb::Examine, error))?))
+        })
+        .await
     }
 
     async fn kill(&self, name: &str) -> Result<(), EngineError> {

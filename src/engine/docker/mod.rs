@@ -1,6 +1,7 @@
 //! Docker Engine 20.10 to 29, over bollard. See `DOCKER.md`'s lessons in the
 //! comments: each stands where it is obeyed.
 
+mod confinement;
 mod connect;
 mod containers;
 mod describe;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
+pub use confinement::asked;
 pub use connect::Endpoint;
 pub use describe::Description;
 pub use images::{Image, ImageBuild, Progress};

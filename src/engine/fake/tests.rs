@@ -58,6 +58,7 @@ async fn call(fake: &Fake, verb: Verb) -> Result<(), EngineError> {
         Verb::Inspect => fake.inspect("a").await.map(drop),
         Verb::Replay => fake.replay("a").await.map(drop),
         Verb::Terminate => fake.terminate("a").await,
+        Verb::Examine => fake.confinement("a").await.map(drop),
         Verb::Kill => fake.kill("a").await,
         Verb::Remove => fake.remove("a").await,
         Verb::List => fake.list(&Labels::new()).await.map(drop),
@@ -65,7 +66,7 @@ async fn call(fake: &Fake, verb: Verb) -> Result<(), EngineError> {
     }
 }
 
-const DEADLINES: [(Verb, Duration); 10] = [
+const DEADLINES: [(Verb, Duration); 11] = [
     (Verb::Create, deadline::CREATE),
     (Verb::Attach, deadline::ATTACH),
     (Verb::Start, deadline::START),
@@ -73,6 +74,7 @@ const DEADLINES: [(Verb, Duration); 10] = [
     (Verb::Inspect, deadline::INSPECT),
     (Verb::Replay, deadline::REPLAY),
     (Verb::Terminate, deadline::TERMINATE),
+    (Verb::Examine, deadline::INSPECT),
     (Verb::Kill, deadline::KILL),
     (Verb::Remove, deadline::REMOVE),
     (Verb::List, deadline::LIST),

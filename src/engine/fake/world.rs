@@ -9,7 +9,8 @@ use tokio_util::sync::CancellationToken;
 use super::program::{Ended, Program};
 use super::stdio::{Journal, Stdio, pipes};
 use super::{Attached, ContainerState, EngineError, IMAGE, Labels, ListedContainer, NewContainer};
-use crate::engine::{Printed, Verb};
+use crate::domain::confinement::Confinement;
+use crate::engine::{Printed, Verb, asked_confinement};
 
 /// Where a container is in its life.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +36,7 @@ pub(super) fn has_ended(life: &Life) -> bool {
 
 struct Container {
     labels: Labels,
+    confinement: Confinement,
     created: i64,
     life: Arc<watch::Sender<Life>>,
     killed: CancellationToken,
@@ -51,12 +53,20 @@ pub(super) struct World {
     program: Program,
     containers: BTreeMap<String, Container>,
     created: i64,
+    /// What becomes of the confinement that is asked for.
+    pub(super) loosened: Option<fn(&mut Confinement)>,
     pub(super) violations: Vec<String>,
 }
 
 impl World {
     pub(super) fn new(program: Program) -> Self {
-        Self { program, containers: BTreeMap::new(), created: 0, violations: Vec::new() }
+        Self {
+            program,
+            containers: BTreeMap::new(),
+            created: 0,
+            loosened: None,
+            violations: Vec::new(),
+        }
     }
 
     pub(super) fn names(&self) -> Vec<String> {
@@ -73,9 +83,14 @@ impl World {
         }
         let journal = Journal::default();
         let (inside, outside) = pipes(journal.clone());
+        let mut confinement = asked_confinement(&new.spec);
+        if let Some(loosen) = self.loosened {
+            loosen(&mut confinement);
+        }
         self.created += 1;
         let container = Container {
             labels: new.labels,
+            confinement,
             created: self.created,
             life: Arc::new(watch::Sender::new(Life::Created)),
             killed: CancellationToken::new(),
@@ -149,6 +164,10 @@ impl World {
         if let Some(container) = self.containers.get(name) {
             container.terminated.cancel();
         }
+    }
+
+    pub(super) fn confinement(&mut self, name: &str) -> Result<Confinement, EngineError> {
+        self.container(Verb::Examine, name).map(|container| container.confinement.clone())
     }
 
     /// Does nothing to what does not run.

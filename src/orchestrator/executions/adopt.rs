@@ -104,7 +104,8 @@ impl Executions {
     fn place(&self, taken: &Taken) -> Option<SandboxReceipt> {
         let (container_id, image) = taken.place.clone()?;
         let node = Some(self.inner.settings.node.clone());
-        Some(SandboxReceipt { image, container_id, node, warm: taken.warm })
+        let warm = taken.warm;
+        Some(SandboxReceipt { image, container_id, node, warm, confinement: None })
     }
 
     /// Ends one of which not even its request can be read.

@@ -38,7 +38,7 @@ impl Executions {
         while !self.inner.stopping.is_cancelled() {
             let page = store.ended_before(before, last, BATCH).await;
             let page = page.map_err(|it| it.to_string())?;
-            let Some(end) = page.last() else { return Ok(()) };
+            let Some(end) = page.last() else { break };
             last = Some(*end);
             let mut bare = Vec::with_capacity(page.len());
             for Ended { id, .. } in page {
@@ -52,6 +52,10 @@ impl Executions {
             }
             store.forget(&bare).await.map_err(|it| it.to_string())?;
             tracing::info!(executions = bare.len(), "old executions are forgotten");
+        }
+        // What an execution had that is forgotten now; to look for it takes a while.
+        if last.is_some() {
+            store.forget_receipts(clock::now()).await.map_err(|it| it.to_string())?;
         }
         Ok(())
     }

@@ -1,0 +1,12 @@
+-- How sandboxes were confined, as their engines said: most executions share one.
+CREATE TABLE sandbox_receipts (
+    -- SHA-256 of the receipt.
+    digest  BYTEA PRIMARY KEY,
+    receipt TEXT NOT NULL,
+    -- When an execution last had it, give or take an hour.
+    used_at TIMESTAMPTZ NOT NULL
+);
+
+-- No foreign key: every end would look there, and lock what it finds. A receipt is
+-- written before the first execution that has it, and removed long after the last one.
+ALTER TABLE executions ADD COLUMN receipt BYTEA;

@@ -1,0 +1,222 @@
+//! What a script can and can't do, tried from inside: a program that tries all that a
+//! hostile script would try runs in every kind of sandbox, through the same code as any
+//! execution, and what came of it is held against what is expected ([`expected`],
+//! [`table`]). The program judges nothing, and nothing here is taken from the
+//! sandbox but its words.
+
+mod expected;
+mod table;
+
+use gantry_probe::Document;
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::domain::environment::EnvironmentSpec;
+use crate::domain::excerpt::excerpt;
+use crate::domain::job::Job;
+use crate::domain::limits::{Limits, Timeout};
+use crate::domain::preload::Preload;
+use crate::domain::runtime::Runtime;
+use crate::domain::sandbox_spec::Network;
+use crate::domain::script::Script;
+use crate::domain::system_packages::SystemPackages;
+use crate::domain::variables::Variables;
+use crate::engine::docker::Progress;
+use crate::orchestrator::{Capture, RunError};
+use crate::sandbox::Cancel;
+use crate::services::Services;
+
+/// The program, static: it runs in every image.
+const PROGRAM: &[u8] = include_bytes!(env!("GANTRY_PROBE"));
+
+/// Small, so that filling and exhausting everything takes no time; but the script's own
+/// folder has room for the largest script.
+const LIMITS: Limits = Limits {
+    nano_cpus: 1_000_000_000,
+    memory_bytes: 192 << 20,
+    pids: 48,
+    scratch_bytes: 16 << 20,
+    output_bytes: 1 << 20,
+};
+
+/// What one kind of sandbox has shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Probed {
+    /// The runtime whose image it was of.
+    pub image: Runtime,
+    /// What it could reach.
+    pub network: Network,
+    /// Why nothing was tried in it; the checks are empty then.
+    pub error: Option<String>,
+    /// What was tried.
+    pub checks: Vec<Check>,
+}
+
+/// One thing that was tried.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// What it is about.
+    pub group: String,
+    /// What was tried.
+    pub what: String,
+    /// What should come of it.
+    pub expected: String,
+    /// What came of it.
+    pub found: String,
+    /// Whether it is as expected.
+    pub is_met: bool,
+}
+
+impl Probed {
+    /// Whether everything was tried and is as expected.
+    #[must_use]
+    pub fn is_met(&self) -> bool {
+        self.error.is_none() && self.checks.iter().all(|check| check.is_met)
+    }
+}
+
+/// Tries everything in every kind of sandbox, one after the other, until it is
+/// cancelled. Images that are not there are built; `progress` hears what is done.
+pub async fn probe(
+    services: &Services,
+    oci_runtime: Option<&str>,
+    progress: Progress<'_>,
+    cancel: &Cancel,
+) -> Vec<Probed> {
+    let mut all = Vec::new();
+    for image in Runtime::ALL {
+        for network in [Network::None, Network::Egress] {
+            if cancel.is_cancelled() {
+                return all;
+            }
+            progress(&format!("probing {image} with network {}", name(network)));
+            let said = one(services, image, network, oci_runtime, progress, cancel).await;
+            let (checks, error) = match said {
+                Ok(document) => (judge(&document, network), None),
+                Err(error) => (Vec::new(), Some(error)),
+            };
+            all.push(Probed { image, network, error, checks });
+        }
+    }
+    all
+}
+
+/// The network as it is called on the command line.
+#[must_use]
+pub fn name(network: Network) -> &'static str {
+    match network {
+        Network::None => "none",
+        Network::Egress => "egress",
+    }
+}
+
+/// What the program says in one sandbox.
+async fn one(
+    services: &Services,
+    image: Runtime,
+    network: Network,
+    oci_runtime: Option<&str>,
+    progress: Progress<'_>,
+    cancel: &Cancel,
+) -> Result<Document, String> {
+    let job = job(network, oci_runtime)?;
+    let image = async {
+        let found = services.library.runtime(image, progress, cancel).await;
+        found.map(|it| it.id).map_err(RunError::from)
+    };
+    let (report, error) = services.runner.run(&job, image, Capture::unfollowed(), cancel).await;
+    if let Some(error) = error {
+        return Err(error.to_string());
+    }
+    let said = report.output.as_ref().map_or("", |it| it.get());
+    serde_json::from_str(said).map_err(|_| {
+        let outcome = report.outcome.error_message.unwrap_or_default();
+        let stderr = String::from_utf8_lossy(report.log.stderr()).into_owned();
+        format!("the probe did not come to its end: {outcome} {}", excerpt(&stderr))
+    })
+}
+
+fn job(network: Network, oci_runtime: Option<&str>) -> Result<Job, String> {
+    let script = Script::new("gantry-probe", Some(Runtime::Binary), PROGRAM.to_vec());
+    let job = Job {
+        execution_id: Uuid::now_v7().to_string(),
+        script_id: None,
+        script_name: "gantry-probe".to_owned(),
+        job_id: None,
+        script: script.map_err(|error| error.to_string())?,
+        environment: EnvironmentSpec {
+            runtime: Runtime::Binary,
+            packages: SystemPackages::default(),
+            requirements: None,
+        },
+        working_directory: None,
+        input: None,
+        args: Vec::new(),
+        variables: Variables::default(),
+        script_variables: Variables::default(),
+        limits: LIMITS,
+        timeout: Timeout::default(),
+        network,
+        mounts: Vec::new(),
+        oci_runtime: oci_runtime.map(str::to_owned),
+        preload: Preload::Off,
+        output_file: None,
+    };
+    job.validate().map_err(|error| error.to_string())?;
+    Ok(job)
+}
+
+/// What came of every attempt, and of those that were expected and not made.
+fn judge(document: &Document, network: Network) -> Vec<Check> {
+    let expectations = table::expectations(network, &LIMITS);
+    let expected = expectations.iter().map(|(name, expected)| {
+        let found = document.get(name);
+        let is_met = found.is_some_and(|it| expected.is_met_by(it));
+        check(name, expected.to_string(), found.map(expected::shown), is_met)
+    });
+    let is_known = |name: &String| expectations.iter().any(|(known, _)| known == name);
+    let others = document.iter().filter(|(name, _)| !is_known(name)).map(|(name, found)| {
+        check(name, "not to be tried".to_owned(), Some(expected::shown(found)), false)
+    });
+    expected.chain(others).collect()
+}
+
+fn check(name: &str, expected: String, found: Option<String>, is_met: bool) -> Check {
+    let (group, what) = name.split_once('.').unwrap_or(("", name));
+    Check {
+        group: group.to_owned(),
+        what: excerpt(what),
+        expected,
+        found: found.map_or_else(|| "not tried".to_owned(), |it| excerpt(&it)),
+        is_met,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gantry_probe::Found;
+
+    use super::*;
+
+    fn only(name: &str, found: Found) -> Vec<Check> {
+        let checks = judge(&Document::from([(name.to_owned(), found)]), Network::None);
+        checks.into_iter().filter(|it| format!("{}.{}", it.group, it.what) == name).collect()
+    }
+
+    #[test]
+    fn what_is_tried_is_held_against_what_is_expected() {
+        let refused = only("keyring.keyctl", Found::Refused("EPERM".to_owned()));
+        assert!(matches!(refused.as_slice(), [check] if check.is_met), "{refused:?}");
+        let done = only("keyring.keyctl", Found::Done);
+        assert!(matches!(done.as_slice(), [check] if !check.is_met), "{done:?}");
+    }
+
+    #[test]
+    fn what_was_not_tried_and_what_nobody_expects_are_not_met() {
+        let nothing = judge(&Document::new(), Network::None);
+        assert!(nothing.iter().all(|it| !it.is_met && it.found == "not tried"));
+        assert!(nothing.len() > 150, "{}", nothing.len());
+        let more = only("moon.landing", Found::Refused("EPERM".to_owned()));
+        assert!(matches!(more.as_slice(), [check] if !check.is_met), "{more:?}");
+    }
+}

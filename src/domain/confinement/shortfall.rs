@@ -1,0 +1,205 @@
+//! Whether a container is confined at least as it was asked for. Engines put some
+//! of it in other words: that is no shortfall. Anything else that opens something
+//! is, also when nobody has thought of it here: what was not asked for has no place
+//! among capabilities, devices, groups and mounts.
+
+use std::fmt;
+
+use thiserror::Error;
+
+use super::{Confinement, SeenMount};
+
+/// The first setting that is weaker than it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("the engine confines the sandbox less than it was asked to: {setting} {is}")]
+pub struct Shortfall {
+    /// Its name in the receipt.
+    pub setting: &'static str,
+    /// What it is, and what it should be.
+    is: String,
+}
+
+/// The capabilities that containers have when none is dropped, on every engine.
+/// Podman lists what was dropped one by one, and never `ALL`.
+const DEFAULT_CAPABILITIES: [&str; 11] = [
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "NET_BIND_SERVICE",
+    "SETFCAP",
+    "SETGID",
+    "SETPCAP",
+    "SETUID",
+    "SYS_CHROOT",
+];
+
+/// Options of a tmpfs that hold something back; the others say what is in it.
+const TMPFS_BOUNDS: [&str; 4] = ["noexec", "nosuid", "nodev", "size="];
+
+/// A CPU quota is in microseconds of 100 milliseconds (`cpu.cfs_quota_us`): engines
+/// that keep it so give it back rounded, in billionths of a CPU.
+const CPU_ROUNDING: i64 = 10_000;
+
+/// What Podman calls every OCI runtime in answers to Docker's API.
+const ANY_RUNTIME: &str = "oci";
+
+impl Confinement {
+    /// Whether nothing of it is weaker than `asked`.
+    ///
+    /// # Errors
+    /// [`Shortfall`], the first that is found.
+    pub fn holds(&self, asked: &Self) -> Result<(), Shortfall> {
+        self.holds_privileges(asked)?;
+        self.holds_kernel(asked)?;
+        self.holds_network(asked)?;
+        self.holds_limits(asked)?;
+        self.holds_files(asked)
+    }
+
+    fn holds_privileges(&self, asked: &Self) -> Result<(), Shortfall> {
+        require("privileged", !self.privileged, self.privileged, false)?;
+        require("user", self.user == asked.user, &self.user, &asked.user)?;
+        none_beyond("groups", &self.groups, &asked.groups)?;
+        none_beyond("capabilities_added", &self.capabilities_added, &asked.capabilities_added)?;
+        let is_dropped = |name: &str| {
+            let mut dropped = self.capabilities_dropped.iter();
+            dropped.any(|it| it.trim_start_matches("CAP_").eq_ignore_ascii_case(name))
+        };
+        let is_bare = is_dropped("ALL") || DEFAULT_CAPABILITIES.into_iter().all(is_dropped);
+        let dropped = self.capabilities_dropped.join(", ");
+        require("capabilities_dropped", is_bare, format!("{dropped:?}"), "ALL")?;
+        let has_none = self.no_new_privileges || !asked.no_new_privileges;
+        require("no_new_privileges", has_none, self.no_new_privileges, true)
+    }
+
+    fn holds_kernel(&self, asked: &Self) -> Result<(), Shortfall> {
+        let wanted = asked.seccomp.as_deref().unwrap_or_default();
+        let seccomp = self.seccomp.as_deref().unwrap_or("not set");
+        // A word is the name or the path under which the engine keeps a profile.
+        let is_filtered = match seccomp {
+            "not set" | "" | "unconfined" => wanted.is_empty(),
+            content if content.starts_with("sha256:") => content == wanted,
+            _ => true,
+        };
+        require("seccomp", is_filtered, seccomp, wanted)?;
+        let is_runtime = match (&self.runtime, &asked.runtime) {
+            (_, None) => true,
+            (Some(is), Some(asked)) => is == asked || is == ANY_RUNTIME,
+            (None, Some(_)) => false,
+        };
+        let runtime = |it: &Option<String>| it.as_deref().unwrap_or("not set").to_owned();
+        require("runtime", is_runtime, runtime(&self.runtime), runtime(&asked.runtime))?;
+        none_beyond("devices", &self.devices, &asked.devices)?;
+        for (setting, paths) in
+            [("masked_paths", &self.masked_paths), ("readonly_paths", &self.readonly_paths)]
+        {
+            let are_held = paths.as_ref().is_none_or(|it| !it.is_empty());
+            require(setting, are_held, "empty", "the engine's defaults")?;
+        }
+        for (setting, mode) in [
+            ("ipc_mode", &self.ipc_mode),
+            ("pid_mode", &self.pid_mode),
+            ("uts_mode", &self.uts_mode),
+            ("userns_mode", &self.userns_mode),
+        ] {
+            require(setting, is_own(mode), mode, "its own")?;
+        }
+        Ok(())
+    }
+
+    fn holds_network(&self, asked: &Self) -> Result<(), Shortfall> {
+        let mode = self.network_mode.as_str();
+        let is_held = match asked.network_mode.as_str() {
+            "none" => mode == "none",
+            // Engines say its id or its driver in place of its name.
+            _ => is_own(mode) && self.networks.iter().all(|it| asked.networks.contains(it)),
+        };
+        let networks = self.networks.join(", ");
+        require("network_mode", is_held, format!("{mode} ({networks})"), &asked.network_mode)
+    }
+
+    fn holds_limits(&self, asked: &Self) -> Result<(), Shortfall> {
+        at_most("memory_bytes", self.memory_bytes, asked.memory_bytes)?;
+        // Without swap accounting a sandbox may swap, and is bounded all the same.
+        if self.memory_swap_bytes != -1 {
+            at_most("memory_swap_bytes", self.memory_swap_bytes, asked.memory_swap_bytes)?;
+        }
+        at_most("nano_cpus", self.nano_cpus, asked.nano_cpus.saturating_add(CPU_ROUNDING))?;
+        at_most("pids", self.pids, asked.pids)?;
+        for (name, limit) in &asked.ulimits {
+            let is = self.ulimits.get(name).map(|it| it.hard);
+            let is_held = is.is_some_and(|is| (0..=limit.hard).contains(&is));
+            let is = is.map_or_else(|| "not set".to_owned(), |is| is.to_string());
+            require("ulimits", is_held, format!("{name}={is}"), format!("{name}={}", limit.hard))?;
+        }
+        Ok(())
+    }
+
+    fn holds_files(&self, asked: &Self) -> Result<(), Shortfall> {
+        let is_readonly = self.readonly_root || !asked.readonly_root;
+        require("readonly_root", is_readonly, self.readonly_root, true)?;
+        for (target, options) in &asked.tmpfs {
+            let is = self.tmpfs.get(target).map_or("", String::as_str);
+            let has = |wanted: &str| is.split(',').any(|option| option == wanted);
+            let is_bound = |it: &&str| TMPFS_BOUNDS.iter().any(|bound| it.starts_with(bound));
+            let is_held = options.split(',').filter(is_bound).all(has);
+            let (is, wanted) = (format!("{target} {is:?}"), format!("{options:?}"));
+            require("tmpfs", is_held, is, wanted)?;
+        }
+        for mount in &self.mounts {
+            let mut wanted = asked.mounts.iter().filter(|it| it.target == mount.target);
+            let is_held = wanted.any(|asked| is_no_more(mount, asked));
+            require("mounts", is_held, mount, "what was asked for")?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a mount is the one that was asked for. An engine in a virtual machine sees
+/// the host's files below a folder of its own; a volume that was asked for without a name
+/// has one.
+fn is_no_more(mount: &SeenMount, asked: &SeenMount) -> bool {
+    mount.source.ends_with(&asked.source) && (mount.read_only || !asked.read_only)
+}
+
+/// Whether a namespace is not shared with anybody.
+fn is_own(mode: &str) -> bool {
+    let owner = mode.split(':').next().unwrap_or_default();
+    !matches!(owner, "host" | "container" | "ns" | "shareable" | "pod")
+}
+
+fn require(
+    setting: &'static str,
+    is_held: bool,
+    is: impl fmt::Display,
+    asked: impl fmt::Display,
+) -> Result<(), Shortfall> {
+    if is_held {
+        return Ok(());
+    }
+    Err(Shortfall { setting, is: format!("is {is}, and should be {asked}") })
+}
+
+/// A limit of 0 or less is none.
+fn at_most(setting: &'static str, is: i64, most: i64) -> Result<(), Shortfall> {
+    require(setting, (1..=most).contains(&is), is, format!("at most {most}"))
+}
+
+fn none_beyond(setting: &'static str, is: &[String], asked: &[String]) -> Result<(), Shortfall> {
+    let is_held = is.iter().all(|it| asked.contains(it));
+    let asked = if asked.is_empty() { "empty".to_owned() } else { asked.join(", ") };
+    require(setting, is_held, is.join(", "), asked)
+}
+
+impl fmt::Display for SeenMount {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Sources are the server's own files, which callers are told nothing of.
+        let access = if self.read_only { "read-only" } else { "writable" };
+        write!(formatter, "{} ({access})", self.target)
+    }
+}
+
+#[cfg(test)]
+mod tests;

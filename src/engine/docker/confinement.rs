@@ -1,0 +1,161 @@
+//! How a container is confined, read from the engine's inspection of it, and the same
+//! of what it was asked for: both go through one function, so that equal settings are
+//! equal values.
+
+use bollard::models::{
+    ContainerConfig, ContainerInspectResponse, DeviceMapping, DeviceRequest, HostConfig, Mount,
+    MountPoint, ResourcesUlimits,
+};
+use sha2::{Digest, Sha256};
+
+use super::hardening;
+use super::layers::hex;
+use crate::domain::confinement::{Confinement, SeenMount, Ulimit};
+use crate::domain::sandbox_spec::SandboxSpec;
+use crate::engine::Labels;
+
+/// CPU periods are of this many microseconds where nobody says otherwise
+/// (`cpu.cfs_period_us`).
+const CPU_PERIOD: i64 = 100_000;
+
+/// What a spec asks the engine for.
+#[must_use]
+pub fn asked(spec: &SandboxSpec) -> Confinement {
+    let body = hardening::container_body(spec, &Labels::new());
+    let host = body.host_config.unwrap_or_default();
+    let mounts = host.mounts.iter().flatten().map(asked_mount).collect();
+    let networks = host.network_mode.clone().into_iter().collect();
+    Confinement {
+        user: body.user.unwrap_or_default(),
+        network_disabled: body.network_disabled.unwrap_or_default(),
+        networks,
+        mounts,
+        ..of_host(host)
+    }
+}
+
+/// What the engine says.
+pub(super) fn seen(inspected: ContainerInspectResponse) -> Confinement {
+    let ContainerConfig { user, network_disabled, .. } = inspected.config.unwrap_or_default();
+    let networks = inspected.network_settings.and_then(|it| it.networks).unwrap_or_default();
+    let mut networks: Vec<_> = networks.into_keys().collect();
+    networks.sort();
+    let mut mounts: Vec<_> = inspected.mounts.iter().flatten().filter_map(seen_mount).collect();
+    mounts.sort_by(|a, b| a.target.cmp(&b.target));
+    Confinement {
+        user: user.unwrap_or_default(),
+        network_disabled: network_disabled.unwrap_or_default(),
+        networks,
+        mounts,
+        apparmor: inspected.app_armor_profile.filter(|it| !it.is_empty()),
+        ..of_host(inspected.host_config.unwrap_or_default())
+    }
+}
+
+fn of_host(host: HostConfig) -> Confinement {
+    let security = Security::read(host.security_opt.unwrap_or_default());
+    let devices = host.devices.iter().flatten().map(device);
+    let requests = host.device_requests.iter().flatten().map(requested_device);
+    let rules = host.device_cgroup_rules.iter().flatten().cloned();
+    let quota = host.cpu_quota.filter(|it| *it > 0).map(|quota| {
+        let period = host.cpu_period.filter(|it| *it > 0).unwrap_or(CPU_PERIOD);
+        quota.saturating_mul(1_000_000_000) / period
+    });
+    Confinement {
+        runtime: host.runtime.filter(|it| !it.is_empty()),
+        groups: host.group_add.unwrap_or_default(),
+        network_mode: host.network_mode.unwrap_or_default(),
+        readonly_root: host.readonly_rootfs.unwrap_or_default(),
+        privileged: host.privileged.unwrap_or_default(),
+        capabilities_dropped: host.cap_drop.unwrap_or_default(),
+        capabilities_added: host.cap_add.unwrap_or_default(),
+        no_new_privileges: security.no_new_privileges,
+        seccomp: security.seccomp,
+        security_options: security.others,
+        memory_bytes: host.memory.unwrap_or_default(),
+        memory_swap_bytes: host.memory_swap.unwrap_or_default(),
+        nano_cpus: host.nano_cpus.filter(|it| *it > 0).or(quota).unwrap_or_default(),
+        pids: host.pids_limit.unwrap_or_default(),
+        ulimits: host.ulimits.into_iter().flatten().filter_map(ulimit).collect(),
+        tmpfs: host.tmpfs.unwrap_or_default().into_iter().collect(),
+        devices: devices.chain(requests).chain(rules).collect(),
+        masked_paths: host.masked_paths,
+        readonly_paths: host.readonly_paths,
+        ipc_mode: host.ipc_mode.unwrap_or_default(),
+        pid_mode: host.pid_mode.unwrap_or_default(),
+        uts_mode: host.uts_mode.unwrap_or_default(),
+        userns_mode: host.userns_mode.unwrap_or_default(),
+        cgroupns_mode: host.cgroupns_mode.map(|it| it.to_string()).unwrap_or_default(),
+        log_driver: host.log_config.and_then(|it| it.typ).unwrap_or_default(),
+        ..Confinement::default()
+    }
+}
+
+#[derive(Default)]
+struct Security {
+    no_new_privileges: bool,
+    seccomp: Option<String>,
+    others: Vec<String>,
+}
+
+impl Security {
+    fn read(options: Vec<String>) -> Self {
+        let mut security = Self::default();
+        for option in options {
+            let (name, value) = option.split_once(['=', ':']).unwrap_or((&option, "true"));
+            match name {
+                "no-new-privileges" => security.no_new_privileges = value == "true",
+                "seccomp" => security.seccomp = Some(profile(value)),
+                _ => security.others.push(option),
+            }
+        }
+        security
+    }
+}
+
+/// A profile's content is long; its digest says which it is.
+fn profile(value: &str) -> String {
+    if value.trim_start().starts_with('{') {
+        return format!("sha256:{}", hex(&Sha256::digest(value)));
+    }
+    value.to_owned()
+}
+
+/// Podman says `RLIMIT_NOFILE` for `nofile`.
+fn ulimit(limit: ResourcesUlimits) -> Option<(String, Ulimit)> {
+    let name = limit.name?.trim_start_matches("RLIMIT_").to_ascii_lowercase();
+    let value = |it: Option<i64>| it.unwrap_or(-1);
+    Some((name, Ulimit { soft: value(limit.soft), hard: value(limit.hard) }))
+}
+
+fn device(device: &DeviceMapping) -> String {
+    device.path_on_host.clone().unwrap_or_default()
+}
+
+fn requested_device(request: &DeviceRequest) -> String {
+    format!("{}: {:?}", request.driver.as_deref().unwrap_or_default(), request.device_ids)
+}
+
+fn asked_mount(mount: &Mount) -> SeenMount {
+    SeenMount {
+        source: mount.source.clone().unwrap_or_default(),
+        target: mount.target.clone().unwrap_or_default(),
+        read_only: mount.read_only.unwrap_or_default(),
+    }
+}
+
+/// What is of the host; a tmpfs is not. A volume is called by its name, as it was asked
+/// for.
+fn seen_mount(mount: &MountPoint) -> Option<SeenMount> {
+    if mount.typ.as_deref() == Some("tmpfs") {
+        return None;
+    }
+    Some(SeenMount {
+        source: mount.name.clone().or_else(|| mount.source.clone()).unwrap_or_default(),
+        target: mount.destination.clone().unwrap_or_default(),
+        read_only: mount.rw == Some(false),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,90 @@
+use super::*;
+use crate::domain::limits::Limits;
+use crate::domain::sandbox_spec::{Network, Purpose};
+
+fn spec(network: Network) -> SandboxSpec {
+    SandboxSpec {
+        image: "sha256:1".to_owned(),
+        limits: Limits::default(),
+        network,
+        mounts: Vec::new(),
+        oci_runtime: None,
+        purpose: Purpose::Execution,
+    }
+}
+
+fn inspected(json: &str) -> Confinement {
+    seen(serde_json::from_str(json).unwrap())
+}
+
+#[test]
+fn what_is_asked_for_holds_for_itself() {
+    for network in [Network::None, Network::Egress] {
+        let asked = asked(&spec(network));
+        assert_eq!(asked.holds(&asked), Ok(()));
+        assert!(asked.seccomp.as_ref().is_some_and(|it| it.len() == 71), "{asked:?}");
+        assert!(asked.no_new_privileges && asked.readonly_root && !asked.privileged);
+        assert_eq!(asked.ulimits.keys().collect::<Vec<_>>(), ["core", "fsize", "nofile"]);
+        assert_eq!(asked.tmpfs.len(), 4);
+    }
+}
+
+#[test]
+fn security_options_are_read_in_every_spelling() {
+    for option in ["no-new-privileges", "no-new-privileges:true", "no-new-privileges=true"] {
+        let json = format!(r#"{{"HostConfig": {{"SecurityOpt": ["{option}", "label=disable"]}}}}"#);
+        let seen = inspected(&json);
+        assert!(seen.no_new_privileges, "{option}");
+        assert_eq!(seen.security_options, ["label=disable"]);
+    }
+    let json =
+        r#"{"HostConfig": {"SecurityOpt": ["no-new-privileges=false", "seccomp=unconfined"]}}"#;
+    let seen = inspected(json);
+    assert!(!seen.no_new_privileges);
+    assert_eq!(seen.seccomp.as_deref(), Some("unconfined"));
+}
+
+#[test]
+fn podmans_words_are_read_as_dockers() {
+    let seen = inspected(
+        r#"{"HostConfig": {"CpuQuota": 150000, "CpuPeriod": 100000, "NanoCpus": 0,
+            "Ulimits": [{"Name": "RLIMIT_NOFILE", "Soft": 10, "Hard": 20}]}}"#,
+    );
+    assert_eq!(seen.nano_cpus, 1_500_000_000);
+    assert_eq!(seen.ulimits["nofile"], Ulimit { soft: 10, hard: 20 });
+}
+
+#[test]
+fn what_the_image_brings_of_the_host_is_seen() {
+    let seen = inspected(
+        r#"{"Mounts": [
+            {"Type": "volume", "Source": "/v/1", "Destination": "/data", "RW": true},
+            {"Type": "tmpfs", "Destination": "/run", "RW": true}]}"#,
+    );
+    let volume =
+        SeenMount { source: "/v/1".to_owned(), target: "/data".to_owned(), read_only: false };
+    assert_eq!(seen.mounts, [volume]);
+}
+
+#[test]
+fn a_builds_volume_is_the_one_that_was_asked_for() {
+    let build = |cache_volume: Option<&str>| {
+        let cache_volume = cache_volume.map(str::to_owned);
+        asked(&SandboxSpec { purpose: Purpose::Build { cache_volume }, ..spec(Network::Egress) })
+    };
+    let seen = inspected(
+        r#"{"Mounts": [{"Type": "volume", "Name": "gantry-cache", "Destination": "/cache",
+            "Source": "/var/lib/docker/volumes/gantry-cache/_data", "RW": true}]}"#,
+    );
+    let holds = |asked: &Confinement| {
+        Confinement { mounts: seen.mounts.clone(), ..asked.clone() }.holds(asked).is_ok()
+    };
+    assert!(holds(&build(Some("gantry-cache"))) && holds(&build(None)));
+    assert!(!holds(&build(Some("another"))));
+    assert!(!holds(&asked(&spec(Network::None))));
+}
+
+#[test]
+fn an_engine_that_says_nothing_of_it_confines_nothing() {
+    assert!(inspected("{}").holds(&asked(&spec(Network::None))).is_err());
+}

@@ -1,0 +1,73 @@
+//! Whether a sandbox is confined as it was asked for, by the engine's own account:
+//! what is confined less runs nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Cancel, Loaded, Order, Sandbox, SandboxError};
+use crate::domain::confinement::SealedConfinement;
+use crate::domain::sandbox_spec::SandboxSpec;
+use crate::engine::{Engine, asked_confinement};
+
+/// How long the engine may take to say it. It takes about a millisecond; one that is
+/// out is noticed by others, and holds no script up.
+const SAID_WITHIN: Duration = Duration::from_secs(1);
+
+/// Asks the engine how a started container is confined, and holds that against what
+/// was asked for. `None` when the engine does not say.
+///
+/// # Errors
+/// [`SandboxError::Loose`] when it is confined less.
+pub(super) async fn examine(
+    engine: &dyn Engine,
+    name: &str,
+    spec: &SandboxSpec,
+) -> Result<Option<SealedConfinement>, SandboxError> {
+    let said = tokio::time::timeout(SAID_WITHIN, engine.confinement(name)).await;
+    let confinement = match said {
+        Ok(Ok(confinement)) => confinement,
+        Ok(Err(error)) => {
+            tracing::warn!(%error, container = name, "how it is confined is not known");
+            return Ok(None);
+        }
+        Err(_) => {
+            tracing::warn!(container = name, "the engine does not say how it is confined");
+            return Ok(None);
+        }
+    };
+    confinement.holds(&asked_confinement(spec))?;
+    Ok(SealedConfinement::new(confinement).ok())
+}
+
+impl Sandbox {
+    /// Has the engine say how it is confined, so that whoever takes it need not ask.
+    ///
+    /// # Errors
+    /// [`SandboxError::Loose`] when it is confined less than `spec` asks for; it is gone
+    /// then, or will be soon.
+    pub async fn examined(mut self, spec: &SandboxSpec) -> Result<Self, SandboxError> {
+        self.confinement = examine(&*self.engine, self.name(), spec).await?;
+        Ok(self)
+    }
+
+    /// As [`load`](Self::load), and meanwhile has the engine say how it is confined.
+    ///
+    /// # Errors
+    /// [`SandboxError`], also when it is confined less than `spec` asks for. Nothing of
+    /// the script has run then.
+    pub async fn load_examined(
+        self,
+        order: &Order<'_>,
+        spec: &SandboxSpec,
+        cancel: &Cancel,
+    ) -> Result<(Loaded, Option<SealedConfinement>), SandboxError> {
+        let (engine, name) = (Arc::clone(&self.engine), self.name().to_owned());
+        tokio::try_join!(self.load(order, cancel), examine(&*engine, &name, spec))
+    }
+
+    /// How it is confined, as far as the engine was asked and has said so.
+    #[must_use]
+    pub fn confinement(&self) -> Option<&SealedConfinement> {
+        self.confinement.as_ref()
+    }
+}

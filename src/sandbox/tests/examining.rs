@@ -1,0 +1,58 @@
+use tokio::time::Instant;
+
+use super::*;
+use crate::domain::confinement::SealedConfinement;
+use crate::engine::asked_confinement;
+use crate::engine::fake::Fault;
+use crate::engine::fake::program::echo;
+
+/// What the engine may take to say how a sandbox is confined.
+const SAID_WITHIN: Duration = Duration::from_secs(1);
+
+async fn loaded(bench: &Bench) -> Result<Option<SealedConfinement>, SandboxError> {
+    let request = request(0);
+    let order = Order { request: &request, script: SCRIPT, stdin: b"" };
+    let sandbox = bench.start().await?;
+    let (spec, cancel) = (container().spec, Cancel::new());
+    let loaded = sandbox.load_examined(&order, &spec, &cancel).await;
+    loaded.map(|(_, confinement)| confinement)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_loaded_is_confined_as_it_was_asked_for() {
+    let bench = Bench::running(echo());
+    let confinement = loaded(&bench).await.unwrap().unwrap();
+    assert_eq!(*confinement, asked_confinement(&container().spec));
+    bench.assert_nothing_is_left().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_confined_less_takes_no_request_and_says_why() {
+    let bench = Bench::running(echo());
+    bench.engine.loosen(|it| it.readonly_root = false);
+    let error = loaded(&bench).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the engine confines the sandbox less than it was asked to: readonly_root is false, \
+         and should be true"
+    );
+    assert!(error.hint().is_some());
+    let sandbox = bench.start().await;
+    assert!(sandbox.unwrap().examined(&container().spec).await.is_err());
+    bench.remover.drain().await;
+    assert_eq!(bench.engine.containers(), Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_does_not_say_it_holds_nothing_up() {
+    for fault in [Fault::Hang, Fault::Error(unreachable()), Fault::Error(refused(Verb::Examine))] {
+        let is_silent = matches!(fault, Fault::Hang);
+        let bench = Bench::running(echo());
+        bench.engine.spoil(Verb::Examine, fault);
+        let begun = Instant::now();
+        assert_eq!(loaded(&bench).await.unwrap(), None);
+        let waited = if is_silent { SAID_WITHIN } else { Duration::ZERO };
+        assert_eq!(begun.elapsed(), waited);
+        bench.assert_nothing_is_left().await;
+    }
+}
