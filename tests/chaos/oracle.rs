@@ -36,7 +36,8 @@ impl Oracle<'_> {
         } else {
             let is_cancelled = of.order.is_cancelled && status == "cancelled" && kind.is_empty();
             let allowed = self.allowed(of, ended, execution);
-            if !is_cancelled && !(status == "failed" && allowed.contains(&kind)) {
+            let is_tolerated = status == "failed" && allowed.contains(&kind);
+            if !is_cancelled && !is_tolerated {
                 let meanwhile = self.meanwhile(of, ended, execution);
                 faults.push(format!(
                     "is {status} {kind} ({}), but it must be {} {} or failed with one of \

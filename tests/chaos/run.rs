@@ -41,22 +41,19 @@ pub(crate) async fn run(plan: Plan) -> Option<Report> {
     let ledger = home.path().join("ledger");
     register(&world, &ledger).await;
     let warm_up: Vec<_> = Kind::ALL.into_iter().map(|kind| warm_up(plan.seed, kind)).collect();
-    work(&world, &warm_up).await;
+    submit_all(&world, &warm_up).await;
     settle(&world).await;
     let baseline = Baseline::of(&world);
     ground = torment(&world, &plan, ground).await;
     settle(&world).await;
     judge(&world, &plan, &ledger.join("starts")).await;
     let engine = ground.engine;
-    let (checked, engine) = {
-        let world = Arc::clone(&world);
-        blocking(move || {
-            leftovers::check(&world, &engine, &baseline);
-            ((), engine)
-        })
-        .await
-    };
-    let () = checked;
+    let checked = Arc::clone(&world);
+    let engine = blocking(move || {
+        leftovers::check(&checked, &engine, &baseline);
+        engine
+    })
+    .await;
     let mut report = Report::of(&plan, &world, begun.elapsed());
     if !report.violations.is_empty() {
         report.logs = Some(keep_logs(plan.seed, &world, &engine));
@@ -118,10 +115,6 @@ fn warm_up(seed: u64, kind: Kind) -> Order {
     let key = format!("chaos-{seed}-{}", kind.name());
     let size = kind.sizes().0;
     Order { key, kind, size, is_sent_again: false, is_cancelled: false, pause_ms: 0 }
-}
-
-async fn work(world: &Arc<World>, orders: &[Order]) {
-    submit_all(world, orders).await;
 }
 
 /// Works while things break; answers when nothing breaks any more.
