@@ -211,7 +211,9 @@ impl Store {
              attempt = attempt + CASE WHEN status = 'pending' THEN 1 ELSE 0 END \
              WHERE id = $1 AND (status = 'pending' \
              OR (status = 'running' AND node = $2 AND container = $3)) RETURNING attempt";
-        let attempt: Option<i32> = on_writer!(self, pool => sqlx::query_scalar(UPDATE)
+        // To its end: SQLite answers with the row before it has committed, and whoever
+        // takes only that one never learns that there was no room for it.
+        let attempts: Vec<i32> = on_writer!(self, pool => sqlx::query_scalar(UPDATE)
             .bind(claim.id)
             .bind(claim.node)
             .bind(claim.container)
@@ -219,10 +221,11 @@ impl Store {
             .bind(claim.at)
             .bind(claim.deadline)
             .bind(claim.warm)
-            .fetch_optional(pool)
+            .fetch_all(pool)
             .await)?;
         let row = Row { table: "executions", id: &claim.id };
-        attempt.map(|attempt| row.count("attempt", attempt.into())).transpose()
+        let attempt = attempts.first();
+        attempt.map(|attempt| row.count("attempt", i64::from(*attempt))).transpose()
     }
 
     /// Gives an execution back whose script has not started. Answers whether it

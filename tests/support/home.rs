@@ -79,6 +79,13 @@ pub(crate) fn ensure_images() {
     });
 }
 
+/// The tags of the images of all runtimes.
+pub(crate) fn image_tags() -> Vec<String> {
+    ensure_images();
+    let known = shared_folder().join(format!("images-{}", fingerprint()));
+    fs::read_to_string(known).unwrap().lines().map(str::to_owned).collect()
+}
+
 /// `shell: gantry/shell:9d77… (95 MiB)`
 fn tag_in(line: &str) -> Option<&str> {
     line.split_whitespace().find(|word| word.starts_with("gantry/"))

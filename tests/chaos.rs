@@ -1,0 +1,74 @@
+//! Nothing is lost and nothing is left, whatever dies. A pipeline has hundreds of
+//! scripts run while the server, its engine, its database and its disk break, in
+//! an order that a seed decides. `CHAOS_SEEDS` and `CHAOS_EXECUTIONS` make it
+//! longer (`make chaos`).
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "part of tests")]
+
+mod support;
+
+#[path = "chaos/disk.rs"]
+mod disk;
+#[path = "chaos/faults.rs"]
+mod faults;
+#[path = "chaos/leftovers.rs"]
+mod leftovers;
+#[path = "chaos/oracle.rs"]
+mod oracle;
+#[path = "chaos/pipeline.rs"]
+mod pipeline;
+#[path = "chaos/plan.rs"]
+mod plan;
+#[path = "chaos/proxy.rs"]
+mod proxy;
+#[path = "chaos/report.rs"]
+mod report;
+#[path = "chaos/run.rs"]
+mod run;
+#[path = "chaos/scripts.rs"]
+mod scripts;
+#[path = "chaos/served.rs"]
+mod served;
+#[path = "chaos/tormentor.rs"]
+mod tormentor;
+#[path = "chaos/world.rs"]
+mod world;
+
+use std::io::Write;
+use std::ops::RangeInclusive;
+
+/// What is tried with every change: SQLite, and containers that outlive dockerd.
+const SEEDS: RangeInclusive<u64> = 2..=2;
+
+/// Executions of one run, when nothing else is said.
+const EXECUTIONS: usize = 100;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_lost_and_nothing_is_left_whatever_dies() {
+    let seeds = std::env::var("CHAOS_SEEDS").map_or(SEEDS, |text| parse_seeds(&text));
+    let executions = std::env::var("CHAOS_EXECUTIONS")
+        .map_or(EXECUTIONS, |text| text.parse().expect("CHAOS_EXECUTIONS is a number"));
+    let mut failed = Vec::new();
+    let (mut ran, mut broken) = (0, 0);
+    for seed in seeds {
+        let Some(report) = run::run(plan::Plan::new(seed, executions)).await else { return };
+        // Past the test harness: a person waits for it.
+        let _ = writeln!(std::io::stderr(), "{report}");
+        ran += report.executions;
+        broken += report.faults.values().sum::<usize>();
+        if !report.violations.is_empty() {
+            failed.push((seed, report.violations.len()));
+        }
+    }
+    let _ = writeln!(std::io::stderr(), "in all: {ran} executions, {broken} faults");
+    assert!(failed.is_empty(), "violations, by seed: {failed:?}");
+}
+
+/// `7`, or `1..20` with both.
+fn parse_seeds(text: &str) -> RangeInclusive<u64> {
+    let number = |text: &str| text.parse().expect("CHAOS_SEEDS is a number, or two with ..");
+    match text.split_once("..") {
+        Some((first, last)) => number(first)..=number(last.trim_start_matches('=')),
+        None => number(text)..=number(text),
+    }
+}
