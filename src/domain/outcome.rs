@@ -103,6 +103,8 @@ impl ErrorKind {
 pub enum Ending {
     /// PID 1 said how it ended.
     Reported(Exit),
+    /// PID 1 said that it was told to end, and nobody here has told it.
+    StoppedFromOutside(Exit),
     /// PID 1 said that it could not be started.
     Refused(Refused),
     /// The container ended without a word from PID 1, after the script was to
@@ -168,6 +170,9 @@ impl Outcome {
 pub fn classify(ending: &Ending) -> Outcome {
     match ending {
         Ending::Reported(exit) => classify_exit(exit).with_end(exit.end),
+        Ending::StoppedFromOutside(exit) => {
+            Outcome::failed(ErrorKind::Lost, STOPPED_FROM_OUTSIDE).with_end(exit.end)
+        }
         Ending::Refused(refused) => classify_refused(refused),
         Ending::Vanished { exit_code, out_of_memory } => {
             classify_vanished(*exit_code, *out_of_memory)
@@ -178,6 +183,9 @@ pub fn classify(ending: &Ending) -> Outcome {
 }
 
 const TIME_WAS_UP: &str = "the time limit was reached and every process of the script was killed";
+
+const STOPPED_FROM_OUTSIDE: &str = "the sandbox was told to end while the script ran, and \
+     nobody had cancelled it: the container engine was stopped, or somebody ended the container";
 
 fn classify_exit(exit: &Exit) -> Outcome {
     let failed = |kind, message: String| Outcome::failed(kind, message);
@@ -333,6 +341,14 @@ mod tests {
             let cancelled = Exit { stopped: Some(Stopped::Cancelled), ..exit(end) };
             assert_eq!(status_of(cancelled).0, Status::Cancelled);
         }
+    }
+
+    #[test]
+    fn what_nobody_has_cancelled_is_not_cancelled() {
+        let stopped = Exit { stopped: Some(Stopped::Cancelled), ..exit(End::Signal(15)) };
+        let outcome = classify(&Ending::StoppedFromOutside(stopped));
+        assert_eq!((outcome.status, outcome.error_kind), (Status::Failed, Some(ErrorKind::Lost)));
+        assert_eq!((outcome.exit_code, outcome.signal), (Some(-1), Some(15)));
     }
 
     #[test]

@@ -86,9 +86,9 @@ impl RunError {
         matches!(self, Self::Build(failure) if failure.is_of_database)
     }
 
-    /// It had its request, and never heard the word to start it.
-    pub(super) fn is_not_started(&self) -> bool {
-        matches!(self, Self::Sandbox(SandboxError::NotStarted))
+    /// Its container ended, or said nothing, before its script was started.
+    pub(super) fn is_not_ready(&self) -> bool {
+        matches!(self, Self::Sandbox(SandboxError::NotReady(_) | SandboxError::NotStarted))
     }
 
     /// The image that the engine did not have when a sandbox was to be made of it.
@@ -407,11 +407,17 @@ fn concluded(
     capture: Capture,
 ) -> (Report, Option<RunError>) {
     let (outcome, exit, error) = match ended {
-        Ok(Ending::Reported(exit)) => (classify(&Ending::Reported(exit.clone())), Some(exit), None),
-        Ok(ending) => (classify(&ending), None, None),
+        Ok(ending) => (classify(&ending), exit_of(ending), None),
         Err(error) => (error.outcome(), None, Some(error)),
     };
     (report(terms, outcome, exit, reached, capture), error)
+}
+
+fn exit_of(ending: Ending) -> Option<Exit> {
+    match ending {
+        Ending::Reported(exit) | Ending::StoppedFromOutside(exit) => Some(exit),
+        _ => None,
+    }
 }
 
 fn report(

@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gantry_init::frame::Kind;
+use gantry_init::message::Stopped;
 use tokio::io::AsyncWrite;
 use tokio::time::Instant;
 
@@ -155,7 +156,14 @@ impl Running {
         if matches!(ending, Ending::Reported(_) | Ending::Refused(_)) {
             self.container.note_last_word();
         }
-        Ok(ending)
+        Ok(match ending {
+            Ending::Reported(exit)
+                if exit.stopped == Some(Stopped::Cancelled) && !cancel.is_cancelled() =>
+            {
+                Ending::StoppedFromOutside(exit)
+            }
+            other => other,
+        })
     }
 
     /// Has the script started and listens to the attached container.

@@ -57,7 +57,9 @@ impl NotBegun {
             Self::Job(NoJob::Store(error)) => error.is_outage(),
             Self::Job(_) => false,
             // It is found or built anew in the next attempt.
-            Self::Run(_) => self.is_engine_outage() || self.is_missing_image(),
+            Self::Run(error) => {
+                self.is_engine_outage() || self.is_missing_image() || error.is_not_ready()
+            }
         }
     }
 

@@ -81,12 +81,13 @@ impl Executions {
             return false;
         }
         let is_warm = report.sandbox.as_ref().is_some_and(|it| it.warm);
-        // One that has died in the pool.
-        let was_stale = is_warm && error.is_some_and(RunError::is_unused_sandbox);
+        // One that has died in the pool, or before it had anything to do.
+        let was_unused = error
+            .is_some_and(|error| error.is_not_ready() || (is_warm && error.is_unused_sandbox()));
         let is_outage = report.outcome.error_kind == Some(ErrorKind::EngineUnavailable);
         let is_given_up = self.inner.giving_up.is_cancelled();
         let was_cut = is_given_up && report.outcome.status == Status::Cancelled;
-        was_stale || is_outage || was_cut || error.is_some_and(RunError::is_not_started)
+        was_unused || is_outage || was_cut
     }
 
     pub(super) async fn give_back(&self, id: Uuid, attempt: u32, live: &LiveExecution) {

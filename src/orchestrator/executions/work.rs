@@ -30,6 +30,10 @@ use crate::store::Runnable;
 /// them, an engine may be out for about two minutes before anything fails.
 const MAX_ATTEMPTS: u32 = 12;
 
+/// Attempts when the engine is well and sandboxes do not come up: the image or the
+/// engine's runtime may be broken, and one that somebody killed is no reason to fail.
+const MAX_ATTEMPTS_AT_SANDBOXES: u32 = 4;
+
 /// How long an execution waits between two attempts, times the number of the
 /// attempt that failed.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -90,7 +94,9 @@ impl Executions {
                 }
                 Attempt::Again(script, outcome) => (script, outcome),
             };
-            if number == MAX_ATTEMPTS {
+            let is_of_engine = outcome.error_kind == Some(ErrorKind::EngineUnavailable);
+            let most = if is_of_engine { MAX_ATTEMPTS } else { MAX_ATTEMPTS_AT_SANDBOXES };
+            if number >= most {
                 return self.end_unstarted(waiting.id, &script, outcome).await;
             }
             let reason = outcome.error_message.as_deref().unwrap_or_default();

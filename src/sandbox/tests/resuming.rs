@@ -181,6 +181,20 @@ async fn an_adopted_script_is_cancelled_by_a_signal() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_told_to_end_by_somebody_else_was_not_cancelled() {
+    let bench = Bench::running(program::obeys_cancel());
+    let (mut kept, cancel) = (Kept::default(), Cancel::new());
+    let run = bench.run(b"{}", &mut kept, &cancel);
+    let somebody = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        bench.engine.terminate(NAME).await.unwrap();
+    };
+    let (ending, ()) = tokio::join!(run, somebody);
+    assert!(matches!(ending.unwrap(), Ending::StoppedFromOutside(_)));
+    bench.assert_nothing_is_left().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_adopted_script_that_does_not_obey_is_withdrawn() {
     let bench = Bench::running(program::silent());
     left(&bench).await;
