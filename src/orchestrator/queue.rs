@@ -120,7 +120,7 @@ pub struct Queue {
     running: HashMap<Uuid, Lane>,
     /// Those that wait for something else than room, and what that is.
     parked: HashMap<Uuid, (String, Waiting)>,
-    taken: Demand,
+    taken: Sum,
     pace: Pace,
 }
 
@@ -136,7 +136,7 @@ impl Queue {
             waiting: Lanes::default(),
             running: HashMap::new(),
             parked: HashMap::new(),
-            taken: Demand::default(),
+            taken: Sum::default(),
             pace: Pace::default(),
         }
     }
@@ -145,7 +145,7 @@ impl Queue {
     /// refused; what is in the queue nevertheless runs, while nothing else does.
     #[must_use]
     pub fn fits(&self, demand: &Demand) -> bool {
-        self.capacity.executions > 0 && self.holds(*demand)
+        self.capacity.executions > 0 && self.holds(Sum::default().plus(*demand))
     }
 
     /// Takes a place for a submission, before it is stored.
@@ -194,7 +194,7 @@ impl Queue {
             return false;
         }
         self.waiting.adopted(waiting);
-        self.taken = self.taken.saturating_plus(waiting.demand);
+        self.taken = self.taken.plus(waiting.demand);
         self.running.insert(waiting.id, Lane::of(waiting));
         true
     }
@@ -323,7 +323,7 @@ impl Queue {
     }
 
     /// The first in order that can run now, and what is taken with it.
-    fn choose(&self, now: Duration) -> Option<(Turn, Demand)> {
+    fn choose(&self, now: Duration) -> Option<(Turn, Sum)> {
         if self.running.len() >= self.capacity.executions as usize {
             return None;
         }
@@ -340,40 +340,37 @@ impl Queue {
 
     /// What is taken when this runs too, if it fits what is free or has the node
     /// for itself. While one runs that exceeds the node, nothing fits beside it.
-    fn taken_with(&self, demand: Demand) -> Option<Demand> {
-        if self.running.is_empty() {
-            return Some(demand);
-        }
-        self.taken.plus(demand).filter(|sum| self.holds(*sum))
+    fn taken_with(&self, demand: Demand) -> Option<Sum> {
+        let sum = self.taken.plus(demand);
+        (self.running.is_empty() || self.holds(sum)).then_some(sum)
     }
 
     /// True if the node's memory and CPUs are enough for this.
-    fn holds(&self, demand: Demand) -> bool {
-        demand.memory_bytes <= self.capacity.memory_bytes
-            && demand.nano_cpus <= self.capacity.nano_cpus
+    fn holds(&self, sum: Sum) -> bool {
+        sum.memory_bytes <= self.capacity.memory_bytes.into()
+            && sum.nano_cpus <= self.capacity.nano_cpus.into()
     }
 }
 
-impl Demand {
-    /// Both together, unless that cannot be counted.
-    fn plus(self, other: Self) -> Option<Self> {
-        Some(Self {
-            memory_bytes: self.memory_bytes.checked_add(other.memory_bytes)?,
-            nano_cpus: self.nano_cpus.checked_add(other.nano_cpus)?,
-        })
-    }
+/// What several take together, which one number can't count.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Sum {
+    memory_bytes: u128,
+    nano_cpus: u128,
+}
 
-    fn saturating_plus(self, other: Self) -> Self {
+impl Sum {
+    fn plus(self, demand: Demand) -> Self {
         Self {
-            memory_bytes: self.memory_bytes.saturating_add(other.memory_bytes),
-            nano_cpus: self.nano_cpus.saturating_add(other.nano_cpus),
+            memory_bytes: self.memory_bytes + u128::from(demand.memory_bytes),
+            nano_cpus: self.nano_cpus + u128::from(demand.nano_cpus),
         }
     }
 
-    fn minus(self, other: Self) -> Self {
+    fn minus(self, demand: Demand) -> Self {
         Self {
-            memory_bytes: self.memory_bytes.saturating_sub(other.memory_bytes),
-            nano_cpus: self.nano_cpus.saturating_sub(other.nano_cpus),
+            memory_bytes: self.memory_bytes.saturating_sub(demand.memory_bytes.into()),
+            nano_cpus: self.nano_cpus.saturating_sub(demand.nano_cpus.into()),
         }
     }
 }

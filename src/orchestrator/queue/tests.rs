@@ -163,7 +163,7 @@ fn who_is_cancelled_holds_up_nobody() {
     let large = Waiting { priority: 1, demand: LARGE, ..waiting(2, 0) };
     let mut queue = queue_of(NODE, [waiting(1, 0), large, waiting(3, 0)]);
     queue.running.insert(id(9), Lane::of(&waiting(9, 0)));
-    queue.taken = SMALL;
+    queue.taken = Sum::default().plus(SMALL);
     assert_eq!(queue.next(at(60)), None);
     assert!(queue.cancel(id(2)));
     assert_eq!(started(&mut queue, at(60)), [1, 3]);

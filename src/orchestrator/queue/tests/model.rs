@@ -200,9 +200,7 @@ impl Trial {
                 self.model.restore(waiting);
             }
             Event::Adopt(waiting) => {
-                let mut waiting = self.arriving(waiting);
-                // More than the node has, and not more than can be counted.
-                waiting.demand.memory_bytes = waiting.demand.memory_bytes.min(500);
+                let waiting = self.arriving(waiting);
                 assert!(self.queue.adopt(&waiting));
                 assert!(!self.queue.adopt(&waiting), "once");
                 self.model.limit(waiting.script_id, waiting.max_concurrency);
@@ -336,7 +334,7 @@ impl Trial {
             self.agrees();
         }
         assert!(self.queue.waiting.is_forgotten());
-        assert_eq!(self.queue.taken, Demand::default());
+        assert_eq!(self.queue.taken, Sum::default());
         assert_eq!(self.queue.reserved, self.places.len());
     }
 }
