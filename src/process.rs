@@ -34,6 +34,7 @@ impl Process {
     pub fn enter(data_dir: &Path) -> io::Result<Self> {
         let folder = data_dir.join(FOLDER);
         std::fs::create_dir_all(&folder)?;
+        forget_dead(&folder);
         let id = Uuid::new_v4().simple().to_string();
         let path = folder.join(&id);
         // Locked before anybody can find it.
@@ -47,6 +48,21 @@ impl Process {
     #[must_use]
     pub fn id(&self) -> &str {
         &self.held.id
+    }
+}
+
+/// Removes the files of processes that live no longer: they say no more than files that
+/// are not there.
+fn forget_dead(folder: &Path) {
+    let files = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    let of_processes = files
+        .filter(|it| it.file_name().to_str().is_some_and(|name| Uuid::try_parse(name).is_ok()));
+    for path in of_processes.map(|it| it.path()) {
+        let is_dead = File::open(&path).is_ok_and(|file| file.try_lock().is_ok());
+        if is_dead {
+            // If it stays, nobody holds its lock.
+            let _ = std::fs::remove_file(&path);
+        }
     }
 }
 
@@ -94,5 +110,8 @@ mod tests {
         std::fs::write(folder.path().join(FOLDER).join(&first), "").unwrap();
         assert!(!is_alive(folder.path(), &first));
         assert!(is_alive(folder.path(), "../installation"));
+        let third = Process::enter(folder.path()).unwrap();
+        assert!(!folder.path().join(FOLDER).join(&first).exists(), "nothing is left of the dead");
+        assert!(is_alive(folder.path(), &second) && is_alive(folder.path(), third.id()));
     }
 }

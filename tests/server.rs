@@ -35,6 +35,8 @@ mod pool;
 mod queueing;
 #[path = "server/receipts.rs"]
 mod receipts;
+#[path = "server/reconciling.rs"]
+mod reconciling;
 #[path = "server/restarting.rs"]
 mod restarting;
 #[path = "server/retention.rs"]

@@ -1,6 +1,7 @@
 //! `gantry doctor`: is everything as it should be, and what to do if not.
 
 mod probe;
+mod reconcile;
 
 use std::io::{self, Write};
 
@@ -28,6 +29,15 @@ pub(super) struct Arguments {
     #[arg(long)]
     probe: bool,
 
+    /// Remove containers of this installation that nobody uses, and say what a server
+    /// does with the others: go on with executions that had begun, or end them
+    #[arg(long, conflicts_with = "probe")]
+    reconcile: bool,
+
+    /// Only say what would be removed
+    #[arg(long, requires = "reconcile")]
+    dry_run: bool,
+
     #[command(flatten)]
     database: DatabaseSettings,
 
@@ -38,6 +48,10 @@ pub(super) struct Arguments {
 pub(super) async fn main(arguments: &Arguments, settings: &Settings) -> u8 {
     if arguments.probe {
         return try_all(arguments.json, settings).await;
+    }
+    if arguments.reconcile {
+        let Arguments { json, dry_run, database, .. } = arguments;
+        return reconcile::main(*json, *dry_run, settings, database).await;
     }
     let findings = examine(settings, &arguments.database, &arguments.pool).await;
     let printed = if arguments.json { print_json(&findings) } else { print(&findings) };

@@ -2,7 +2,7 @@
 
 use super::Finding;
 use crate::config::{DatabaseSettings, Settings};
-use crate::store::{Needs, Probed};
+use crate::store::{Begun, Needs, Probed, StoreError};
 
 const SUBJECT: &str = "database";
 
@@ -13,6 +13,22 @@ pub(super) async fn needs(settings: &Settings, database: &DatabaseSettings) -> O
     match url.probe().await {
         Ok(Probed::Answers(Some(_))) => url.needs().await.ok(),
         _ => None,
+    }
+}
+
+/// The executions that have begun and have not ended.
+///
+/// # Errors
+/// [`StoreError`] when it does not answer.
+pub(super) async fn begun(
+    settings: &Settings,
+    database: &DatabaseSettings,
+) -> Result<Vec<Begun>, StoreError> {
+    let data_dir = settings.data_dir().map_err(|_| StoreError::Unavailable(None))?;
+    let url = database.url(&data_dir)?;
+    match url.probe().await? {
+        Probed::Answers(Some(_)) => url.begun().await,
+        Probed::Missing | Probed::Answers(None) => Ok(Vec::new()),
     }
 }
 

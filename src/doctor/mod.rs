@@ -3,9 +3,11 @@
 
 mod database;
 mod engine;
+mod leftovers;
 mod machine;
 mod pool;
 mod probe;
+pub mod reconcile;
 mod trial;
 mod versions;
 
@@ -97,7 +99,7 @@ pub async fn examine(
         findings.extend(machine::engine_disk(&engine));
     }
     findings.extend(trial::images(&services).await);
-    findings.extend(trial::leftovers(&services).await);
+    findings.extend(leftovers::look(&services, settings, database).await);
     findings.extend(trial::start(&services, settings.oci_runtime()).await);
     services.remover.drain().await;
     findings

@@ -22,6 +22,7 @@ use crate::config::{ServeSettings, Settings};
 use crate::metrics::Metrics;
 use crate::orchestrator::{Environments, Executions, ExecutionsParts, ExecutionsSettings};
 use crate::pool::Pool;
+use crate::process::Process;
 use crate::registry::{EngineFacts, Maxima, Registry, RegistrySettings};
 use crate::sandbox::{Cancel, Remover};
 use crate::services::Services;
@@ -49,6 +50,8 @@ pub struct Server {
     stopping: Cancel,
     stop_timeout: Duration,
     first_token: Option<String>,
+    /// What it has made counts as used for as long as it lives.
+    _process: Process,
     _lock: ServerLock,
     _node_lock: NodeLock,
 }
@@ -121,6 +124,7 @@ impl Server {
             stopping,
             stop_timeout: serve.stop_timeout(),
             first_token,
+            _process: services.process,
             _lock: lock,
             _node_lock: node_lock,
         })

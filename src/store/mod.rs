@@ -39,7 +39,7 @@ pub use environments::{MAX_BUILD_LOG_BYTES, NewEnvironment};
 pub use error::StoreError;
 pub use listing::{ExecutionFilter, Page};
 pub use node_lock::NodeLock;
-pub use probe::{Needs, Probed};
+pub use probe::{Begun, Needs, Probed};
 pub use retention::Ended;
 pub use scripts::{NewScript, ScriptChange, ScriptFilter, ScriptsStamp, VersionChange};
 pub use submit::Submitted;

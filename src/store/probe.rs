@@ -6,6 +6,7 @@ use std::path::Path;
 use sqlx::postgres::PgConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection};
+use uuid::Uuid;
 
 use super::{DatabaseUrl, StoreError};
 
@@ -27,6 +28,17 @@ pub struct Needs {
     /// have by default.
     pub runtimes: Vec<String>,
 }
+
+/// An execution that has begun and has not ended.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct Begun {
+    /// Its id.
+    pub id: Uuid,
+    /// Its container.
+    pub container: Option<String>,
+}
+
+const BEGUN: &str = "SELECT id, container FROM executions WHERE status = 'running' ORDER BY id";
 
 const WARM: &str = "SELECT CAST(COALESCE(SUM(warm), 0) AS BIGINT) FROM scripts WHERE is_enabled";
 
@@ -57,6 +69,23 @@ impl DatabaseUrl {
                 migrations(last)
             }
         }
+    }
+
+    /// The executions that have begun; only asked for when it is there and not empty.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it does not answer, or has other migrations.
+    pub async fn begun(&self) -> Result<Vec<Begun>, StoreError> {
+        Ok(match self {
+            Self::Sqlite(path) => {
+                let mut connection = sqlite(path).await?;
+                sqlx::query_as(BEGUN).fetch_all(&mut connection).await?
+            }
+            Self::Postgres(options) => {
+                let mut connection: PgConnection = options.connect().await?;
+                sqlx::query_as(BEGUN).fetch_all(&mut connection).await?
+            }
+        })
     }
 
     /// What its scripts need; only asked for when it is there and not empty.

@@ -1,0 +1,130 @@
+//! What a server does when it starts and from time to time, looked at from outside:
+//! which containers go on, which nobody uses, and which executions have none. Only what
+//! no living process is about to do itself is ever done from here, and only removals.
+
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::database;
+use crate::clock;
+use crate::config::{DatabaseSettings, Settings};
+use crate::engine::{Engine, EngineError, LABEL_PROCESS, LABEL_ROLE, ListedContainer};
+use crate::orchestrator::{Known, find_leftovers};
+use crate::pool::UNUSED;
+use crate::process;
+use crate::services::Services;
+use crate::store::{Begun, StoreError};
+
+/// What is done, and who does it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// It is in use, or about to be: nothing.
+    Keep,
+    /// Nobody uses it: `gantry doctor --reconcile`, or a server, removes it.
+    Remove,
+    /// Its execution has begun and its server is gone: the next server goes on with it.
+    Adopt,
+    /// An execution without a container: a server ends it as lost.
+    End,
+}
+
+/// One container, or an execution that has none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Step {
+    /// What is done.
+    pub action: Action,
+    /// The container's name.
+    pub container: Option<String>,
+    /// The execution that it is of, as far as the database says.
+    pub execution: Option<Uuid>,
+    /// Why.
+    pub reason: &'static str,
+}
+
+/// Why it can't be said.
+#[derive(Debug, thiserror::Error)]
+pub enum ReconcileError {
+    /// The engine does not say what there is.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The database does not say what has begun, and so nothing may be removed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A setting that can't be used.
+    #[error("{0}")]
+    Setting(String),
+}
+
+impl ReconcileError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Engine(error) => error.hint(),
+            Self::Store(error) => error.hint(),
+            Self::Setting(_) => None,
+        }
+    }
+}
+
+/// What is to be done with everything that this installation has in the engine and has
+/// begun in the database.
+///
+/// # Errors
+/// [`ReconcileError`] when one of them does not answer.
+pub async fn plan(
+    services: &Services,
+    settings: &Settings,
+    database: &DatabaseSettings,
+) -> Result<Vec<Step>, ReconcileError> {
+    let data_dir = settings.data_dir().map_err(ReconcileError::Setting)?;
+    // Read before the containers: what begins later is made later.
+    let begun = database::begun(settings, database).await?;
+    let listed = services.docker.list(&services.library.installation_labels()).await?;
+    let is_alive = |process: &str| process::is_alive(&data_dir, process);
+    let of = |name: &str| begun.iter().find(|it| it.container.as_deref() == Some(name));
+    let known = Known {
+        this_process: services.process.id(),
+        is_alive: &is_alive,
+        is_used: &|name| of(name).is_some(),
+        now: clock::now(),
+    };
+    let left = find_leftovers(&listed, &known);
+    let step = |container: &ListedContainer| {
+        let process = container.labels.get(LABEL_PROCESS);
+        let lives = process.is_some_and(|process| is_alive(process));
+        let (action, reason) = match (of(&container.name), lives) {
+            (Some(_), true) => (Action::Keep, "its execution runs"),
+            (Some(_), false) => (Action::Adopt, "the next server goes on with it"),
+            (None, _) if left.contains(&container) => (Action::Remove, "who made it is gone"),
+            (None, _) if is_unused(container) => (Action::Keep, "it waits in the pool"),
+            (None, _) => (Action::Keep, "who made it lives"),
+        };
+        let execution = of(&container.name).map(|it| it.id);
+        Step { action, container: Some(container.name.clone()), execution, reason }
+    };
+    let has_none = |it: &&Begun| {
+        !listed.iter().any(|container| Some(container.name.as_str()) == it.container.as_deref())
+    };
+    let lost = begun.iter().filter(has_none).map(|it| Step {
+        action: Action::End,
+        container: it.container.clone(),
+        execution: Some(it.id),
+        reason: "its container is gone, or on another machine: its server ends it",
+    });
+    Ok(listed.iter().map(step).chain(lost).collect())
+}
+
+/// Removes what nobody uses; what else there is to do is a server's. The containers are
+/// gone when the remover is drained.
+pub fn remove(services: &Services, steps: &[Step]) {
+    let to_remove = steps.iter().filter(|it| it.action == Action::Remove);
+    for container in to_remove.filter_map(|it| it.container.clone()) {
+        services.remover.remove(container);
+    }
+}
+
+fn is_unused(container: &ListedContainer) -> bool {
+    container.labels.get(LABEL_ROLE).is_some_and(|role| role == UNUSED)
+}
