@@ -8,7 +8,7 @@ mod pool;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
@@ -27,9 +27,6 @@ pub const MAX_SCRIPTS: usize = 1_000;
 /// What the scripts beyond them are counted as: no script's name, which begins
 /// with a letter.
 const OTHER: &str = "_other";
-
-/// How long a failed start says that the engine is not well.
-const FAILURE_COUNTS: Duration = Duration::from_secs(30);
 
 /// Upper bounds of times that are milliseconds when all is well, in seconds.
 const SHORT: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
@@ -86,7 +83,6 @@ pub struct Metrics {
     environments: Family<Built, Counter>,
     build: Histogram,
     engine_is_well: Gauge<i64, AtomicI64>,
-    engine_failed_at: Mutex<Option<Instant>>,
     engine_starts: Family<Built, Counter>,
     requests: Family<Answered, Counter>,
     request_time: Family<Route, Histogram, fn() -> Histogram>,
@@ -110,7 +106,6 @@ impl Default for Metrics {
             environments: Family::default(),
             build: long(),
             engine_is_well: Gauge::default(),
-            engine_failed_at: Mutex::default(),
             engine_starts: Family::default(),
             requests: Family::default(),
             request_time: Family::new_with_constructor(short),
@@ -161,7 +156,7 @@ impl Metrics {
         let registry = &mut self.registry;
         let help = "Environments that were built, by outcome";
         registry.register("environment_builds", help, self.environments.clone());
-        let help = "0 for 30 s after the engine's last start of a sandbox failed, otherwise 1";
+        let help = "0 from a failed start of a sandbox until one succeeds, otherwise 1";
         registry.register("engine_is_well", help, self.engine_is_well.clone());
         let help = "Starts of sandboxes, by outcome";
         registry.register("engine_starts", help, self.engine_starts.clone());
@@ -186,14 +181,6 @@ impl Metrics {
         self.database_errors.inc();
     }
 
-    /// Whether the last start of a sandbox was well, there was none yet, or its
-    /// failure is long ago: somebody has to try again.
-    #[must_use]
-    pub fn is_engine_well(&self) -> bool {
-        let failed_at = self.engine_failed_at.lock().unwrap_or_else(PoisonError::into_inner);
-        failed_at.is_none_or(|at| at.elapsed() > FAILURE_COUNTS)
-    }
-
     /// All of it as Prometheus reads it, with `load` as it is now.
     #[must_use]
     pub fn render(&self, load: Load) -> String {
@@ -201,7 +188,7 @@ impl Metrics {
         self.running.set(whole(load.running));
         self.queue_limit.set(whole(load.queue_limit));
         self.pool.set(load.pool);
-        self.engine_is_well.set(i64::from(self.is_engine_well()));
+        self.engine_is_well.set(i64::from(load.is_engine_well));
         let mut rendered = String::new();
         // Writing to a string can't fail.
         let _ = text::encode(&mut rendered, &self.registry);
@@ -248,8 +235,6 @@ impl Observer for Metrics {
     }
 
     fn engine_started(&self, is_ok: bool) {
-        *self.engine_failed_at.lock().unwrap_or_else(PoisonError::into_inner) =
-            (!is_ok).then(Instant::now);
         self.engine_starts.get_or_create(&Built { outcome: word(is_ok) }).inc();
     }
 }
@@ -277,7 +262,8 @@ mod tests {
         memory_limit_bytes: Some(1 << 30),
         is_short_of_memory: false,
     };
-    const IDLE: Load = Load { waiting: 3, running: 2, queue_limit: 10, pool: POOL };
+    const UNWELL: Load =
+        Load { waiting: 3, running: 2, queue_limit: 10, is_engine_well: false, pool: POOL };
 
     fn report(status: Status, error_kind: Option<ErrorKind>) -> Report {
         let outcome =
@@ -293,7 +279,7 @@ mod tests {
         metrics.execution_ended("a", &failed, Duration::ZERO);
         metrics.engine_started(false);
         metrics.answered("GET", "/api/v1/executions/{id}", 200, Duration::from_millis(1));
-        let text = metrics.render(IDLE);
+        let text = metrics.render(UNWELL);
         for line in [
             "gantry_executions_total{script=\"a\",outcome=\"completed\"} 1",
             "gantry_executions_total{script=\"a\",outcome=\"out_of_memory\"} 1",
@@ -316,27 +302,13 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_of_the_engine_is_forgiven_in_both_places_at_once() {
-        let metrics = Metrics::default();
-        let is_shown = |value: u8| {
-            metrics.render(IDLE).contains(&format!("\ngantry_engine_is_well {value}\n"))
-        };
-        assert!(metrics.is_engine_well() && is_shown(1));
-        metrics.engine_started(false);
-        assert!(!metrics.is_engine_well() && is_shown(0));
-        let long_ago = Instant::now().checked_sub(FAILURE_COUNTS + Duration::from_secs(1));
-        *metrics.engine_failed_at.lock().unwrap() = Some(long_ago.unwrap());
-        assert!(metrics.is_engine_well() && is_shown(1));
-    }
-
-    #[test]
     fn more_scripts_than_are_counted_are_counted_as_one() {
         let metrics = Metrics::default();
         for number in 0..MAX_SCRIPTS + 50 {
             let ended = report(Status::Completed, None);
             metrics.execution_ended(&format!("s{number}"), &ended, Duration::ZERO);
         }
-        let text = metrics.render(IDLE);
+        let text = metrics.render(UNWELL);
         let series = text.lines().filter(|it| it.starts_with("gantry_executions_total"));
         assert_eq!(series.count(), MAX_SCRIPTS + 1);
         assert!(

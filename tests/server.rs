@@ -15,6 +15,8 @@ mod commands;
 mod disk;
 #[path = "server/endings.rs"]
 mod endings;
+#[path = "server/engine_outages.rs"]
+mod engine_outages;
 #[path = "server/environments.rs"]
 mod environments;
 #[path = "server/events.rs"]

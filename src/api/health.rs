@@ -180,9 +180,9 @@ async fn engine(state: &AppState) -> Check {
         Some(hint) => format!("the engine does not answer ({hint})"),
         None => "the engine does not answer".to_owned(),
     });
-    let started = || match state.metrics.is_engine_well() {
-        true => Ok(()),
-        false => Err("the engine's last start of a sandbox failed".to_owned()),
+    let started = || match state.executions.engine_fault() {
+        None => Ok(()),
+        Some(reason) => Err(format!("the engine starts no sandbox: {reason}")),
     };
     check("engine", answered.and_then(|()| started()))
 }

@@ -134,6 +134,11 @@ impl Environments {
         self.images().get(key.unwrap_or(runtime.name())).cloned()
     }
 
+    /// The id of the image of one of these plain runtimes, if any was found or built.
+    pub(super) fn known_of_any(&self, runtimes: &[Runtime]) -> Option<String> {
+        runtimes.iter().find_map(|runtime| self.known(None, *runtime))
+    }
+
     /// The id of the image of an environment, or of a plain runtime, which is built
     /// if it is not there.
     ///

@@ -12,6 +12,7 @@ mod cancel;
 mod conclude;
 mod dispatch;
 mod ending;
+mod engine_watch;
 mod floors;
 mod follow;
 mod intake;
@@ -36,6 +37,7 @@ pub use submit::{Accepted, Submission, SubmitError};
 pub use wait::Waiter;
 
 use super::artifact_storage::ArtifactStorage;
+use super::engine_health::EngineHealth;
 use super::environments::Environments;
 use super::queue::{Capacity, Queue};
 use super::schemas::Schemas;
@@ -95,6 +97,7 @@ struct Inner {
     runner: Runner,
     environments: Environments,
     observer: Arc<dyn Observer>,
+    engine: EngineHealth,
     artifacts: ArtifactStorage,
     schemas: Schemas,
     code: job::CodeCache,
@@ -126,6 +129,8 @@ pub struct Load {
     pub running: usize,
     /// Executions that may wait.
     pub queue_limit: usize,
+    /// The engine starts sandboxes, as far as is known.
+    pub is_engine_well: bool,
     /// Sandboxes that wait for executions.
     pub pool: PoolStatus,
 }
@@ -146,6 +151,7 @@ impl Executions {
             runner: parts.runner,
             environments: parts.environments,
             observer: parts.observer,
+            engine: EngineHealth::default(),
             artifacts,
             schemas: Schemas::default(),
             code: job::CodeCache::default(),
@@ -162,6 +168,7 @@ impl Executions {
         this.inner.tasks.spawn(this.clone().dispatch());
         this.inner.tasks.spawn(this.clone().forget_old());
         this.inner.tasks.spawn(this.clone().keep_floors());
+        this.inner.tasks.spawn(this.clone().watch_engine());
         Ok(this)
     }
 
@@ -190,6 +197,7 @@ impl Executions {
             waiting: queue.waiting_len(),
             running: queue.running_len(),
             queue_limit: self.inner.settings.queue_limit,
+            is_engine_well: self.inner.engine.fault().is_none(),
             pool: self.inner.runner.pool_status(),
         }
     }

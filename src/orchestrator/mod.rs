@@ -12,6 +12,7 @@
 mod artifact_storage;
 mod artifacts;
 mod capture;
+mod engine_health;
 mod environments;
 mod executions;
 mod leftovers;

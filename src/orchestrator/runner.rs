@@ -20,8 +20,9 @@ use crate::domain::confinement::SealedConfinement;
 use crate::domain::execution::{Report, SandboxReceipt, Usage, milliseconds};
 use crate::domain::job::Job;
 use crate::domain::json_input::parse_output;
+use crate::domain::limits::Limits;
 use crate::domain::outcome::{Ending, ErrorKind, Outcome, classify};
-use crate::domain::sandbox_spec::Network;
+use crate::domain::sandbox_spec::{Network, Purpose, SandboxSpec};
 use crate::engine::docker::Docker;
 use crate::engine::{
     Engine, EngineError, LABEL_EXECUTION, LABEL_PROCESS, LABEL_ROLE, Labels, ListedContainer,
@@ -322,6 +323,38 @@ impl Runner {
         let took = (clock::now() - since).to_std().unwrap_or_default();
         let reached = Reached { receipt: Some(receipt), took };
         executed(terms, ended, remains, reached, capture)
+    }
+
+    /// Starts a sandbox of nobody and removes it; where there is no image for one, only
+    /// asks the engine for a sign of life.
+    ///
+    /// # Errors
+    /// [`RunError`] when the engine can't do it.
+    pub(super) async fn try_start(
+        &self,
+        image: Option<String>,
+        cancel: &Cancel,
+    ) -> Result<(), RunError> {
+        let Some(image) = image else {
+            return Ok(self.docker.describe().await.map(drop).map_err(SandboxError::Engine)?);
+        };
+        let mut labels = self.made_by.clone();
+        labels.insert(LABEL_ROLE.to_owned(), "trial".to_owned());
+        let spec = SandboxSpec {
+            image,
+            limits: Limits::default(),
+            network: Network::None,
+            mounts: Vec::new(),
+            oci_runtime: None,
+            purpose: Purpose::Execution,
+        };
+        let name = format!("gantry-trial-{}", Uuid::now_v7().simple());
+        let container = NewContainer { name, spec, labels };
+        let engine = Arc::clone(&self.engine);
+        tokio::select! {
+            started = Sandbox::start(engine, &self.remover, &container) => Ok(started.map(drop)?),
+            () = cancel.cancelled() => Err(RunError::Cancelled),
+        }
     }
 
     /// What removes containers.

@@ -94,10 +94,11 @@ impl Executions {
         let job = self.job(runnable).await?;
         loop {
             let name = fresh_container_name(&job.execution_id);
-            let ready = self.inner.runner.start(&job, name, image.to_owned(), end).await?;
+            let starting = self.inner.runner.start(&job, name, image.to_owned(), end);
+            let ready = self.watched(starting).await?;
             let is_warm = ready.receipt.warm;
             if !is_warm {
-                self.inner.observer.engine_started(true);
+                self.engine_started();
             }
             // The engine has looked where their links lead in between.
             self.check_mounts(&job.mounts)?;

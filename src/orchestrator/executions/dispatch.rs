@@ -38,7 +38,8 @@ impl Executions {
     }
 
     fn begin_all(&self) {
-        loop {
+        // What can't start is not taken: whoever is watching the engine says when it can.
+        while self.engine_fault().is_none() {
             // The queue must not be locked while a task is begun.
             let next = self.queue().next(clock::since_epoch());
             let Some(waiting) = next else { return };

@@ -150,7 +150,7 @@ impl Executions {
             let outcome = error.outcome();
             if outcome.error_kind == Some(ErrorKind::EngineUnavailable) {
                 if !error.is_of_database() {
-                    self.inner.observer.engine_started(false);
+                    self.engine_failed(&error.told());
                 }
                 tracing::warn!(?error, "its image can't be had for now");
                 self.pauses(MAX_PAUSE, end).await;
@@ -215,10 +215,10 @@ impl Executions {
             self.inner.environments.forget(image);
             self.inner.runner.forget_image(image);
         }
-        if error.is_engine_outage() {
-            self.inner.observer.engine_started(false);
-        }
         let outcome = error.outcome();
+        if error.is_engine_outage() {
+            self.engine_failed(outcome.error_message.as_deref().unwrap_or_default());
+        }
         if error.is_worth_another_attempt() {
             return Attempt::Again(runnable.script_name, outcome);
         }
