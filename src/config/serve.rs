@@ -109,7 +109,8 @@ pub struct ServeSettings {
     #[arg(long, env = "GANTRY_RETENTION_DAYS", value_name = "DAYS", default_value = "90")]
     retention_days: u32,
 
-    /// Time that running executions have to end when the server is stopped
+    /// Time that running executions have to end when the server is stopped. What takes
+    /// longer runs on, and the next start goes on with it
     #[arg(
         long,
         env = "GANTRY_STOP_TIMEOUT",

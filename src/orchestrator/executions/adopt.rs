@@ -4,6 +4,7 @@
 //! engine's log, from the first byte, and what they say from now on.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use tracing::Instrument;
@@ -15,7 +16,7 @@ use super::work::Attempt;
 use crate::clock;
 use crate::domain::execution::{Report, SandboxReceipt, State};
 use crate::domain::job::artifact_caps;
-use crate::domain::limits::GRACE;
+use crate::domain::limits::{GRACE, Timeout};
 use crate::domain::outcome::{ErrorKind, Outcome};
 use crate::orchestrator::runner::Adopted;
 use crate::orchestrator::{Capture, LiveExecution};
@@ -92,7 +93,7 @@ impl Executions {
         let adopted = Adopted {
             receipt,
             terms: terms(runnable),
-            time_left: (taken.deadline - now).max(TimeDelta::zero()).to_std().unwrap_or_default(),
+            time_left: time_left(taken.deadline - now, runnable.frozen.timeout_secs),
             since: taken.begun_at,
         };
         let wishes = Wishes { cancel: &live.cancel, leave: &self.inner.giving_up };
@@ -117,7 +118,7 @@ impl Executions {
         let message = "Gantry ended while the script ran, and what it ran can't be read any more";
         let report = Report::unstarted(Outcome::failed(ErrorKind::Lost, message), clock::now());
         let node = &self.inner.settings.node;
-        let queued = std::time::Duration::ZERO;
+        let queued = Duration::ZERO;
         let finish = || self.inner.store.finish(id, node, attempt, queued, &report);
         match self.insist("a lost execution is ended", finish).await {
             Some(Ok(Some(ended))) => self.ended(&ended.script_name, id, &report, queued),
@@ -125,6 +126,12 @@ impl Executions {
             Some(Err(error)) => tracing::error!(?error, execution = %id, "it can't be ended"),
         }
     }
+}
+
+/// What is left until PID 1 has ended the script; never more than it has in all, should
+/// the clock have been set back.
+fn time_left(until_deadline: TimeDelta, timeout: Timeout) -> Duration {
+    until_deadline.to_std().unwrap_or_default().min(timeout.duration() + GRACE)
 }
 
 /// What a script may leave, as it was frozen.
@@ -135,5 +142,19 @@ fn terms(runnable: &Runnable) -> Terms {
         output_file_cap: runnable.definition.output_file.as_ref().map(|_| output_bytes),
         artifacts: artifact_caps(),
         grace: GRACE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_adopted_script_never_has_more_time_than_it_had_and_never_less_than_none() {
+        let timeout = Timeout::default();
+        let whole = timeout.duration() + GRACE;
+        assert_eq!(time_left(TimeDelta::seconds(5), timeout), Duration::from_secs(5));
+        assert_eq!(time_left(TimeDelta::seconds(-5), timeout), Duration::ZERO);
+        assert_eq!(time_left(TimeDelta::days(5), timeout), whole, "the clock was set back");
     }
 }
