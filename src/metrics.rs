@@ -16,6 +16,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+use tokio::runtime::Handle;
 
 use crate::domain::execution::Report;
 use crate::orchestrator::{Load, Observer};
@@ -83,6 +84,7 @@ pub struct Metrics {
     environments: Family<Built, Counter>,
     build: Histogram,
     engine_is_well: Gauge<i64, AtomicI64>,
+    tasks: Gauge<i64, AtomicI64>,
     engine_starts: Family<Built, Counter>,
     requests: Family<Answered, Counter>,
     request_time: Family<Route, Histogram, fn() -> Histogram>,
@@ -106,6 +108,7 @@ impl Default for Metrics {
             environments: Family::default(),
             build: long(),
             engine_is_well: Gauge::default(),
+            tasks: Gauge::default(),
             engine_starts: Family::default(),
             requests: Family::default(),
             request_time: Family::new_with_constructor(short),
@@ -158,6 +161,8 @@ impl Metrics {
         registry.register("environment_builds", help, self.environments.clone());
         let help = "0 from a failed start of a sandbox until one succeeds, otherwise 1";
         registry.register("engine_is_well", help, self.engine_is_well.clone());
+        let help = "Tasks of the server that have not ended: one that grows without end is a leak";
+        registry.register("tasks", help, self.tasks.clone());
         let help = "Starts of sandboxes, by outcome";
         registry.register("engine_starts", help, self.engine_starts.clone());
         let help = "HTTP requests, by route, method and status";
@@ -189,6 +194,9 @@ impl Metrics {
         self.queue_limit.set(whole(load.queue_limit));
         self.pool.set(load.pool);
         self.engine_is_well.set(i64::from(load.is_engine_well));
+        if let Ok(runtime) = Handle::try_current() {
+            self.tasks.set(whole(runtime.metrics().num_alive_tasks()));
+        }
         let mut rendered = String::new();
         // Writing to a string can't fail.
         let _ = text::encode(&mut rendered, &self.registry);
