@@ -57,8 +57,18 @@ fn events_of_a_server() {
 }
 
 #[test]
+fn layers_of_a_hostile_build() {
+    replay("layer", fuzz::layer::hold);
+}
+
+#[test]
 fn orders_of_stored_logs() {
     replay("output_order", fuzz::output_order::hold);
+}
+
+#[test]
+fn logs_that_begin_again() {
+    replay("replay", fuzz::replay::hold);
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //! below, and nothing else that a script's sandbox has not. The layer comes out
 //! on its stdout and is checked before anybody uses it.
 
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -244,7 +245,11 @@ async fn install(
         .map_err(|error| ImageError::SandboxEnding(format!("its result: {error}")))?;
     let layer = sink.layer;
     let path = layer.path().to_owned();
-    let checked = tokio::task::spawn_blocking(move || layer::check(&path, &[place])).await;
+    let check = move || {
+        let file = File::open(path).map_err(|error| error.to_string())?;
+        layer::check(BufReader::with_capacity(1 << 20, file), &[place])
+    };
+    let checked = tokio::task::spawn_blocking(check).await;
     checked.map_err(|error| error.to_string()).flatten().map_err(ImageError::Layer)?;
     Ok(Built { layer, installed })
 }

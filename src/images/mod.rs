@@ -22,7 +22,7 @@ mod base;
 mod environment;
 mod error;
 mod installer;
-mod layer;
+pub mod layer;
 mod library;
 mod lock;
 mod packages;

@@ -36,6 +36,7 @@ mod start;
 mod terms;
 #[cfg(test)]
 mod tests;
+pub mod transcript;
 
 use std::sync::Arc;
 

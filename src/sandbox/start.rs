@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
-use gantry_init::frame::{Decoder, Frame, Kind};
+use gantry_init::frame::{Frame, Kind};
 
 use super::conversation::Violation;
+use super::transcript::Transcript;
 use super::{Attached, Remover, Sandbox, SandboxError};
 use crate::engine::{Engine, NewContainer, Output, Printed};
 
@@ -59,17 +60,14 @@ impl Sandbox {
 /// The frames that come out of a container.
 pub(super) struct Frames {
     output: Printed,
-    decoder: Decoder,
+    /// Of PID 1's stdout.
+    transcript: Transcript,
     complaint: Vec<u8>,
-    /// Bytes of PID 1's stdout that were decoded.
-    taken: u64,
-    /// Those that come once more.
-    known: u64,
 }
 
 impl Frames {
     fn new(output: Printed) -> Self {
-        Self { output, decoder: Decoder::new(), complaint: Vec::new(), taken: 0, known: 0 }
+        Self { output, transcript: Transcript::new(), complaint: Vec::new() }
     }
 
     /// Those of a container that nobody is attached to.
@@ -80,7 +78,7 @@ impl Frames {
     /// Goes on with an output that begins once more with the first byte.
     pub(super) fn replay(&mut self, output: Printed) {
         self.output = output;
-        self.known = self.taken;
+        self.transcript.begin_again();
         self.complaint.clear();
     }
 
@@ -88,25 +86,16 @@ impl Frames {
     /// called again: nothing is lost.
     pub(super) async fn next(&mut self) -> Result<Option<Frame>, SandboxError> {
         loop {
-            if let Some(frame) = self.decoder.next_frame().map_err(Violation::Frame)? {
+            if let Some(frame) = self.transcript.next_frame().map_err(Violation::Frame)? {
                 return Ok(Some(frame));
             }
             match self.output.next().await {
-                Some(Ok(Output::Stdout(bytes))) => self.feed(&bytes),
+                Some(Ok(Output::Stdout(bytes))) => self.transcript.feed(&bytes),
                 Some(Ok(Output::Stderr(bytes))) => self.note(&bytes),
                 Some(Err(error)) => return Err(error.into()),
                 None => return Ok(None),
             }
         }
-    }
-
-    fn feed(&mut self, bytes: &[u8]) {
-        let length = bytes.len() as u64;
-        let known = self.known.min(length);
-        self.known -= known;
-        self.taken += length - known;
-        let known = usize::try_from(known).unwrap_or(bytes.len());
-        self.decoder.feed(&bytes[known..]);
     }
 
     fn note(&mut self, bytes: &[u8]) {

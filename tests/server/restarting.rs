@@ -1,6 +1,7 @@
 //! A server that ends in the middle, and the next one.
 
 use serde_json::json;
+use sqlx::{Connection, SqliteConnection};
 
 use crate::gate::gated;
 use crate::support::engine;
@@ -47,6 +48,28 @@ async fn what_does_not_end_in_time_runs_on_and_the_next_start_goes_on_with_it() 
     assert_eq!(execution["status"], "completed", "{execution:#}");
     assert_eq!(execution["stdout_log"], "began\nended\n");
     assert_eq!(execution["sandbox"]["container_id"], container.trim_start_matches('/'));
+    none_is_left(&server).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_end_that_could_not_be_stored_before_the_stop_is_stored_by_the_next_start() {
+    let (mut server, gate) = gated(server().env("GANTRY_STOP_TIMEOUT", "1s"));
+    gate.register(&server, "waits").await;
+    let id = server.submit(&json!({"script": "waits"})).await;
+    server.reaches(&id, "running").await;
+    let url = format!("sqlite://{}", server.home.data_dir().join("gantry.db").display());
+    let mut other = SqliteConnection::connect(&url).await.unwrap();
+    sqlx::raw_sql("BEGIN EXCLUSIVE").execute(&mut other).await.unwrap();
+    gate.open();
+    server.until("it tries again", async || server.read_log().contains("end is stored")).await;
+    server.stop();
+    sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
+    other.close().await.unwrap();
+    server.start();
+    let execution = server.ended(&id).await;
+    assert_eq!(execution["status"], "completed", "{execution:#}");
+    assert_eq!(execution["stdout_log"], "began\nended\n");
+    assert_eq!(execution["attempt"], 1);
     none_is_left(&server).await;
 }
 

@@ -38,7 +38,9 @@ impl Executions {
     }
 
     /// Stores the end of an execution that this node has taken, or gives it back when
-    /// its script never started. Of one that is left nothing is stored.
+    /// its script never started. Of one that is left nothing is stored. Its container
+    /// is there until then, and stays when the store is away until this process ends:
+    /// all of it can be read once more.
     pub(super) async fn conclude(&self, taken: &InHand<'_>, executed: Option<Executed>) -> Attempt {
         let InHand { runnable, attempt, live, .. } = *taken;
         let Some(Executed { mut report, error, remains }) = executed else {
@@ -56,15 +58,17 @@ impl Executions {
             report.outcome = Self::withdrawn();
         }
         if self.is_to_be_tried_again(&report, error.as_ref(), live) {
-            self.give_back(runnable.id, attempt, live).await;
+            if !self.give_back(runnable.id, attempt, live).await {
+                remains.leave();
+            }
             return Attempt::Again(runnable.script_name.clone(), report.outcome);
         }
         self.check_output(runnable, &mut report).await;
         let kept = self.inner.artifacts.keep(runnable.id, attempt, &mut report.artifacts).await;
         kept.unwrap_or_else(|lost| lost.note(&mut report.outcome));
-        self.finish(taken, &report).await;
-        // Until here the next process could have read all of it once more.
-        drop(remains);
+        if !self.finish(taken, &report).await {
+            remains.leave();
+        }
         Attempt::Over
     }
 
@@ -90,13 +94,17 @@ impl Executions {
         was_unused || is_outage || was_cut
     }
 
-    pub(super) async fn give_back(&self, id: Uuid, attempt: u32, live: &LiveExecution) {
+    /// Lets an execution wait again whose script has not started. False when this
+    /// process is to end first: then the next one finds it as it was.
+    pub(super) async fn give_back(&self, id: Uuid, attempt: u32, live: &LiveExecution) -> bool {
         self.inner.artifacts.unstage(id, attempt).await;
         let node = self.inner.settings.node.as_str();
         let give = || self.inner.store.give_back(id, node, attempt, clock::now());
-        if let Some(Err(error)) = self.insist("an execution is given back", give).await {
+        let given = self.insist("an execution is given back", give).await;
+        if let Some(Err(error)) = &given {
             tracing::error!(?error, "the execution can't be given back");
         }
         live.set_state(State::Pending);
+        given.is_some()
     }
 }

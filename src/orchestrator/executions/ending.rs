@@ -23,8 +23,9 @@ pub(super) struct InHand<'a> {
 }
 
 impl Executions {
-    /// Writes the end of an execution that this node has taken.
-    pub(super) async fn finish(&self, taken: &InHand<'_>, report: &Report) {
+    /// Writes the end of an execution that this node has taken. False when this
+    /// process is to end first: then the next one finds it as it was.
+    pub(super) async fn finish(&self, taken: &InHand<'_>, report: &Report) -> bool {
         let finish = || self.write_end(taken, report);
         match self.insist("an execution's end is stored", finish).await {
             Some(Ok(stored)) => {
@@ -35,12 +36,17 @@ impl Executions {
                 }
                 let Runnable { script_name, id, .. } = taken.runnable;
                 self.ended(script_name, *id, report, taken.queued);
+                true
             }
             Some(Err(error)) => {
                 tracing::error!(?error, "the execution's end can't be stored");
                 self.finish_bare(taken, report).await;
+                true
             }
-            None => tracing::error!("the execution's end was not stored before the server's"),
+            None => {
+                tracing::warn!("the execution's end is left to be stored by the next process");
+                false
+            }
         }
     }
 

@@ -6,7 +6,7 @@ import pathlib
 import struct
 
 HERE = pathlib.Path(__file__).parent
-LOADED, STARTED, STDOUT, STDERR = 25, 17, 18, 19
+HELLO, PREPARED, LOADED, STARTED, STDOUT, STDERR = 16, 26, 25, 17, 18, 19
 OUTPUT_FILE, ARTIFACT_BEGIN, ARTIFACT_DATA, EXIT, REFUSED = 20, 21, 22, 23, 24
 
 
@@ -56,6 +56,49 @@ def elf(kind=2, machine=62, interpreter=None, big=False, entry=0x400000):
     segment = struct.pack(order + "IIQQQQQQ", 3, 4, 120, 0, 0, len(path), len(path), 1)
     return header + segment + path
 
+
+# layer
+
+def tar_entry(name, kind=b"0", target=b"", content=b"", prefix=b"", end=b""):
+    """Checksums are put right by whoever reads it."""
+    size = len(content)
+    header = struct.pack(
+        "<100s8s8s8s12s12s8sc100s8s32s32s8s8s155s12s", name, b"0000644", b"0000000", b"0000000",
+        b"%011o" % size, b"00000000000", b"", kind, target, b"ustar\x0000", b"", b"", b"", b"",
+        prefix, end)
+    return header + content + bytes(-size % 512)
+
+
+def record(key, value):
+    """Of an extension (pax)."""
+    content = b" " + key + b"=" + value + b"\n"
+    return b"%d%b" % (len(content) + 2, content)
+
+
+def extension(*records):
+    return tar_entry(b"././@PaxHeader", b"x", content=b"".join(records))
+
+
+PLACE = tar_entry(b"opt", b"5") + tar_entry(b"opt/env", b"5")
+FILE = tar_entry(b"opt/env/a", content=b"hello")
+STOLEN = tar_entry(b"etc/passwd")
+
+
+# replay
+
+def log(*frames, breaks=(), piece=4):
+    """A container's whole output, a line feed behind each frame, as it is heard."""
+    heard = bytes([piece, len(breaks)]) + b"".join(map(bytes, breaks))
+    return heard + b"".join(whole(*frame) for frame in frames)
+
+
+def whole(kind, content=b"", end=b"\n"):
+    return b"G\x01" + bytes([kind, 0]) + struct.pack("<I", len(content)) + content + end
+
+
+SAID = ((HELLO, b"{}"), (PREPARED, b"{}"), (LOADED,), (STARTED,), (STDOUT, b"a\nG\x01b"),
+        (STDERR, b"!"), (OUTPUT_FILE, b"{}"), (ARTIFACT_BEGIN, text({"name": "a", "size": 3})),
+        (ARTIFACT_DATA, b"abc"), (EXIT, END))
 
 SHELL = {"name": "hello", "script_type": "shell", "source": "echo hello\n"}
 SEEDS = {
@@ -129,12 +172,41 @@ SEEDS = {
         "too-long": b"\x03\x02data: " + b"x" * 40 + b"\n\n",
         "not-text": b"\x01\xffdata: \xff\xe2\x82\nid: a\0b\nretry: 99999999999999999999\n\n",
     },
+    "layer": {
+        "environment": PLACE + FILE + tar_entry(b"opt/env/bin/python", b"2", b"/usr/bin/python3")
+                       + tar_entry(b"opt/env/lib64", b"2", b"lib"),
+        "long-name": PLACE + extension(record(b"path", b"opt/env/" + b"a" * 84)) + FILE,
+        "astray": PLACE + tar_entry(b"opt/env/../../etc/passwd"),
+        "behind-a-link": PLACE + tar_entry(b"opt/env/x", b"2", b"lib") + tar_entry(b"opt/env/x/a"),
+        "link-out": PLACE + tar_entry(b"opt/env/x", b"2", b"../.."),
+        "hidden": PLACE + tar_entry(b"opt/env/a", b"5", content=STOLEN),
+        "named-twice": PLACE + extension(record(b"path", b"opt/env/a"), record(b"path", b"etc/pw"))
+                       + FILE,
+        "holes": PLACE + extension(record(b"GNU.sparse.realsize", b"99999999999")) + FILE,
+        "star": PLACE + tar_entry(b"a", prefix=b"opt/env" + b"/" * 122 + b"..x", end=bytes(8)
+                                  + b"tar\0"),
+        "compressed": tar_entry(b"\x1f\x8b\x08", prefix=b"opt/env"),
+    },
     "output_order": {
         "in-turn": bytes([3, 5, 2, 2, 3, 3]) + b"outoe\xc3\xa4r",
         "stderr-first": bytes([3, 2, 255, 0, 1, 2]) + b"ab" + b"e",
         "damaged": bytes([4, 4, 1, 2, 0, 1, 9]) + b"abcd" + b"efgh",
         "too-far": bytes([2, 1, 0, 0xff, 0x7f]) + b"a" + b"b",
         "characters": bytes([4, 2, 3, 1, 2, 1, 2]) + b"\xe2\x82" + b"\xf0\x9f\x98\x80",
+    },
+    "replay": {
+        "at-once": log(*SAID),
+        "broken-often": log(*SAID, breaks=((0, 40), (9, 39), (200, 250), (3, 0))),
+        "in-a-frame": log(*SAID, breaks=((255, 128), (255, 129))),
+        "refused": log((HELLO, b"{}"), (REFUSED, text({"reason": "spawn", "detail": "no"})),
+                       breaks=((1, 200),)),
+        "line-feeds": log((HELLO, b"{}", b"\n\n\n"), *((kind, *rest, b"") if rest else (kind,)
+                          for kind, *rest in SAID[1:])),
+        "no-end": log(*SAID[:6], breaks=((5, 255),)),
+        "cut": log(*SAID, breaks=((7, 100),))[:-9],
+        "without-hello": log(*SAID[2:], breaks=((0, 30),)),
+        "no-frame": log(*SAID[:4], breaks=((2, 255), (2, 10))) + b"H\n" + whole(STDOUT, b"x"),
+        "too-long": log(*SAID[:4], breaks=((2, 200),)) + b"G\x01\x12\0\xf8\x3f\0\0",
     },
     "requirements": {
         "plain": b"\x00numpy==2.1.0\nRequests[socks, Security] >= 2.31,<3 # why\n\n# x\nb\n",

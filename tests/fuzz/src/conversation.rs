@@ -132,6 +132,7 @@ impl Seen {
                 self.missing -= size;
             }
             Event::Exit(_) | Event::Refused(_) => self.has_ended = true,
+            Event::Up => panic!("it was up before"),
         }
     }
 }

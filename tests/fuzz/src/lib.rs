@@ -10,7 +10,9 @@ pub mod conversation;
 pub mod documents;
 pub mod elf;
 pub mod events;
+pub mod layer;
 pub mod output_order;
+pub mod replay;
 pub mod requirements;
 pub mod schemas;
 
