@@ -19,6 +19,7 @@ mod job;
 mod output;
 mod reconcile;
 mod retention;
+mod room;
 mod submit;
 mod wait;
 mod work;

@@ -41,12 +41,17 @@ pub struct Ran {
 /// then all that the script left can be read from it once more, so whoever stores that
 /// keeps it until it is stored. Of a script that was left it is nothing.
 pub struct Remains {
-    _container: Doomed,
+    container: Doomed,
 }
 
 impl Remains {
     pub(super) fn new(container: Doomed) -> Self {
-        Self { _container: container }
+        Self { container }
+    }
+
+    /// Leaves it: who reads it once more removes it then.
+    pub fn leave(mut self) {
+        self.container.leave();
     }
 }
 

@@ -24,7 +24,7 @@ pub(crate) struct Report {
     pub(crate) recoveries: Vec<Recovery>,
     /// How long scripts lived that ignore TERM.
     pub(crate) lives: Vec<Duration>,
-    /// Where the logs are, when there is something to look for in them.
+    /// Where the logs are.
     pub(crate) logs: Option<PathBuf>,
 }
 

@@ -58,9 +58,7 @@ pub(crate) async fn run(plan: Plan) -> Option<Report> {
     let lives = judge_lives(&world, &ledger.join("beats"));
     let mut report = Report::of(&plan, &world, begun.elapsed());
     report.lives = lives;
-    if !report.violations.is_empty() {
-        report.logs = Some(keep_logs(plan.seed, &world, &engine));
-    }
+    report.logs = Some(keep_logs(plan.seed, &world, &engine));
     blocking(move || drop(engine)).await;
     Some(report)
 }

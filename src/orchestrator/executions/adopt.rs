@@ -128,7 +128,7 @@ impl Executions {
 }
 
 /// What a script may leave, as it was frozen.
-fn terms(runnable: &Runnable) -> Terms {
+pub(super) fn terms(runnable: &Runnable) -> Terms {
     let output_bytes = runnable.frozen.limits.output_bytes;
     Terms {
         stream_cap: output_bytes,
