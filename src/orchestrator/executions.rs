@@ -44,6 +44,7 @@ use super::{Hub, Observer, Runner};
 use crate::domain::requirements::RequirementsPolicy;
 use crate::pool::PoolStatus;
 use crate::sandbox::Cancel;
+use crate::seldom::Seldom;
 use crate::store::{Store, StoreError};
 use intake::Envelope;
 
@@ -105,6 +106,8 @@ struct Inner {
     nudge: Notify,
     /// Scripts have changed.
     scripts: Notify,
+    /// What could not be stored on intake.
+    unstored: Seldom,
     intake: mpsc::UnboundedSender<Envelope>,
     /// Nothing more is accepted or begun.
     stopping: Cancel,
@@ -153,6 +156,7 @@ impl Executions {
             hub: Hub::default(),
             nudge: Notify::new(),
             scripts: Notify::new(),
+            unstored: Seldom::default(),
             intake,
             stopping: Cancel::new(),
             giving_up: Cancel::new(),

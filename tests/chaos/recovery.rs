@@ -41,7 +41,7 @@ pub(crate) fn recoveries(log: &Path, starts: &[Start], injected: &[Injected]) ->
     let recovery = |(number, start): (usize, &Start)| {
         let said = &log[usize::try_from(start.log_bytes).unwrap()..end_of(number)];
         let said = String::from_utf8_lossy(said);
-        let last = said.lines().filter(|line| line.contains(ADOPTED)).filter_map(time_of).last()?;
+        let last = said.lines().rev().filter(|line| line.contains(ADOPTED)).find_map(time_of)?;
         let took = (last - start.at).to_std().unwrap_or_default();
         let (from, to) = (start.instant, start.instant + took);
         let was_alone =

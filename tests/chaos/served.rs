@@ -8,7 +8,6 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use chrono::Utc;
 use reqwest::Method;
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -83,7 +82,7 @@ impl Served {
         let log = File::options().create(true).append(true).open(&self.log).unwrap();
         let start = Start {
             log_bytes: log.metadata().unwrap().len(),
-            at: Utc::now(),
+            at: gantry::clock::now(),
             instant: Instant::now(),
             is_after_kill: self.was_killed.load(Ordering::SeqCst),
         };
