@@ -65,7 +65,10 @@ impl Executions {
         }
         self.check_output(runnable, &mut report).await;
         kept.unwrap_or_else(|lost| lost.note(&mut report.outcome));
-        self.finish(taken, &report).await;
+        if !self.finish(taken, &report).await {
+            remains.leave();
+            return Attempt::Over;
+        }
         // Until here the next process could have read all of it once more.
         drop(remains);
         Attempt::Over

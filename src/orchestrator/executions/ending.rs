@@ -24,8 +24,9 @@ pub(super) struct InHand<'a> {
 }
 
 impl Executions {
-    /// Writes the end of an execution that this node has taken.
-    pub(super) async fn finish(&self, taken: &InHand<'_>, report: &Report) {
+    /// Writes the end of an execution that this node has taken. False when this process
+    /// is to end before the store can take it: the next one has to find it again.
+    pub(super) async fn finish(&self, taken: &InHand<'_>, report: &Report) -> bool {
         let finish = || self.write_end(taken, report);
         match self.insist("an execution's end is stored", finish).await {
             Some(Ok(stored)) => {
@@ -41,8 +42,12 @@ impl Executions {
                 tracing::error!(?error, "the execution's end can't be stored");
                 self.finish_bare(taken, report).await;
             }
-            None => tracing::error!("the execution's end was not stored before the server's"),
+            None => {
+                tracing::warn!("the execution's end is left to the next process");
+                return false;
+            }
         }
+        true
     }
 
     /// The end without anything that the database may have refused.
