@@ -40,6 +40,7 @@ pub mod pool;
 pub mod process;
 pub mod registry;
 pub mod sandbox;
+pub mod seldom;
 pub mod server;
 pub mod services;
 pub mod store;

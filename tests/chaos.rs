@@ -7,6 +7,8 @@
 
 mod support;
 
+#[path = "chaos/beats.rs"]
+mod beats;
 #[path = "chaos/disk.rs"]
 mod disk;
 #[path = "chaos/faults.rs"]
@@ -21,6 +23,8 @@ mod pipeline;
 mod plan;
 #[path = "chaos/proxy.rs"]
 mod proxy;
+#[path = "chaos/recovery.rs"]
+mod recovery;
 #[path = "chaos/report.rs"]
 mod report;
 #[path = "chaos/run.rs"]
@@ -48,19 +52,15 @@ async fn nothing_is_lost_and_nothing_is_left_whatever_dies() {
     let seeds = std::env::var("CHAOS_SEEDS").map_or(SEEDS, |text| parse_seeds(&text));
     let executions = std::env::var("CHAOS_EXECUTIONS")
         .map_or(EXECUTIONS, |text| text.parse().expect("CHAOS_EXECUTIONS is a number"));
-    let mut failed = Vec::new();
-    let (mut ran, mut broken) = (0, 0);
+    let mut reports = Vec::new();
     for seed in seeds {
         let Some(report) = run::run(plan::Plan::new(seed, executions)).await else { return };
         // Past the test harness: a person waits for it.
         let _ = writeln!(std::io::stderr(), "{report}");
-        ran += report.executions;
-        broken += report.faults.values().sum::<usize>();
-        if !report.violations.is_empty() {
-            failed.push((seed, report.violations.len()));
-        }
+        reports.push(report);
     }
-    let _ = writeln!(std::io::stderr(), "in all: {ran} executions, {broken} faults");
+    let _ = write!(std::io::stderr(), "{}", report::Total(&reports));
+    let failed: Vec<_> = reports.iter().filter_map(report::Report::failure).collect();
     assert!(failed.is_empty(), "violations, by seed: {failed:?}");
 }
 

@@ -81,8 +81,9 @@ fn note(state: &AppState, problem: &Problem) {
     }
     if problem.status() == axum::http::StatusCode::INTERNAL_SERVER_ERROR {
         tracing::error!(cause, "the request failed");
-    } else {
-        tracing::warn!(cause, "the request could not be answered");
+    } else if let Some(unsaid) = state.outages().may_be_said() {
+        // While the database is out every request would say the same.
+        tracing::warn!(cause, unsaid, "the request could not be answered");
     }
 }
 

@@ -14,6 +14,7 @@ use crate::metrics::Metrics;
 use crate::orchestrator::{Environments, Executions};
 use crate::registry::Registry;
 use crate::sandbox::Cancel;
+use crate::seldom::Seldom;
 use crate::store::Store;
 
 /// Asks the engine for a sign of life; it ends within the engine's own deadline.
@@ -49,6 +50,7 @@ pub struct AppState(Arc<Inner>);
 pub(super) struct Inner {
     pub(super) parts: Parts,
     pub(super) health: super::health::Health,
+    outages: Seldom,
     streams: Streams,
     memory: Memory,
 }
@@ -59,11 +61,17 @@ impl AppState {
     pub fn new(parts: Parts) -> Self {
         let health = super::health::Health::default();
         let (streams, memory) = (Streams::default(), Memory::default());
-        Self(Arc::new(Inner { parts, health, streams, memory }))
+        let outages = Seldom::default();
+        Self(Arc::new(Inner { parts, health, outages, streams, memory }))
     }
 
     pub(super) fn health(&self) -> &super::health::Health {
         &self.0.health
+    }
+
+    /// What is said while the database is out.
+    pub(super) fn outages(&self) -> &Seldom {
+        &self.0.outages
     }
 
     /// Requests that take as long as an execution does.

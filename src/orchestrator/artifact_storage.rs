@@ -12,6 +12,7 @@ use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use uuid::Uuid;
 
 use super::ArtifactStore;
+use super::artifacts::is_want_of_room;
 use crate::domain::execution::Artifact;
 use crate::domain::outcome::{ErrorKind, Outcome, Status};
 
@@ -31,6 +32,8 @@ pub(super) struct ArtifactStorage {
 pub(super) struct Lost {
     /// The first of them, from 0.
     position: usize,
+    /// It is because the disk is full.
+    pub(super) is_for_want_of_room: bool,
 }
 
 impl Lost {
@@ -97,7 +100,8 @@ impl ArtifactStorage {
             if let Err(error) = self.keep_one(id, position, &folder).await {
                 tracing::error!(position, %error, "an artifact was not kept");
                 artifact.skipped = Some(NOT_STORED.to_owned());
-                result = result.and(Err(Lost { position }));
+                let is_for_want_of_room = is_want_of_room(&error);
+                result = result.and(Err(Lost { position, is_for_want_of_room }));
             }
         }
         self.unstage(id, attempt).await;
@@ -213,7 +217,7 @@ mod tests {
         fs::create_dir_all(storage.kept.join(id.to_string()).join("1")).unwrap();
         let mut artifacts = [artifact(), artifact(), artifact()];
         let lost = storage.keep(id, 1, &mut artifacts).await.unwrap_err();
-        assert_eq!(lost, Lost { position: 1 });
+        assert_eq!(lost, Lost { position: 1, is_for_want_of_room: false });
         let skipped = artifacts.map(|it| it.skipped);
         assert_eq!(skipped, [None, Some(NOT_STORED.to_owned()), None]);
         assert_eq!(storage.read(id, 2).await.unwrap().as_deref(), Some(&b"c"[..]));
@@ -228,15 +232,16 @@ mod tests {
             exit_code: Some(0),
             signal: None,
         };
+        let lost = Lost { position: 3, is_for_want_of_room: false };
         let mut outcome = completed();
-        Lost { position: 3 }.note(&mut outcome);
+        lost.note(&mut outcome);
         let said = outcome.error_message.as_deref();
         assert_eq!(said, Some("artifact 3: it could not be stored"));
         let (status, kind) = (outcome.status, outcome.error_kind);
         assert_eq!((status, kind), (Status::Failed, Some(ErrorKind::SandboxFailed)));
         assert_eq!(outcome.exit_code, Some(0));
         let mut timeout = Outcome { status: Status::Timeout, ..completed() };
-        Lost { position: 3 }.note(&mut timeout);
+        lost.note(&mut timeout);
         assert_eq!((timeout.status, timeout.error_message), (Status::Timeout, None));
     }
 }

@@ -92,6 +92,11 @@ impl ArtifactStore {
     }
 }
 
+/// Whether there was no room on the disk: there may be later.
+pub(super) fn is_want_of_room(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+}
+
 fn temporary(folder: &Path) -> io::Result<NamedTempFile> {
     std::fs::create_dir_all(folder)?;
     NamedTempFile::new_in(folder)

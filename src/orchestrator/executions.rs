@@ -20,6 +20,7 @@ mod job;
 mod output;
 mod reconcile;
 mod retention;
+mod room;
 mod submit;
 mod wait;
 mod work;
@@ -45,6 +46,7 @@ use super::{Hub, Observer, Runner};
 use crate::domain::requirements::RequirementsPolicy;
 use crate::pool::PoolStatus;
 use crate::sandbox::Cancel;
+use crate::seldom::Seldom;
 use crate::store::{Store, StoreError};
 use intake::Envelope;
 
@@ -107,6 +109,8 @@ struct Inner {
     nudge: Notify,
     /// Scripts have changed.
     scripts: Notify,
+    /// What could not be stored on intake.
+    unstored: Seldom,
     intake: mpsc::UnboundedSender<Envelope>,
     /// Nothing more is accepted or begun.
     stopping: Cancel,
@@ -158,6 +162,7 @@ impl Executions {
             hub: Hub::default(),
             nudge: Notify::new(),
             scripts: Notify::new(),
+            unstored: Seldom::default(),
             intake,
             stopping: Cancel::new(),
             giving_up: Cancel::new(),

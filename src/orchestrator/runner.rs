@@ -14,6 +14,7 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use super::BuildFailure;
+use super::artifacts::is_want_of_room;
 use super::capture::Capture;
 use crate::clock;
 use crate::domain::confinement::SealedConfinement;
@@ -21,7 +22,7 @@ use crate::domain::execution::{Report, SandboxReceipt, Usage, milliseconds};
 use crate::domain::job::Job;
 use crate::domain::json_input::parse_output;
 use crate::domain::limits::Limits;
-use crate::domain::outcome::{Ending, ErrorKind, Outcome, classify};
+use crate::domain::outcome::{Ending, ErrorKind, Outcome, Status, classify};
 use crate::domain::sandbox_spec::{Network, Purpose, SandboxSpec};
 use crate::engine::docker::Docker;
 use crate::engine::{
@@ -165,6 +166,14 @@ pub(super) struct Executed {
     pub(super) error: Option<RunError>,
     /// To be kept until the end is stored.
     pub(super) remains: Remains,
+}
+
+impl Executed {
+    /// Whether some of what the script left found no room.
+    pub(super) fn found_no_room(&self) -> bool {
+        let error = self.error.as_ref();
+        error.is_some_and(|it| matches!(it, RunError::Sandbox(SandboxError::Sink(error)) if is_want_of_room(error)))
+    }
 }
 
 impl Runner {
@@ -473,7 +482,7 @@ fn report(
             // The beginning of a document may be another one.
             None => is_whole.then(|| parse_output(log.stdout())).flatten(),
         },
-        is_end_missing: exit.is_none() && capture.started_at.is_some(),
+        is_end_missing: exit.is_none() && may_have_started(&outcome, &capture),
         stdout_bytes,
         stderr_bytes: written(log.stderr(), exit.as_ref().map(|it| it.stderr_bytes)),
         duration: exit.as_ref().map(|it| Duration::from_micros(it.duration_us)),
@@ -486,6 +495,13 @@ fn report(
         started_at: capture.started_at,
         completed_at: clock::now(),
     }
+}
+
+/// Nobody may have heard that it did.
+fn may_have_started(outcome: &Outcome, capture: &Capture) -> bool {
+    capture.started_at.is_some()
+        || outcome.error_kind == Some(ErrorKind::Lost)
+        || outcome.status == Status::Timeout
 }
 
 fn usage(exit: &Exit) -> Usage {

@@ -15,9 +15,10 @@ enum Knows {
 use Knows::{AllBefore, Only};
 
 /// The modules of the crate, from the bottom up.
-const MODULES: [(&str, Knows); 20] = [
+const MODULES: [(&str, Knows); 21] = [
     ("domain", Only(&[])),
     ("clock", Only(&[])),
+    ("seldom", Only(&[])),
     ("installation", Only(&[])),
     ("process", Only(&[])),
     ("store", Only(&["domain"])),
@@ -27,7 +28,9 @@ const MODULES: [(&str, Knows); 20] = [
     ("images", Only(&["domain", "engine", "sandbox"])),
     (
         "orchestrator",
-        Only(&["domain", "clock", "process", "store", "engine", "sandbox", "pool", "images"]),
+        Only(&[
+            "domain", "clock", "seldom", "process", "store", "engine", "sandbox", "pool", "images",
+        ]),
     ),
     (
         "registry",

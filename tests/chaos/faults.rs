@@ -43,6 +43,10 @@ impl Fault {
     /// Those of the server's own process.
     pub(crate) const OF_SERVER: [Self; 3] = [ServerKilled, ServerStopped, ServerPaused];
 
+    pub(crate) fn is_of_server(self) -> bool {
+        Self::OF_SERVER.contains(&self)
+    }
+
     /// Those of what it stands on.
     pub(crate) fn of_others(is_on_postgres: bool) -> Vec<Self> {
         let mut faults = vec![
@@ -62,30 +66,29 @@ impl Fault {
 
     /// **What an execution may become** when this happens while it waits or runs,
     /// beside what its script makes of it: the `error_kind`s that are allowed.
-    pub(crate) fn allows(self, live_restore: LiveRestore) -> &'static [&'static str] {
-        match (self, live_restore) {
+    pub(crate) fn allows(self) -> &'static [&'static str] {
+        match self {
             // The next server goes on with what runs, and its deadlines are kept
             // inside of the sandbox.
-            (ServerKilled | ServerStopped | ServerPaused, _) => &[],
-            // Ends are written when the database is back.
-            (DatabaseCut | DatabaseStalled, _) => &[],
-            // What a script left could not be stored.
-            (DiskFull, _) => &["sandbox_failed"],
-            // The next dockerd stops what runs. What ends meanwhile has said things
-            // that nobody wrote down, which is why it may be lost even with
-            // live-restore.
-            (DockerdKilled | DockerdRestarted, LiveRestore::Off | LiveRestore::On) => {
-                &["lost", "engine_unavailable"]
-            }
-            (DockerdPaused | ContainerdPaused, _) => &["engine_unavailable"],
-            // Of the execution in that very container only.
-            (ShimKilled | ContainerKilled, _) => &["lost"],
+            ServerKilled | ServerStopped | ServerPaused => &[],
+            // Ends are written when the database is back, or the disk has room.
+            DatabaseCut | DatabaseStalled | DiskFull => &[],
+            // Everything waits until they go on.
+            DockerdPaused | ContainerdPaused => &[],
+            // What ends while nobody writes down what it says, and what is ended.
+            DockerdKilled | DockerdRestarted | ShimKilled | ContainerKilled => &["lost"],
         }
     }
 
-    /// Whether it concerns one container, and no execution in another one.
-    pub(crate) fn has_target(self) -> bool {
-        matches!(self, ShimKilled | ContainerKilled)
+    /// Whether it concerns some containers, and no execution in another one. With
+    /// live-restore a dockerd that goes concerns those that end while it is away;
+    /// without, it ends what runs.
+    pub(crate) fn has_target(self, live_restore: LiveRestore) -> bool {
+        match self {
+            ShimKilled | ContainerKilled => true,
+            DockerdKilled | DockerdRestarted => live_restore == LiveRestore::On,
+            _ => false,
+        }
     }
 }
 
@@ -95,6 +98,6 @@ pub(crate) struct Injected {
     pub(crate) fault: Fault,
     pub(crate) from: Instant,
     pub(crate) to: Instant,
-    /// Names of the container that it concerned.
+    /// Names of the containers that it concerned.
     pub(crate) target: Vec<String>,
 }

@@ -2,18 +2,15 @@
 //! broken while it lived. It knows nothing of how Gantry works.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::Value;
 
 use crate::faults::Injected;
-use crate::scripts::{Expected, Kind};
+use crate::plan::Cancelled;
+use crate::scripts::Expected;
 use crate::support::private_engine::LiveRestore;
 use crate::world::Accepted;
-
-/// What is asked for this soon after a fault may still meet it: an engine that is
-/// back stops what ran before, and a server asks it again only now and then.
-const AFTERMATH: Duration = Duration::from_secs(3);
 
 /// What the oracle looks at beside an execution.
 pub(crate) struct Oracle<'a> {
@@ -30,11 +27,12 @@ impl Oracle<'_> {
         let mut faults = Vec::new();
         let status = word(execution, "status");
         let kind = word(execution, "error_kind");
-        let is_natural = status == expected.status && kind == expected.error_kind.unwrap_or("");
+        let is_cancelled = is_cancelled(of, execution);
+        let is_natural =
+            !is_cancelled && status == expected.status && kind == expected.error_kind.unwrap_or("");
         if is_natural {
             faults.extend(exact(&expected, execution));
         } else {
-            let is_cancelled = of.order.is_cancelled && status == "cancelled" && kind.is_empty();
             let allowed = self.allowed(of, ended, execution);
             let is_tolerated = status == "failed" && allowed.contains(&kind);
             if !is_cancelled && !is_tolerated {
@@ -47,7 +45,7 @@ impl Oracle<'_> {
                     expected.error_kind.unwrap_or(""),
                 ));
             }
-            faults.extend(partly(&expected, execution));
+            faults.extend(partly(&expected, is_cancelled, execution));
         }
         faults.extend(self.started(of, is_natural));
         faults
@@ -58,14 +56,14 @@ impl Oracle<'_> {
     pub(crate) fn toll(&self, of: &Accepted, ended: Instant, execution: &Value) -> Option<String> {
         let expected = of.order.kind.expected(&of.id, of.order.size);
         let (status, kind) = (word(execution, "status"), word(execution, "error_kind"));
+        if is_cancelled(of, execution) {
+            return Some("cancelled as it was asked for".to_owned());
+        }
         if status == expected.status && kind == expected.error_kind.unwrap_or("") {
             return None;
         }
-        if status == "cancelled" && of.order.is_cancelled {
-            return Some("cancelled as it was asked for".to_owned());
-        }
         let faults = self.concerning(of, ended, execution);
-        let allowing = |it: &&Injected| it.fault.allows(self.live_restore).contains(&kind);
+        let allowing = |it: &&Injected| it.fault.allows().contains(&kind);
         let mut causes: Vec<_> =
             faults.filter(allowing).map(|it| format!("{:?}", it.fault)).collect();
         causes.sort_unstable();
@@ -76,10 +74,7 @@ impl Oracle<'_> {
     /// The kinds of errors that what was broken allows.
     fn allowed(&self, of: &Accepted, ended: Instant, execution: &Value) -> Vec<&'static str> {
         let faults = self.concerning(of, ended, execution);
-        let kinds = faults.flat_map(|it| it.fault.allows(self.live_restore)).copied();
-        let mut kinds: Vec<_> = kinds
-            .filter(|kind| *kind != "sandbox_failed" || of.order.kind == Kind::Artifact)
-            .collect();
+        let mut kinds: Vec<_> = faults.flat_map(|it| it.fault.allows()).copied().collect();
         kinds.sort_unstable();
         kinds.dedup();
         kinds
@@ -98,9 +93,9 @@ impl Oracle<'_> {
     ) -> impl Iterator<Item = &'a Injected> {
         let container = execution["sandbox"]["container_id"].as_str().unwrap_or("");
         self.injected.iter().filter(move |it| {
-            let is_meanwhile = it.from <= ended && it.to + AFTERMATH >= of.since;
-            let is_its = !it.fault.has_target() || it.target.iter().any(|name| name == container);
-            is_meanwhile && is_its
+            let is_meanwhile = it.from <= ended && it.to >= of.since;
+            let is_for_all = !it.fault.has_target(self.live_restore);
+            is_meanwhile && (is_for_all || it.target.iter().any(|name| name == container))
         })
     }
 
@@ -114,6 +109,13 @@ impl Oracle<'_> {
             (starts, _) => Some(format!("its script has started {starts} times")),
         }
     }
+}
+
+/// Whether it ended because it was told to.
+fn is_cancelled(of: &Accepted, execution: &Value) -> bool {
+    of.order.cancelled != Cancelled::Never
+        && word(execution, "status") == "cancelled"
+        && word(execution, "error_kind").is_empty()
 }
 
 /// What ended by itself has left all that it wrote, or says what is missing.
@@ -149,15 +151,18 @@ fn exact(expected: &Expected, execution: &Value) -> Vec<String> {
     faults
 }
 
-/// What did not end by itself has left a beginning of what it would have written.
-fn partly(expected: &Expected, execution: &Value) -> Vec<String> {
-    let is_part = |log: &str, all: &str| {
-        let is_cut = execution["stdout_truncated"] == true || execution["stderr_truncated"] == true;
-        all.starts_with(log) || is_cut
+/// What did not end by itself has left a beginning of what it would have written,
+/// and says that something may be missing, unless its end was seen.
+fn partly(expected: &Expected, is_cancelled: bool, execution: &Value) -> Vec<String> {
+    let has_started = !execution["started_at"].is_null();
+    let is_whole = is_cancelled || !has_started || !execution["exit_code"].is_null();
+    let is_right = |name: &str, all: &str| {
+        let log = word(execution, &format!("{name}_log"));
+        let is_flagged = execution[format!("{name}_truncated")] == true;
+        all.starts_with(log) && (is_flagged || is_whole || log == all)
     };
     let streams = [("stdout", &expected.stdout), ("stderr", &expected.stderr)];
-    let wrong =
-        streams.iter().filter(|(name, all)| !is_part(word(execution, &format!("{name}_log")), all));
+    let wrong = streams.iter().filter(|(name, all)| !is_right(name, all));
     wrong.map(|(name, all)| difference(name, all, execution)).collect()
 }
 

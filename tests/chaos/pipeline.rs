@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::plan::Order;
+use crate::plan::{Cancelled, Order};
 use crate::world::{Accepted, World};
 
 /// Between two tries of one order.
@@ -15,6 +15,9 @@ const TRY_AGAIN: Duration = Duration::from_millis(150);
 
 /// How long an order may stay unaccepted: longer than all faults in a row.
 const ACCEPTED_WITHIN: Duration = Duration::from_secs(180);
+
+/// A server that is not killed so soon is not waited for.
+const KILLED_WITHIN: Duration = Duration::from_secs(12);
 
 /// Between two looks at all executions.
 const LOOK: Duration = Duration::from_millis(700);
@@ -48,10 +51,14 @@ async fn submit(world: Arc<World>, client: Client, order: Order) {
     {
         world.violated(format!("{}: {id} at first, {again} when sent again", order.key));
     }
-    if order.is_cancelled {
-        tokio::time::sleep(Duration::from_millis(order.pause_ms)).await;
-        cancel(&world, &client, &id).await;
+    match order.cancelled {
+        Cancelled::Never => return,
+        Cancelled::Soon => tokio::time::sleep(Duration::from_millis(order.pause_ms)).await,
+        Cancelled::BeforeKill => {
+            let _ = tokio::time::timeout(KILLED_WITHIN, world.kill_nears.notified()).await;
+        }
     }
+    cancel(&world, &client, &id).await;
 }
 
 /// The id that an order is accepted under.

@@ -12,8 +12,18 @@ use crate::support::private_engine::LiveRestore;
 /// One of so many orders is sent again after it was accepted.
 const SENT_AGAIN: u32 = 10;
 
-/// One of so many long executions is cancelled.
-const CANCELLED: u32 = 5;
+/// One of so many executions is cancelled, whatever it does.
+const CANCELLED: u32 = 12;
+
+/// When an execution is cancelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cancelled {
+    Never,
+    /// Soon after it was accepted.
+    Soon,
+    /// Just before the server is killed.
+    BeforeKill,
+}
 
 /// What one run consists of.
 pub(crate) struct Plan {
@@ -31,7 +41,7 @@ pub(crate) struct Order {
     pub(crate) kind: Kind,
     pub(crate) size: u32,
     pub(crate) is_sent_again: bool,
-    pub(crate) is_cancelled: bool,
+    pub(crate) cancelled: Cancelled,
     /// Milliseconds before it, since the one before.
     pub(crate) pause_ms: u64,
 }
@@ -51,7 +61,7 @@ impl Plan {
                 kind,
                 size: random.random_range(least..=most),
                 is_sent_again: random.random_range(0..SENT_AGAIN) == 0,
-                is_cancelled: kind == Kind::Long && random.random_range(0..CANCELLED) == 0,
+                cancelled: cancelled(kind, &mut random),
                 pause_ms: random.random_range(50..450),
             }
         });
@@ -59,6 +69,20 @@ impl Plan {
         // Two bits of it, so that four seeds in a row see all four.
         let live_restore = if seed & 2 == 0 { LiveRestore::Off } else { LiveRestore::On };
         Self { seed, is_on_postgres: seed & 1 == 1, live_restore, orders }
+    }
+}
+
+/// What takes long is cancelled more often, and what would never end, always.
+fn cancelled(kind: Kind, random: &mut Xoshiro256PlusPlus) -> Cancelled {
+    let is_cancelled = match kind {
+        Kind::Sleeper => true,
+        Kind::Long => random.random_range(0..3) == 0,
+        _ => random.random_range(0..CANCELLED) == 0,
+    };
+    match (is_cancelled, random.random()) {
+        (false, _) => Cancelled::Never,
+        (true, true) => Cancelled::Soon,
+        (true, false) => Cancelled::BeforeKill,
     }
 }
 

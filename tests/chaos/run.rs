@@ -12,14 +12,15 @@ use reqwest::Method;
 use sqlx::ConnectOptions;
 use sqlx::postgres::PgConnectOptions;
 
+use crate::beats::{BEYOND, lives};
 use crate::disk::Disk;
 use crate::leftovers::{self, Baseline, POOL_SIZE};
 use crate::oracle::Oracle;
 use crate::pipeline::{client, submit_all, watch, whole};
-use crate::plan::{Order, Plan};
+use crate::plan::{Cancelled, Order, Plan};
 use crate::proxy::Proxy;
 use crate::report::Report;
-use crate::scripts::Kind;
+use crate::scripts::{Kind, STUBBORN_SECONDS};
 use crate::served::{STOP_TIMEOUT, Served};
 use crate::support::home::{Home, system};
 use crate::support::postgres::{self, TestDatabase};
@@ -54,10 +55,10 @@ pub(crate) async fn run(plan: Plan) -> Option<Report> {
         engine
     })
     .await;
+    let lives = judge_lives(&world, &ledger.join("beats"));
     let mut report = Report::of(&plan, &world, begun.elapsed());
-    if !report.violations.is_empty() {
-        report.logs = Some(keep_logs(plan.seed, &world, &engine));
-    }
+    report.lives = lives;
+    report.logs = Some(keep_logs(plan.seed, &world, &engine));
     blocking(move || drop(engine)).await;
     Some(report)
 }
@@ -75,8 +76,10 @@ async fn put_up(
     let ledger = home.path().join("ledger");
     fs::create_dir(&ledger).unwrap();
     fs::set_permissions(home.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    fs::write(ledger.join("starts"), "").unwrap();
-    fs::set_permissions(ledger.join("starts"), fs::Permissions::from_mode(0o666)).unwrap();
+    for name in ["starts", "beats"] {
+        fs::write(ledger.join(name), "").unwrap();
+        fs::set_permissions(ledger.join(name), fs::Permissions::from_mode(0o666)).unwrap();
+    }
     let mut variables = vec![
         ("DOCKER_HOST".to_owned(), engine.host()),
         ("GANTRY_MOUNT_ROOTS".to_owned(), ledger.to_str().unwrap().to_owned()),
@@ -114,7 +117,8 @@ async fn register(world: &World, ledger: &Path) {
 fn warm_up(seed: u64, kind: Kind) -> Order {
     let key = format!("chaos-{seed}-{}", kind.name());
     let size = kind.sizes().0;
-    Order { key, kind, size, is_sent_again: false, is_cancelled: false, pause_ms: 0 }
+    let cancelled = if kind == Kind::Sleeper { Cancelled::Soon } else { Cancelled::Never };
+    Order { key, kind, size, is_sent_again: false, cancelled, pause_ms: 0 }
 }
 
 /// Works while things break; answers when nothing breaks any more.
@@ -182,6 +186,17 @@ async fn judge(world: &World, plan: &Plan, ledger: &Path) {
     if ids > accepted.len() {
         world.violated(format!("{ids} executions have ended, of {} accepted", accepted.len()));
     }
+}
+
+/// No script lives on for long when its time is up. Answers how long they lived.
+fn judge_lives(world: &World, beats: &Path) -> Vec<Duration> {
+    let lives = lives(beats);
+    for (id, life) in &lives {
+        if life.as_secs_f64() > STUBBORN_SECONDS + BEYOND {
+            world.violated(format!("{id}: lived {life:?}, and had {STUBBORN_SECONDS} s"));
+        }
+    }
+    lives.into_values().collect()
 }
 
 fn named(of: &Accepted) -> String {

@@ -9,6 +9,10 @@ const FLOOD_KEPT: usize = 64 * 1024;
 /// Seconds that a script has that ignores TERM.
 pub(crate) const STUBBORN_SECONDS: f64 = 1.0;
 
+/// Seconds that a script sleeps which is to be cancelled: longer than a run is
+/// waited for.
+const SLEEPER_SECONDS: u32 = 600;
+
 /// Begins every script that writes into the ledger: one line for each start.
 const LEDGER_LINE: &str = "echo \"$EXECUTION_ID\" >> /ledger/starts\n";
 
@@ -25,6 +29,7 @@ pub(crate) enum Kind {
     Forking,
     Hungry,
     Stubborn,
+    Sleeper,
     Artifact,
     OutputFile,
     Python,
@@ -32,7 +37,7 @@ pub(crate) enum Kind {
 
 use Kind::{
     Artifact, Chatty, Failing, Flood, Forking, Hungry, Long, OutputFile, Python, Quick, Silent,
-    Steps, Stubborn,
+    Sleeper, Steps, Stubborn,
 };
 
 /// What an execution must have become where nothing went wrong.
@@ -49,9 +54,9 @@ pub(crate) struct Expected {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 13] = [
-        Quick, Steps, Long, Chatty, Flood, Silent, Failing, Forking, Hungry, Stubborn, Artifact,
-        OutputFile, Python,
+    pub(crate) const ALL: [Self; 14] = [
+        Quick, Steps, Long, Chatty, Flood, Silent, Failing, Forking, Hungry, Stubborn, Sleeper,
+        Artifact, OutputFile, Python,
     ];
 
     /// The script's name.
@@ -67,6 +72,7 @@ impl Kind {
             Forking => "forking",
             Hungry => "hungry",
             Stubborn => "stubborn",
+            Sleeper => "sleeper",
             Artifact => "artifact",
             OutputFile => "output-file",
             Python => "python",
@@ -86,13 +92,14 @@ impl Kind {
     /// Whether it writes its starts into the ledger. What has mounts never runs in
     /// a sandbox of the pool, so some have none.
     pub(crate) fn is_in_ledger(self) -> bool {
-        matches!(self, Steps | Long | Silent | Failing | Forking | Stubborn | OutputFile)
+        matches!(self, Steps | Long | Silent | Failing | Forking | Stubborn | Sleeper | OutputFile)
     }
 
     /// A number between these is the request's argument.
     pub(crate) fn sizes(self) -> (u32, u32) {
         match self {
             Long => (10, 50),
+            Sleeper => (SLEEPER_SECONDS, SLEEPER_SECONDS),
             Chatty => (100, 20_000),
             Steps => (1, 10),
             _ => (1, 1000),
@@ -117,6 +124,7 @@ impl Kind {
                 script["limits"] = json!({"memory_bytes": 64 << 20, "scratch_bytes": 16 << 20});
             }
             Stubborn => script["timeout_secs"] = json!(STUBBORN_SECONDS),
+            Sleeper => script["timeout_secs"] = json!(2 * SLEEPER_SECONDS),
             OutputFile => script["output_file"] = json!("result.json"),
             _ => {}
         }
@@ -149,7 +157,11 @@ impl Kind {
                 "print('began', flush=True)\nheld = []\n\
                  while True: held.append(bytearray(b'x') * (4 << 20))\n"
             }
-            Stubborn => "trap '' TERM\necho began\nwhile :; do sleep 0.1; done\n",
+            Stubborn => {
+                "trap '' TERM\necho began\nwhile :; do\n\
+                 echo \"$EXECUTION_ID $(date +%s.%N)\" >> /ledger/beats; sleep 0.05; done\n"
+            }
+            Sleeper => "echo began\nsleep \"$1\"\n",
             Artifact => "echo began\nmkdir -p out\nseq 1 \"$1\" > out/numbers\n",
             OutputFile => {
                 "print('began', flush=True)\n\
@@ -196,6 +208,8 @@ impl Kind {
             Forking => completed("began\nforked\n".to_owned()),
             Hungry => failed("out_of_memory", began),
             Stubborn => Expected { status: "timeout", error_kind: None, ..failed("", began) },
+            // It never ends by itself.
+            Sleeper => Expected { status: "cancelled", error_kind: None, ..failed("", began) },
             Artifact => Expected { artifact: Some(("numbers", lines(""))), ..completed(began) },
             OutputFile => Expected { output: Some(json!({"size": size})), ..completed(began) },
             Python => {

@@ -5,11 +5,13 @@ use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::recovery::Start;
 use crate::support::server::{ADMIN, serve};
 
 /// How long it may take until a server listens: what it stands on may be out.
@@ -36,6 +38,9 @@ pub(crate) struct Served {
     pub(crate) log: PathBuf,
     child: Mutex<Option<Child>>,
     url: Mutex<String>,
+    /// Starts after an end.
+    pub(crate) starts: Mutex<Vec<Start>>,
+    was_killed: AtomicBool,
 }
 
 impl Served {
@@ -45,8 +50,16 @@ impl Served {
         within: Vec<String>,
         log: PathBuf,
     ) -> Self {
-        let (child, url) = (Mutex::new(None), Mutex::new(String::new()));
-        Self { data_dir, variables, within, log, child, url }
+        Self {
+            data_dir,
+            variables,
+            within,
+            log,
+            child: Mutex::default(),
+            url: Mutex::default(),
+            starts: Mutex::default(),
+            was_killed: AtomicBool::new(false),
+        }
     }
 
     /// Starts it. Answers how many starts that took: what it stands on may be out.
@@ -67,6 +80,12 @@ impl Served {
     fn is_started(&self) -> bool {
         let mut command = serve(&self.data_dir, &self.variables, &self.within);
         let log = File::options().create(true).append(true).open(&self.log).unwrap();
+        let start = Start {
+            log_bytes: log.metadata().unwrap().len(),
+            at: gantry::clock::now(),
+            instant: Instant::now(),
+            is_after_kill: self.was_killed.load(Ordering::SeqCst),
+        };
         let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let url =
@@ -75,6 +94,7 @@ impl Served {
             let _ = child.wait();
             return false;
         };
+        self.starts.lock().unwrap().push(start);
         *self.url.lock().unwrap() = url;
         *self.child.lock().unwrap() = Some(child);
         true
@@ -99,11 +119,13 @@ impl Served {
             let _ = child.kill();
             let _ = child.wait();
         }
+        self.was_killed.store(true, Ordering::SeqCst);
     }
 
     /// Asks it to end, and waits for a clean end.
     pub(crate) fn stop(&self) -> Result<(), String> {
         self.signal(Signal::TERM);
+        self.was_killed.store(false, Ordering::SeqCst);
         let child = self.child.lock().unwrap().take();
         let Some(mut child) = child else { return Ok(()) };
         let begun = Instant::now();

@@ -2,11 +2,12 @@
 //! them work at the same time: one on the server's process, one on what it stands
 //! on. So faults meet.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bollard::models::ContainerSummary;
-use bollard::query_parameters::ListContainersOptions;
+use bollard::query_parameters::ListContainersOptionsBuilder;
 use rustix::process::Signal;
 
 use crate::disk::Disk;
@@ -22,6 +23,9 @@ const BETWEEN: (u64, u64) = (500, 3_000);
 /// Milliseconds that things stand still, or are out.
 const LASTS: (u64, u64) = (300, 3_000);
 
+/// Milliseconds from the word that the server is about to be killed until it is.
+const KILLED_AFTER: (u64, u64) = (1, 40);
+
 /// Breaks the server, until the run is over.
 pub(crate) fn torment_server(world: &Arc<World>, seed: u64) {
     let mut deck = Deck::new(seed, 1, Fault::OF_SERVER.to_vec());
@@ -29,7 +33,11 @@ pub(crate) fn torment_server(world: &Arc<World>, seed: u64) {
         let fault = deck.next();
         let from = Instant::now();
         match fault {
-            Fault::ServerKilled => world.served.kill(),
+            Fault::ServerKilled => {
+                world.kill_nears.notify_waiters();
+                std::thread::sleep(deck.milliseconds(KILLED_AFTER.0, KILLED_AFTER.1));
+                world.served.kill();
+            }
             Fault::ServerStopped => {
                 if let Err(what) = world.served.stop() {
                     world.violated(what);
@@ -72,7 +80,7 @@ pub(crate) fn torment_others(world: &Arc<World>, seed: u64, ground: &mut Ground)
     }
 }
 
-/// Answers the names of the container that it concerned, if it concerned one;
+/// Answers the names of the containers that it concerned, if it concerned some;
 /// `None` when there was nothing to break.
 fn break_it(
     fault: Fault,
@@ -83,11 +91,12 @@ fn break_it(
     let engine = &mut ground.engine;
     match fault {
         Fault::DockerdKilled => {
-            engine.kill();
-            std::thread::sleep(lasts / 4);
-            engine.start();
+            return Some(ended_without(engine, |engine| {
+                engine.kill();
+                std::thread::sleep(lasts / 4);
+            }));
         }
-        Fault::DockerdRestarted => engine.restart(),
+        Fault::DockerdRestarted => return Some(ended_without(engine, PrivateEngine::stop)),
         Fault::DockerdPaused => {
             engine.pause();
             std::thread::sleep(lasts);
@@ -128,17 +137,37 @@ fn pass_through(ground: &Ground, traffic: Traffic, lasts: Duration) {
     }
 }
 
+/// Has dockerd end and starts the next one. Answers the names of the containers that
+/// ran before and do not run any more.
+fn ended_without(engine: &mut PrivateEngine, end: impl FnOnce(&mut PrivateEngine)) -> Vec<String> {
+    let before = containers(engine, false);
+    end(engine);
+    let left = engine.shims();
+    engine.start();
+    let (after, known) = (containers(engine, false), containers(engine, true));
+    // What was started in the last moment is in no list of before.
+    let late = known.into_iter().filter(|(id, _)| left.contains(id));
+    let all: BTreeMap<_, _> = before.into_iter().chain(late).collect();
+    let ended = all.into_iter().filter(|(id, _)| !after.contains_key(id));
+    ended.flat_map(|(_, names)| names).collect()
+}
+
 /// The id and the names of some container that runs.
 fn a_container(engine: &PrivateEngine, deck: &mut Deck) -> Option<(String, Vec<String>)> {
-    let options = None::<ListContainersOptions>;
-    let listed = engine.ask(async |docker| docker.list_containers(options).await).ok()?;
+    deck.choose(containers(engine, false).into_iter().collect())
+}
+
+/// The ids of the containers that run, or of all, each with its names.
+fn containers(engine: &PrivateEngine, also_ended: bool) -> BTreeMap<String, Vec<String>> {
+    let options = ListContainersOptionsBuilder::default().all(also_ended).build();
+    let listed = engine.ask(async |docker| docker.list_containers(Some(options)).await);
     let of = |container: ContainerSummary| {
         let id = container.id?;
         let names = container.names.unwrap_or_default();
         let names = names.iter().map(|name| name.trim_start_matches('/').to_owned());
         Some((id.clone(), names.chain([id]).collect()))
     };
-    deck.choose(listed.into_iter().filter_map(of).collect())
+    listed.unwrap_or_default().into_iter().filter_map(of).collect()
 }
 
 /// Waits for the next fault; answers whether there is to be one.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use serde_json::Value;
+use tokio::sync::Notify;
 
 use crate::faults::Injected;
 use crate::plan::Order;
@@ -40,6 +41,8 @@ pub(crate) struct World {
     pub(crate) violations: Mutex<Vec<String>>,
     /// What clients were answered, by status.
     pub(crate) answers: Mutex<BTreeMap<String, usize>>,
+    /// Told before the server is killed.
+    pub(crate) kill_nears: Notify,
     is_over: AtomicBool,
 }
 
@@ -53,6 +56,7 @@ impl World {
             tolls: Mutex::default(),
             violations: Mutex::default(),
             answers: Mutex::default(),
+            kill_nears: Notify::new(),
             is_over: AtomicBool::new(false),
         }
     }

@@ -168,12 +168,15 @@ impl PrivateEngine {
     /// Kills the process that stands between a container and the engine. Answers
     /// whether there was one.
     pub(crate) fn kill_shim(&self, container_id: &str) -> bool {
-        let is_its = |command: &[String]| {
-            let at = command.iter().position(|word| word == "-id");
-            command.first().is_some_and(|program| program.contains("containerd-shim"))
-                && at.is_some_and(|at| command.get(at + 1).is_some_and(|id| id == container_id))
-        };
+        let is_its = |command: &[String]| shim_of(command) == Some(container_id);
         self.enclosure.signal_all(Signal::KILL, is_its) > 0
+    }
+
+    /// The ids of the containers that have a process beside them, whatever dockerd
+    /// knows of it.
+    pub(crate) fn shims(&self) -> Vec<String> {
+        let commands = self.enclosure.command_lines();
+        commands.iter().filter_map(|command| shim_of(command).map(str::to_owned)).collect()
     }
 
     /// Kills a container by its name or id, past those who started it. Answers
@@ -292,6 +295,13 @@ impl Drop for PrivateEngine {
             assert!(data.is_ok(), "{} is left: {data:?}", self.data.display());
         }
     }
+}
+
+/// The container that a command is the shim of.
+fn shim_of(command: &[String]) -> Option<&str> {
+    let is_shim = command.first().is_some_and(|program| program.contains("containerd-shim"));
+    let at = command.iter().position(|word| word == "-id")?;
+    command.get(at + 1).map(String::as_str).filter(|_| is_shim)
 }
 
 /// A containerd of the engine's own: dockerd would use the machine's, where one

@@ -135,7 +135,7 @@ fn time_left(until_deadline: TimeDelta, timeout: Timeout) -> Duration {
 }
 
 /// What a script may leave, as it was frozen.
-fn terms(runnable: &Runnable) -> Terms {
+pub(super) fn terms(runnable: &Runnable) -> Terms {
     let output_bytes = runnable.frozen.limits.output_bytes;
     Terms {
         stream_cap: output_bytes,

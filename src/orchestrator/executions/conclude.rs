@@ -43,7 +43,11 @@ impl Executions {
     /// all of it can be read once more.
     pub(super) async fn conclude(&self, taken: &InHand<'_>, executed: Option<Executed>) -> Attempt {
         let InHand { runnable, attempt, live, .. } = *taken;
-        let Some(Executed { mut report, error, remains }) = executed else {
+        let kept = match executed {
+            Some(executed) => self.keep(taken, executed).await,
+            None => None,
+        };
+        let Some((Executed { mut report, error, remains }, kept)) = kept else {
             tracing::info!(attempt, "its script runs on, and the next process goes on with it");
             return Attempt::Over;
         };
@@ -64,11 +68,13 @@ impl Executions {
             return Attempt::Again(runnable.script_name.clone(), report.outcome);
         }
         self.check_output(runnable, &mut report).await;
-        let kept = self.inner.artifacts.keep(runnable.id, attempt, &mut report.artifacts).await;
         kept.unwrap_or_else(|lost| lost.note(&mut report.outcome));
         if !self.finish(taken, &report).await {
             remains.leave();
+            return Attempt::Over;
         }
+        // Until here the next process could have read all of it once more.
+        drop(remains);
         Attempt::Over
     }
 

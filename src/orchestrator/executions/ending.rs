@@ -1,6 +1,7 @@
 //! Writing an execution's end, however long the store is away, and telling
 //! everybody.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -19,7 +20,7 @@ pub(super) struct InHand<'a> {
     pub(super) attempt: u32,
     /// From its acceptance to its turn.
     pub(super) queued: Duration,
-    pub(super) live: &'a LiveExecution,
+    pub(super) live: &'a Arc<LiveExecution>,
 }
 
 impl Executions {

@@ -83,8 +83,10 @@ impl Executions {
             stored = self.inner.store.submit(&news).await;
         }
         let stored = stored.map_err(Arc::new);
-        if let Err(error) = &stored {
-            tracing::error!(?error, executions = news.len(), "a batch was not stored");
+        if let Err(error) = &stored
+            && let Some(unsaid) = self.inner.unstored.may_be_said()
+        {
+            tracing::error!(?error, executions = news.len(), unsaid, "a batch was not stored");
         }
         for (index, (waiting, place, answer)) in rest.into_iter().enumerate() {
             let submitted = match &stored {

@@ -101,6 +101,7 @@ impl Seen {
         let is_before = matches!(event, Event::Loaded | Event::Started | Event::Refused(_));
         assert_eq!(is_before, !self.has_started, "{:?}", frame.kind);
         match event {
+            Event::Up => unreachable!("a request comes after it"),
             Event::Loaded => assert!(!std::mem::replace(&mut self.is_loaded, true)),
             Event::Started => {
                 assert!(self.is_loaded);

@@ -62,10 +62,18 @@ impl Enclosure {
     /// Sends a signal to the processes inside whose command line is such, and
     /// answers how many got it. What runs in containers is further inside.
     pub(super) fn signal_all(&self, signal: Signal, is_such: impl Fn(&[String]) -> bool) -> usize {
-        let namespace = namespace_of(self.first);
-        let inside = processes().filter(|pid| namespace_of(*pid) == namespace);
-        let such = inside.filter(|pid| is_such(&command_line(*pid)));
+        let such = self.inside().filter(|pid| is_such(&command_line(*pid)));
         such.filter(|pid| send(*pid, signal)).count()
+    }
+
+    /// The command lines of the processes inside.
+    pub(super) fn command_lines(&self) -> Vec<Vec<String>> {
+        self.inside().map(command_line).collect()
+    }
+
+    fn inside(&self) -> impl Iterator<Item = u32> {
+        let namespace = namespace_of(self.first);
+        processes().filter(move |pid| namespace_of(*pid) == namespace)
     }
 
     /// Ends everything inside, and waits until it is gone.
