@@ -1,7 +1,8 @@
 //! Removing containers, on a path that no cancellation can cut.
 //!
 //! A [`Doomed`] container is removed when the value is dropped: by a task that
-//! nobody awaits but [`Remover::drain`]. There is no way to keep one.
+//! nobody awaits but [`Remover::drain`]. One stays only when it is left to the next
+//! process ([`Doomed::leave`]).
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
