@@ -1,8 +1,8 @@
 //! What becomes of good executions beside bad ones, of running ones when the server is
 //! killed, and of scripts that will not end. It is measured when it is named.
 //!
-//! - `GANTRY_BENCH_NEIGHBOURS`: executions alone, and as many beside others (100 unless
-//!   it is set)
+//! - `GANTRY_BENCH_NEIGHBOURS`: warm executions alone, and as many beside others (60
+//!   unless it is set); there are a third as many cold ones
 //! - `GANTRY_BENCH_KILLS`: how often the server is killed (20)
 //! - `GANTRY_BENCH_OVERDUE`: scripts that will not end (30)
 

@@ -2,9 +2,10 @@
 //! bomb, a memory bomb and a flood of output. They are executions like any other, with
 //! the limits that nobody has asked to be otherwise, and come again when they have ended.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -14,6 +15,7 @@ use crate::harness::goal::Goal;
 use crate::harness::process::{Database, Server};
 use crate::harness::report::Report;
 use crate::harness::series::Series;
+use crate::harness::served::pool;
 use crate::{Failure, setting};
 
 /// Some 50 ms of work for a CPU, and one line. Bash counts.
@@ -23,36 +25,34 @@ echo \"{\\\"a\\\": $sum}\"
 ";
 const SUM: u64 = 199_990_000;
 
-/// What takes all it can get: its name, how it is registered, and its source.
-const HOSTILE: [(&str, &str, &str); 3] = [
-    ("fork bomb", "python", FORK_BOMB),
-    ("memory bomb", "python", MEMORY_BOMB),
-    ("flood of stdout", "shell", "#!/bin/bash\nexec yes\n"),
+/// What takes all it can get: its name, and its source. All are of the kind that the
+/// well-behaved script is: they take from the same pool.
+const HOSTILE: [(&str, &str); 3] = [
+    // As many processes as it may have, and all of them busy.
+    ("fork bomb", "#!/bin/bash\nexec perl -e 'while (1) { fork }'\n"),
+    // Keeps a line that never ends.
+    ("memory bomb", "#!/bin/bash\nexec tail /dev/zero\n"),
+    ("flood of stdout", "#!/bin/bash\nexec yes\n"),
 ];
 
-/// As many processes as it may have, and all of them busy.
-const FORK_BOMB: &str = "\
-import os
+/// Sandboxes that wait for the script; an execution that is to be warm begins when half
+/// of them do, so that a bomb that comes again does not take the last one.
+const WARM: usize = 4;
 
-while True:
-    try:
-        os.fork()
-    except OSError:
-        pass
-";
-
-/// Every page is written to.
-const MEMORY_BOMB: &str = "\
-held = []
-while True:
-    held.append(b'x' * (1 << 24))
-";
-
-/// Between two executions that are measured: the pool has the time to follow.
+/// Between two executions.
 const PAUSE: Duration = Duration::from_millis(200);
+
+/// How long sandboxes are waited for.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// There is one cold execution for so many warm ones.
+const FEWER: u64 = 3;
 
 /// How much longer it may take.
 const LIMIT: f64 = 3.0;
+
+/// How the well-behaved script is run, by the names of its scripts.
+const WAYS: [&str; 2] = ["warm", "cold"];
 
 /// Executions of the well-behaved script in one situation.
 struct Seen {
@@ -64,24 +64,37 @@ struct Seen {
 }
 
 pub(super) async fn measure(report: &mut Report) -> Result<Vec<Goal>, Failure> {
-    let folder = tempfile::tempdir()?;
-    let settings = [("GANTRY_POOL_SIZE", "8")];
+    let (folder, mounted) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    let roots = mounted.path().to_str().ok_or("a folder for temporary files that is no text")?;
+    let settings = [("GANTRY_POOL_SIZE", "8"), ("GANTRY_MOUNT_ROOTS", roots)];
     let server = Server::start(&Database::Sqlite, folder.path(), &settings).await?;
-    let measured = on(&server).await;
+    register(&server.api, mounted.path()).await?;
+    let measured = on(&server.api).await;
     server.stop().await?;
     let (alone, beside, renewed) = measured?;
     report.head(
-        "A shell script with 50 ms of work, one after the other, `warm` 2",
+        "A shell script with 50 ms of work, one execution after the other",
         "| | median | p95 | its own, p95 | the rest, p95 | n | warm |",
     );
-    report.rows(vec![row("alone", &alone), row("beside all three", &beside)]);
+    let mut goals = Vec::new();
+    for ((way, alone), beside) in WAYS.into_iter().zip(&alone).zip(&beside) {
+        report.rows(vec![
+            row(&format!("{way}, alone"), alone),
+            row(&format!("{way}, beside all three"), beside),
+        ]);
+        let what = format!(
+            "a script's p95 beside a fork bomb, a memory bomb and a flood of output, {way}"
+        );
+        let ratio = beside.times.p95() / alone.times.p95();
+        goals.push(Goal::at_most_share(&what, ratio, LIMIT, "alone"));
+    }
     report.paragraph(&format!(
-        "Until the answer; its own time and the rest are by the server's clock. Beside it ran, each \
-         with the default limits and again when it had ended: {renewed}."
+        "Until the answer; its own time and the rest are by the server's clock. Warm is a script \
+         with `warm` {WARM}, called when {} wait; cold is one with a mount. Beside it ran, each with \
+         the default limits and again when it had ended: {renewed}.",
+        WARM / 2,
     ));
-    let ratio = beside.times.p95() / alone.times.p95();
-    let what = "a script's p95 beside a fork bomb, a memory bomb and a flood of output";
-    Ok(vec![Goal::at_most_share(what, ratio, LIMIT, "alone")])
+    Ok(goals)
 }
 
 fn row(name: &str, seen: &Seen) -> String {
@@ -96,43 +109,40 @@ fn row(name: &str, seen: &Seen) -> String {
     )
 }
 
-/// Alone, beside them, and what these were.
-async fn on(server: &Server) -> Result<(Seen, Seen, String), Failure> {
-    let api = &server.api;
-    api.register_as(json!({
-        "name": "works", "description": "", "script_type": "shell", "source": WORK, "warm": 2,
-    }))
-    .await?;
-    for (name, script_type, source) in HOSTILE {
-        api.register_as(json!({
-            "name": named(name), "description": "", "script_type": script_type, "source": source,
-        }))
-        .await?;
+async fn register(api: &Api, mounted: &Path) -> Result<(), Failure> {
+    let script = |name: &str, source: &str| json!({ "name": name, "description": "", "script_type": "shell", "source": source });
+    for (name, source) in HOSTILE {
+        api.register_as(script(&named(name), source)).await?;
     }
-    // The image is made, and what the first has to do is done.
-    execute(api).await?;
+    let (mut warm, mut cold) = (script("warm", WORK), script("cold", WORK));
+    warm["warm"] = json!(WARM);
+    cold["mounts"] = json!([{ "source": mounted, "target": "/mounted" }]);
+    api.register_as(warm).await?;
+    api.register_as(cold).await
+}
+
+/// Alone, beside them, and what these were.
+async fn on(api: &Arc<Api>) -> Result<([Seen; 2], [Seen; 2], String), Failure> {
+    // Images are made, and what the first has to do is done.
+    for way in WAYS {
+        execute(api, way).await?;
+    }
     let alone = executions(api).await?;
     let mut hostile = JoinSet::new();
     let mut counts = Vec::new();
-    for (name, ..) in HOSTILE {
+    for (name, _) in HOSTILE {
         let begun = Arc::new(AtomicU64::new(0));
         counts.push((name, Arc::clone(&begun)));
         hostile.spawn(again(Arc::clone(api), json!({ "script": named(name) }), begun));
     }
-    let bad = async {
-        // Each goes on for ever; so the first to end has failed.
-        match hostile.join_next().await {
-            Some(ended) => Err(ended??),
-            None => Err(Failure::from("none ran")),
-        }
-    };
     let beside = async {
         all_run(api).await?;
         executions(api).await
     };
     let beside = tokio::select! {
         seen = beside => seen?,
-        failed = bad => failed?,
+        // Each goes on for ever; so the first to end has failed.
+        ended = hostile.join_next() => return Err(ended.ok_or("none ran")??),
     };
     hostile.shutdown().await;
     for execution in running(api).await? {
@@ -148,13 +158,13 @@ fn named(name: &str) -> String {
     name.replace(' ', "-")
 }
 
-/// Executes something again and again, however it ends. Answers only with what kept it
-/// from going on.
-async fn again(api: Arc<Api>, body: Value, begun: Arc<AtomicU64>) -> Result<Failure, Failure> {
+/// Executes something again and again, however it ends. Answers with what kept it from
+/// going on.
+async fn again(api: Arc<Api>, body: Value, begun: Arc<AtomicU64>) -> Failure {
     loop {
         begun.fetch_add(1, Ordering::Relaxed);
         if let Err(error) = api.run(&body).await {
-            return Ok(error);
+            return error;
         }
     }
 }
@@ -173,23 +183,47 @@ async fn all_run(api: &Api) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn executions(api: &Api) -> Result<Seen, Failure> {
-    let [times, own, rest] = [(); 3].map(|()| Series::new(""));
-    let mut seen = Seen { times, own, rest, warm: 0 };
-    for _ in 0..setting("GANTRY_BENCH_NEIGHBOURS", 100) {
-        tokio::time::sleep(PAUSE).await;
-        let (execution, took) = execute(api).await?;
-        let ms = |value: Option<f64>| Duration::from_secs_f64(value.unwrap_or_default() / 1000.0);
-        seen.times.add(took);
-        seen.own.add(ms(execution.duration_ms));
-        seen.rest.add(ms(execution.queue_ms) + ms(execution.overhead_ms));
-        seen.warm += usize::from(execution.sandbox.is_some_and(|it| it.warm));
+/// In both ways.
+async fn executions(api: &Api) -> Result<[Seen; 2], Failure> {
+    let [mut warm, mut cold] = [(); 2].map(|()| {
+        let [times, own, rest] = [(); 3].map(|()| Series::new(""));
+        Seen { times, own, rest, warm: 0 }
+    });
+    for round in 0..setting("GANTRY_BENCH_NEIGHBOURS", 60) {
+        until_some_wait(api).await?;
+        once(api, "warm", &mut warm).await?;
+        if round % FEWER == 0 {
+            once(api, "cold", &mut cold).await?;
+        }
     }
-    Ok(seen)
+    Ok([warm, cold])
 }
 
-async fn execute(api: &Api) -> Result<(Execution, Duration), Failure> {
-    let (execution, took) = api.run(&json!({ "script": "works" })).await?;
+/// Waits until an execution finds a sandbox that waits.
+async fn until_some_wait(api: &Api) -> Result<(), Failure> {
+    let begun = Instant::now();
+    while pool(api).await?.unused < WARM / 2 {
+        if begun.elapsed() > PATIENCE {
+            return Err(format!("the pool has not been filled in {PATIENCE:?}").into());
+        }
+        tokio::time::sleep(PAUSE / 4).await;
+    }
+    Ok(())
+}
+
+async fn once(api: &Api, way: &str, seen: &mut Seen) -> Result<(), Failure> {
+    tokio::time::sleep(PAUSE).await;
+    let (execution, took) = execute(api, way).await?;
+    let ms = |value: Option<f64>| Duration::from_secs_f64(value.unwrap_or_default() / 1000.0);
+    seen.times.add(took);
+    seen.own.add(ms(execution.duration_ms));
+    seen.rest.add(ms(execution.queue_ms) + ms(execution.overhead_ms));
+    seen.warm += usize::from(execution.sandbox.is_some_and(|it| it.warm));
+    Ok(())
+}
+
+async fn execute(api: &Api, way: &str) -> Result<(Execution, Duration), Failure> {
+    let (execution, took) = api.run(&json!({ "script": way })).await?;
     if execution.status == "completed" && execution.output_data == Some(json!({ "a": SUM })) {
         return Ok((execution, took));
     }
