@@ -3,7 +3,7 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test explore chaos bench fuzz fuzz-api lint base
+.PHONY: demo test explore chaos bench soak fuzz fuzz-api lint base
 
 # From a clean clone to real results on real input.
 demo: base
@@ -52,6 +52,15 @@ bench: base
 	@target/release/gantry images build
 	@$(CARGO) bench --locked --quiet --bench figures -- $(BENCH)
 	@$(if $(BENCH),,$(CARGO) bench --locked --quiet --bench hot_pieces)
+
+# Ten thousand executions on one server, and what it takes of the machine all the
+# while: benches/soak.md and soak.svg. Fails when an execution does not end as it must
+# or anything is left. A quarter of an hour; less: make soak SOAK_EXECUTIONS=1000
+SOAK_EXECUTIONS ?= 10000
+soak: base
+	@$(CARGO) bench --no-run --locked --quiet --bench figures
+	@target/release/gantry images build
+	@SOAK_EXECUTIONS=$(SOAK_EXECUTIONS) $(CARGO) bench --locked --quiet --bench figures -- soak
 
 # A minute of made-up bytes for each of all that reads what others write; needs
 # cargo-fuzz. Some of it, or more: make fuzz FUZZ='requests elf' FUZZ_SECONDS=3600

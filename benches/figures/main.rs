@@ -1,20 +1,24 @@
 //! All figures that Gantry states of itself, measured on this machine: `make bench`.
 //!
-//! Parts are named behind `--`; without a name all are measured.
+//! Parts are named behind `--`; without a name the first three groups are measured.
 //!
 //! | | | written to |
 //! |---|---|---|
 //! | `side_by_side` | executions beside `docker run` and others ([`side_by_side`]) | `results.md`, `results.svg`, `README.md` |
 //! | `environments` | environments beside `docker build` ([`environments`]) | `environments.md` |
 //! | `server` | the server by itself ([`server`]) | `server.md` |
+//! | `resilience` | neighbours, a kill and scripts that will not end ([`resilience`]) | `resilience.md` |
+//! | `soak` | ten thousand executions: `make soak` ([`soak`]) | `soak.md`, `soak.svg` |
 //!
 //! The parts of these can be named, too, as in `cargo bench --bench figures -- burst
 //! idle`; a file is written only when all of it was measured.
 
 mod environments;
 mod harness;
+mod resilience;
 mod server;
 mod side_by_side;
+mod soak;
 
 use std::time::{Duration, Instant};
 
@@ -55,9 +59,15 @@ async fn measure(subject: &Subject, wanted: &Wanted) -> Result<(), Failure> {
         report.publish(Some("environments.md"))?;
     }
     if let Some((parts, is_whole)) = wanted.of("server", &server::PARTS) {
-        let mut report = Report::new(machine);
+        let mut report = Report::new(machine.clone());
         server::measure(subject, &parts, &mut report).await?;
         report.publish(is_whole.then_some("server.md"))?;
+    }
+    if let Some((parts, is_whole)) = wanted.of_named("resilience", &resilience::PARTS) {
+        resilience::measure(&machine, &parts, is_whole).await?;
+    }
+    if wanted.has("soak") {
+        soak::measure(&machine).await?;
     }
     Ok(())
 }
@@ -71,9 +81,19 @@ impl Wanted {
         self.0.iter().any(|it| it == part)
     }
 
-    /// Those parts of a group that are, and whether these are all.
+    /// Those parts of a group that are, and whether these are all: also when nothing is
+    /// named.
     fn of(&self, group: &str, parts: &[&str]) -> Option<(Self, bool)> {
-        let is_whole = self.0.is_empty() || self.has(group);
+        self.chosen(group, parts, self.0.is_empty())
+    }
+
+    /// The same of a group that is only measured when it is named.
+    fn of_named(&self, group: &str, parts: &[&str]) -> Option<(Self, bool)> {
+        self.chosen(group, parts, false)
+    }
+
+    fn chosen(&self, group: &str, parts: &[&str], is_all: bool) -> Option<(Self, bool)> {
+        let is_whole = is_all || self.has(group);
         let mut chosen = parts.iter().filter(|part| is_whole || self.has(part)).peekable();
         if !is_whole && chosen.peek().is_none() {
             return None;
@@ -83,9 +103,9 @@ impl Wanted {
 
     /// A name that nothing has would otherwise measure nothing, in silence.
     fn check(&self) -> Result<(), Failure> {
-        let groups = ["side_by_side", "environments", "server"];
-        let known: Vec<_> =
-            groups.iter().chain(&side_by_side::PARTS).chain(&server::PARTS).copied().collect();
+        let groups = ["side_by_side", "environments", "server", "resilience", "soak"];
+        let parts = [&side_by_side::PARTS[..], &server::PARTS, &resilience::PARTS];
+        let known = [&groups[..], &parts.concat()].concat();
         match self.0.iter().find(|it| !known.contains(&it.as_str())) {
             Some(unknown) => {
                 Err(format!("no part is called {unknown}: {}", known.join(", ")).into())

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -14,17 +15,53 @@ use crate::Failure;
 pub(crate) struct Execution {
     pub(crate) id: uuid::Uuid,
     pub(crate) status: String,
+    pub(crate) error_kind: Option<String>,
+    pub(crate) error_message: Option<String>,
     pub(crate) output_data: Option<Value>,
     pub(crate) queue_ms: Option<f64>,
     pub(crate) overhead_ms: Option<f64>,
     pub(crate) duration_ms: Option<f64>,
     pub(crate) sandbox: Option<Sandbox>,
+    pub(crate) exit_code: Option<i32>,
+    pub(crate) stdout_bytes: u64,
+    pub(crate) stdout_truncated: bool,
+    pub(crate) started_at: Option<DateTime<Utc>>,
+    /// Not in lists.
+    #[serde(default)]
+    pub(crate) artifacts: Vec<Artifact>,
 }
 
 #[derive(Deserialize)]
 pub(crate) struct Sandbox {
     pub(crate) warm: bool,
+    /// The container's name.
+    pub(crate) container_id: String,
 }
+
+/// A file that a script left.
+#[derive(Deserialize)]
+pub(crate) struct Artifact {
+    pub(crate) name: String,
+    pub(crate) bytes: u64,
+}
+
+impl Execution {
+    /// Whether nothing of it will change any more.
+    pub(crate) fn has_ended(&self) -> bool {
+        !matches!(self.status.as_str(), "pending" | "running")
+    }
+
+    /// How it is, in a line.
+    pub(crate) fn end(&self) -> String {
+        let Self { id, status, error_kind, error_message, exit_code, .. } = self;
+        let [kind, message] = [error_kind, error_message].map(|it| it.as_deref().unwrap_or("-"));
+        format!("{id} is {status} ({kind}, {exit_code:?}): {message}")
+    }
+}
+
+/// How long an answer may wait for an end, as the header says it: longer than anything
+/// here takes.
+const WAIT: &str = "wait=600";
 
 pub(crate) struct Api {
     http: reqwest::Client,
@@ -94,25 +131,50 @@ impl Api {
     /// Executes a script that prints its input, and answers with its end and how
     /// long the answer took.
     pub(crate) async fn execute(&self, script: &str) -> Result<(Execution, Duration), Failure> {
-        let body = json!({ "script": script, "input": { "a": 1 } });
-        let begun = Instant::now();
-        let answer = self.post("/api/v1/executions", &body, Some("wait=60")).await?;
-        let took = begun.elapsed();
-        let execution: Execution = serde_json::from_slice(&answer)?;
+        let (execution, took) = self.run(&json!({ "script": script, "input": { "a": 1 } })).await?;
         let printed: Value = serde_json::from_str(INPUT)?;
         if execution.status == "completed" && execution.output_data == Some(printed) {
             return Ok((execution, took));
         }
-        Err(format!("POST /api/v1/executions: {}", String::from_utf8_lossy(&answer)).into())
+        Err(format!("{script}: {}", execution.end()).into())
+    }
+
+    /// Executes what a request says, however it ends, and answers with its end and how
+    /// long the answer took. What has not ended after [`WAIT`] is answered as it is.
+    pub(crate) async fn run(&self, body: &Value) -> Result<(Execution, Duration), Failure> {
+        let begun = Instant::now();
+        let answer = self.post("/api/v1/executions", body, Some(WAIT)).await?;
+        let took = begun.elapsed();
+        Ok((serde_json::from_slice(&answer)?, took))
+    }
+
+    /// Changes a script.
+    pub(crate) async fn change(&self, script: &str, body: &Value) -> Result<(), Failure> {
+        let path = format!("/api/v1/admin/scripts/{script}");
+        self.send(self.http.put(format!("{}{path}", self.url)), &path, body).await.map(|_| ())
+    }
+
+    /// Cancels an execution and waits for its end.
+    pub(crate) async fn cancel(&self, id: uuid::Uuid) -> Result<(), Failure> {
+        self.post(&format!("/api/v1/executions/{id}/cancel"), &json!({}), None).await?;
+        self.until(id, "cancelled").await
+    }
+
+    /// The execution as it is now.
+    pub(crate) async fn execution(&self, id: uuid::Uuid) -> Result<Execution, Failure> {
+        let (body, _) = self.get(&format!("/api/v1/executions/{id}")).await?;
+        Ok(serde_json::from_slice(&body)?)
     }
 
     /// Waits until an execution is in a state.
     pub(crate) async fn until(&self, id: uuid::Uuid, status: &str) -> Result<(), Failure> {
         loop {
-            let (body, _) = self.get(&format!("/api/v1/executions/{id}")).await?;
-            let execution: Execution = serde_json::from_slice(&body)?;
+            let execution = self.execution(id).await?;
             if execution.status == status {
                 return Ok(());
+            }
+            if execution.has_ended() {
+                return Err(format!("not {status}: {}", execution.end()).into());
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -128,6 +190,15 @@ impl Api {
         if let Some(prefer) = prefer {
             request = request.header("prefer", HeaderValue::from_static(prefer));
         }
+        self.send(request, path, body).await
+    }
+
+    async fn send(
+        &self,
+        request: reqwest::RequestBuilder,
+        path: &str,
+        body: &Value,
+    ) -> Result<Vec<u8>, Failure> {
         let request = request.header(CONTENT_TYPE, "application/json").body(body.to_string());
         let answer = request.send().await?;
         let status = answer.status();
@@ -135,6 +206,6 @@ impl Api {
         if status.is_success() {
             return Ok(body.to_vec());
         }
-        Err(format!("POST {path}: {status} {}", String::from_utf8_lossy(&body)).into())
+        Err(format!("{path}: {status} {}", String::from_utf8_lossy(&body)).into())
     }
 }

@@ -4,6 +4,7 @@
 pub(crate) mod api;
 pub(crate) mod docker_cli;
 pub(crate) mod floor;
+pub(crate) mod goal;
 pub(crate) mod host;
 pub(crate) mod process;
 pub(crate) mod report;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -37,7 +38,7 @@ impl Database {
 pub(crate) struct Server {
     child: Child,
     stdout: BufReader<ChildStdout>,
-    pub(crate) api: Api,
+    pub(crate) api: Arc<Api>,
     /// From the start of the process until `/healthz` answered.
     pub(crate) start_up: Duration,
 }
@@ -68,7 +69,7 @@ impl Server {
         let mut stdout = BufReader::new(child.stdout.take().ok_or("no stdout")?);
         let up = tokio::time::timeout(PATIENCE, up(&mut stdout, &token)).await;
         match up.map_err(Failure::from).flatten() {
-            Ok(api) => Ok(Self { child, stdout, api, start_up: begun.elapsed() }),
+            Ok(api) => Ok(Self { child, stdout, api: Arc::new(api), start_up: begun.elapsed() }),
             Err(error) => {
                 let log = std::fs::read_to_string(data_dir.join("bench-server.log"))?;
                 Err(format!("gantry serve did not start: {error}\n{log}").into())
@@ -99,6 +100,21 @@ impl Server {
         let (_, fields) = stat.rsplit_once(") ").ok_or("no name")?;
         let ticks = fields.split(' ').skip(11).take(2).map(str::parse::<f64>);
         Ok(ticks.sum::<Result<f64, _>>()? / 100.0)
+    }
+
+    /// How many descriptors it has open.
+    pub(crate) fn descriptors(&self) -> Result<usize, Failure> {
+        Ok(std::fs::read_dir(format!("/proc/{}/fd", self.pid()?))?.count())
+    }
+
+    /// How many threads it has.
+    pub(crate) fn threads(&self) -> Result<usize, Failure> {
+        Ok(std::fs::read_dir(format!("/proc/{}/task", self.pid()?))?.count())
+    }
+
+    /// Kills the process, which has time for nothing.
+    pub(crate) async fn kill(mut self) -> Result<(), Failure> {
+        Ok(self.child.kill().await?)
     }
 
     /// Stops the process and waits for its end.

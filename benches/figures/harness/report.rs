@@ -51,6 +51,11 @@ impl Report {
         let _ = write!(self.text, "\n{text}\n");
     }
 
+    /// Adds all that is in another.
+    pub(crate) fn append(&mut self, other: Self) {
+        self.text += &other.text;
+    }
+
     /// Prints all of it, and writes it to a file beside the benchmarks when there is
     /// one that it is the whole of.
     pub(crate) fn publish(&self, file: Option<&str>) -> Result<(), Failure> {

@@ -17,6 +17,11 @@ impl Series {
         self.times.push(time);
     }
 
+    /// Those of another, too.
+    pub(crate) fn add_all(&mut self, others: &Self) {
+        self.times.extend(&others.times);
+    }
+
     /// What they are times of.
     pub(crate) fn name(&self) -> &'static str {
         self.name

@@ -12,6 +12,7 @@ use gantry::engine::LABEL_INSTALLATION;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::api::Api;
 use super::process::{Database, Server};
 use super::workload::Workload;
 use crate::Failure;
@@ -131,16 +132,21 @@ impl Served {
 
     /// The pool as it is now.
     pub(crate) async fn pool(&self) -> Result<Pool, Failure> {
-        // Checks in the answer may be two seconds old; this part never is.
-        let (body, _) = self.server.api.get("/readyz").await?;
-        let Ready { pool } = serde_json::from_slice(&body)?;
-        Ok(pool)
+        pool(&self.server.api).await
     }
 
     pub(crate) async fn stop(self) -> Result<(), Failure> {
         self.server.stop().await?;
         Ok(self.folder.close()?)
     }
+}
+
+/// A server's pool as it is now.
+pub(crate) async fn pool(api: &Api) -> Result<Pool, Failure> {
+    // Checks in the answer may be two seconds old; this part never is.
+    let (body, _) = api.get("/readyz").await?;
+    let Ready { pool } = serde_json::from_slice(&body)?;
+    Ok(pool)
 }
 
 /// The containers of the server with this folder.

@@ -28,6 +28,7 @@ use std::time::Instant;
 use bed::Bed;
 use results::Results;
 
+use crate::harness::goal;
 use crate::harness::host::Host;
 use crate::harness::process::Database;
 use crate::harness::report::{Report, folder};
@@ -65,7 +66,7 @@ pub(crate) async fn measure(
     alone(wanted, &mut results).await?;
     let machine = format!("{machine}; on the host Python {}", host.version);
     let mut report = Report::new(machine.clone());
-    goals::write(&results, &mut report);
+    goal::write(&goals::goals(&results), &mut report);
     table::write(&results, &mut report);
     report.publish(is_whole.then_some("results.md"))?;
     if is_whole {

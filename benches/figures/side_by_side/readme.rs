@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::goals::{COLUMNS, Goal, goals};
+use super::goals::goals;
 use super::results::Results;
 use crate::Failure;
+use crate::harness::goal::{COLUMNS, Goal};
 
 const BEGIN: &str = "<!-- written by make bench: begin -->\n";
 const END: &str = "<!-- written by make bench: end -->";
