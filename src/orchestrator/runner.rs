@@ -4,6 +4,7 @@
 //! script's first instruction takes the steps by itself: [`Runner::start`],
 //! [`Runner::load`], which may go on meanwhile, and then [`Runner::execute`].
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -326,9 +327,16 @@ impl Runner {
         let (engine, name) = (Arc::clone(&self.engine), receipt.container_id.clone());
         let running = Running::adopt(engine, &self.remover, name.clone(), terms, time_left);
         let listening = running.listen(&mut capture, wishes);
-        let (Ran { ended, remains }, seen) =
-            tokio::join!(listening, self.engine.confinement(&name));
-        receipt.confinement = seen.ok().and_then(|it| SealedConfinement::new(it).ok());
+        let mut seen = None;
+        let examine = async {
+            seen = self.engine.confinement(&name).await.ok();
+            std::future::pending::<Infallible>().await
+        };
+        let Ran { ended, remains } = tokio::select! {
+            ran = listening => ran,
+            never = examine => match never {},
+        };
+        receipt.confinement = seen.and_then(|it| SealedConfinement::new(it).ok());
         let took = (clock::now() - since).to_std().unwrap_or_default();
         let reached = Reached { receipt: Some(receipt), took };
         executed(terms, ended, remains, reached, capture)

@@ -11,13 +11,17 @@ use std::time::Duration;
 use gantry_init::message::NO_REQUEST;
 use tokio::time::Instant;
 
-use super::running::{Heard, Running, SLACK, Silence};
+use super::running::{Heard, Running, Silence};
 use super::{Cancel, SandboxError, Sink};
 use crate::domain::outcome::Ending;
 use crate::engine::{ContainerState, EngineError};
 
 /// Waits between two looks at an engine that is not as it should be.
 const PAUSE: Duration = Duration::from_millis(250);
+
+/// How long it may take to read the log of a container that has ended. The longest, of
+/// two streams and artifacts at their caps, takes a second or two.
+const WHOLE_LOG: Duration = Duration::from_secs(60);
 
 /// How long after a script's time an engine may be away before its end counts as
 /// lost. Longer than any restart takes.
@@ -59,7 +63,8 @@ impl Running {
             if matches!(look, Look::Gone) {
                 return Ok(concluded(given_up, None, false));
             }
-            silence = match self.hear_log(given_up.is_some(), sink, cancel).await? {
+            let is_over = given_up.is_some() || matches!(look, Look::Ended(_));
+            silence = match self.hear_log(is_over, sink, cancel).await? {
                 Heard::Ended(ending) => return Ok(ending),
                 Heard::Silence(silence) => silence,
             };
@@ -90,11 +95,11 @@ impl Running {
         }
     }
 
-    /// Listens to the log, from where it was heard before. Of a script that was given
-    /// up only the end is waited for.
+    /// Listens to the log, from where it was heard before. Of a script that is over, or
+    /// was given up, only the end of the log is waited for.
     async fn hear_log(
         &mut self,
-        is_given_up: bool,
+        is_over: bool,
         sink: &mut dyn Sink,
         cancel: &Cancel,
     ) -> Result<Heard, SandboxError> {
@@ -102,7 +107,7 @@ impl Running {
             Ok(output) => self.frames.replay(output),
             Err(error) => {
                 tracing::warn!(%error, "the log of a running script can't be read");
-                let is_overdue = !is_given_up && Instant::now() >= self.deadline;
+                let is_overdue = !is_over && Instant::now() >= self.deadline;
                 return Ok(Heard::Silence(match error.is_outage() {
                     _ if is_overdue => Silence::Overdue,
                     true => Silence::Broken,
@@ -111,8 +116,8 @@ impl Running {
                 }));
             }
         }
-        if is_given_up {
-            let until = Instant::now() + SLACK;
+        if is_over {
+            let until = Instant::now() + WHOLE_LOG;
             return self.hear(std::future::pending(), sink, &Cancel::new(), until).await;
         }
         let (engine, name) = (Arc::clone(&self.engine), self.name().to_owned());

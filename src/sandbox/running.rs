@@ -38,7 +38,7 @@ use crate::engine::Engine;
 
 /// How long PID 1 may take for all that is not the script: killing what is left,
 /// sending artifacts. Beyond that it is hung, or the engine is.
-pub(super) const SLACK: Duration = Duration::from_secs(15);
+const SLACK: Duration = Duration::from_secs(15);
 
 /// PID 1's stdin.
 type Input = Pin<Box<dyn AsyncWrite + Send>>;

@@ -160,6 +160,19 @@ impl RunnableRow {
     }
 }
 
+/// All that is needed to run an execution, whatever its state.
+macro_rules! runnable {
+    () => {
+        "SELECT e.id, e.script_id, s.name, e.job_id, \
+         v.id AS version_id, CAST(v.definition AS TEXT) AS definition, v.environment_key, \
+         CAST(p.frozen AS TEXT) AS frozen, p.input, e.created_at FROM executions e \
+         JOIN scripts s ON s.id = e.script_id \
+         JOIN script_versions v ON v.id = e.version_id \
+         JOIN execution_payloads p ON p.execution_id = e.id \
+         WHERE e.id = $1"
+    };
+}
+
 impl Taken {
     /// Whether this is its container.
     #[must_use]
@@ -175,27 +188,31 @@ impl Store {
     /// # Errors
     /// [`StoreError`], also when a value of it is impossible.
     pub async fn runnable(&self, id: Uuid) -> Result<Option<Runnable>, StoreError> {
-        self.runnable_in(State::Pending, id).await
+        let row: Option<RunnableRow> = on_reader!(self, pool =>
+            sqlx::query_as(concat!(runnable!(), " AND e.status = 'pending'"))
+                .bind(id).fetch_optional(pool).await)?;
+        row.map(RunnableRow::parse).transpose()
     }
 
-    /// What an execution runs that was taken; `None` when it does not run any more.
+    /// What an execution runs that this node has taken, in this attempt; `None` when it
+    /// is not its any more.
     ///
     /// # Errors
     /// [`StoreError`], also when a value of it is impossible.
-    pub async fn running(&self, id: Uuid) -> Result<Option<Runnable>, StoreError> {
-        self.runnable_in(State::Running, id).await
-    }
-
-    async fn runnable_in(&self, state: State, id: Uuid) -> Result<Option<Runnable>, StoreError> {
-        const SELECT: &str = "SELECT e.id, e.script_id, s.name, e.job_id, \
-             v.id AS version_id, CAST(v.definition AS TEXT) AS definition, v.environment_key, \
-             CAST(p.frozen AS TEXT) AS frozen, p.input, e.created_at FROM executions e \
-             JOIN scripts s ON s.id = e.script_id \
-             JOIN script_versions v ON v.id = e.version_id \
-             JOIN execution_payloads p ON p.execution_id = e.id \
-             WHERE e.id = $1 AND e.status = $2";
-        let row: Option<RunnableRow> = on_reader!(self, pool =>
-            sqlx::query_as(SELECT).bind(id).bind(state.name()).fetch_optional(pool).await)?;
+    pub async fn running(
+        &self,
+        id: Uuid,
+        node: &str,
+        attempt: u32,
+    ) -> Result<Option<Runnable>, StoreError> {
+        const SELECT: &str =
+            concat!(runnable!(), " AND e.status = 'running' AND e.node = $2 AND e.attempt = $3");
+        let row: Option<RunnableRow> = on_reader!(self, pool => sqlx::query_as(SELECT)
+            .bind(id)
+            .bind(node)
+            .bind(i64::from(attempt))
+            .fetch_optional(pool)
+            .await)?;
         row.map(RunnableRow::parse).transpose()
     }
 

@@ -51,7 +51,8 @@ impl Executions {
 
     async fn adopt(self, taken: Taken, slot: Slot) {
         let id = taken.pending.id;
-        let read = || self.inner.store.running(id);
+        let node = self.inner.settings.node.as_str();
+        let read = || self.inner.store.running(id, node, taken.attempt);
         let found = match self.insist("an execution is adopted", read).await {
             // It has ended, or been given back, just before its slot was free.
             Some(Ok(None)) | None => return,

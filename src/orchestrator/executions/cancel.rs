@@ -53,8 +53,13 @@ impl Executions {
                 State::Running => {
                     // For whoever goes on with it if this process does not live.
                     self.inner.store.request_cancel(id).await?;
-                    self.inner.hub.entry(id).cancel.cancel();
                     tracing::info!(execution = %id, "asked to end");
+                    let Some(live) = self.inner.hub.find(id) else {
+                        // Another node has it, or nobody yet since a restart: whoever
+                        // does reads that it was asked.
+                        return Ok(Cancelled::Asked);
+                    };
+                    live.cancel.cancel();
                     return self.asked(id).await;
                 }
                 State::Pending => {}
