@@ -35,6 +35,10 @@ const HOSTILE: [(&str, &str); 3] = [
     ("flood of stdout", "#!/bin/bash\nexec yes\n"),
 ];
 
+/// How long each may go on until it comes again. When this program is interrupted, a
+/// bomb stays for no longer.
+const TIMEOUT_SECS: u64 = 60;
+
 /// Sandboxes that wait for the script; an execution that is to be warm begins when half
 /// of them do, so that a bomb that comes again does not take the last one.
 const WARM: usize = 4;
@@ -112,7 +116,9 @@ fn row(name: &str, seen: &Seen) -> String {
 async fn register(api: &Api, mounted: &Path) -> Result<(), Failure> {
     let script = |name: &str, source: &str| json!({ "name": name, "description": "", "script_type": "shell", "source": source });
     for (name, source) in HOSTILE {
-        api.register_as(script(&named(name), source)).await?;
+        let mut hostile = script(&named(name), source);
+        hostile["timeout_secs"] = json!(TIMEOUT_SECS);
+        api.register_as(hostile).await?;
     }
     let (mut warm, mut cold) = (script("warm", WORK), script("cold", WORK));
     warm["warm"] = json!(WARM);
@@ -192,7 +198,7 @@ async fn executions(api: &Api) -> Result<[Seen; 2], Failure> {
     for round in 0..setting("GANTRY_BENCH_NEIGHBOURS", 60) {
         until_some_wait(api).await?;
         once(api, "warm", &mut warm).await?;
-        if round % FEWER == 0 {
+        if round.is_multiple_of(FEWER) {
             once(api, "cold", &mut cold).await?;
         }
     }

@@ -119,7 +119,7 @@ fn samples(soak: &Soak, report: &mut Report) {
          median | p95 |",
     );
     let step = (soak.samples.len() / SHOWN).max(1);
-    let is_shown = |at: &usize| *at == 0 || (at + 1) % step == 0;
+    let is_shown = |at: &usize| *at == 0 || (at + 1).is_multiple_of(step);
     let shown = soak.samples.iter().enumerate().filter(|(at, _)| is_shown(at));
     report.rows(shown.map(|(_, sample)| row(sample)).collect());
     report.paragraph("![All samples](soak.svg)");
