@@ -60,7 +60,10 @@ impl Executions {
             report.outcome = Self::withdrawn();
         }
         if self.is_to_be_tried_again(&report, error.as_ref(), live) {
-            self.give_back(runnable.id, attempt, live).await;
+            if !self.give_back(runnable.id, attempt, live).await {
+                remains.leave();
+                return Attempt::Over;
+            }
             return Attempt::Again(runnable.script_name.clone(), report.outcome);
         }
         self.check_output(runnable, &mut report).await;
@@ -96,13 +99,18 @@ impl Executions {
         was_unused || is_outage || was_cut
     }
 
-    pub(super) async fn give_back(&self, id: Uuid, attempt: u32, live: &LiveExecution) {
+    /// False when this process is to end before the store can take it back: the next
+    /// one has to find out that it has not started.
+    pub(super) async fn give_back(&self, id: Uuid, attempt: u32, live: &LiveExecution) -> bool {
         self.inner.artifacts.unstage(id, attempt).await;
         let node = self.inner.settings.node.as_str();
         let give = || self.inner.store.give_back(id, node, attempt, clock::now());
-        if let Some(Err(error)) = self.insist("an execution is given back", give).await {
-            tracing::error!(?error, "the execution can't be given back");
+        match self.insist("an execution is given back", give).await {
+            Some(Ok(_)) => {}
+            Some(Err(error)) => tracing::error!(?error, "the execution can't be given back"),
+            None => return false,
         }
         live.set_state(State::Pending);
+        true
     }
 }
