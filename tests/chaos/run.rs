@@ -1,6 +1,7 @@
 //! One run: everything is put up, worked with, broken, and held to account.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -30,6 +31,10 @@ use crate::world::{Accepted, World};
 
 /// How long it may take after the last fault until every execution has ended.
 const SETTLED_WITHIN: Duration = Duration::from_secs(180);
+
+/// How long things go on breaking when all has been sent and not all is accepted: a
+/// busy machine may come to nothing between two faults.
+const BROKEN_BEHIND: Duration = Duration::from_secs(45);
 
 /// One run of a plan; `None` where there can be no engine for it.
 pub(crate) async fn run(plan: Plan) -> Option<Report> {
@@ -133,8 +138,15 @@ async fn torment(world: &Arc<World>, plan: &Plan, mut ground: Ground) -> Ground 
     let watching = tokio::spawn(async move {
         watch(&watching, usize::MAX, || watching.is_over()).await;
     });
-    submit_all(world, &plan.orders).await;
-    world.end_faults();
+    let late = async {
+        tokio::time::sleep(plan.pace() + BROKEN_BEHIND).await;
+        world.end_faults();
+        std::future::pending::<Infallible>().await
+    };
+    tokio::select! {
+        () = submit_all(world, &plan.orders) => world.end_faults(),
+        never = late => match never {},
+    }
     on_server.await.unwrap();
     let ground = on_others.await.unwrap();
     watching.await.unwrap();
