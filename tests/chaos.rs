@@ -45,7 +45,7 @@ use std::ops::RangeInclusive;
 const SEEDS: RangeInclusive<u64> = 2..=2;
 
 /// Executions of one run, when nothing else is said.
-const EXECUTIONS: usize = 100;
+const EXECUTIONS: usize = 80;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_and_nothing_is_left_whatever_dies() {

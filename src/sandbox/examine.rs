@@ -10,14 +10,16 @@ use crate::domain::sandbox_spec::SandboxSpec;
 use crate::engine::{Engine, asked_confinement};
 
 /// How long the engine may take to say it. It takes about a millisecond; one that is
-/// out is noticed by others, and holds no script up.
+/// slow holds no script up.
 const SAID_WITHIN: Duration = Duration::from_secs(1);
 
 /// Asks the engine how a started container is confined, and holds that against what
 /// was asked for. `None` when the engine does not say.
 ///
 /// # Errors
-/// [`SandboxError::Loose`] when it is confined less.
+/// [`SandboxError::Loose`] when it is confined less; the engine's when it is out. One
+/// that has just been stopped ends what it started last, with live-restore too, so no
+/// script is begun there.
 pub(super) async fn examine(
     engine: &dyn Engine,
     name: &str,
@@ -26,6 +28,7 @@ pub(super) async fn examine(
     let said = tokio::time::timeout(SAID_WITHIN, engine.confinement(name)).await;
     let confinement = match said {
         Ok(Ok(confinement)) => confinement,
+        Ok(Err(error)) if error.is_outage() => return Err(error.into()),
         Ok(Err(error)) => {
             tracing::warn!(%error, container = name, "how it is confined is not known");
             return Ok(None);
@@ -43,8 +46,8 @@ impl Sandbox {
     /// Has the engine say how it is confined, so that whoever takes it need not ask.
     ///
     /// # Errors
-    /// [`SandboxError::Loose`] when it is confined less than `spec` asks for; it is gone
-    /// then, or will be soon.
+    /// [`SandboxError::Loose`] when it is confined less than `spec` asks for, and the
+    /// engine's when it is out; it is gone then, or will be soon.
     pub async fn examined(mut self, spec: &SandboxSpec) -> Result<Self, SandboxError> {
         self.confinement = examine(&*self.engine, self.name(), spec).await?;
         Ok(self)

@@ -1,6 +1,8 @@
 //! What a seed decides: what stands where, what is submitted, and in which order
 //! things break. When exactly they meet is up to the machine.
 
+use std::time::Duration;
+
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
@@ -70,6 +72,11 @@ impl Plan {
         let live_restore = if seed & 2 == 0 { LiveRestore::Off } else { LiveRestore::On };
         Self { seed, is_on_postgres: seed & 1 == 1, live_restore, orders }
     }
+
+    /// How long it takes to send everything once.
+    pub(crate) fn pace(&self) -> Duration {
+        Duration::from_millis(self.orders.iter().map(|it| it.pause_ms).sum())
+    }
 }
 
 /// What takes long is cancelled more often, and what would never end, always.
@@ -108,8 +115,8 @@ impl Deck {
     }
 
     /// A number of milliseconds between these.
-    pub(crate) fn milliseconds(&mut self, least: u64, most: u64) -> std::time::Duration {
-        std::time::Duration::from_millis(self.random.random_range(least..most))
+    pub(crate) fn milliseconds(&mut self, least: u64, most: u64) -> Duration {
+        Duration::from_millis(self.random.random_range(least..most))
     }
 
     /// One of these, if there are any.

@@ -1,6 +1,8 @@
 //! One run: everything is put up, worked with, broken, and held to account.
 
+use std::cell::Cell;
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -28,8 +30,13 @@ use crate::support::private_engine::PrivateEngine;
 use crate::tormentor::{Ground, torment_others, torment_server};
 use crate::world::{Accepted, World};
 
-/// How long it may take after the last fault until every execution has ended.
-const SETTLED_WITHIN: Duration = Duration::from_secs(180);
+/// How long it may take after the last fault until the next execution has ended: on a
+/// machine that has a lot to do all of them may take long, and none is stuck.
+const NEXT_WITHIN: Duration = Duration::from_secs(120);
+
+/// How long things go on breaking when all has been sent and not all is accepted: a
+/// busy machine may come to nothing between two faults.
+const BROKEN_BEHIND: Duration = Duration::from_secs(45);
 
 /// One run of a plan; `None` where there can be no engine for it.
 pub(crate) async fn run(plan: Plan) -> Option<Report> {
@@ -133,8 +140,15 @@ async fn torment(world: &Arc<World>, plan: &Plan, mut ground: Ground) -> Ground 
     let watching = tokio::spawn(async move {
         watch(&watching, usize::MAX, || watching.is_over()).await;
     });
-    submit_all(world, &plan.orders).await;
-    world.end_faults();
+    let late = async {
+        tokio::time::sleep(plan.pace() + BROKEN_BEHIND).await;
+        world.end_faults();
+        std::future::pending::<Infallible>().await
+    };
+    tokio::select! {
+        () = submit_all(world, &plan.orders) => world.end_faults(),
+        never = late => match never {},
+    }
     on_server.await.unwrap();
     let ground = on_others.await.unwrap();
     watching.await.unwrap();
@@ -144,8 +158,16 @@ async fn torment(world: &Arc<World>, plan: &Plan, mut ground: Ground) -> Ground 
 /// Waits until all that was accepted has ended.
 async fn settle(world: &World) {
     let count = world.accepted.lock().unwrap().len();
-    let begun = Instant::now();
-    watch(world, count, || begun.elapsed() > SETTLED_WITHIN).await;
+    let progress = Cell::new((0, Instant::now()));
+    let is_stuck = || {
+        let (ended, since) = progress.get();
+        let now = world.ends.lock().unwrap().len();
+        if now > ended {
+            progress.set((now, Instant::now()));
+        }
+        now == ended && since.elapsed() > NEXT_WITHIN
+    };
+    watch(world, count, is_stuck).await;
 }
 
 /// Asks for all that was accepted, and judges it.

@@ -94,9 +94,10 @@ fn break_it(
             return Some(ended_without(engine, |engine| {
                 engine.kill();
                 std::thread::sleep(lasts / 4);
+                BTreeMap::new()
             }));
         }
-        Fault::DockerdRestarted => return Some(ended_without(engine, PrivateEngine::stop)),
+        Fault::DockerdRestarted => return Some(ended_without(engine, PrivateEngine::stop_watched)),
         Fault::DockerdPaused => {
             engine.pause();
             std::thread::sleep(lasts);
@@ -137,17 +138,21 @@ fn pass_through(ground: &Ground, traffic: Traffic, lasts: Duration) {
     }
 }
 
-/// Has dockerd end and starts the next one. Answers the names of the containers that
-/// ran before and do not run any more.
-fn ended_without(engine: &mut PrivateEngine, end: impl FnOnce(&mut PrivateEngine)) -> Vec<String> {
+/// Has dockerd end, which answers what ran then, and starts the next one. Answers the
+/// names of the containers that ran before and do not run any more.
+fn ended_without(
+    engine: &mut PrivateEngine,
+    end: impl FnOnce(&mut PrivateEngine) -> BTreeMap<String, String>,
+) -> Vec<String> {
     let before = containers(engine, false);
-    end(engine);
+    let meanwhile = end(engine);
     let left = engine.shims();
     engine.start();
     let (after, known) = (containers(engine, false), containers(engine, true));
     // What was started in the last moment is in no list of before.
     let late = known.into_iter().filter(|(id, _)| left.contains(id));
-    let all: BTreeMap<_, _> = before.into_iter().chain(late).collect();
+    let meanwhile = meanwhile.into_iter().map(|(id, name)| (id.clone(), vec![name, id]));
+    let all: BTreeMap<_, _> = before.into_iter().chain(late).chain(meanwhile).collect();
     let ended = all.into_iter().filter(|(id, _)| !after.contains_key(id));
     ended.flat_map(|(_, names)| names).collect()
 }

@@ -8,10 +8,11 @@ mod daemon;
 mod enclosure;
 mod template;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bollard::query_parameters::{
@@ -132,6 +133,40 @@ impl PrivateEngine {
     /// Asks dockerd to end and waits for it.
     pub(crate) fn stop(&mut self) {
         self.take_dockerd().end(Signal::TERM);
+    }
+
+    /// The same. Answers the ids and names of the containers that ran meanwhile: with
+    /// live-restore too, what has just started may be ended with a dockerd that goes.
+    pub(crate) fn stop_watched(&mut self) -> BTreeMap<String, String> {
+        let dockerd = self.take_dockerd();
+        let (engine, is_over) = (&*self, &AtomicBool::new(false));
+        let watch = move || {
+            let mut seen = BTreeMap::new();
+            while !is_over.load(Ordering::SeqCst) {
+                for id in engine.shims() {
+                    if !seen.contains_key(&id)
+                        && let Some(name) = engine.name_on_disk(&id)
+                    {
+                        seen.insert(id, name);
+                    }
+                }
+                std::thread::sleep(PAUSE / 4);
+            }
+            seen
+        };
+        std::thread::scope(|scope| {
+            let watching = scope.spawn(watch);
+            dockerd.end(Signal::TERM);
+            is_over.store(true, Ordering::SeqCst);
+            watching.join().unwrap()
+        })
+    }
+
+    /// What a container is called, as dockerd has written it down.
+    fn name_on_disk(&self, id: &str) -> Option<String> {
+        let file = self.data.join("docker/containers").join(id).join("config.v2.json");
+        let config: serde_json::Value = serde_json::from_slice(&fs::read(file).ok()?).ok()?;
+        Some(config["Name"].as_str()?.trim_start_matches('/').to_owned())
     }
 
     /// Kills dockerd: it has time for nothing.

@@ -107,11 +107,21 @@ impl Executions {
             let loading = self.inner.runner.load(&job, ready, end);
             let claiming = self.claim(runnable, &job, &receipt);
             let (prepared, claimed) = tokio::join!(loading, claiming);
+            let Some(claimed) = claimed else {
+                // The store may have it as claimed: then the next process finds in the
+                // sandbox that nothing has run.
+                if let Ok(prepared) = prepared {
+                    prepared.leave();
+                }
+                return Ok(None);
+            };
             let Some(attempt) = claimed? else { return Ok(None) };
             match prepared {
                 Ok(prepared) => return Ok(Some(Begun { prepared, attempt, queued })),
                 Err(error) => {
-                    self.give_back(runnable.id, attempt, live).await;
+                    if !self.give_back(runnable.id, attempt, live).await {
+                        return Ok(None);
+                    }
                     // One that has died in the pool is no reason to wait.
                     if !is_warm || !error.is_unused_sandbox() {
                         return Err(error.into());
@@ -122,13 +132,14 @@ impl Executions {
         }
     }
 
-    /// The attempt that this is, if it is still to be had.
+    /// The attempt that this is, if it is still to be had. `None` when this process is
+    /// to end before the store has answered.
     async fn claim(
         &self,
         runnable: &Runnable,
         job: &Job,
         receipt: &SandboxReceipt,
-    ) -> Result<Option<u32>, NoJob> {
+    ) -> Option<Result<Option<u32>, NoJob>> {
         let at = clock::now();
         let claim = Claim {
             id: runnable.id,
@@ -141,6 +152,6 @@ impl Executions {
         };
         let claiming = || self.inner.store.claim(&claim);
         let claimed = self.insist("an execution is claimed", claiming).await;
-        Ok(claimed.transpose()?.flatten())
+        claimed.map(|answer| answer.map_err(NoJob::from))
     }
 }

@@ -64,6 +64,7 @@ impl Executions {
         if self.is_to_be_tried_again(&report, error.as_ref(), live) {
             if !self.give_back(runnable.id, attempt, live).await {
                 remains.leave();
+                return Attempt::Over;
             }
             return Attempt::Again(runnable.script_name.clone(), report.outcome);
         }
@@ -106,11 +107,12 @@ impl Executions {
         self.inner.artifacts.unstage(id, attempt).await;
         let node = self.inner.settings.node.as_str();
         let give = || self.inner.store.give_back(id, node, attempt, clock::now());
-        let given = self.insist("an execution is given back", give).await;
-        if let Some(Err(error)) = &given {
-            tracing::error!(?error, "the execution can't be given back");
+        match self.insist("an execution is given back", give).await {
+            Some(Ok(_)) => {}
+            Some(Err(error)) => tracing::error!(?error, "the execution can't be given back"),
+            None => return false,
         }
         live.set_state(State::Pending);
-        given.is_some()
+        true
     }
 }

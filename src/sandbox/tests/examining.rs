@@ -45,7 +45,7 @@ async fn what_is_confined_less_takes_no_request_and_says_why() {
 
 #[tokio::test(start_paused = true)]
 async fn an_engine_that_does_not_say_it_holds_nothing_up() {
-    for fault in [Fault::Hang, Fault::Error(unreachable()), Fault::Error(refused(Verb::Examine))] {
+    for fault in [Fault::Hang, Fault::Error(refused(Verb::Examine))] {
         let is_silent = matches!(fault, Fault::Hang);
         let bench = Bench::running(echo());
         bench.engine.spoil(Verb::Examine, fault);
@@ -55,4 +55,13 @@ async fn an_engine_that_does_not_say_it_holds_nothing_up() {
         assert_eq!(begun.elapsed(), waited);
         bench.assert_nothing_is_left().await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_begun_on_an_engine_that_has_just_gone() {
+    let bench = Bench::running(echo());
+    bench.engine.spoil(Verb::Examine, Fault::Error(unreachable()));
+    let error = loaded(&bench).await.unwrap_err();
+    assert!(matches!(&error, SandboxError::Engine(error) if error.is_outage()), "{error}");
+    bench.assert_nothing_is_left().await;
 }

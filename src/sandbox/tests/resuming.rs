@@ -138,9 +138,7 @@ async fn what_never_heard_the_word_to_start_has_not_started() {
     let bench = Bench::running(program::echo());
     let loaded = load(bench.start().await.unwrap(), b"{}", &Cancel::new()).await.unwrap();
     // As when a process is killed: nothing is removed, and PID 1's stdin ends.
-    let mut sandbox = loaded.sandbox;
-    sandbox.container.leave();
-    drop(sandbox);
+    loaded.leave();
     let error = adopted(&bench, &mut Kept::default(), &Cancel::new()).await.unwrap_err();
     assert!(matches!(error, SandboxError::NotStarted), "{error}");
     bench.assert_nothing_is_left().await;
