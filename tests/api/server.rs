@@ -151,8 +151,15 @@ impl Server {
     /// Ends an execution as a worker would.
     pub(crate) async fn finish(&self, id: Uuid, stdout: &str) {
         let (at, container) = (clock::now(), id.to_string());
-        let claim =
-            Claim { id, node: NODE, container: &container, image: "sha256:1", at, deadline: at };
+        let claim = Claim {
+            id,
+            node: NODE,
+            container: &container,
+            image: "sha256:1",
+            warm: false,
+            at,
+            deadline: at,
+        };
         let attempt = self.store.claim(&claim).await.unwrap().unwrap();
         let outcome = Outcome {
             status: Status::Completed,

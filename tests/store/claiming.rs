@@ -17,6 +17,7 @@ on_both! {
     of_a_claim_and_an_end_one_wins,
     the_pending_are_listed_oldest_first,
     a_node_finds_what_it_had_taken,
+    a_wish_to_cancel_is_kept_for_whoever_goes_on,
 }
 
 async fn of_concurrent_claims_one_wins(database: Database) {
@@ -139,9 +140,29 @@ async fn a_node_finds_what_it_had_taken(database: Database) {
     invocations.submitted(store).await;
     claim(store, mine).await.unwrap();
     store.claim(&a_claim(other, "node-2", "theirs")).await.unwrap().unwrap();
-    let found = store.running_on(NODE).await.unwrap();
-    assert_eq!(found.iter().map(|it| (it.id, it.attempt)).collect::<Vec<_>>(), [(mine, 1)]);
-    let theirs = Taken { id: other, attempt: 1, container: Some("theirs".to_owned()) };
-    assert_eq!(store.running_on("node-2").await.unwrap(), [theirs]);
-    assert!(store.running_on("node").await.unwrap().is_empty());
+    let found = store.taken_by(NODE).await.unwrap();
+    let ids =
+        |found: &[Taken]| found.iter().map(|it| (it.pending.id, it.attempt)).collect::<Vec<_>>();
+    assert_eq!(ids(&found), [(mine, 1)]);
+    assert!(!found[0].is_cancel_requested);
+    let theirs = store.taken_by("node-2").await.unwrap();
+    assert_eq!(ids(&theirs), [(other, 1)]);
+    assert_eq!(theirs[0].place, Some(("theirs".to_owned(), "sha256:1".to_owned())));
+    assert!(theirs[0].is_in("theirs") && !theirs[0].is_in("others"));
+    assert!(theirs[0].warm && theirs[0].deadline > theirs[0].begun_at);
+    assert!(store.taken_by("node").await.unwrap().is_empty());
+    assert_eq!(store.running(mine, NODE, 1).await.unwrap().unwrap().id, mine);
+    for (node, attempt) in [(NODE, 2), ("node-2", 1)] {
+        assert!(store.running(mine, node, attempt).await.unwrap().is_none());
+    }
+}
+
+async fn a_wish_to_cancel_is_kept_for_whoever_goes_on(database: Database) {
+    let store = &database.store;
+    let invocations = Invocations::of(store, "weather").await;
+    let (runs, waits) = (invocations.submitted(store).await, invocations.submitted(store).await);
+    claim(store, runs).await.unwrap();
+    assert!(store.request_cancel(runs).await.unwrap());
+    assert!(!store.request_cancel(waits).await.unwrap(), "it does not run");
+    assert!(store.taken_by(NODE).await.unwrap()[0].is_cancel_requested);
 }

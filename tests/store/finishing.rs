@@ -57,6 +57,7 @@ fn full_report() -> Report {
         log,
         stdout_bytes: 4,
         stderr_bytes: 1_000_000,
+        is_end_missing: false,
         duration: Some(Duration::from_micros(1_500_001)),
         took: Duration::from_micros(1_600_003),
         usage: Some(Usage { cpu_ms: 12.345, peak_memory_bytes: 1 << 40, oom_kills: 2 }),

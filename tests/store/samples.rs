@@ -170,6 +170,7 @@ pub(crate) fn a_claim<'a>(id: Uuid, node: &'a str, container: &'a str) -> Claim<
         node,
         container,
         image: "sha256:1",
+        warm: true,
         at,
         deadline: at + chrono::TimeDelta::seconds(9),
     }

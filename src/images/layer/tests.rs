@@ -143,7 +143,7 @@ fn an_extension_gives_long_names_and_nothing_else() {
     for key in ["SCHILY.xattr.security.capability", "size", "uid", "GNU.sparse.realsize"] {
         refuses(&[extension(&record(key, "1")), file.clone()], key);
     }
-    refuses(&[away.clone()], "missing");
+    refuses(std::slice::from_ref(&away), "missing");
     let path = extension(&record("path", "opt/env/b"));
     assert!(checked(&[path, away, file]).is_err(), "two extensions");
 }
@@ -186,7 +186,7 @@ fn a_compressed_file_that_looks_like_a_tar_is_refused() {
         header.as_mut_bytes()[..3].copy_from_slice(b"\x1f\x8b\x08");
         header.as_mut_bytes()[345..352].copy_from_slice(b"opt/env");
     });
-    assert_eq!(checked(&[compressed.clone()]), Ok(()));
+    assert_eq!(checked(std::slice::from_ref(&compressed)), Ok(()));
     assert!(check(compressed.as_slice(), PLACES).unwrap_err().contains("begins"));
 }
 

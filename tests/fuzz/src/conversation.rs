@@ -133,7 +133,6 @@ impl Seen {
                 self.missing -= size;
             }
             Event::Exit(_) | Event::Refused(_) => self.has_ended = true,
-            Event::Up => panic!("it was up before"),
         }
     }
 }
