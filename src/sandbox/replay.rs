@@ -11,13 +11,18 @@ use std::time::Duration;
 use gantry_init::message::NO_REQUEST;
 use tokio::time::Instant;
 
-use super::running::{Heard, Running, Silence};
+use super::running::{Heard, Running, Silence, Times};
 use super::{Cancel, SandboxError, Sink};
 use crate::domain::outcome::Ending;
 use crate::engine::{ContainerState, EngineError};
 
 /// Waits between two looks at an engine that is not as it should be.
 const PAUSE: Duration = Duration::from_millis(250);
+
+/// How long a script that may have been told to start may take until it is heard to: it
+/// takes milliseconds. An engine that was killed may have left PID 1 waiting for a word
+/// that nobody can say any more.
+const START_WITHIN: Duration = Duration::from_secs(10);
 
 /// How long it may take to read the log of a container that has ended. The longest, of
 /// two streams and artifacts at their caps, takes a second or two.
@@ -54,7 +59,14 @@ impl Running {
         cancel: &Cancel,
     ) -> Result<Ending, SandboxError> {
         let mut given_up: Option<GivenUp> = None;
+        let mut start_by = Some(Instant::now() + START_WITHIN);
         loop {
+            if silence == Silence::Unstarted {
+                start_by = match self.dismiss().await {
+                    Ok(()) => None,
+                    Err(_) => Some(Instant::now() + START_WITHIN),
+                };
+            }
             if let Some(ending) = silence.ending() {
                 given_up.get_or_insert(GivenUp { ending, since: Instant::now() });
                 self.kill().await;
@@ -64,7 +76,7 @@ impl Running {
                 return Ok(concluded(given_up, None, false));
             }
             let is_over = given_up.is_some() || matches!(look, Look::Ended(_));
-            silence = match self.hear_log(is_over, sink, cancel).await? {
+            silence = match self.hear_log(is_over, start_by, sink, cancel).await? {
                 Heard::Ended(ending) => return Ok(ending),
                 Heard::Silence(silence) => silence,
             };
@@ -79,6 +91,13 @@ impl Running {
                 tokio::time::sleep(PAUSE).await;
             }
         }
+    }
+
+    /// Tells a PID 1 that waits for the word to start that it will not come: it says by
+    /// its exit code that nothing has run.
+    async fn dismiss(&mut self) -> Result<(), EngineError> {
+        tracing::warn!(container = self.name(), "it was not heard to start");
+        self.engine.terminate(self.name()).await
     }
 
     async fn kill(&mut self) {
@@ -100,6 +119,7 @@ impl Running {
     async fn hear_log(
         &mut self,
         is_over: bool,
+        start_by: Option<Instant>,
         sink: &mut dyn Sink,
         cancel: &Cancel,
     ) -> Result<Heard, SandboxError> {
@@ -117,8 +137,8 @@ impl Running {
             }
         }
         if is_over {
-            let until = Instant::now() + WHOLE_LOG;
-            return self.hear(std::future::pending(), sink, &Cancel::new(), until).await;
+            let times = Times { until: Instant::now() + WHOLE_LOG, start_by: None };
+            return self.hear(std::future::pending(), sink, &Cancel::new(), times).await;
         }
         let (engine, name) = (Arc::clone(&self.engine), self.name().to_owned());
         let terminate = async {
@@ -129,7 +149,8 @@ impl Running {
             }
             std::future::pending::<Infallible>().await
         };
-        self.hear(terminate, sink, cancel, self.deadline).await
+        let times = Times { until: self.deadline, start_by };
+        self.hear(terminate, sink, cancel, times).await
     }
 
     /// What a whole log without a last word means.
@@ -151,7 +172,7 @@ impl Silence {
     /// What a script ends as that has to be killed because of it.
     fn ending(self) -> Option<fn() -> Ending> {
         match self {
-            Self::Over | Self::Broken => None,
+            Self::Over | Self::Broken | Self::Unstarted => None,
             Self::Overdue => Some(|| Ending::Overdue),
             Self::Disobedient => Some(|| Ending::Withdrawn),
         }

@@ -63,10 +63,22 @@ pub(super) enum Silence {
     Over,
     /// The connection to it broke.
     Broken,
+    /// It has not been heard to start in time, and nobody is there any more who could
+    /// have it started.
+    Unstarted,
     /// All of its time is up.
     Overdue,
     /// It was cancelled, and the time that it had to obey is up.
     Disobedient,
+}
+
+/// How long is listened.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Times {
+    /// In any case.
+    pub(super) until: Instant,
+    /// To what was not heard to start; `None` is as long.
+    pub(super) start_by: Option<Instant>,
 }
 
 /// What listening has come to.
@@ -180,16 +192,17 @@ impl Running {
             let _ = send_frame(&mut input, Kind::Cancel, &[]).await;
             std::future::pending::<Infallible>().await
         };
-        self.hear(say, sink, cancel, self.deadline).await
+        let times = Times { until: self.deadline, start_by: None };
+        self.hear(say, sink, cancel, times).await
     }
 
-    /// Listens to what comes until then, while `say` says what is to be said.
+    /// Listens to what comes, while `say` says what is to be said.
     pub(super) async fn hear(
         &mut self,
         say: impl Future<Output = Infallible>,
         sink: &mut dyn Sink,
         cancel: &Cancel,
-        until: Instant,
+        times: Times,
     ) -> Result<Heard, SandboxError> {
         let disobeys = disobeys(cancel, self.terms.grace);
         tokio::pin!(say, disobeys);
@@ -198,8 +211,11 @@ impl Running {
                 frame = self.frames.next() => frame,
                 never = &mut say => match never {},
                 () = &mut disobeys => return Ok(Heard::Silence(Silence::Disobedient)),
-                () = tokio::time::sleep_until(until) => {
+                () = tokio::time::sleep_until(times.until) => {
                     return Ok(Heard::Silence(Silence::Overdue));
+                }
+                () = past(times.start_by), if !self.conversation.has_started() => {
+                    return Ok(Heard::Silence(Silence::Unstarted));
                 }
             };
             let frame = match frame {
@@ -217,6 +233,14 @@ impl Running {
                 event => deliver(event, sink).map_err(SandboxError::Sink)?,
             }
         }
+    }
+}
+
+/// Waits for a time, if there is one.
+async fn past(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -107,7 +107,7 @@ impl Stdio {
     }
 
     /// Is cancelled by TERM.
-    pub(super) fn terminated(&self) -> CancellationToken {
+    pub(crate) fn terminated(&self) -> CancellationToken {
         self.terminated.clone()
     }
 

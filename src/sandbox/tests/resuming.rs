@@ -144,6 +144,25 @@ async fn what_never_heard_the_word_to_start_has_not_started() {
     bench.assert_nothing_is_left().await;
 }
 
+/// As with an engine that was killed, and whose containers live.
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_a_word_that_nobody_can_say_is_ended_and_has_not_started() {
+    let bench = Bench::running(program::requested(|stdio| async move {
+        stdio.say(Kind::Loaded, &[]).await;
+        stdio.terminated().cancelled().await;
+        Ended::NO_REQUEST
+    }));
+    let loaded = load(bench.start().await.unwrap(), b"{}", &Cancel::new()).await.unwrap();
+    let mut sandbox = loaded.sandbox;
+    sandbox.container.leave();
+    drop(sandbox);
+    let begun = Instant::now();
+    let error = adopted(&bench, &mut Kept::default(), &Cancel::new()).await.unwrap_err();
+    assert!(matches!(error, SandboxError::NotStarted), "{error}");
+    assert_about(begun.elapsed(), Duration::from_secs(10));
+    bench.assert_nothing_is_left().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_is_gone_or_was_killed_before_its_last_word_has_vanished() {
     let vanished = |exit_code| Ending::Vanished { exit_code, out_of_memory: false };
