@@ -45,25 +45,6 @@ async fn nothing_is_lost_while_the_database_is_locked() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_end_that_can_t_be_stored_before_the_server_s_is_found_by_the_next() {
-    let (mut server, gate) = gated(server().env("GANTRY_STOP_TIMEOUT", "1s"));
-    gate.register(&server, "waits").await;
-    let id = server.submit(&json!({"script": "waits"})).await;
-    server.reaches(&id, "running").await;
-    let url = format!("sqlite://{}", server.home.data_dir().join("gantry.db").display());
-    let mut other = SqliteConnection::connect(&url).await.unwrap();
-    sqlx::raw_sql("BEGIN EXCLUSIVE").execute(&mut other).await.unwrap();
-    gate.open();
-    server.until("it tries again", async || server.read_log().contains("end is stored")).await;
-    server.stop();
-    sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
-    server.start();
-    let execution = server.ended(&id).await;
-    assert_eq!(execution["status"], "completed", "{execution:#}");
-    assert_eq!(execution["stdout_log"], "began\nended\n");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_while_postgres_is_gone() {
     let database = postgres::database().await;
     let (server, gate) = gated(server().env("GANTRY_DATABASE_URL", database.url()));
