@@ -7,11 +7,11 @@ mod sandbox;
 
 use std::io::{Read, Write};
 
-use gantry_init::frame::{HEADER_BYTES, Header, Kind};
+use gantry_init::frame::{Frame, Kind};
 use gantry_init::message::{End, Launch, Preparation, Prepared, StandBy};
 use nix::sys::signal::{Signal, kill};
 use sandbox::run::{Run, bash};
-use sandbox::{Sandbox, children, eventually};
+use sandbox::{Sandbox, children, eventually, next_frame};
 
 /// Stands by as an interpreter does: it takes over at the word to start.
 const STANDS_BY: &str = r#"
@@ -55,11 +55,7 @@ fn unfit(program: &str) -> Option<String> {
 /// The payload of the next frame of this kind.
 fn payload(output: &mut impl Read, wanted: Kind) -> Vec<u8> {
     loop {
-        let mut header = [0; HEADER_BYTES];
-        output.read_exact(&mut header).unwrap();
-        let Header { kind, length } = Header::decode(header).unwrap();
-        let mut payload = vec![0; length];
-        output.read_exact(&mut payload).unwrap();
+        let Frame { kind, payload } = next_frame(output);
         if kind == wanted {
             return payload;
         }

@@ -6,11 +6,11 @@ mod sandbox;
 
 use std::io::{Read, Write};
 
-use gantry_init::frame::{Decoder, HEADER_BYTES, Header, Kind};
+use gantry_init::frame::{Decoder, Kind};
 use gantry_init::message::{Refused, RefusedReason};
 use nix::sys::signal::{Signal, kill};
 use sandbox::run::{frame, shell};
-use sandbox::{Sandbox, children};
+use sandbox::{Sandbox, children, next_frame};
 
 /// PID 1's exit code when it was not told to start anything.
 const NO_REQUEST: i32 = 65;
@@ -35,11 +35,7 @@ fn fed(bytes: &[u8]) -> Option<(i32, Vec<Kind>, Option<Refused>)> {
 fn heard(output: &mut impl Read, last: Kind) -> Vec<Kind> {
     let mut kinds = vec![];
     while kinds.last() != Some(&last) {
-        let mut header = [0; HEADER_BYTES];
-        output.read_exact(&mut header).unwrap();
-        let Header { kind, length } = Header::decode(header).unwrap();
-        output.read_exact(&mut vec![0; length]).unwrap();
-        kinds.push(kind);
+        kinds.push(next_frame(output).kind);
     }
     kinds
 }

@@ -17,6 +17,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use gantry_init::frame::{Frame, HEADER_BYTES, Header, TERMINATOR};
 use nix::unistd::{Pid, getuid};
 
 /// Longest time that anything in these tests may take.
@@ -24,6 +25,17 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The user inside, when the tests run as root: Docker's and our `nobody`.
 const NOBODY: u32 = 65534;
+
+/// The next frame, and what stands behind it. Reads no further.
+pub(crate) fn next_frame(output: &mut impl Read) -> Frame {
+    let mut header = [0; HEADER_BYTES];
+    output.read_exact(&mut header).unwrap();
+    let Header { kind, length } = Header::decode(header).unwrap();
+    let mut payload = vec![0; length + 1];
+    output.read_exact(&mut payload).unwrap();
+    assert_eq!(payload.pop(), Some(TERMINATOR));
+    Frame { kind, payload }
+}
 
 /// True when the tests run as root.
 pub(crate) fn is_root() -> bool {
