@@ -10,11 +10,14 @@
 //! tokens that nobody has seen are few at a time, so that whoever makes tokens up
 //! does not keep the database from those who have one.
 //!
+//! Browsers sign in with a token and have a session then ([`sessions`]).
+//!
 //! What a token may do is its [`Role`], and what that means for a route is said
 //! by those who call.
 
 mod cache;
 mod environment;
+mod sessions;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +28,7 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 use subtle::ConstantTimeEq;
 use thiserror::Error;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::clock;
 use crate::domain::excerpt::excerpt;
@@ -35,6 +38,7 @@ use cache::Cache;
 
 pub use cache::TTL;
 pub use environment::{ENVIRONMENT_TOKEN, MIN_TOKEN_CHARS};
+pub use sessions::LIFETIME as SESSION_LIFETIME;
 
 /// What every token begins with, so that people and scanners know one.
 pub const PREFIX: &str = "gantry_";
@@ -150,6 +154,8 @@ pub struct CreatedToken {
 pub struct Access {
     store: Store,
     cache: Arc<Cache>,
+    /// Tokens by the secrets of their sessions.
+    sessions: Arc<Cache>,
     unseen: Arc<Semaphore>,
 }
 
@@ -158,7 +164,7 @@ impl Access {
     #[must_use]
     pub fn new(store: Store) -> Self {
         let unseen = Arc::new(Semaphore::new(UNSEEN_AT_ONCE));
-        Self { store, cache: Arc::default(), unseen }
+        Self { store, cache: Arc::default(), sessions: Arc::default(), unseen }
     }
 
     /// The token with this text, if it works right now.
@@ -205,13 +211,17 @@ impl Access {
     }
 
     async fn look_up_unseen(&self, hash: &TokenHash) -> Result<Arc<Token>, AccessError> {
-        let waiting = tokio::time::timeout(UNSEEN_WITHIN, self.unseen.acquire());
-        let Ok(Ok(_permit)) = waiting.await else { return Err(AccessError::Crowded) };
+        let _permit = self.permit_unseen().await?;
         // Whoever waited with it may have been looked at meanwhile.
         match self.cache.find(hash) {
             Some(token) => Ok(token),
             None => self.look_up(hash).await,
         }
+    }
+
+    async fn permit_unseen(&self) -> Result<SemaphorePermit<'_>, AccessError> {
+        let waiting = tokio::time::timeout(UNSEEN_WITHIN, self.unseen.acquire());
+        waiting.await.ok().and_then(Result::ok).ok_or(AccessError::Crowded)
     }
 
     async fn look_up(&self, hash: &TokenHash) -> Result<Arc<Token>, AccessError> {
@@ -308,6 +318,7 @@ impl Access {
         let is_revoked = self.store.revoke_token(id, audit.at, &audit).await;
         // Also when the answer was lost: it may be revoked all the same.
         self.cache.doubt_all();
+        self.sessions.doubt_all();
         Ok(Some(is_revoked?))
     }
 }

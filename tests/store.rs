@@ -9,6 +9,8 @@ mod claiming;
 mod database;
 #[path = "store/environments.rs"]
 mod environments;
+#[path = "store/figures.rs"]
+mod figures;
 #[path = "store/finishing.rs"]
 mod finishing;
 #[path = "store/impossible.rs"]
@@ -32,6 +34,8 @@ mod retention;
 mod samples;
 #[path = "store/scripts.rs"]
 mod scripts;
+#[path = "store/sessions.rs"]
+mod sessions;
 #[path = "store/states.rs"]
 mod states;
 #[path = "store/submitting.rs"]

@@ -151,3 +151,47 @@ async fn tokens_that_nobody_has_seen_wait_for_each_other_alone() {
     it.access.verify(&new.secret).await.unwrap();
     assert!(matches!(it.access.verify("gantry_made-up").await, Err(AccessError::Unknown)));
 }
+
+#[tokio::test]
+async fn a_session_is_its_token_without_telling_it() {
+    let it = fixture().await;
+    let created = it.access.create("root", runner("ci")).await.unwrap();
+    let secret = it.access.sign_in(&created.secret).await.unwrap();
+    assert_ne!(secret, created.secret);
+    assert_eq!(it.access.session(&secret).await.unwrap().id, created.id);
+    // Neither is the other.
+    assert!(matches!(it.access.verify(&secret).await, Err(AccessError::Unknown)));
+    assert!(matches!(it.access.session(&created.secret).await, Err(AccessError::Unknown)));
+    assert!(matches!(it.access.sign_in("gantry_nothing").await, Err(AccessError::Unknown)));
+}
+
+#[tokio::test]
+async fn a_session_ends_with_its_token_and_when_somebody_signs_out() {
+    let it = fixture().await;
+    let created = it.access.create("root", runner("ci")).await.unwrap();
+    let first = it.access.sign_in(&created.secret).await.unwrap();
+    let second = it.access.sign_in(&created.secret).await.unwrap();
+    it.access.session(&first).await.unwrap();
+    it.access.sign_out(&first).await.unwrap();
+    assert!(matches!(it.access.session(&first).await, Err(AccessError::Unknown)));
+    it.access.session(&second).await.unwrap();
+    it.access.revoke("root", created.id).await.unwrap();
+    assert!(matches!(it.access.session(&second).await, Err(AccessError::Unknown)));
+}
+
+#[tokio::test]
+async fn a_session_that_is_over_is_none() {
+    let it = fixture().await;
+    let created = it.access.create("root", runner("ci")).await.unwrap();
+    let now = clock::now();
+    let session = |secret: &str, expires_at| crate::store::NewSession {
+        hash: TokenHash::of(secret),
+        token_id: created.id,
+        created_at: now - SESSION_LIFETIME,
+        expires_at,
+    };
+    it.store.insert_session(&session("over", now)).await.unwrap();
+    it.store.insert_session(&session("lasts", now + SESSION_LIFETIME)).await.unwrap();
+    assert!(matches!(it.access.session("over").await, Err(AccessError::Unknown)));
+    it.access.session("lasts").await.unwrap();
+}

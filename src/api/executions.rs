@@ -23,7 +23,7 @@ use crate::store::{ExecutionFilter, Page};
 /// Which executions are wanted.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub(super) struct ExecutionsQuery {
+pub(crate) struct ExecutionsQuery {
     /// Those for this job.
     #[param(max_length = 200)]
     job_id: Option<String>,
@@ -77,6 +77,7 @@ pub(super) async fn list(
         job_id: wanted.job_id,
         status: wanted.status,
         scope: identity.scope().cloned(),
+        ..ExecutionFilter::default()
     };
     listed(&state, &filter, page).await
 }
@@ -106,7 +107,7 @@ pub(super) async fn history(
 /// Which executions of a script are wanted.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub(super) struct ExecutionsHistoryQuery {
+pub(crate) struct ExecutionsHistoryQuery {
     /// Those in this state: pending, running, completed, failed, timeout or
     /// cancelled.
     #[param(value_type = Option<String>, example = "failed")]
@@ -197,7 +198,7 @@ pub(super) async fn cancel(
 }
 
 /// An execution, if there is one of this id for this caller.
-pub(super) async fn find(
+pub(crate) async fn find(
     state: &AppState,
     identity: &Identity,
     id: Uuid,
@@ -208,13 +209,13 @@ pub(super) async fn find(
 }
 
 /// All of an execution, and the room that it takes.
-pub(super) struct Whole {
-    pub(super) execution: Execution,
-    pub(super) held: Held,
+pub(crate) struct Whole {
+    pub(crate) execution: Execution,
+    pub(crate) held: Held,
 }
 
 /// All of an execution. One that ends meanwhile may take more than its room.
-pub(super) async fn whole(state: &AppState, id: Uuid) -> Result<Whole, Problem> {
+pub(crate) async fn whole(state: &AppState, id: Uuid) -> Result<Whole, Problem> {
     let held = state.memory().hold(state.store.execution_bytes(id).await?).await?;
     let execution = state.store.execution(id).await?;
     let execution = execution.ok_or_else(|| Problem::not_found("execution"))?;

@@ -8,12 +8,14 @@
 //!    └────────────────▶ cancelled | failed
 //! ```
 
+mod id;
 mod object;
 mod report;
 mod request;
 mod state;
 mod unregistered;
 
+pub use id::first_id_at;
 pub use object::{Artifact, Execution, ExecutionSummary, SandboxReceipt, Usage};
 pub use report::{Report, log_text, milliseconds};
 pub use request::{

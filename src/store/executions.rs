@@ -9,7 +9,7 @@ use super::listing::{ExecutionRow, select_execution};
 use super::rows::Row;
 use super::{Store, StoreError};
 use crate::domain::confinement::SealedConfinement;
-use crate::domain::execution::{Execution, ExecutionSummary, log_text};
+use crate::domain::execution::{Execution, ExecutionSummary, Frozen, log_text};
 use crate::domain::output_log::OutputLog;
 
 #[derive(FromRow)]
@@ -97,5 +97,18 @@ impl Store {
         let row: Option<LogRow> =
             on_reader!(self, pool => sqlx::query_as(SELECT).bind(id).fetch_optional(pool).await)?;
         Ok(row.map(LogRow::parse))
+    }
+
+    /// What an execution was accepted with.
+    ///
+    /// # Errors
+    /// [`StoreError`], also when it is impossible.
+    pub async fn frozen(&self, id: Uuid) -> Result<Option<Frozen>, StoreError> {
+        const SELECT: &str = "SELECT CAST(frozen AS TEXT) FROM execution_payloads \
+             WHERE execution_id = $1";
+        let text: Option<String> = on_reader!(self, pool =>
+            sqlx::query_scalar(SELECT).bind(id).fetch_optional(pool).await)?;
+        let row = Row { table: "execution_payloads", id: &id };
+        text.map(|text| row.json("frozen", &text)).transpose()
     }
 }

@@ -9,7 +9,9 @@ use uuid::Uuid;
 use super::connection::on_reader;
 use super::rows::{Row, number};
 use super::{Store, StoreError};
-use crate::domain::execution::{ExecutionSummary, SandboxReceipt, State, Usage, milliseconds};
+use crate::domain::execution::{
+    ExecutionSummary, SandboxReceipt, State, Usage, first_id_at, milliseconds,
+};
 use crate::domain::outcome::ErrorKind;
 
 /// Which executions are wanted.
@@ -23,6 +25,23 @@ pub struct ExecutionFilter {
     pub status: Option<State>,
     /// Of no other scripts than these.
     pub scope: Option<Vec<i64>>,
+    /// Made with the token of this name.
+    pub triggered_by: Option<String>,
+    /// Accepted at this time or later.
+    pub since: Option<DateTime<Utc>>,
+    /// Accepted before this time.
+    pub until: Option<DateTime<Utc>>,
+    /// Older than this one.
+    pub before: Option<Uuid>,
+}
+
+impl ExecutionFilter {
+    /// Whether there is an index, or a count that is kept, for nothing but scripts and
+    /// states.
+    fn is_by_more_than_script(&self) -> bool {
+        let by_time = self.since.is_some() || self.until.is_some() || self.before.is_some();
+        self.job_id.is_some() || self.triggered_by.is_some() || by_time
+    }
 }
 
 /// Which part of a list is wanted.
@@ -205,6 +224,18 @@ macro_rules! narrow {
         if let Some(scope) = &filter.scope {
             among!($query, " AND e.script_id", scope);
         }
+        if let Some(name) = &filter.triggered_by {
+            $query
+                .push(" AND e.triggered_by = ")
+                .push_bind($crate::store::rows::without_nul(name).into_owned());
+        }
+        let earlier = filter.until.map(first_id_at);
+        for id in filter.before.into_iter().chain(earlier) {
+            $query.push(" AND e.id < ").push_bind(id);
+        }
+        if let Some(since) = filter.since {
+            $query.push(" AND e.id >= ").push_bind(first_id_at(since));
+        }
     }};
 }
 
@@ -219,7 +250,7 @@ const MAX_SCRIPTS_ONE_BY_ONE: usize = 200;
 /// scope matters, or an index leads to fewer executions than those of its scripts.
 fn among_scripts(filter: &ExecutionFilter) -> Option<BTreeSet<i64>> {
     let scope = filter.scope.as_ref()?;
-    let is_narrow = filter.script_id.is_some() || filter.job_id.is_some();
+    let is_narrow = filter.script_id.is_some() || filter.is_by_more_than_script();
     let is_countable = (1..=MAX_SCRIPTS_ONE_BY_ONE).contains(&scope.len());
     (is_countable && !is_narrow).then(|| scope.iter().copied().collect())
 }
@@ -275,14 +306,14 @@ impl Store {
     }
 
     /// How many executions there are: from the counts by script and state, unless
-    /// it is about a job.
+    /// it is about more than these.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn count_executions(&self, filter: &ExecutionFilter) -> Result<i64, StoreError> {
-        let counted = match filter.job_id {
-            Some(_) => "SELECT count(*) FROM executions e WHERE 1 = 1",
-            None => {
+        let counted = match filter.is_by_more_than_script() {
+            true => "SELECT count(*) FROM executions e WHERE 1 = 1",
+            false => {
                 "SELECT CAST(COALESCE(sum(e.count), 0) AS BIGINT) FROM execution_counts e \
                  WHERE 1 = 1"
             }

@@ -101,7 +101,8 @@ async fn every_filter_finds_what_the_model_finds(database: Database) {
             for status in statuses {
                 for script_id in [None, Some(id(1))] {
                     let (scope, job_id) = (scope.clone(), job_id.clone());
-                    let filter = ExecutionFilter { script_id, job_id, status, scope };
+                    let filter =
+                        ExecutionFilter { script_id, job_id, status, scope, ..Default::default() };
                     let wanted = all.iter().filter(|it| wants(&filter, it));
                     let expected: Vec<Uuid> = wanted.map(|it| it.id).collect();
                     assert_eq!(list(&database, &filter, 7).await, expected, "{filter:?}");

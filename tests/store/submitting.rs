@@ -19,6 +19,7 @@ on_both! {
     crossing_keys_of_concurrent_batches_are_accepted,
     what_is_sent_again_is_known_by_its_id,
     inputs_are_kept_byte_for_byte,
+    what_was_asked_for_is_read_back,
     a_summary_says_what_was_submitted,
     a_batch_is_accepted_as_a_whole_or_not_at_all,
 }
@@ -117,6 +118,14 @@ async fn what_is_sent_again_is_known_by_its_id(database: Database) {
     assert_eq!(database.store.submit(&batch).await.unwrap(), [Submitted::New; 2]);
     let known = [Submitted::Known(batch[0].id), Submitted::Known(batch[1].id)];
     assert_eq!(database.store.submit(&batch).await.unwrap(), known);
+}
+
+async fn what_was_asked_for_is_read_back(database: Database) {
+    let invocations = Invocations::of(&database.store, "weather").await;
+    let id = invocations.submitted(&database.store).await;
+    let asked = invocations.one().frozen;
+    assert_eq!(database.store.frozen(id).await.unwrap(), Some(asked));
+    assert_eq!(database.store.frozen(Uuid::nil()).await.unwrap(), None);
 }
 
 async fn inputs_are_kept_byte_for_byte(database: Database) {
