@@ -10,8 +10,9 @@ demo: base
 	$(CARGO) build --release --locked
 	GANTRY=target/release/gantry examples/demo.sh
 
-# Every test; those of the sandbox run on the real engine, and those of the
-# store on PostgreSQL, too: in a container, or at GANTRY_TEST_POSTGRES_URL.
+# Every test; those of the sandbox run on the real engine, those of the store on
+# PostgreSQL, too (in a container, or at GANTRY_TEST_POSTGRES_URL), and those of the
+# console in Debian's Chromium, in a container as well.
 # Property tests take the same cases each time; `make explore` looks at others.
 test: export PROPTEST_RNG_SEED ?= 1
 test: base
@@ -21,6 +22,7 @@ test: base
 	  python3 -m unittest discover --start-directory images/python; \
 	else echo 'python3 is not installed: the tests of install.py were left out'; fi
 	tests/postgres/prepare
+	tests/browser/prepare
 	$(CARGO) test --workspace --locked
 
 # The property tests with a hundred times as many cases, new ones each time.

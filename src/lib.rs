@@ -3,11 +3,11 @@
 //! Dependencies point one way, and `tests/architecture.rs` holds them to it:
 //!
 //! ```text
-//! cli ─▶ server ─▶ api ─┬─▶ registry ──┬─▶ orchestrator ─┬─▶ images ─▶ sandbox ─▶ engine ─┐
-//!  │                    └─▶ access     │                 └─▶ store ───────────────────────┼─▶ domain
-//!  │                            └──────┴───────────────────▶ store                        │
-//!  ├─▶ services, config, doctor                                                           │
-//!  └─▶ client ────────────────────────────────────────────────────────────────────────────┘
+//! cli ─▶ server ─▶ ui ─▶ api ─┬─▶ registry ──┬─▶ orchestrator ─┬─▶ images ─▶ sandbox ─▶ engine ─┐
+//!  │                          └─▶ access     │                 └─▶ store ───────────────────────┼─▶ domain
+//!  │                                  └──────┴───────────────────▶ store                        │
+//!  ├─▶ services, config, doctor                                                                 │
+//!  └─▶ client ──────────────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
 //! [`domain`] is pure; [`engine`] is the only one that knows bollard, and
@@ -16,7 +16,8 @@
 //! of; the
 //! [`orchestrator`] accepts executions and runs each from start to end; the
 //! [`registry`] keeps what can be run, and [`access`] who may do what; the
-//! [`api`] puts them on HTTP, and the [`server`] puts everything together.
+//! [`api`] puts them on HTTP, the [`ui`] shows them in a browser, and the [`server`]
+//! puts everything together.
 //! [`services`] does so for the commands in [`cli`] that need no server, and for
 //! the [`doctor`], which looks at all that Gantry stands on. Commands that ask a
 //! server do so through the [`client`].
@@ -44,3 +45,4 @@ pub mod seldom;
 pub mod server;
 pub mod services;
 pub mod store;
+pub mod ui;

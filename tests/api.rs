@@ -8,6 +8,8 @@ mod access;
 mod answers;
 #[path = "api/bad_input.rs"]
 mod bad_input;
+#[path = "api/console.rs"]
+mod console;
 #[path = "api/executions.rs"]
 mod executions;
 #[path = "api/expiring.rs"]

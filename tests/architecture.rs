@@ -76,6 +76,8 @@ mod the_checker {
         finds("src/domain/job.rs", "    x: Option<bollard::models::Mount>,");
         finds("src/services.rs", "sqlx::query(\"\");");
         finds("src/orchestrator/once.rs", "#[derive(clap::Args)]");
+        finds("src/api/docs.rs", "use maud::html;");
+        finds("src/ui/layout.rs", "(PreEscaped(text))");
         passes("src/engine/docker/mod.rs", "use bollard::Docker;");
         passes("src/config.rs", "use clap::Args;");
     }

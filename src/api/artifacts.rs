@@ -29,7 +29,7 @@ const IMAGES: [(&[u8], &str); 4] = [
 
 /// A file that an execution left.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct ListedArtifact {
+pub(crate) struct ListedArtifact {
     /// Its place in the list, by which it can be downloaded, too.
     index: usize,
     /// All else.
@@ -78,7 +78,7 @@ pub(super) async fn list(
     responses((status = 200, description = "The file", body = Vec<u8>,
         content_type = "application/octet-stream"))
 )]
-pub(super) async fn download(
+pub(crate) async fn download(
     State(state): State<AppState>,
     identity: Identity,
     ExecutionId(id): ExecutionId,
@@ -119,7 +119,7 @@ fn media_type(content: &[u8]) -> &'static str {
 
 /// `attachment` with the last part of a name (RFC 6266, in the encoding of RFC
 /// 8187, of which every character is plain).
-pub(super) fn disposition(name: &str) -> HeaderValue {
+pub(crate) fn disposition(name: &str) -> HeaderValue {
     let name = name.rsplit('/').next().unwrap_or_default();
     let mut encoded = String::from("attachment; filename*=UTF-8''");
     for byte in name.bytes() {

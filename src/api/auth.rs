@@ -27,26 +27,31 @@ const RETRY_CROWD: Duration = Duration::from_secs(2);
 
 /// Whose the request is.
 #[derive(Debug, Clone)]
-pub(super) struct Identity(Arc<Token>);
+pub(crate) struct Identity(Arc<Token>);
 
 impl Identity {
+    /// Whoever has this token.
+    pub(crate) fn new(token: Arc<Token>) -> Self {
+        Self(token)
+    }
+
     /// What it may do.
-    pub(super) fn role(&self) -> Role {
+    pub(crate) fn role(&self) -> Role {
         self.0.role
     }
 
     /// The name of its token.
-    pub(super) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.0.name
     }
 
     /// Its token.
-    pub(super) fn token_id(&self) -> i64 {
+    pub(crate) fn token_id(&self) -> i64 {
         self.0.id
     }
 
     /// Goes on until its token is revoked or expires, and a few seconds longer.
-    pub(super) fn until_it_ends(
+    pub(crate) fn until_it_ends(
         &self,
         state: &AppState,
     ) -> impl Future<Output = ()> + Send + use<> {
@@ -55,27 +60,27 @@ impl Identity {
     }
 
     /// As the registry knows it.
-    pub(super) fn actor(&self) -> Actor {
+    pub(crate) fn actor(&self) -> Actor {
         Actor { name: self.0.name.clone(), role: self.0.role }
     }
 
     /// As executions know it.
-    pub(super) fn caller(&self) -> Caller {
+    pub(crate) fn caller(&self) -> Caller {
         Caller { token_id: self.0.id, name: self.0.name.clone() }
     }
 
     /// The scripts that there are for it; `None` is all.
-    pub(super) fn scope(&self) -> Option<&Vec<i64>> {
+    pub(crate) fn scope(&self) -> Option<&Vec<i64>> {
         self.0.scope.as_ref()
     }
 
     /// Whether there is this script for it.
-    pub(super) fn knows_script(&self, id: i64) -> bool {
+    pub(crate) fn knows_script(&self, id: i64) -> bool {
         self.scope().is_none_or(|scope| scope.contains(&id))
     }
 
     /// Whether there is this execution for it.
-    pub(super) fn knows(&self, execution: &ExecutionSummary) -> bool {
+    pub(crate) fn knows(&self, execution: &ExecutionSummary) -> bool {
         match (self.scope(), execution.script_id) {
             (None, _) => true,
             (Some(scope), Some(script)) => scope.contains(&script),
@@ -94,7 +99,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Identity {
 }
 
 /// Lets nobody pass without a token that works.
-pub(super) async fn authenticate(
+pub(crate) async fn authenticate(
     State(state): State<AppState>,
     mut request: Request,
     next: Next,
@@ -105,7 +110,7 @@ pub(super) async fn authenticate(
 }
 
 /// Lets those roles pass.
-pub(super) async fn authorise(
+pub(crate) async fn authorise(
     allowed: &'static [Role],
     identity: Identity,
     request: Request,
@@ -120,7 +125,7 @@ pub(super) async fn authorise(
 }
 
 /// Whose a request with these headers is.
-pub(super) async fn identify(state: &AppState, headers: &HeaderMap) -> Result<Identity, Problem> {
+pub(crate) async fn identify(state: &AppState, headers: &HeaderMap) -> Result<Identity, Problem> {
     let value = headers.get(AUTHORIZATION).ok_or_else(no_token)?;
     let (scheme, token) = value
         .to_str()

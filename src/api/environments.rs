@@ -124,7 +124,7 @@ pub(super) async fn show(
     responses((status = 200, description = "What the build has said so far, its last MiB",
         body = String, content_type = "text/plain", example = json!("Resolved 3 packages in 12ms\n")))
 )]
-pub(super) async fn log(
+pub(crate) async fn log(
     State(state): State<AppState>,
     path: PathText,
 ) -> Result<Response, Problem> {
@@ -153,12 +153,12 @@ pub(super) async fn build(
     Ok((StatusCode::ACCEPTED, Json(EnvironmentView::from(record))).into_response())
 }
 
-fn key(path: &PathText) -> Result<&str, Problem> {
+pub(crate) fn key(path: &PathText) -> Result<&str, Problem> {
     let key = path.get("key");
     let is_key = key.len() == KEY_CHARS && key.bytes().all(|byte| byte.is_ascii_hexdigit());
     is_key.then_some(key).ok_or_else(missing)
 }
 
-fn missing() -> Problem {
+pub(crate) fn missing() -> Problem {
     Problem::not_found("environment")
 }

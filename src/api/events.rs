@@ -76,7 +76,7 @@ struct EventView {
         body = EventView, content_type = "text/event-stream",
         example = json!({"event": "stdout", "id": "6-0", "data": "{\"text\":\"hello\\n\"}"})))
 )]
-pub(super) async fn follow(
+pub(crate) async fn follow(
     State(state): State<AppState>,
     identity: Identity,
     ExecutionId(id): ExecutionId,

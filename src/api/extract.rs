@@ -28,7 +28,7 @@ pub(super) const WITH_INPUT: usize = crate::domain::json_input::MAX_INPUT_BYTES 
 /// Largest body with a script, in bytes: it may come as base64, or as a text of
 /// which every byte is escaped in two.
 #[expect(clippy::cast_possible_truncation, reason = "64 MiB")]
-pub(super) const WITH_SCRIPT: usize = 2 * MAX_SCRIPT_BYTES as usize + 4 * SMALL;
+pub(crate) const WITH_SCRIPT: usize = 2 * MAX_SCRIPT_BYTES as usize + 4 * SMALL;
 
 /// How long a body may take to come.
 const BODY_WITHIN: Duration = Duration::from_secs(60);

@@ -32,13 +32,13 @@ pub(super) struct Health(Mutex<Option<(Instant, [Check; 3])>>);
 
 /// How one of the things is that the server stands on.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-pub(super) struct Check {
+pub(crate) struct Check {
     /// database, engine or disk.
-    name: &'static str,
+    pub(crate) name: &'static str,
     /// Whether it is well.
-    is_ok: bool,
+    pub(crate) is_ok: bool,
     /// What is wrong.
-    detail: Option<String>,
+    pub(crate) detail: Option<String>,
 }
 
 /// Whether the server is well.
@@ -158,7 +158,7 @@ fn answer(status: StatusCode, checks: Vec<Check>, pool: Option<PoolView>) -> Res
 }
 
 /// All parts, looked at now or a moment ago; once for all who ask meanwhile.
-async fn looked_at(state: &AppState) -> [Check; 3] {
+pub(crate) async fn looked_at(state: &AppState) -> [Check; 3] {
     let mut last = state.health().0.lock().await;
     if let Some((at, checks)) = &*last
         && at.elapsed() < FRESH

@@ -41,7 +41,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// What is left of the room.
 #[derive(Debug)]
-pub(super) struct Memory(Arc<Semaphore>);
+pub(crate) struct Memory(Arc<Semaphore>);
 
 impl Default for Memory {
     fn default() -> Self {
@@ -51,7 +51,7 @@ impl Default for Memory {
 
 /// Room that somebody has; given back when it is dropped.
 #[derive(Debug, Default)]
-pub(super) struct Held {
+pub(crate) struct Held {
     /// Bytes that it is enough for.
     bytes: usize,
     permit: Option<OwnedSemaphorePermit>,
@@ -62,7 +62,7 @@ impl Memory {
     ///
     /// # Errors
     /// A [`Problem`] when there is none for a while.
-    pub(super) async fn hold(&self, bytes: u64) -> Result<Held, Problem> {
+    pub(crate) async fn hold(&self, bytes: u64) -> Result<Held, Problem> {
         let mut held = Held::default();
         self.add(&mut held, usize::try_from(bytes).unwrap_or(TOTAL)).await?;
         Ok(held)
@@ -72,7 +72,7 @@ impl Memory {
     ///
     /// # Errors
     /// As those of [`Self::hold`].
-    pub(super) async fn extend(&self, held: &mut Held, bytes: usize) -> Result<(), Problem> {
+    pub(crate) async fn extend(&self, held: &mut Held, bytes: usize) -> Result<(), Problem> {
         match bytes > held.bytes.max(SMALL) {
             true => self.add(held, bytes.max(held.bytes + STEP)).await,
             false => Ok(()),
@@ -106,7 +106,7 @@ fn refused() -> Problem {
 
 impl Held {
     /// An answer in JSON, for which the room is held until it is sent.
-    pub(super) async fn json<T>(self, status: StatusCode, value: T) -> Response
+    pub(crate) async fn json<T>(self, status: StatusCode, value: T) -> Response
     where
         T: Serialize + Send + 'static,
     {
@@ -122,7 +122,7 @@ impl Held {
     }
 
     /// Content to be sent, for which the room is held until it is.
-    pub(super) fn body(mut self, content: impl AsRef<[u8]> + Send + 'static) -> Body {
+    pub(crate) fn body(mut self, content: impl AsRef<[u8]> + Send + 'static) -> Body {
         let Some(permit) = &mut self.permit else {
             return Body::from(Bytes::from_owner(content));
         };

@@ -9,35 +9,35 @@
 //! No answer holds SQL, a chain of causes, or a host path that the caller did not
 //! give; and no route answers without a token but `/healthz` and `/readyz`.
 
-mod artifacts;
+pub(crate) mod artifacts;
 mod audit;
-mod auth;
+pub(crate) mod auth;
 pub mod bodies;
 mod docs;
-mod envelope;
-mod environments;
-mod events;
-mod executions;
-mod extract;
+pub(crate) mod envelope;
+pub(crate) mod environments;
+pub(crate) mod events;
+pub(crate) mod executions;
+pub(crate) mod extract;
 mod fields;
 mod headers;
-mod health;
-mod memory;
+pub(crate) mod health;
+pub(crate) mod memory;
 mod openapi;
-mod order;
+pub(crate) mod order;
 mod page;
-mod path;
-mod problem;
-mod query;
-mod routes;
-mod script_view;
-mod scripts;
-mod state;
+pub(crate) mod path;
+pub(crate) mod problem;
+pub(crate) mod query;
+pub(crate) mod routes;
+pub(crate) mod script_view;
+pub(crate) mod scripts;
+pub(crate) mod state;
 mod streams;
 mod submit;
 mod tokens;
 mod trial;
-mod versions;
+pub(crate) mod versions;
 
 pub use routes::router;
 pub use state::{AppState, EngineProbe, Parts};

@@ -153,7 +153,7 @@ impl Order {
 const NO_INPUT: &str = "{}";
 
 /// An input as it stands in a body; `{}` when it is not there.
-pub(super) fn read_input(raw: Option<&RawValue>, pointer: &str) -> Result<JsonInput, Problem> {
+pub(crate) fn read_input(raw: Option<&RawValue>, pointer: &str) -> Result<JsonInput, Problem> {
     let input = match raw {
         Some(raw) => JsonInput::from_raw(raw),
         None => JsonInput::parse(NO_INPUT.as_bytes().to_vec()),

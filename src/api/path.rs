@@ -14,28 +14,28 @@ use crate::domain::registry::RegisteredScript;
 
 /// The id of a token.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct TokenId(pub(super) i64);
+pub(crate) struct TokenId(pub(crate) i64);
 
 /// A script that is there, named by its id or its name.
 #[derive(Debug)]
-pub(super) struct NamedScript(pub(super) RegisteredScript);
+pub(crate) struct NamedScript(pub(crate) RegisteredScript);
 
 /// The id of an execution.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct ExecutionId(pub(super) Uuid);
+pub(crate) struct ExecutionId(pub(crate) Uuid);
 
 /// Everything else, by its name in the pattern.
 #[derive(Debug)]
-pub(super) struct PathText(Vec<(String, String)>);
+pub(crate) struct PathText(Vec<(String, String)>);
 
 impl PathText {
     /// What stands for this name.
-    pub(super) fn get(&self, name: &str) -> &str {
+    pub(crate) fn get(&self, name: &str) -> &str {
         self.0.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
     }
 
     /// A number that can be one of ours.
-    pub(super) fn number(&self, name: &str, what: &str) -> Result<i64, Problem> {
+    pub(crate) fn number(&self, name: &str, what: &str) -> Result<i64, Problem> {
         let text = self.get(name);
         let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
         text.parse().ok().filter(|_| is_plain).ok_or_else(|| Problem::not_found(what))

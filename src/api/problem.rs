@@ -25,11 +25,11 @@ use crate::store::StoreError;
 const RETRY_OUTAGE: Duration = Duration::from_secs(2);
 
 /// The media type of problems (RFC 9457, 3).
-pub(super) const MEDIA_TYPE: &str = "application/problem+json";
+pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
 
 /// Why a request was not answered.
 #[derive(Debug, Clone)]
-pub(super) struct Problem {
+pub(crate) struct Problem {
     kind: Kind,
     detail: Box<str>,
     hint: Option<Box<str>>,
@@ -42,7 +42,7 @@ pub(super) struct Problem {
 
 /// What kind of problem it is; programs tell them apart by their type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Malformed,
     Unauthorized,
     Forbidden,
@@ -109,7 +109,7 @@ impl Kind {
 
 /// One thing that is wrong with a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub(super) struct FieldProblem {
+pub(crate) struct FieldProblem {
     /// Where in the body, as a JSON pointer (RFC 6901); empty for the whole.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "/timeout_secs")]
@@ -132,7 +132,7 @@ pub(super) struct FieldProblem {
     "errors": [{"pointer": "/timeout_secs", "detail": "0 s is below the least, 100 ms"}],
     "request_id": "0198f3b2c4e07d41a3c5d2b0f1e6a798"
 }))]
-pub(super) struct ProblemBody<'a> {
+pub(crate) struct ProblemBody<'a> {
     /// What kind of problem it is: `urn:gantry:problem:…`.
     r#type: String,
     /// The same in words.
@@ -153,7 +153,7 @@ pub(super) struct ProblemBody<'a> {
 
 impl Problem {
     /// A problem of a kind, with what happened.
-    pub(super) fn new(kind: Kind, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
         Self {
             kind,
             detail: detail.into().into_boxed_str(),
@@ -166,12 +166,12 @@ impl Problem {
     }
 
     /// There is nothing of this name or id, or the caller may not know of it.
-    pub(super) fn not_found(what: &str) -> Self {
+    pub(crate) fn not_found(what: &str) -> Self {
         Self::new(Kind::NotFound, format!("there is no such {what}"))
     }
 
     /// Something is wrong in the body.
-    pub(super) fn invalid(faults: Vec<Fault>) -> Self {
+    pub(crate) fn invalid(faults: Vec<Fault>) -> Self {
         let errors = faults.into_iter().map(|fault| FieldProblem {
             pointer: Some(fault.pointer),
             parameter: None,
@@ -181,7 +181,7 @@ impl Problem {
     }
 
     /// Something is wrong with a parameter or a header.
-    pub(super) fn parameter(name: &str, detail: impl Into<String>) -> Self {
+    pub(crate) fn parameter(name: &str, detail: impl Into<String>) -> Self {
         let parameter = Some(name.to_owned());
         Self::of_fields(vec![FieldProblem { pointer: None, parameter, detail: detail.into() }])
     }
@@ -195,30 +195,30 @@ impl Problem {
     }
 
     /// A mistake of ours: what it was goes to the log alone.
-    pub(super) fn internal(cause: impl Into<String>) -> Self {
+    pub(crate) fn internal(cause: impl Into<String>) -> Self {
         let detail = "the server failed; its log has more under the request's id";
         Self { cause: Some(cause.into().into_boxed_str()), ..Self::new(Kind::Internal, detail) }
     }
 
     /// Something that the server stands on does not answer.
-    pub(super) fn unavailable(detail: impl Into<String>, error: &dyn Error) -> Self {
+    pub(crate) fn unavailable(detail: impl Into<String>, error: &dyn Error) -> Self {
         let problem = Self::new(Kind::Unavailable, detail).after(RETRY_OUTAGE);
         Self { cause: Some(chain(error).into_boxed_str()), ..problem }
     }
 
     /// The server is about to end.
-    pub(super) fn stopping() -> Self {
+    pub(crate) fn stopping() -> Self {
         Self::new(Kind::Stopping, "the server takes nothing more, it is about to end")
             .after(RETRY_OUTAGE)
     }
 
     /// The same with what to do.
-    pub(super) fn hint(self, hint: impl Into<String>) -> Self {
+    pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into().into_boxed_str()), ..self }
     }
 
     /// The same with where it is in the body.
-    pub(super) fn at(mut self, pointer: &str) -> Self {
+    pub(crate) fn at(mut self, pointer: &str) -> Self {
         let pointer = Some(pointer.to_owned());
         self.errors.push(FieldProblem {
             pointer,
@@ -229,35 +229,63 @@ impl Problem {
     }
 
     /// The same with when to try again.
-    pub(super) fn after(self, time: Duration) -> Self {
+    pub(crate) fn after(self, time: Duration) -> Self {
         Self { retry_after: Some(time), ..self }
     }
 
+    /// What kind of problem it is, in words.
+    pub(crate) fn title(&self) -> &'static str {
+        self.kind.row().2
+    }
+
+    /// What happened, this time.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// What to do about it.
+    pub(crate) fn what_to_do(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// When to try again, in seconds.
+    pub(crate) fn retry_seconds(&self) -> Option<u64> {
+        self.retry_after.map(|time| time.as_secs().max(1))
+    }
+
+    /// What is wrong with the body: where, as a JSON pointer, and what.
+    pub(crate) fn faults(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.errors.iter().map(|it| {
+            let place = it.pointer.as_deref().or(it.parameter.as_deref());
+            (place.unwrap_or_default(), it.detail.as_str())
+        })
+    }
+
     /// The status that it is answered with.
-    pub(super) fn status(&self) -> StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
         self.kind.row().0
     }
 
     /// What led to it.
-    pub(super) fn cause(&self) -> Option<&str> {
+    pub(crate) fn cause(&self) -> Option<&str> {
         self.cause.as_deref()
     }
 
     /// Whether the database was at fault.
-    pub(super) fn is_of_database(&self) -> bool {
+    pub(crate) fn is_of_database(&self) -> bool {
         self.is_of_database
     }
 
     /// All of it as it is sent.
-    pub(super) fn render(&self, request_id: &str) -> Response {
+    pub(crate) fn render(&self, request_id: &str) -> Response {
         let status = self.status();
         let mut response = (status, Body::from(self.json(request_id))).into_response();
         let mut set = |name: HeaderName, value: HeaderValue| {
             response.headers_mut().insert(name, value);
         };
         set(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
-        if let Some(time) = self.retry_after {
-            set(RETRY_AFTER, HeaderValue::from(time.as_secs().max(1)));
+        if let Some(seconds) = self.retry_seconds() {
+            set(RETRY_AFTER, HeaderValue::from(seconds));
         }
         if status == StatusCode::UNAUTHORIZED {
             set(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"gantry\""));
@@ -266,7 +294,7 @@ impl Problem {
     }
 
     /// Its body.
-    pub(super) fn json(&self, request_id: &str) -> Vec<u8> {
+    pub(crate) fn json(&self, request_id: &str) -> Vec<u8> {
         let (status, kind, title) = self.kind.row();
         let body = ProblemBody {
             r#type: format!("urn:gantry:problem:{kind}"),
@@ -293,10 +321,10 @@ impl IntoResponse for Problem {
 
 /// On a response that says by its status how things are, and is no problem.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct IsAnswer;
+pub(crate) struct IsAnswer;
 
 /// The problem that a response carries; what has failed without one gets one.
-pub(super) fn problem_in(response: &Response) -> Option<Problem> {
+pub(crate) fn problem_in(response: &Response) -> Option<Problem> {
     if let Some(problem) = response.extensions().get::<Box<Problem>>() {
         return Some((**problem).clone());
     }
@@ -319,7 +347,7 @@ pub(super) fn problem_in(response: &Response) -> Option<Problem> {
 }
 
 /// An error and everything that led to it, for the log.
-pub(super) fn chain(error: &dyn Error) -> String {
+pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -15,7 +15,7 @@ const MAX_PARAMETERS: usize = 32;
 
 /// What is left of a query.
 #[derive(Debug, Default)]
-pub(super) struct Query(Vec<(String, String)>);
+pub(crate) struct Query(Vec<(String, String)>);
 
 impl<S: Send + Sync> FromRequestParts<S> for Query {
     type Rejection = Problem;

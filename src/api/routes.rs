@@ -10,9 +10,9 @@
 //! | limits, time, concurrency, enabled | yes | yes | | |
 //! | everything else of scripts, tokens | yes | | | |
 
+use axum::Router;
 use axum::extract::{Extension, Request};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
-use axum::{Router, response::IntoResponse};
 use bytes::Bytes;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter, UtoipaMethodRouterExt};
@@ -20,7 +20,6 @@ use utoipa_axum::routes;
 
 use super::auth::{Identity, authenticate, authorise};
 use super::envelope::{envelope, panicked};
-use super::problem::Problem;
 use super::state::AppState;
 use super::{
     artifacts, audit, docs, environments, events, executions, health, openapi, scripts, submit,
@@ -29,28 +28,28 @@ use super::{
 use crate::domain::token::Role::{self, Admin, Operator, Runner, Viewer};
 
 /// Everybody with a token.
-const ANYBODY: &[Role] = &[Admin, Operator, Runner, Viewer];
+pub(crate) const ANYBODY: &[Role] = &[Admin, Operator, Runner, Viewer];
 
 /// Those who see all.
-const SEEING: &[Role] = &[Admin, Operator, Viewer];
+pub(crate) const SEEING: &[Role] = &[Admin, Operator, Viewer];
 
 /// Those who invoke.
-const INVOKING: &[Role] = &[Admin, Runner];
+pub(crate) const INVOKING: &[Role] = &[Admin, Runner];
 
 /// Those who end what runs.
-const CANCELLING: &[Role] = &[Admin, Operator, Runner];
+pub(crate) const CANCELLING: &[Role] = &[Admin, Operator, Runner];
 
 /// Those who say how scripts are run.
-const OPERATING: &[Role] = &[Admin, Operator];
+pub(crate) const OPERATING: &[Role] = &[Admin, Operator];
 
 /// Those who may do everything.
-const ADMIN: &[Role] = &[Admin];
+pub(crate) const ADMIN: &[Role] = &[Admin];
 
 /// The document and the page made of it.
 #[derive(Clone)]
-pub(super) struct Documents {
-    pub(super) json: Bytes,
-    pub(super) page: Bytes,
+pub(crate) struct Documents {
+    pub(crate) json: Bytes,
+    pub(crate) page: Bytes,
 }
 
 /// Routes with who may use them.
@@ -69,8 +68,8 @@ impl Routes {
     }
 }
 
-/// The whole API.
-pub fn router(state: AppState) -> Router {
+/// The whole API, with pages beside it, which also say what there is not.
+pub fn router(state: AppState, pages: Router<AppState>) -> Router {
     let closed = Routes(OpenApiRouter::default());
     let closed = of_scripts(of_executions(of_the_rest(closed))).0;
     let open =
@@ -86,7 +85,7 @@ pub fn router(state: AppState) -> Router {
     closed
         .layer(from_fn_with_state(state.clone(), authenticate))
         .merge(open)
-        .fallback(|| async { Problem::not_found("page").into_response() })
+        .merge(pages)
         .layer(Extension(documents))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(state.clone(), envelope))

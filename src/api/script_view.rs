@@ -26,7 +26,7 @@ use crate::domain::variables::Variables;
 use crate::registry::PreloadSchema;
 
 /// What stands for a value that the caller may not see.
-const HIDDEN: &str = "***";
+pub(crate) const HIDDEN: &str = "***";
 
 /// Longest source that is shown with its script, in bytes (256 KiB); a longer one
 /// is read by itself.
@@ -273,7 +273,7 @@ impl VersionView {
 }
 
 /// The environment of a script's current version.
-pub(super) async fn environment_of(
+pub(crate) async fn environment_of(
     state: &AppState,
     script: &RegisteredScript,
 ) -> Result<Option<EnvironmentRecord>, Problem> {
@@ -284,7 +284,7 @@ pub(super) async fn environment_of(
 }
 
 /// The source of a script that was sent, where it can be shown.
-pub(super) async fn source_of(
+pub(crate) async fn source_of(
     state: &AppState,
     script: &RegisteredScript,
 ) -> Result<Option<String>, Problem> {

@@ -28,7 +28,7 @@ use crate::store::ScriptFilter;
 
 /// A script by its name or its id: no name is a number.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum ScriptRef {
+pub(crate) enum ScriptRef {
     Id(i64),
     Name(String),
 }
@@ -44,7 +44,7 @@ impl PartialSchema for ScriptRef {
 impl ToSchema for ScriptRef {}
 
 impl ScriptRef {
-    pub(super) fn of_text(text: String) -> Self {
+    pub(crate) fn of_text(text: String) -> Self {
         match text.parse() {
             Ok(id) if text.bytes().all(|byte| byte.is_ascii_digit()) => Self::Id(id),
             _ => Self::Name(text),
@@ -52,7 +52,7 @@ impl ScriptRef {
     }
 
     /// The script, if there is one for this caller.
-    pub(super) async fn find(
+    pub(crate) async fn find(
         &self,
         state: &AppState,
         identity: &Identity,

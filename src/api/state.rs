@@ -9,6 +9,7 @@ use futures::future::BoxFuture;
 use super::memory::Memory;
 use super::streams::Streams;
 use crate::access::Access;
+use crate::doctor::Examiner;
 use crate::engine::EngineError;
 use crate::metrics::Metrics;
 use crate::orchestrator::{Environments, Executions};
@@ -34,6 +35,8 @@ pub struct Parts {
     pub environments: Environments,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// What looks at all that the server stands on.
+    pub examiner: Examiner,
     /// A sign of life of the engine.
     pub engine: EngineProbe,
     /// The folder whose disk must have room.
@@ -47,8 +50,8 @@ pub struct Parts {
 #[derive(Clone)]
 pub struct AppState(Arc<Inner>);
 
-pub(super) struct Inner {
-    pub(super) parts: Parts,
+pub(crate) struct Inner {
+    pub(crate) parts: Parts,
     pub(super) health: super::health::Health,
     outages: Seldom,
     streams: Streams,
@@ -70,17 +73,17 @@ impl AppState {
     }
 
     /// What is said while the database is out.
-    pub(super) fn outages(&self) -> &Seldom {
+    pub(crate) fn outages(&self) -> &Seldom {
         &self.0.outages
     }
 
     /// Requests that take as long as an execution does.
-    pub(super) fn streams(&self) -> &Streams {
+    pub(crate) fn streams(&self) -> &Streams {
         &self.0.streams
     }
 
     /// Room for what is large.
-    pub(super) fn memory(&self) -> &Memory {
+    pub(crate) fn memory(&self) -> &Memory {
         &self.0.memory
     }
 }

@@ -18,20 +18,20 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Counts what is open.
 #[derive(Debug, Default)]
-pub(super) struct Streams {
+pub(crate) struct Streams {
     open: Arc<Mutex<HashMap<i64, usize>>>,
 }
 
 /// The right to one; given back when it is dropped.
 #[derive(Debug)]
-pub(super) struct StreamPermit {
+pub(crate) struct StreamPermit {
     open: Arc<Mutex<HashMap<i64, usize>>>,
     token_id: i64,
 }
 
 impl Streams {
     /// Room for one more request of a token.
-    pub(super) fn enter(&self, token_id: i64) -> Result<StreamPermit, Problem> {
+    pub(crate) fn enter(&self, token_id: i64) -> Result<StreamPermit, Problem> {
         let mut open = locked(&self.open);
         if open.values().sum::<usize>() >= MAX_STREAMS {
             return Err(refused(format!(

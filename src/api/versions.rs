@@ -74,7 +74,7 @@ pub(super) async fn show(
     responses((status = 200, description = "The script, as it is run", body = Vec<u8>,
         content_type = "application/octet-stream"))
 )]
-pub(super) async fn source(
+pub(crate) async fn source(
     State(state): State<AppState>,
     NamedScript(script): NamedScript,
     path: PathText,

@@ -3,6 +3,7 @@
 
 mod database;
 mod engine;
+mod examiner;
 mod leftovers;
 mod machine;
 mod pool;
@@ -11,6 +12,7 @@ pub mod reconcile;
 mod trial;
 mod versions;
 
+pub use examiner::{Examination, Examiner};
 pub use probe::{Check, Probed, name as network_name, probe};
 use serde::Serialize;
 

@@ -17,6 +17,7 @@ mod change;
 mod draft;
 mod error;
 mod fields;
+mod file_state;
 pub mod files;
 mod input;
 mod limits;
@@ -33,6 +34,7 @@ use crate::store::Store;
 
 pub use draft::definition_of;
 pub use error::RegistryError;
+pub use file_state::FileState;
 pub use input::{LimitsInput, MountInput, PreloadSchema, ScriptInput};
 pub use settings::{EngineFacts, EnvironmentRequests, Maxima, RegistrySettings};
 

@@ -19,6 +19,7 @@ pub use error::ServerError;
 use crate::access::Access;
 use crate::api::{self, AppState, Parts};
 use crate::config::{ServeSettings, Settings};
+use crate::doctor::{self, Examiner};
 use crate::metrics::Metrics;
 use crate::orchestrator::{Environments, Executions, ExecutionsParts, ExecutionsSettings};
 use crate::pool::Pool;
@@ -27,6 +28,7 @@ use crate::registry::{EngineFacts, Maxima, Registry, RegistrySettings};
 use crate::sandbox::{Cancel, Remover};
 use crate::services::Services;
 use crate::store::{NodeLock, Store};
+use crate::ui;
 use capacity::Machine;
 use connections::STALLED_AFTER;
 use lock::ServerLock;
@@ -109,6 +111,7 @@ impl Server {
             executions: executions.clone(),
             environments,
             metrics,
+            examiner: examiner(settings, serve),
             engine: engine_probe(&services),
             data_dir,
             stopping: stopping.clone(),
@@ -147,7 +150,7 @@ impl Server {
     pub async fn run(self, stop: Cancel) {
         tracing::info!(address = %self.address, database = self.store.kind(), "listening");
         self.pool.open();
-        let router = api::router(self.state);
+        let router = api::router(self.state.clone(), ui::pages(self.state));
         let closing = Cancel::new();
         let serving = connections::serve(self.listener, router, STALLED_AFTER, closing.clone());
         let serving = tokio::spawn(serving);
@@ -198,6 +201,15 @@ fn registry(
     let environments = environments.clone();
     let request = Arc::new(move |key: &str| environments.request(key));
     Ok(Registry::new(store.clone(), registry_settings, facts, request))
+}
+
+fn examiner(settings: &Settings, serve: &ServeSettings) -> Examiner {
+    let settings = settings.clone();
+    let (database, pool) = (serve.database().clone(), serve.pool().clone());
+    Examiner::new(move || {
+        let (settings, database, pool) = (settings.clone(), database.clone(), pool.clone());
+        async move { doctor::examine(&settings, &database, &pool).await }.boxed()
+    })
 }
 
 fn engine_probe(services: &Services) -> api::EngineProbe {

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use gantry::access::{Access, TokenRequest};
 use gantry::api::{AppState, EngineProbe, Parts, router};
 use gantry::clock;
+use gantry::doctor::Examiner;
 use gantry::domain::elf::Architecture;
 use gantry::domain::execution::Report;
 use gantry::domain::outcome::{Outcome, Status};
@@ -84,13 +85,16 @@ impl Server {
             executions,
             environments,
             metrics,
+            examiner: Examiner::new(|| Box::pin(async { Vec::new() })),
             engine,
             data_dir: folder.path().to_owned(),
             stopping: stopping.clone(),
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, router(state)).await });
+        tokio::spawn(async move {
+            axum::serve(listener, router(state.clone(), gantry::ui::pages(state))).await
+        });
         let mut tokens = Vec::new();
         for role in Role::ALL {
             tokens.push(make_token(&access, role.name(), role, None, None).await.1);

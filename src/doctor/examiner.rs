@@ -1,0 +1,79 @@
+//! Examinations in the background, for somebody who can't wait for one. One at a time;
+//! what the last one has found is kept.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::{DateTime, Utc};
+use futures::future::BoxFuture;
+
+use super::Finding;
+use crate::clock;
+
+/// What an examination has found.
+#[derive(Debug, Clone)]
+pub struct Examination {
+    /// When it had ended.
+    pub at: DateTime<Utc>,
+    /// What it has found.
+    pub findings: Vec<Finding>,
+}
+
+/// Examines all that Gantry stands on; cheap to clone.
+#[derive(Clone)]
+pub struct Examiner(Arc<Inner>);
+
+/// An examination, such as [`super::examine`].
+type Look = Box<dyn Fn() -> BoxFuture<'static, Vec<Finding>> + Send + Sync>;
+
+struct Inner {
+    look: Look,
+    last: Mutex<Option<Examination>>,
+    is_busy: AtomicBool,
+}
+
+impl Examiner {
+    /// Nothing is looked at yet.
+    #[must_use]
+    pub fn new(
+        look: impl Fn() -> BoxFuture<'static, Vec<Finding>> + Send + Sync + 'static,
+    ) -> Self {
+        let (last, is_busy) = (Mutex::new(None), AtomicBool::new(false));
+        Self(Arc::new(Inner { look: Box::new(look), last, is_busy }))
+    }
+
+    /// What the last examination has found.
+    #[must_use]
+    pub fn last(&self) -> Option<Examination> {
+        self.0.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether one is under way.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.0.is_busy.load(Ordering::Acquire)
+    }
+
+    /// Begins one in the background, unless one is under way.
+    pub fn begin(&self) {
+        if self.0.is_busy.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let busy = Busy(Arc::clone(&self.0));
+        tokio::spawn(async move {
+            let Busy(inner) = &busy;
+            let findings = (inner.look)().await;
+            let examination = Examination { at: clock::now(), findings };
+            *inner.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(examination);
+        });
+    }
+}
+
+/// Another one can begin when it is dropped, also by a panic.
+struct Busy(Arc<Inner>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.is_busy.store(false, Ordering::Release);
+    }
+}

@@ -1,0 +1,81 @@
+//! Whether the file that a script was read from is still what is registered. Looks,
+//! and changes nothing: what is registered changes when somebody says so.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::Registry;
+use super::files::read_below;
+use crate::domain::registry::RegisteredScript;
+use crate::domain::script::MAX_SCRIPT_BYTES;
+
+/// How a file on the server stands to what was registered of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileState {
+    /// The script was sent: there is no file.
+    NotAFile,
+    /// The file has the bytes of the current version.
+    Same,
+    /// It has others.
+    Differs,
+    /// It can't be read; why, and what to do.
+    Unreadable(String),
+}
+
+impl Registry {
+    /// Compares the file that a script was read from with its current version. Reads
+    /// at most [`MAX_SCRIPT_BYTES`], below the folders that the operator allows.
+    pub async fn file_state(&self, script: &RegisteredScript) -> FileState {
+        let Some(path) = script.file_path.clone() else { return FileState::NotAFile };
+        let digest = script.version.definition.digest.clone();
+        let settings = Arc::clone(&self.settings);
+        let looking =
+            tokio::task::spawn_blocking(move || look(&settings.script_roots, &path, &digest));
+        looking.await.unwrap_or_else(|_| {
+            FileState::Unreadable("looking at it failed: this is a mistake of Gantry's".to_owned())
+        })
+    }
+}
+
+fn look(roots: &[PathBuf], path: &str, digest: &str) -> FileState {
+    match read_below(roots, path, MAX_SCRIPT_BYTES) {
+        Err(fault) => FileState::Unreadable(fault.shown()),
+        Ok(file) if hexadecimal(&file.bytes) == digest => FileState::Same,
+        Ok(_) => FileState::Differs,
+    }
+}
+
+/// SHA-256, as definitions have it.
+fn hexadecimal(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_compared_by_its_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.sh");
+        let roots = [folder.path().to_owned()];
+        let state = |digest: &str| look(&roots, path.to_str().unwrap(), digest);
+        let registered = hexadecimal(b"echo 1\n");
+        std::fs::write(&path, "echo 1\n").unwrap();
+        assert_eq!(state(&registered), FileState::Same);
+        std::fs::write(&path, "echo 2\n").unwrap();
+        assert_eq!(state(&registered), FileState::Differs);
+        std::fs::remove_file(&path).unwrap();
+        assert!(matches!(state(&registered), FileState::Unreadable(_)));
+    }
+
+    #[test]
+    fn nothing_outside_of_the_roots_is_looked_at() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = look(&[folder.path().to_owned()], "/etc/hostname", "");
+        let FileState::Unreadable(words) = &state else { panic!("{state:?}") };
+        assert!(words.contains("GANTRY_SCRIPT_ROOTS"), "{words}");
+    }
+}

@@ -1,0 +1,73 @@
+//! The files that pages load: one style sheet and a few modules. Their addresses
+//! change with their content, so browsers keep them for good.
+
+use std::sync::LazyLock;
+
+use axum::extract::Path;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use sha2::{Digest, Sha256};
+
+use crate::api::problem::Problem;
+
+/// A file that pages load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asset {
+    /// How all pages look.
+    Style,
+    /// What all pages do: times, live parts, keys.
+    Console,
+    /// Shows a log.
+    Log,
+    /// Shows a picture of the tab.
+    Icon,
+}
+
+impl Asset {
+    const ALL: [Self; 4] = [Self::Style, Self::Console, Self::Log, Self::Icon];
+
+    /// Name, media type, content.
+    fn file(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::Style => {
+                ("console.css", "text/css; charset=utf-8", include_str!("assets/console.css"))
+            }
+            Self::Console => {
+                ("console.js", "text/javascript; charset=utf-8", include_str!("assets/console.js"))
+            }
+            Self::Log => {
+                ("log.js", "text/javascript; charset=utf-8", include_str!("assets/log.js"))
+            }
+            Self::Icon => ("icon.svg", "image/svg+xml", include_str!("assets/icon.svg")),
+        }
+    }
+
+    /// Where it is.
+    pub(super) fn address(self) -> String {
+        format!("/assets/{}/{}", *VERSION, self.file().0)
+    }
+}
+
+/// What differs when any of them does.
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let mut hasher = Sha256::new();
+    for asset in Asset::ALL {
+        let (name, _, content) = asset.file();
+        hasher.update(name);
+        hasher.update(content);
+    }
+    hasher.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+});
+
+/// Sends one. An older version's address leads to what there is now, and is not kept.
+pub(super) async fn send(
+    Path((version, name)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let asset = Asset::ALL.into_iter().find(|asset| asset.file().0 == name);
+    let (_, media_type, content) = asset.ok_or_else(|| Problem::not_found("page"))?.file();
+    let kept = match version == *VERSION {
+        true => "public, max-age=31536000, immutable",
+        false => "no-store",
+    };
+    Ok(([(CONTENT_TYPE, media_type), (CACHE_CONTROL, kept)], content).into_response())
+}

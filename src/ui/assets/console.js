@@ -1,0 +1,73 @@
+// What every page does: keeps times current, brings parts marked as live up to date,
+// asks before what can't be undone, and moves to the search with "/".
+//
+// It only ever puts in what this server's own pages contain, which is escaped there.
+
+const UNITS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
+
+/** How long ago a time was, in the same words as pieces/value.rs. */
+function since(time, now) {
+  const signed = Math.trunc((now - time) / 1000);
+  const seconds = Math.abs(signed);
+  if (seconds < 5) return "just now";
+  const [size, unit] = UNITS.find(([size]) => seconds >= size);
+  const text = `${Math.floor(seconds / size)} ${unit}`;
+  return signed < 0 ? `in ${text}` : `${text} ago`;
+}
+
+function tellTimes() {
+  const now = Date.now();
+  for (const element of document.querySelectorAll("time[datetime]")) {
+    const text = since(Date.parse(element.dateTime), now);
+    if (element.textContent !== text) element.textContent = text;
+  }
+}
+
+/** Loads this page again and replaces its live parts, unless somebody is busy in one. */
+export async function refresh() {
+  const response = await fetch(location.href, { credentials: "same-origin", redirect: "manual" });
+  if (!response.ok) return;
+  const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
+  for (const part of document.querySelectorAll("[data-live][id]")) {
+    const next = fresh.getElementById(part.id);
+    if (!next) part.remove();
+    else if (!part.contains(document.activeElement) && part.outerHTML !== next.outerHTML) {
+      const end = part.scrollTop + part.clientHeight >= part.scrollHeight - 4;
+      part.replaceWith(next);
+      if (next.hasAttribute("data-tail") && end) next.scrollTop = next.scrollHeight;
+    }
+  }
+  tellTimes();
+}
+
+/** Goes on for as long as the page says that something of it changes. */
+function keepCurrent() {
+  const period = () => Number(document.querySelector("[data-refresh]")?.dataset.refresh);
+  const turn = async () => {
+    if (!period()) return;
+    if (!document.hidden) await refresh().catch(() => {});
+    if (period()) setTimeout(turn, period() * 1000);
+  };
+  if (period()) setTimeout(turn, period() * 1000);
+}
+
+document.addEventListener("submit", (event) => {
+  const question = event.target.dataset.confirm;
+  if (question && !confirm(question)) event.preventDefault();
+});
+
+document.addEventListener("keydown", (event) => {
+  const isTyping = event.target.closest("input, textarea, select");
+  if (event.key !== "/" || isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
+  const search = document.querySelector('input[type="search"]');
+  if (search) {
+    event.preventDefault();
+    search.focus();
+    search.select();
+  }
+});
+
+for (const tail of document.querySelectorAll("[data-tail]")) tail.scrollTop = tail.scrollHeight;
+tellTimes();
+setInterval(tellTimes, 15000);
+keepCurrent();

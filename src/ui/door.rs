@@ -1,0 +1,254 @@
+//! Who comes in: sessions in cookies, and no request that another site has made.
+//!
+//! Whoever signs in with a token gets a session; its secret stands in a cookie that
+//! no script of a page can read and that no other site's request carries. What changes
+//! anything is asked for twice more: the browser must say that it comes from here, and
+//! the form must have the session's own token ([`super::form`]).
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::header::{COOKIE, HOST, LOCATION, ORIGIN, SET_COOKIE};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use super::form::{Fields, encoded};
+use super::layout;
+use crate::access::{AccessError, SESSION_LIFETIME};
+use crate::api::auth::Identity;
+use crate::api::envelope::RequestId;
+use crate::api::problem::{Kind, Problem};
+use crate::api::state::AppState;
+use crate::domain::token::Role;
+
+/// The cookie's name.
+const NAME: &str = "gantry_session";
+
+/// Where a browser signs in.
+const SIGN_IN: &str = "/sign-in";
+
+/// Whoever looks at a page.
+#[derive(Debug, Clone)]
+pub(super) struct Visitor {
+    /// Whose token the session was begun with.
+    pub(super) identity: Identity,
+    /// What each form of this session has in it.
+    pub(super) form_token: String,
+}
+
+impl Visitor {
+    fn new(identity: Identity, secret: &str) -> Self {
+        // Made of the secret, which it does not tell: nothing more has to be kept.
+        let digest = Sha256::digest(format!("form\0{secret}"));
+        let form_token = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        Self { identity, form_token }
+    }
+
+    /// Whether a form has the session's token.
+    pub(super) fn owns(&self, presented: &str) -> bool {
+        bool::from(self.form_token.as_bytes().ct_eq(presented.as_bytes()))
+    }
+
+    /// Whether it has one of these roles.
+    pub(super) fn is(&self, roles: &[Role]) -> bool {
+        roles.contains(&self.identity.role())
+    }
+}
+
+/// There is none only where nobody was let in.
+impl<S: Send + Sync> FromRequestParts<S> for Visitor {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let missing = || Problem::internal("a page behind no door");
+        parts.extensions.get::<Self>().cloned().ok_or_else(missing)
+    }
+}
+
+/// Lets nobody pass without a session, and nothing that another site has sent.
+pub(super) async fn enter(
+    State(state): State<AppState>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    refuse_foreign(request.method(), request.headers())?;
+    let Some(visitor) = visitor(&state, request.headers()).await? else {
+        return Ok(to_sign_in(&request));
+    };
+    request.extensions_mut().insert(visitor.identity.clone());
+    request.extensions_mut().insert(visitor);
+    Ok(next.run(request).await)
+}
+
+async fn visitor(state: &AppState, headers: &HeaderMap) -> Result<Option<Visitor>, Problem> {
+    let Some(secret) = secret(headers) else { return Ok(None) };
+    match state.access.session(secret).await {
+        Ok(token) => Ok(Some(Visitor::new(Identity::new(token), secret))),
+        Err(AccessError::Unknown) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The session's secret, if it is there once.
+fn secret(headers: &HeaderMap) -> Option<&str> {
+    let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let pairs = cookies.flat_map(|cookies| cookies.split(';'));
+    let mut found = pairs.filter_map(|pair| pair.trim().split_once('='));
+    let mut values = found.by_ref().filter(|(name, _)| *name == NAME).map(|(_, value)| value);
+    let first = values.next();
+    first.filter(|_| values.next().is_none())
+}
+
+/// Refuses what changes something and was not sent by a page of this server (the
+/// Fetch standard's `Origin`, and W3C's `Sec-Fetch-Site`).
+fn refuse_foreign(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
+    if method.is_safe() {
+        return Ok(());
+    }
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let site = text("sec-fetch-site".parse().unwrap_or(ORIGIN));
+    let origin = text(ORIGIN).map(|it| it.split_once("://").map_or(it, |(_, host)| host));
+    let is_from_here = match site {
+        Some(site) => site == "same-origin",
+        None => origin.is_none_or(|origin| Some(origin) == text(HOST)),
+    };
+    let refused = || {
+        Problem::new(Kind::Forbidden, "the form was sent by a page of another site")
+            .hint("open the console, and send it from there")
+    };
+    is_from_here.then_some(()).ok_or_else(refused)
+}
+
+fn to_sign_in(request: &Request) -> Response {
+    let wanted = request.uri().path_and_query().map_or("/", |it| it.as_str());
+    let address = match request.method().is_safe() && wanted != "/" {
+        true => format!("{SIGN_IN}?next={}", encoded(wanted)),
+        false => SIGN_IN.to_owned(),
+    };
+    see(&address)
+}
+
+/// Sends a browser to another page.
+pub(super) fn see(address: &str) -> Response {
+    let address = HeaderValue::from_str(address).unwrap_or(HeaderValue::from_static("/"));
+    (StatusCode::SEE_OTHER, [(LOCATION, address)]).into_response()
+}
+
+/// The page for signing in.
+pub(super) async fn ask(
+    State(state): State<AppState>,
+    request: Request,
+) -> Result<Response, Problem> {
+    if visitor(&state, request.headers()).await?.is_some() {
+        return Ok(see("/"));
+    }
+    let fields = Fields::of_query(request.uri().query().unwrap_or_default());
+    Ok(layout::sign_in(fields.text("next"), None))
+}
+
+/// Signs in.
+pub(super) async fn sign_in(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    fields: Fields,
+) -> Result<Response, Problem> {
+    refuse_foreign(&Method::POST, &headers)?;
+    let next = fields.text("next");
+    let secret = match state.access.sign_in(fields.text("token").trim()).await {
+        Ok(secret) => secret,
+        Err(error @ (AccessError::Unknown | AccessError::Crowded)) => {
+            return Ok(layout::sign_in(next, Some(&error)));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let mut response = see(local(next));
+    set_cookie(&mut response, &headers, &secret, SESSION_LIFETIME.num_seconds());
+    Ok(response)
+}
+
+/// Signs out.
+pub(super) async fn sign_out(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    _visitor: Visitor,
+    _form: super::form::Form,
+) -> Result<Response, Problem> {
+    if let Some(secret) = secret(&headers) {
+        state.access.sign_out(secret).await?;
+    }
+    let mut response = see(SIGN_IN);
+    set_cookie(&mut response, &headers, "", 0);
+    Ok(response)
+}
+
+fn set_cookie(response: &mut Response, headers: &HeaderMap, secret: &str, seconds: i64) {
+    // Only a proxy knows whether the browser came over TLS.
+    let is_tls = headers.get("x-forwarded-proto").is_some_and(|it| it == "https");
+    let secure = if is_tls { "; Secure" } else { "" };
+    let cookie =
+        format!("{NAME}={secret}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}");
+    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+        response.headers_mut().insert(SET_COOKIE, cookie);
+    }
+}
+
+/// A page of this server, and nothing else.
+fn local(address: &str) -> &str {
+    let is_local = address.starts_with('/')
+        && !address.starts_with("//")
+        && !address.contains('\\')
+        && !address.chars().any(char::is_control);
+    if is_local { address } else { "/" }
+}
+
+/// The id of a request, for the page that says what went wrong with it.
+pub(super) fn request_id(request: &Request) -> String {
+    request.extensions().get::<RequestId>().map(|it| it.0.clone()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let pairs = pairs
+            .iter()
+            .map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)));
+        pairs.collect()
+    }
+
+    #[test]
+    fn only_pages_of_this_server_are_gone_to() {
+        for address in ["/", "/scripts?search=a", "/executions/1"] {
+            assert_eq!(local(address), address);
+        }
+        for address in ["", "//evil", "/\\evil", "https://evil", "javascript:1", "/a\nb"] {
+            assert_eq!(local(address), "/", "{address:?}");
+        }
+    }
+
+    #[test]
+    fn what_another_site_sends_is_refused() {
+        let refused = |pairs: &[(&'static str, &'static str)]| {
+            refuse_foreign(&Method::POST, &headers(pairs)).is_err()
+        };
+        assert!(refused(&[("sec-fetch-site", "cross-site")]));
+        assert!(refused(&[("sec-fetch-site", "same-site"), ("origin", "http://a"), ("host", "a")]));
+        assert!(refused(&[("origin", "http://evil"), ("host", "here:8700")]));
+        assert!(refused(&[("origin", "null"), ("host", "here:8700")]));
+        assert!(!refused(&[("origin", "http://here:8700"), ("host", "here:8700")]));
+        assert!(!refused(&[("sec-fetch-site", "same-origin")]));
+        assert!(
+            refuse_foreign(&Method::GET, &headers(&[("sec-fetch-site", "cross-site")])).is_ok()
+        );
+    }
+
+    #[test]
+    fn a_cookie_that_is_there_twice_is_none() {
+        assert_eq!(secret(&headers(&[("cookie", "a=b; gantry_session=x")])), Some("x"));
+        assert_eq!(secret(&headers(&[("cookie", "gantry_session=x; gantry_session=y")])), None);
+        assert_eq!(secret(&headers(&[("cookie", "gantry_sessions=x")])), None);
+    }
+}

@@ -1,0 +1,71 @@
+//! What goes wrong, as a page. Handlers answer with a
+//! [`Problem`](crate::api::problem::Problem), as the API's do; here it is put into
+//! words for a person.
+
+use axum::extract::Request;
+use axum::http::HeaderValue;
+use axum::http::header::{ACCEPT, RETRY_AFTER};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use maud::{Markup, html};
+
+use super::door::{Visitor, request_id};
+use super::layout::{self, Section};
+use crate::api::problem::{IsAnswer, Problem, problem_in};
+
+/// Turns problems into pages.
+pub(super) async fn as_pages(request: Request, next: Next) -> Response {
+    let (visitor, id) = (request.extensions().get::<Visitor>().cloned(), request_id(&request));
+    let response = next.run(request).await;
+    match problem_in(&response) {
+        None => response,
+        Some(problem) => page(visitor.as_ref(), &problem, &id),
+    }
+}
+
+/// The page about a problem. It goes on to be logged with its cause.
+fn page(visitor: Option<&Visitor>, problem: &Problem, id: &str) -> Response {
+    let content = html! {
+        section.notice-page {
+            h1 { (problem.title()) }
+            p.lead { (problem.detail()) }
+            @if let Some(hint) = problem.what_to_do() { p { (hint) } }
+            (faults(problem))
+            p.muted { "Request " code { (id) } }
+            p { a.button href="/" { "Overview" } }
+        }
+    };
+    let mut response = match visitor {
+        Some(visitor) => layout::page(visitor, Section::None, problem.title(), content),
+        None => layout::bare(problem.title(), content),
+    };
+    *response.status_mut() = problem.status();
+    if let Some(seconds) = problem.retry_seconds() {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response.extensions_mut().insert(IsAnswer);
+    response
+}
+
+/// Everything that is wrong, with where it is.
+pub(super) fn faults(problem: &Problem) -> Markup {
+    html! {
+        @if problem.faults().count() > 1 {
+            ul.faults {
+                @for (place, detail) in problem.faults().take(50) {
+                    li { @if !place.is_empty() { code { (place) } " " } (detail) }
+                }
+            }
+        }
+    }
+}
+
+/// What there is not: a page for browsers, and the problem as it is for all others.
+pub(super) async fn missing(request: Request) -> Response {
+    let problem = Problem::not_found("page");
+    let accepted = request.headers().get(ACCEPT).and_then(|it| it.to_str().ok());
+    match accepted.is_some_and(|it| it.contains("text/html")) {
+        true => page(None, &problem, &request_id(&request)),
+        false => problem.into_response(),
+    }
+}

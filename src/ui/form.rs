@@ -1,0 +1,220 @@
+//! What browsers send: queries and forms, within bounds. A form is let through only
+//! with the token of its session, so none can be forged.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{FromRequest, FromRequestParts, Multipart, Request};
+use axum::http::header::CONTENT_TYPE;
+use bytes::Bytes;
+
+use super::door::Visitor;
+use crate::api::extract::WITH_SCRIPT;
+use crate::api::memory::Held;
+use crate::api::problem::{Kind, Problem};
+use crate::api::state::AppState;
+
+/// The field with the session's token.
+pub(super) const TOKEN_FIELD: &str = "form_token";
+
+/// Most fields of a form.
+const MAX_FIELDS: usize = 1_000;
+
+/// Largest form, in bytes: a script and all that is said of it.
+const MAX_BYTES: usize = WITH_SCRIPT;
+
+/// How long a form may take to come.
+const WITHIN: Duration = Duration::from_secs(60);
+
+/// A file that was chosen.
+#[derive(Debug, Clone)]
+pub(super) struct Upload {
+    /// As the browser calls it.
+    pub(super) file_name: String,
+    /// Its content.
+    pub(super) bytes: Bytes,
+}
+
+/// Fields by their names, each with its values in their order.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Fields {
+    values: HashMap<String, Vec<String>>,
+    files: HashMap<String, Upload>,
+}
+
+impl Fields {
+    /// The fields of a query; what is not well-formed is read as well as it can be.
+    pub(super) fn of_query(query: &str) -> Self {
+        let mut fields = Self::default();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()).take(MAX_FIELDS) {
+            fields.values.entry(name.into_owned()).or_default().push(value.into_owned());
+        }
+        fields
+    }
+
+    /// The first value of a field; empty when it is not there.
+    pub(super) fn text(&self, name: &str) -> &str {
+        self.values.get(name).and_then(|values| values.first()).map_or("", String::as_str)
+    }
+
+    /// The first value of a field without white space around it, if anything is left.
+    pub(super) fn given(&self, name: &str) -> Option<&str> {
+        Some(self.text(name).trim()).filter(|text| !text.is_empty())
+    }
+
+    /// Whether a field is there at all: a box that is ticked.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.values.contains_key(name)
+    }
+
+    /// The file of a field, if one was chosen.
+    pub(super) fn file(&self, name: &str) -> Option<&Upload> {
+        self.files.get(name).filter(|file| !(file.file_name.is_empty() && file.bytes.is_empty()))
+    }
+
+    async fn read(request: Request, state: &AppState) -> Result<(Self, Held), Problem> {
+        let mut held = Held::default();
+        let media_type = request.headers().get(CONTENT_TYPE);
+        let media_type = media_type.and_then(|it| it.to_str().ok()).unwrap_or_default().to_owned();
+        let reading = async {
+            if media_type.starts_with("multipart/form-data") {
+                return Self::of_parts(request, state, &mut held).await;
+            }
+            if media_type.starts_with("application/x-www-form-urlencoded") {
+                return Self::of_text(request.into_body(), state, &mut held).await;
+            }
+            Err(Problem::new(Kind::MediaType, "the body is not a form"))
+        };
+        let read = tokio::time::timeout(WITHIN, reading).await;
+        let fields =
+            read.map_err(|_| Problem::new(Kind::SlowBody, "the form came too slowly"))??;
+        Ok((fields, held))
+    }
+
+    async fn of_text(body: Body, state: &AppState, held: &mut Held) -> Result<Self, Problem> {
+        let bytes = axum::body::to_bytes(body, MAX_BYTES).await.map_err(|_| too_large())?;
+        state.memory().extend(held, bytes.len()).await?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| malformed("it is not UTF-8"))?;
+        if form_urlencoded::parse(text.as_bytes()).count() > MAX_FIELDS {
+            return Err(malformed("it has too many fields"));
+        }
+        Ok(Self::of_query(text))
+    }
+
+    async fn of_parts(
+        request: Request,
+        state: &AppState,
+        held: &mut Held,
+    ) -> Result<Self, Problem> {
+        let parts = Multipart::from_request(request, state).await;
+        let mut parts = parts.map_err(|error| malformed(&error.body_text()))?;
+        let (mut fields, mut total, mut count) = (Self::default(), 0, 0);
+        while let Some(mut part) = parts.next_field().await.map_err(broken)? {
+            count += 1;
+            if count > MAX_FIELDS {
+                return Err(malformed("it has too many fields"));
+            }
+            let name = part.name().unwrap_or_default().to_owned();
+            let file_name = part.file_name().map(str::to_owned);
+            let mut content = Vec::new();
+            while let Some(chunk) = part.chunk().await.map_err(broken)? {
+                total += chunk.len();
+                if total > MAX_BYTES {
+                    return Err(too_large());
+                }
+                state.memory().extend(held, total).await?;
+                content.extend_from_slice(&chunk);
+            }
+            fields.add(name, file_name, content)?;
+        }
+        Ok(fields)
+    }
+
+    fn add(
+        &mut self,
+        name: String,
+        file_name: Option<String>,
+        content: Vec<u8>,
+    ) -> Result<(), Problem> {
+        match file_name {
+            Some(file_name) => {
+                let upload = Upload { file_name, bytes: content.into() };
+                self.files.entry(name).or_insert(upload);
+            }
+            None => {
+                let text = String::from_utf8(content);
+                let text = text.map_err(|_| malformed("a field is not UTF-8"))?;
+                self.values.entry(name).or_default().push(text);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// For signing in, when there is no session whose token a form could have.
+impl FromRequest<AppState> for Fields {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Problem> {
+        Self::read(request, state).await.map(|(fields, _held)| fields)
+    }
+}
+
+/// The query of a page.
+pub(super) struct PageFields(pub(super) Fields);
+
+impl<S: Send + Sync> FromRequestParts<S> for PageFields {
+    type Rejection = Problem;
+
+    async fn from_request_parts(
+        parts: &mut axum::http::request::Parts,
+        _: &S,
+    ) -> Result<Self, Problem> {
+        Ok(Self(Fields::of_query(parts.uri.query().unwrap_or_default())))
+    }
+}
+
+/// A form that a page of this session has sent, and its room.
+pub(super) struct Form(pub(super) Fields, #[expect(dead_code, reason = "held")] Held);
+
+impl FromRequest<AppState> for Form {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Problem> {
+        let visitor = request.extensions().get::<Visitor>().cloned();
+        let (fields, held) = Fields::read(request, state).await?;
+        match visitor {
+            Some(visitor) if visitor.owns(fields.text(TOKEN_FIELD)) => Ok(Self(fields, held)),
+            _ => Err(Problem::new(Kind::Forbidden, "the form does not belong to this session")
+                .hint("it may be from before you signed in: load its page again")),
+        }
+    }
+}
+
+/// A text as a part of an address.
+pub(super) fn encoded(text: &str) -> String {
+    form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}
+
+/// A query of those that are given.
+pub(super) fn query(pairs: &[(&str, &str)]) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    for (name, value) in pairs.iter().filter(|(_, value)| !value.is_empty()) {
+        query.append_pair(name, value);
+    }
+    let query = query.finish();
+    if query.is_empty() { query } else { format!("?{query}") }
+}
+
+fn too_large() -> Problem {
+    Problem::new(Kind::TooLarge, format!("the form has more than {} MiB", MAX_BYTES >> 20))
+}
+
+fn malformed(detail: &str) -> Problem {
+    Problem::new(Kind::Malformed, format!("the form can't be read: {detail}"))
+}
+
+fn broken(error: axum::extract::multipart::MultipartError) -> Problem {
+    malformed(&error.body_text())
+}

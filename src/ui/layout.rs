@@ -1,0 +1,187 @@
+//! What is around every page: head, navigation, and the rules that the browser holds
+//! the page to.
+
+use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use maud::{DOCTYPE, Markup, html};
+
+use super::assets::Asset;
+use super::door::Visitor;
+use super::form::TOKEN_FIELD;
+use crate::access::AccessError;
+use crate::api::routes::{ADMIN, SEEING};
+use crate::domain::token::Role;
+
+/// What a page may do: load, show and send what is this server's own.
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
+     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// Where a page stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Section {
+    /// What goes on.
+    Overview,
+    /// Scripts.
+    Scripts,
+    /// Executions, and jobs.
+    Executions,
+    /// Environments.
+    Environments,
+    /// Tokens.
+    Tokens,
+    /// Changes.
+    Audit,
+    /// All that the server stands on.
+    System,
+    /// Nowhere.
+    None,
+}
+
+impl Section {
+    const ALL: [Self; 7] = [
+        Self::Overview,
+        Self::Scripts,
+        Self::Executions,
+        Self::Environments,
+        Self::Tokens,
+        Self::Audit,
+        Self::System,
+    ];
+
+    /// Address, title, who may see it; `None` is everybody.
+    fn entry(self) -> (&'static str, &'static str, Option<&'static [Role]>) {
+        match self {
+            Self::Overview | Self::None => ("/", "Overview", None),
+            Self::Scripts => ("/scripts", "Scripts", Some(SEEING)),
+            Self::Executions => ("/executions", "Executions", None),
+            Self::Environments => ("/environments", "Environments", Some(SEEING)),
+            Self::Tokens => ("/tokens", "Tokens", Some(ADMIN)),
+            Self::Audit => ("/audit", "Audit", Some(SEEING)),
+            Self::System => ("/system", "System", Some(SEEING)),
+        }
+    }
+}
+
+/// A page of the console.
+pub(super) fn page(visitor: &Visitor, section: Section, title: &str, content: Markup) -> Response {
+    page_with(visitor, section, title, &[], content)
+}
+
+/// The same with modules of its own.
+pub(super) fn page_with(
+    visitor: &Visitor,
+    section: Section,
+    title: &str,
+    modules: &[Asset],
+    content: Markup,
+) -> Response {
+    let body = html! {
+        a.skip href="#main" { "Skip to content" }
+        header.bar {
+            a.brand href="/" { (mark()) span { "Gantry" } }
+            nav aria-label="Main" {
+                @for entry in Section::ALL {
+                    @let (address, title, roles) = entry.entry();
+                    @if roles.is_none_or(|roles| visitor.is(roles)) {
+                        a href=(address) aria-current=[(entry == section).then_some("page")] {
+                            (title)
+                        }
+                    }
+                }
+            }
+            form.who method="post" action="/sign-out" {
+                (token(visitor))
+                span { (visitor.identity.name()) " " span.muted { (visitor.identity.role()) } }
+                button.quiet type="submit" { "Sign out" }
+            }
+        }
+        main id="main" tabindex="-1" { (content) }
+    };
+    document(title, modules, body)
+}
+
+/// A page for somebody who is nobody yet.
+pub(super) fn bare(title: &str, content: Markup) -> Response {
+    document(title, &[], html! { main.bare id="main" { (content) } })
+}
+
+/// The page for signing in, with why it did not work.
+pub(super) fn sign_in(next: &str, error: Option<&AccessError>) -> Response {
+    let content = html! {
+        form.sign-in method="post" action="/sign-in" {
+            div.brand { (mark()) span { "Gantry" } }
+            h1 { "Sign in" }
+            @if let Some(error) = error {
+                p.alert role="alert" {
+                    (error)
+                    @if let Some(hint) = error.hint() { ": " (hint) }
+                }
+            }
+            input type="hidden" name="next" value=(next);
+            label for="token" { "Token" }
+            input #token type="password" name="token" required autofocus
+                autocomplete="current-password" spellcheck="false" aria-describedby="token-help";
+            p.muted #token-help {
+                "The first admin's token was printed when the server first started. An admin \
+                 makes others on the page Tokens, or with " code { "gantry token create" } "."
+            }
+            button.primary type="submit" { "Sign in" }
+        }
+    };
+    let mut response = bare("Sign in", content);
+    if error.is_some() {
+        *response.status_mut() = StatusCode::UNAUTHORIZED;
+        response.extensions_mut().insert(crate::api::problem::IsAnswer);
+    }
+    response
+}
+
+/// What each form has in it.
+pub(super) fn token(visitor: &Visitor) -> Markup {
+    html! { input type="hidden" name=(TOKEN_FIELD) value=(visitor.form_token); }
+}
+
+/// A form of one button that does one thing.
+pub(super) fn action(visitor: &Visitor, address: &str, class: &str, content: Markup) -> Markup {
+    html! {
+        form.action method="post" action=(address) {
+            (token(visitor))
+            button type="submit" class=(class) { (content) }
+        }
+    }
+}
+
+fn document(title: &str, modules: &[Asset], body: Markup) -> Response {
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (title) " · Gantry" }
+                link rel="icon" href=(Asset::Icon.address()) type="image/svg+xml";
+                link rel="stylesheet" href=(Asset::Style.address());
+                script type="module" src=(Asset::Console.address()) {}
+                @for module in modules { script type="module" src=(module.address()) {} }
+            }
+            body { (body) }
+        }
+    };
+    let headers = [
+        (CONTENT_TYPE, "text/html; charset=utf-8"),
+        (CONTENT_SECURITY_POLICY, POLICY),
+        (CACHE_CONTROL, "no-store"),
+    ];
+    (headers, page.into_string()).into_response()
+}
+
+fn mark() -> Markup {
+    html! {
+        svg.mark viewBox="0 0 32 32" aria-hidden="true" {
+            path d="M7 24V9h18M7 14h5M21 9v6" {}
+            rect x="16.5" y="16" width="9" height="8" rx="1.5" {}
+        }
+    }
+}

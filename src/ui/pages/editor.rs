@@ -1,0 +1,173 @@
+//! Registering a script, and changing one. What is filled in goes to the registry, as
+//! the API's requests do; when it is refused, the form is shown again with all that was
+//! typed, and with what is wrong beside each field.
+//!
+//! Only what was changed is sent ([`input`]), and nothing when somebody else was faster:
+//! no change is overwritten unseen.
+
+pub(in crate::ui::pages) mod field;
+mod form;
+mod input;
+pub(in crate::ui::pages) mod lines;
+mod sections;
+mod source;
+mod values;
+
+use std::num::NonZeroU32;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use chrono::SecondsFormat;
+
+use crate::api::path::NamedScript;
+use crate::api::problem::{IsAnswer, Kind, Problem};
+use crate::api::routes::ADMIN;
+use crate::api::script_view::source_of;
+use crate::api::state::AppState;
+use crate::domain::registry::RegisteredScript;
+use crate::registry::ScriptInput;
+use crate::ui::door::{Visitor, see};
+use crate::ui::form::{Fields, Form};
+use crate::ui::layout::{self, Section};
+use field::Wrong;
+use form::Sheet;
+use input::{Purpose, field_of, input_of};
+use values::Values;
+
+/// The form for a new script.
+pub(in crate::ui) async fn new(visitor: Visitor) -> Result<Response, Problem> {
+    Ok(shown(&visitor, None, &Values::of_new(), &Wrong::default()))
+}
+
+/// Registers a script.
+pub(in crate::ui) async fn register(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    form: Form,
+) -> Result<Response, Problem> {
+    let fields = &form.0;
+    match registered(&state, &visitor, fields).await {
+        Ok(script) => Ok(see(&format!("/scripts/{}", script.name))),
+        Err(problem) => refused(&visitor, None, fields, problem),
+    }
+}
+
+async fn registered(
+    state: &AppState,
+    visitor: &Visitor,
+    fields: &Fields,
+) -> Result<RegisteredScript, Problem> {
+    let input = input_of(fields, &Values::of_new(), Purpose::Register).map_err(Problem::invalid)?;
+    let script = state.registry.register(&visitor.identity.actor(), input).await?;
+    state.executions.scripts_changed();
+    Ok(script)
+}
+
+/// The form of a script as it is.
+pub(in crate::ui) async fn edit(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    NamedScript(script): NamedScript,
+) -> Result<Response, Problem> {
+    let values = values_of(&state, &visitor, &script).await?;
+    Ok(shown(&visitor, Some(&script), &values, &Wrong::default()))
+}
+
+/// Changes a script.
+pub(in crate::ui) async fn change(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    NamedScript(script): NamedScript,
+    form: Form,
+) -> Result<Response, Problem> {
+    let fields = &form.0;
+    match changed(&state, &visitor, &script, fields).await {
+        Ok(name) => Ok(see(&format!("/scripts/{name}"))),
+        Err(problem) => refused(&visitor, Some(&script), fields, problem),
+    }
+}
+
+/// Answers with what it is called from now on.
+async fn changed(
+    state: &AppState,
+    visitor: &Visitor,
+    script: &RegisteredScript,
+    fields: &Fields,
+) -> Result<String, Problem> {
+    if fields.text("seen") != seen(script) {
+        let detail = "somebody has changed the script since this form was opened; save again to \
+             put what stands here over it";
+        return Err(Problem::new(Kind::Conflict, detail).at(""));
+    }
+    let before = values_of(state, visitor, script).await?;
+    let purpose = if visitor.is(ADMIN) { Purpose::Change } else { Purpose::Operate };
+    let input = input_of(fields, &before, purpose).map_err(Problem::invalid)?;
+    if input == ScriptInput::default() && !reads_files(script, purpose) {
+        return Ok(script.name.to_string());
+    }
+    let script = state.registry.change(&visitor.identity.actor(), script.id, input).await?;
+    // The queue has it for those that wait already.
+    let limit = script.operation.max_concurrency.map(NonZeroU32::get);
+    state.executions.set_max_concurrency(script.id, limit);
+    state.executions.scripts_changed();
+    Ok(script.name.to_string())
+}
+
+/// Whether a change that says nothing may change something all the same.
+fn reads_files(script: &RegisteredScript, purpose: Purpose) -> bool {
+    purpose == Purpose::Change && (script.file_path.is_some() || script.requirements_path.is_some())
+}
+
+/// What stands in the form of a script. Operators see nothing of its source.
+async fn values_of(
+    state: &AppState,
+    visitor: &Visitor,
+    script: &RegisteredScript,
+) -> Result<Values, Problem> {
+    let source = match visitor.is(ADMIN) {
+        true => source_of(state, script).await?,
+        false => None,
+    };
+    Ok(Values::of_script(script, source))
+}
+
+/// When the script was last changed, as it is sent with the form.
+fn seen(script: &RegisteredScript) -> String {
+    script.updated_at.to_rfc3339_opts(SecondsFormat::Micros, true)
+}
+
+fn shown(
+    visitor: &Visitor,
+    script: Option<&RegisteredScript>,
+    values: &Values,
+    wrong: &Wrong,
+) -> Response {
+    let sheet = Sheet { visitor, script, is_whole: visitor.is(ADMIN), values, wrong };
+    let title = script.map_or("Register a script".to_owned(), |it| format!("Edit {}", it.name));
+    layout::page(visitor, Section::Scripts, &title, sheet.shown())
+}
+
+/// The form again, with what is wrong; what is not about its fields is a page of its
+/// own.
+fn refused(
+    visitor: &Visitor,
+    script: Option<&RegisteredScript>,
+    fields: &Fields,
+    problem: Problem,
+) -> Result<Response, Problem> {
+    if problem.faults().next().is_none() {
+        return Err(problem);
+    }
+    let source_from = fields.text("source_from");
+    let wrong = Wrong::of(&problem, |pointer| field_of(pointer, source_from));
+    let response = shown(visitor, script, &Values::of_fields(fields), &wrong);
+    Ok(answered(response, problem.status()))
+}
+
+/// A page with another status, and with all that it says.
+pub(in crate::ui::pages) fn answered(mut response: Response, status: StatusCode) -> Response {
+    *response.status_mut() = status;
+    response.extensions_mut().insert(IsAnswer);
+    response
+}

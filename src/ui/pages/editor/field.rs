@@ -1,0 +1,303 @@
+//! Fields of forms: a label, a control, a word of help, and what is wrong with what was
+//! typed. The forms of scripts and of executions are made of them. They decide nothing:
+//! what is valid is said by those who read the form.
+
+use maud::{Markup, html};
+
+use crate::api::problem::Problem;
+use crate::ui::pieces::value::counted;
+
+/// What is wrong with what was sent, and at which fields.
+#[derive(Debug, Default)]
+pub(in crate::ui::pages) struct Wrong(Vec<Entry>);
+
+#[derive(Debug)]
+struct Entry {
+    /// The field's id; `None` when there is no field for it.
+    field: Option<String>,
+    pointer: String,
+    detail: String,
+}
+
+impl Wrong {
+    /// What a problem says. `field_of` finds the id of the field that a JSON pointer
+    /// leads to.
+    pub(in crate::ui::pages) fn of(
+        problem: &Problem,
+        field_of: impl Fn(&str) -> Option<String>,
+    ) -> Self {
+        let mut entries = Vec::new();
+        for (pointer, detail) in problem.faults() {
+            let (field, pointer) = (field_of(pointer), pointer.to_owned());
+            entries.push(Entry { field, pointer, detail: detail.to_owned() });
+        }
+        Self(entries)
+    }
+
+    /// Whether anything is wrong at a field.
+    pub(in crate::ui::pages) fn is_at(&self, id: &str) -> bool {
+        self.0.iter().any(|it| it.field.as_deref() == Some(id))
+    }
+
+    /// Whether anything is wrong at a field whose id begins so.
+    pub(in crate::ui::pages) fn is_below(&self, prefix: &str) -> bool {
+        self.0.iter().any(|it| it.field.as_deref().is_some_and(|id| id.starts_with(prefix)))
+    }
+
+    /// All of it, above the form, with the way to each field.
+    pub(in crate::ui::pages) fn summary(&self) -> Markup {
+        let count = self.0.len() as u64;
+        html! {
+            @if count > 0 {
+                div.alert role="alert" {
+                    strong { (counted(count, "thing is wrong", "things are wrong")) }
+                    ul.faults {
+                        @for it in &self.0 {
+                            @let place = it.pointer.trim_start_matches('/');
+                            li {
+                                @if let Some(field) = &it.field {
+                                    a href={ "#" (field) } { (place) } ": "
+                                } @else if !place.is_empty() {
+                                    code { (place) } ": "
+                                }
+                                (it.detail)
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn words_at(&self, id: &str) -> Markup {
+        html! {
+            @for it in self.0.iter().filter(|it| it.field.as_deref() == Some(id)) {
+                p { (it.detail) }
+            }
+        }
+    }
+}
+
+/// A field: what it is called, and what it is for.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::ui::pages) struct Field<'a> {
+    id: &'a str,
+    name: &'a str,
+    label: &'a str,
+    help: &'a str,
+    is_required: bool,
+}
+
+/// What an `input` element is like.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::ui::pages) struct Input<'a> {
+    /// Its type.
+    pub(in crate::ui::pages) kind: &'a str,
+    /// What stands in it.
+    pub(in crate::ui::pages) value: &'a str,
+    /// The least number.
+    pub(in crate::ui::pages) min: Option<&'a str>,
+    /// The greatest number.
+    pub(in crate::ui::pages) max: Option<&'a str>,
+    /// What numbers are multiples of.
+    pub(in crate::ui::pages) step: Option<&'a str>,
+    /// Most characters.
+    pub(in crate::ui::pages) max_length: Option<&'a str>,
+    /// An example.
+    pub(in crate::ui::pages) placeholder: Option<&'a str>,
+}
+
+impl<'a> Field<'a> {
+    /// A field whose name is its id.
+    pub(in crate::ui::pages) fn new(id: &'a str, label: &'a str, help: &'a str) -> Self {
+        Self { id, name: id, label, help, is_required: false }
+    }
+
+    /// The same with another name.
+    pub(in crate::ui::pages) fn named(self, name: &'a str) -> Self {
+        Self { name, ..self }
+    }
+
+    /// The same, to be filled in or not.
+    pub(in crate::ui::pages) fn required(self, is_required: bool) -> Self {
+        Self { is_required, ..self }
+    }
+
+    /// An input of one line.
+    pub(in crate::ui::pages) fn input(&self, wrong: &Wrong, input: Input<'_>) -> Markup {
+        self.around(
+            wrong,
+            &html! {
+                input id=(self.id) name=(self.name) type=(input.kind) value=(input.value)
+                    min=[input.min] max=[input.max] step=[input.step] maxlength=[input.max_length]
+                    placeholder=[input.placeholder] required[self.is_required] autocomplete="off"
+                    spellcheck="false" aria-invalid=[self.invalid(wrong)]
+                    aria-describedby=[self.described_by(wrong)];
+            },
+        )
+    }
+
+    /// An input of several lines.
+    pub(in crate::ui::pages) fn area(&self, wrong: &Wrong, rows: u32, value: &str) -> Markup {
+        self.around(
+            wrong,
+            &html! {
+                textarea id=(self.id) name=(self.name) rows=(rows) required[self.is_required]
+                    autocomplete="off" spellcheck="false" aria-invalid=[self.invalid(wrong)]
+                    aria-describedby=[self.described_by(wrong)] {
+                    // The first line feed of a text area is none of its text (HTML, 13.1.2.5).
+                    "\n" (value)
+                }
+            },
+        )
+    }
+
+    /// A choice: values with what they are called.
+    pub(in crate::ui::pages) fn select(
+        &self,
+        wrong: &Wrong,
+        options: &[(&str, &str)],
+        chosen: &str,
+    ) -> Markup {
+        self.around(
+            wrong,
+            &html! {
+                select id=(self.id) name=(self.name) required[self.is_required]
+                    aria-invalid=[self.invalid(wrong)] aria-describedby=[self.described_by(wrong)] {
+                    @for (value, label) in options {
+                        option value=(value) selected[*value == chosen] { (label) }
+                    }
+                }
+            },
+        )
+    }
+
+    /// A file to be chosen.
+    pub(in crate::ui::pages) fn file(&self, wrong: &Wrong, accept: Option<&str>) -> Markup {
+        self.around(
+            wrong,
+            &html! {
+                input id=(self.id) name=(self.name) type="file" required[self.is_required]
+                    accept=[accept] aria-invalid=[self.invalid(wrong)]
+                    aria-describedby=[self.described_by(wrong)];
+            },
+        )
+    }
+
+    /// A box to be ticked.
+    pub(in crate::ui::pages) fn tick(&self, wrong: &Wrong, value: &str, is_ticked: bool) -> Markup {
+        html! {
+            div.field {
+                label.tick for=(self.id) {
+                    input id=(self.id) name=(self.name) type="checkbox" value=(value)
+                        checked[is_ticked] aria-invalid=[self.invalid(wrong)]
+                        aria-describedby=[self.described_by(wrong)];
+                    span { (self.label) }
+                }
+                (self.notes(wrong))
+            }
+        }
+    }
+
+    /// Fields that belong together.
+    pub(in crate::ui::pages) fn group(
+        &self,
+        wrong: &Wrong,
+        is_required: bool,
+        fields: &Markup,
+    ) -> Markup {
+        html! {
+            fieldset id=(self.id) aria-describedby=[self.described_by(wrong)] {
+                legend {
+                    (self.label)
+                    @if is_required { " " span.needed { "required" } }
+                }
+                (self.notes(wrong))
+                (fields)
+            }
+        }
+    }
+
+    fn around(&self, wrong: &Wrong, control: &Markup) -> Markup {
+        html! {
+            div.field {
+                label for=(self.id) {
+                    (self.label)
+                    @if self.is_required { " " span.needed { "required" } }
+                }
+                (control)
+                (self.notes(wrong))
+            }
+        }
+    }
+
+    fn notes(&self, wrong: &Wrong) -> Markup {
+        html! {
+            @if wrong.is_at(self.id) {
+                div.wrong id={ (self.id) "-wrong" } { (wrong.words_at(self.id)) }
+            }
+            @if !self.help.is_empty() { p.help id={ (self.id) "-help" } { (self.help) } }
+        }
+    }
+
+    fn invalid(&self, wrong: &Wrong) -> Option<&'static str> {
+        wrong.is_at(self.id).then_some("true")
+    }
+
+    fn described_by(&self, wrong: &Wrong) -> Option<String> {
+        let wrong = wrong.is_at(self.id).then(|| format!("{}-wrong", self.id));
+        let help = (!self.help.is_empty()).then(|| format!("{}-help", self.id));
+        let both: Vec<_> = wrong.into_iter().chain(help).collect();
+        (!both.is_empty()).then(|| both.join(" "))
+    }
+}
+
+/// A choice whose ways all stand there: values with what they are called.
+pub(in crate::ui::pages) fn radios(
+    name: &str,
+    legend: &str,
+    options: &[(&str, &str)],
+    chosen: &str,
+) -> Markup {
+    html! {
+        div.radios role="radiogroup" aria-label=(legend) {
+            @for (value, label) in options {
+                label.tick {
+                    input type="radio" name=(name) value=(value) checked[*value == chosen];
+                    span { (label) }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::fault::Fault;
+
+    #[test]
+    fn what_is_wrong_stands_beside_its_field_and_above_all_of_them() {
+        let problem = Problem::invalid(vec![Fault::new("/name", "<bad>"), Fault::new("/x", "odd")]);
+        let wrong = Wrong::of(&problem, |pointer| (pointer == "/name").then(|| "name".to_owned()));
+        let field = Field::new("name", "Name", "A word.").required(true);
+        let shown = field.input(&wrong, Input { kind: "text", value: "\"", ..Input::default() });
+        let shown = shown.into_string();
+        assert!(shown.contains("value=\"&quot;\""), "{shown}");
+        assert!(shown.contains("aria-invalid=\"true\""), "{shown}");
+        assert!(shown.contains("aria-describedby=\"name-wrong name-help\""), "{shown}");
+        assert!(shown.contains("&lt;bad&gt;"), "{shown}");
+        let summary = wrong.summary().into_string();
+        assert!(summary.contains("role=\"alert\"") && summary.contains("href=\"#name\""));
+        assert!(summary.contains("<code>x</code>"), "{summary}");
+    }
+
+    #[test]
+    fn nothing_is_said_where_nothing_is_wrong() {
+        let wrong = Wrong::default();
+        assert_eq!(wrong.summary().into_string(), "");
+        let shown = Field::new("a", "A", "").area(&wrong, 3, "\nx").into_string();
+        assert!(shown.contains(">\n\nx</textarea>"), "{shown}");
+        assert!(!shown.contains("aria-"), "{shown}");
+    }
+}

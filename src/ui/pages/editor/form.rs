@@ -1,0 +1,144 @@
+//! The form of a script as it is shown. It says again what was typed when something of
+//! it was wrong, and shows operators no more than they may change.
+
+use maud::{Markup, html};
+
+use super::field::{Field, Input, Wrong, radios};
+use super::sections;
+use super::values::{TICKED, Values};
+use crate::domain::registry::RegisteredScript;
+use crate::ui::door::Visitor;
+use crate::ui::layout;
+
+/// All that the form is made of.
+pub(super) struct Sheet<'a> {
+    pub(super) visitor: &'a Visitor,
+    /// The script, if there is one.
+    pub(super) script: Option<&'a RegisteredScript>,
+    /// Whether all of it may be changed.
+    pub(super) is_whole: bool,
+    pub(super) values: &'a Values,
+    pub(super) wrong: &'a Wrong,
+}
+
+impl Sheet<'_> {
+    /// The page's content.
+    pub(super) fn shown(&self) -> Markup {
+        let (title, action) = match self.script {
+            Some(script) => {
+                (format!("Edit {}", script.name), format!("/scripts/{}/edit", script.name))
+            }
+            None => ("Register a script".to_owned(), "/register".to_owned()),
+        };
+        html! {
+            nav.crumbs aria-label="Breadcrumb" {
+                a href="/scripts" { "Scripts" } span { "/" }
+                @if let Some(script) = self.script {
+                    a href={ "/scripts/" (script.name.as_str()) } { (script.name.as_str()) }
+                    span { "/" }
+                }
+                span { @if self.script.is_some() { "Edit" } @else { "New" } }
+            }
+            div.head { h1 { (title) } }
+            (self.wrong.summary())
+            form.sheet method="post" action=(action) enctype="multipart/form-data" {
+                (layout::token(self.visitor))
+                @if let Some(script) = self.script {
+                    input type="hidden" name="seen" value=(super::seen(script));
+                }
+                @if self.is_whole { (sections::of_admins(self)) }
+                (self.operation())
+                (self.end())
+            }
+        }
+    }
+
+    /// The text that stands in a field.
+    pub(super) fn text(&self, name: &str) -> &str {
+        self.values.text(name)
+    }
+
+    /// A field of one line.
+    pub(super) fn line(&self, field: Field<'_>, name: &str, placeholder: &str) -> Markup {
+        let placeholder = Some(placeholder).filter(|it| !it.is_empty());
+        let value = self.text(name);
+        field.input(self.wrong, Input { kind: "text", value, placeholder, ..Input::default() })
+    }
+
+    /// A field of several lines, whose name is its id.
+    pub(super) fn area(&self, name: &str, label: &str, help: &str, rows: u32) -> Markup {
+        Field::new(name, label, help).area(self.wrong, rows, self.text(name))
+    }
+
+    /// A choice, whose name is its id.
+    pub(super) fn choice(
+        &self,
+        name: &str,
+        label: &str,
+        help: &str,
+        options: &[(&str, &str)],
+    ) -> Markup {
+        Field::new(name, label, help).select(self.wrong, options, self.text(name))
+    }
+
+    /// One of several ways to say something.
+    pub(super) fn ways(&self, name: &str, legend: &str, options: &[(&str, &str)]) -> Markup {
+        radios(name, legend, options, self.text(name))
+    }
+
+    fn number(&self, name: &str, label: &str, help: &str, bounds: Bounds) -> Markup {
+        let (min, max, step) = bounds;
+        let input = Input {
+            kind: "number",
+            value: self.text(name),
+            min: Some(min),
+            max: Some(max).filter(|it| !it.is_empty()),
+            step: Some(step),
+            ..Input::default()
+        };
+        Field::new(name, label, help).input(self.wrong, input)
+    }
+
+    /// What operators may change.
+    fn operation(&self) -> Markup {
+        html! {
+            section.card {
+                h2 { "Limits" }
+                div.fields.two {
+                    (self.number("memory_mib", "Memory, in MiB",
+                        "With all files in /work and /tmp.", ("16", "", "any")))
+                    (self.number("cpus", "CPUs", "0.5 is half of one.", ("0.01", "", "any")))
+                    (self.number("timeout_secs", "Time, in seconds",
+                        "A run that takes longer is ended; empty is 300.", ("0.1", "86400", "any")))
+                    (self.number("pids", "Processes and threads", "", ("8", "32768", "1")))
+                    (self.number("scratch_mib", "Files, in MiB",
+                        "In /work and /tmp; at most half of the memory.", ("1", "", "any")))
+                    (self.number("output_mib", "Kept output, in MiB",
+                        "Of stdout and of stderr each.", ("0.001", "256", "any")))
+                    (self.number("max_concurrency", "Runs at once, on each node",
+                        "Empty is as many as fit.", ("1", "", "1")))
+                    (self.number("warm", "Sandboxes held ready, on each node",
+                        "Runs that find one start faster; not with mounts.", ("0", "64", "1")))
+                }
+                (Field::new("is_enabled", "It can be invoked", "")
+                    .tick(self.wrong, TICKED, self.text("is_enabled") == TICKED))
+            }
+        }
+    }
+
+    fn end(&self) -> Markup {
+        let (label, back) = match self.script {
+            Some(script) => ("Save", format!("/scripts/{}", script.name)),
+            None => ("Register", "/scripts".to_owned()),
+        };
+        html! {
+            div.actions {
+                button.primary type="submit" { (label) }
+                a.button href=(back) { "Cancel" }
+            }
+        }
+    }
+}
+
+/// Least, greatest and step of a number; no greatest if it is empty.
+type Bounds = (&'static str, &'static str, &'static str);

@@ -1,0 +1,305 @@
+//! What is sent to the registry: made of what was filled in, and only of what was
+//! changed. So nothing that others have changed is written back, and an operator's
+//! request has nothing that only admins may say. It checks no more than that texts can
+//! be read as what they are; all else is the registry's.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use serde_json::Value;
+
+use super::lines::{entries, lines, read, unix};
+use super::source;
+use super::values::{FIELDS, MIB, TICKED, Values};
+use crate::domain::excerpt::excerpt;
+use crate::domain::fault::{Fault, pointer_to};
+use crate::domain::json_once::once;
+use crate::domain::preload::Preload;
+use crate::domain::sandbox_spec::Network;
+use crate::registry::{LimitsInput, MountInput, ScriptInput};
+use crate::ui::form::Fields;
+
+/// Most bytes that a size may have: beyond it, not every number is one (2^53).
+const MAX_BYTES: f64 = 9_007_199_254_740_992.0;
+
+/// What a form is filled in for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// A script that there is not yet.
+    Register,
+    /// All of a script.
+    Change,
+    /// What operators may change of it.
+    Operate,
+}
+
+/// What is sent: what differs from `before`.
+///
+/// # Errors
+/// What can't be read, with the pointers that the registry has for it.
+pub(super) fn input_of(
+    fields: &Fields,
+    before: &Values,
+    purpose: Purpose,
+) -> Result<ScriptInput, Vec<Fault>> {
+    let mut reading = Reading { fields, before, purpose, faults: Vec::new() };
+    let mut input = ScriptInput::default();
+    reading.operation(&mut input);
+    if purpose != Purpose::Operate {
+        reading.basics(&mut input);
+        source::read(&mut reading, &mut input);
+        reading.contract(&mut input);
+        reading.surroundings(&mut input);
+    }
+    if reading.faults.is_empty() { Ok(input) } else { Err(reading.faults) }
+}
+
+/// The id of the field that a pointer leads to.
+pub(super) fn field_of(pointer: &str, source_from: &str) -> Option<String> {
+    let first = pointer.strip_prefix('/')?.split('/').next()?;
+    let field = match pointer {
+        "/limits/cpus" => "cpus",
+        "/limits/memory_bytes" => "memory_mib",
+        "/limits/pids" => "pids",
+        "/limits/scratch_bytes" => "scratch_mib",
+        "/limits/output_bytes" => "output_mib",
+        "/source" | "/source_base64" if source_from == "file" => "upload",
+        "/source_base64" => "source",
+        _ if first == "preload" => "preload_mode",
+        _ => FIELDS.into_iter().find(|name| *name == first)?,
+    };
+    Some(field.to_owned())
+}
+
+/// A form that is being read.
+pub(super) struct Reading<'a> {
+    pub(super) fields: &'a Fields,
+    pub(super) before: &'a Values,
+    pub(super) purpose: Purpose,
+    faults: Vec<Fault>,
+}
+
+impl Reading<'_> {
+    /// Notes something that is wrong.
+    pub(super) fn fault(&mut self, pointer: &str, detail: impl Into<String>) {
+        self.faults.push(Fault::new(pointer, detail));
+    }
+
+    /// What was typed, when it is something else than what stood there.
+    pub(super) fn changed(&self, name: &str) -> Option<String> {
+        if !self.fields.has(name) {
+            return None;
+        }
+        let typed = unix(self.fields.text(name));
+        (typed != self.before.text(name)).then_some(typed)
+    }
+
+    /// The same without white space around it. What was cleared is to have its default:
+    /// `null`, where there was something.
+    fn optional(&self, name: &str) -> Option<Option<String>> {
+        let typed = self.changed(name)?.trim().to_owned();
+        self.unless_empty(typed.is_empty(), typed)
+    }
+
+    /// The same of something that was read already.
+    pub(super) fn unless_empty<T>(&self, is_empty: bool, value: T) -> Option<Option<T>> {
+        match (is_empty, self.purpose) {
+            (false, _) => Some(Some(value)),
+            (true, Purpose::Register) => None,
+            (true, Purpose::Change | Purpose::Operate) => Some(None),
+        }
+    }
+
+    fn parsed<T: FromStr>(&mut self, name: &str, pointer: &str, what: &str) -> Option<Option<T>> {
+        let Some(text) = self.optional(name)? else { return Some(None) };
+        let parsed = text.parse::<T>().ok();
+        if parsed.is_none() {
+            self.fault(pointer, format!("{:?} is not {what}", excerpt(&text)));
+        }
+        parsed.map(Some)
+    }
+
+    fn whole(&mut self, name: &str, pointer: &str) -> Option<Option<u32>> {
+        self.parsed(name, pointer, "a whole number")
+    }
+
+    fn decimal(&mut self, name: &str, pointer: &str) -> Option<Option<f64>> {
+        let parsed = self.parsed::<f64>(name, pointer, "a number")?;
+        if parsed.is_some_and(|number| !number.is_finite()) {
+            self.fault(pointer, "it is not a number");
+            return None;
+        }
+        Some(parsed)
+    }
+
+    fn operation(&mut self, input: &mut ScriptInput) {
+        let is_enabled = self.fields.text("is_enabled") == TICKED;
+        let was_enabled = self.before.text("is_enabled") == TICKED;
+        input.is_enabled = (is_enabled != was_enabled).then_some(is_enabled);
+        input.timeout_secs = self.decimal("timeout_secs", "/timeout_secs");
+        input.max_concurrency = self.whole("max_concurrency", "/max_concurrency");
+        input.warm = self.whole("warm", "/warm");
+        let cpus = self.decimal("cpus", "/limits/cpus");
+        let pids = self.whole("pids", "/limits/pids");
+        let limits = LimitsInput {
+            cpus: self.needed("/limits/cpus", cpus),
+            memory_bytes: self.bytes("memory_mib", "/limits/memory_bytes"),
+            pids: self.needed("/limits/pids", pids),
+            scratch_bytes: self.bytes("scratch_mib", "/limits/scratch_bytes"),
+            output_bytes: self.bytes("output_mib", "/limits/output_bytes"),
+        };
+        input.limits = (limits != LimitsInput::default()).then_some(Some(limits));
+    }
+
+    /// A single limit can't be set back to its default.
+    fn needed<T>(&mut self, pointer: &str, number: Option<Option<T>>) -> Option<T> {
+        if matches!(number, Some(None)) {
+            self.fault(pointer, "it takes a number");
+        }
+        number.flatten()
+    }
+
+    fn bytes(&mut self, name: &str, pointer: &str) -> Option<u64> {
+        let mebibytes = self.decimal(name, pointer);
+        let bytes = (self.needed(pointer, mebibytes)? * MIB).round();
+        if !(0.0..=MAX_BYTES).contains(&bytes) {
+            self.fault(pointer, "it is not a size");
+            return None;
+        }
+        Some(bytes as u64)
+    }
+
+    fn basics(&mut self, input: &mut ScriptInput) {
+        let is_new = self.purpose == Purpose::Register;
+        let name = self.changed("name").map(|name| name.trim().to_owned());
+        input.name = name.filter(|name| !(is_new && name.is_empty()));
+        let description = self.changed("description");
+        input.description = description.and_then(|text| self.unless_empty(text.is_empty(), text));
+        let script_type = match is_new {
+            true => Some(self.fields.text("script_type").to_owned()),
+            false => self.changed("script_type"),
+        };
+        if let Some(name) = script_type {
+            match name.parse() {
+                Ok(runtime) => input.script_type = Some(runtime),
+                Err(_) => self.fault("/script_type", "it is one of shell, python, binary"),
+            }
+        }
+    }
+
+    fn contract(&mut self, input: &mut ScriptInput) {
+        input.argument_schema = self.schema("argument_schema", "/argument_schema");
+        input.output_schema = self.schema("output_schema", "/output_schema");
+    }
+
+    fn schema(&mut self, name: &str, pointer: &str) -> Option<Option<Value>> {
+        let Some(text) = self.optional(name)? else { return Some(None) };
+        let mut reader = serde_json::Deserializer::from_str(&text);
+        let read = once(&mut reader).and_then(|schema| reader.end().map(|()| schema));
+        match read {
+            Ok(schema) => schema,
+            Err(error) => {
+                self.fault(pointer, format!("it is not JSON: {error}"));
+                None
+            }
+        }
+    }
+
+    fn surroundings(&mut self, input: &mut ScriptInput) {
+        input.args = self.list("args", "/args");
+        input.env = self.variables();
+        input.working_directory = self.optional("working_directory");
+        input.output_file = self.optional("output_file");
+        input.runtime = self.optional("runtime");
+        input.mounts = self.mounts();
+        input.preload = self.preload();
+        input.network = self.changed("network").and_then(|word| match word.as_str() {
+            "none" => Some(Some(Network::None)),
+            "egress" => Some(Some(Network::Egress)),
+            _ => {
+                self.fault("/network", "it is one of none, egress");
+                None
+            }
+        });
+    }
+
+    fn list(&mut self, name: &str, pointer: &str) -> Option<Option<Vec<String>>> {
+        match entries(&self.changed(name)?) {
+            Ok(list) => self.unless_empty(list.is_empty(), list),
+            Err(wrong) => {
+                wrong.into_iter().for_each(|words| self.fault(pointer, words));
+                None
+            }
+        }
+    }
+
+    /// Values may be secrets: none is repeated.
+    fn variables(&mut self) -> Option<Option<BTreeMap<String, String>>> {
+        let text = self.changed("env")?;
+        let mut variables = BTreeMap::new();
+        for (number, line) in lines(&text) {
+            let Some((name, value)) = line.split_once('=') else {
+                self.fault("/env", format!("line {number} is not NAME=value"));
+                continue;
+            };
+            let name = name.trim();
+            match read(value) {
+                Err(words) => self.fault("/env", format!("line {number}: {words}")),
+                Ok(value) => {
+                    if variables.insert(name.to_owned(), value).is_some() {
+                        let detail = format!("{:?} is there more than once", excerpt(name));
+                        self.fault(&pointer_to("/env", &excerpt(name)), detail);
+                    }
+                }
+            }
+        }
+        self.unless_empty(variables.is_empty(), variables)
+    }
+
+    fn mounts(&mut self) -> Option<Option<Vec<MountInput>>> {
+        let text = self.changed("mounts")?;
+        let mut mounts = Vec::new();
+        for (number, line) in lines(&text) {
+            let parts: Vec<_> = line.trim().split(':').collect();
+            let (source, target, read_only) = match parts.as_slice() {
+                [source, target] | [source, target, "ro"] => (*source, *target, true),
+                [source, target, "rw"] => (*source, *target, false),
+                _ => {
+                    self.fault("/mounts", format!("line {number} is not SOURCE:TARGET[:rw]"));
+                    continue;
+                }
+            };
+            let (source, target) = (source.to_owned(), target.to_owned());
+            mounts.push(MountInput { source, target, read_only });
+        }
+        self.unless_empty(mounts.is_empty(), mounts)
+    }
+
+    fn preload(&mut self) -> Option<Option<Preload>> {
+        let is_other_list = self.changed("preload").is_some();
+        let mode = self.fields.text("preload_mode");
+        if self.changed("preload_mode").is_none() && !(mode == "list" && is_other_list) {
+            return None;
+        }
+        let preload = match mode {
+            "on" => Ok(Preload::Automatic),
+            "off" => Ok(Preload::Off),
+            "list" => {
+                let text = unix(self.fields.text("preload"));
+                let names = lines(&text).map(|(_, line)| line.trim().to_owned()).collect();
+                Preload::modules(names).map_err(|error| error.to_string())
+            }
+            _ => Err("it is on, off or a list".to_owned()),
+        };
+        match preload {
+            Ok(preload) => Some(Some(preload)),
+            Err(words) => {
+                self.fault("/preload", words);
+                None
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,156 @@
+//! The parts of a script's form that are for admins.
+
+use maud::{Markup, html};
+
+use super::field::Field;
+use super::form::Sheet;
+
+/// All of them.
+pub(super) fn of_admins(sheet: &Sheet<'_>) -> Markup {
+    html! {
+        (basics(sheet))
+        (source(sheet))
+        (needed(sheet))
+        (contract(sheet))
+        (run(sheet))
+    }
+}
+
+fn basics(sheet: &Sheet<'_>) -> Markup {
+    let name = Field::new(
+        "name",
+        "Name",
+        "A letter, then letters, digits, '.', '_' and '-'; pipelines call it by this name.",
+    );
+    let types = [("shell", "shell"), ("python", "python"), ("binary", "binary")];
+    html! {
+        section.card {
+            h2 { "Script" }
+            div.fields {
+                div.fields.two {
+                    (sheet.line(name.required(true), "name", "weather"))
+                    (sheet.choice("script_type", "Type", "", &types))
+                }
+                (sheet.area("description", "Description",
+                    "For people: what it does, what it needs, whom to ask.", 3))
+            }
+        }
+    }
+}
+
+fn source(sheet: &Sheet<'_>) -> Markup {
+    let file = sheet.script.and_then(|script| script.file_path.as_deref());
+    let mut ways = Vec::new();
+    if sheet.script.is_some() && file.is_none() {
+        ways.push(("keep", "Keep what there is"));
+    }
+    ways.extend([
+        ("text", "Write it here"),
+        ("file", "Upload a file"),
+        ("path", "A file on the server"),
+    ]);
+    let path = Field::new(
+        "file_path",
+        "Path on the server",
+        "Below one of GANTRY_SCRIPT_ROOTS. The file is read now, and again at each change.",
+    );
+    let name = Field::new("file_name", "File name", "What the script sees as its own name.");
+    html! {
+        section.card {
+            h2 { "Source" }
+            @if file.is_some() {
+                p.note { "Saving reads the file again, as it is then." }
+            }
+            div.fields.ways {
+                (sheet.ways("source_from", "Where the source comes from", &ways))
+                div.way.text { (sheet.area("source", "Source", "", 16)) }
+                div.way.file {
+                    (Field::new("upload", "File", "A script or a binary, at most 64 MiB. It has to \
+                        be chosen again when something else was wrong.").file(sheet.wrong, None))
+                }
+                div.way.path { (sheet.line(path, "file_path", "/srv/scripts/weather.sh")) }
+                (sheet.line(name, "file_name", ""))
+            }
+        }
+    }
+}
+
+fn needed(sheet: &Sheet<'_>) -> Markup {
+    let ways = [("text", "Write them here"), ("path", "A file on the server")];
+    let path = Field::new(
+        "requirements_path",
+        "Path on the server",
+        "A requirements.txt below one of GANTRY_SCRIPT_ROOTS.",
+    );
+    html! {
+        section.card {
+            h2 { "What it needs" }
+            div.fields {
+                fieldset.ways {
+                    legend { "Python packages" }
+                    (sheet.ways("requirements_from", "Where the requirements come from", &ways))
+                    div.way.text {
+                        (sheet.area("requirements", "Requirements",
+                            "As in a requirements.txt; Python only.", 4))
+                    }
+                    div.way.path { (sheet.line(path, "requirements_path", "")) }
+                }
+                (sheet.area("system_packages", "Debian packages",
+                    "One a line: name or name=version.", 3))
+                (sheet.choice("preload_mode", "Imported ahead", "Python only: what a waiting \
+                    interpreter has imported before a run comes.", &[
+                    ("on", "what the script imports at its top"),
+                    ("off", "nothing"),
+                    ("list", "these modules"),
+                ]))
+                (sheet.area("preload", "Modules", "One a line, for \u{201c}these modules\u{201d}.", 2))
+            }
+        }
+    }
+}
+
+fn contract(sheet: &Sheet<'_>) -> Markup {
+    html! {
+        section.card {
+            h2 { "Input and output" }
+            div.fields.two {
+                (sheet.area("argument_schema", "Schema of inputs",
+                    "JSON Schema; empty accepts everything. The form for running is made of it.", 10))
+                (sheet.area("output_schema", "Schema of outputs",
+                    "JSON Schema; empty accepts everything. An output that does not match fails.", 10))
+            }
+        }
+    }
+}
+
+fn run(sheet: &Sheet<'_>) -> Markup {
+    let folder =
+        Field::new("working_directory", "Working directory", "Below /work; empty is /work.");
+    let output = Field::new("output_file", "Output file", "Below /work; empty is stdout.");
+    let runtime = Field::new("runtime", "OCI runtime", "Empty is the server's.");
+    html! {
+        section.card {
+            h2 { "How it runs" }
+            div.fields {
+                div.fields.two {
+                    (sheet.area("args", "Arguments", "One a line. In quotation marks, as JSON has \
+                        strings, one may be empty or have several lines.", 3))
+                    (sheet.area("env", "Environment variables", "NAME=value, one a line; values may \
+                        stand in quotation marks, too.", 3))
+                }
+                div.fields.two {
+                    (sheet.line(folder, "working_directory", ""))
+                    (sheet.line(output, "output_file", "out/result.json"))
+                    (sheet.choice("network", "Network", "", &[
+                        ("none", "none"),
+                        ("egress", "egress: it reaches the outside"),
+                    ]))
+                    (sheet.line(runtime, "runtime", "runsc"))
+                }
+                (sheet.area("mounts", "Mounts", "One a line: /on/the/server:/in/the/sandbox, with \
+                    :rw at its end when the script may write there. Below one of \
+                    GANTRY_MOUNT_ROOTS.", 2))
+            }
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! What stands in the form of a script: a text for each field. A script that is there
+//! becomes texts here, and nowhere else, so that what was not touched can be told from
+//! what was changed. Nothing is read or checked.
+
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+
+use serde_json::Value;
+
+use super::lines::{all_shown, shown_value, unix};
+use crate::domain::limits::Limits;
+use crate::domain::mount::Mount;
+use crate::domain::preload::Preload;
+use crate::domain::quantities::NANO_CPUS_PER_CPU;
+use crate::domain::registry::{Definition, Operation, RegisteredScript};
+use crate::domain::runtime::Runtime;
+use crate::domain::sandbox_spec::Network;
+use crate::domain::variables::Variables;
+use crate::ui::form::Fields;
+
+/// A mebibyte, in bytes.
+pub(super) const MIB: f64 = 1_048_576.0;
+
+/// What stands in a box that is ticked.
+pub(super) const TICKED: &str = "on";
+
+/// All fields by name, and so by id. The file that may be chosen is none of them: what
+/// was chosen can't be shown again.
+pub(super) const FIELDS: [&str; 31] = [
+    "name",
+    "description",
+    "script_type",
+    "source_from",
+    "source",
+    "file_path",
+    "file_name",
+    "requirements_from",
+    "requirements",
+    "requirements_path",
+    "system_packages",
+    "argument_schema",
+    "output_schema",
+    "args",
+    "env",
+    "working_directory",
+    "output_file",
+    "network",
+    "mounts",
+    "preload_mode",
+    "preload",
+    "runtime",
+    "timeout_secs",
+    "cpus",
+    "memory_mib",
+    "pids",
+    "scratch_mib",
+    "output_mib",
+    "max_concurrency",
+    "warm",
+    "is_enabled",
+];
+
+/// The texts in the fields.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Values(HashMap<&'static str, String>);
+
+impl Values {
+    /// Of a script that there is not yet.
+    pub(super) fn of_new() -> Self {
+        let mut values = Self::default();
+        values.put("script_type", Runtime::Shell.name());
+        values.put("source_from", "text");
+        values.put("requirements_from", "text");
+        values.put("network", network(Network::default()));
+        values.put("preload_mode", preload_mode(&Preload::default()));
+        values.put_operation(Operation::default(), true);
+        values
+    }
+
+    /// Of a script as it is, with its source where it was sent and can be shown.
+    pub(super) fn of_script(script: &RegisteredScript, source: Option<String>) -> Self {
+        let mut values = Self::default();
+        values.put("name", script.name.as_str());
+        values.put("description", &script.description);
+        let from = match (&script.file_path, &source) {
+            (Some(_), _) => "path",
+            (None, Some(_)) => "text",
+            (None, None) => "keep",
+        };
+        values.put("source_from", from);
+        values.put("source", &source.unwrap_or_default());
+        values.put("file_path", script.file_path.as_deref().unwrap_or_default());
+        let is_by_path = script.requirements_path.is_some();
+        values.put("requirements_from", if is_by_path { "path" } else { "text" });
+        let path = script.requirements_path.as_deref();
+        values.put("requirements_path", path.unwrap_or_default());
+        values.put_definition(&script.version.definition);
+        values.put_operation(script.operation, script.is_enabled);
+        values
+    }
+
+    /// As somebody has filled it in.
+    pub(super) fn of_fields(fields: &Fields) -> Self {
+        let mut values = Self::default();
+        for name in FIELDS {
+            values.put(name, fields.text(name));
+        }
+        values
+    }
+
+    /// What stands in a field.
+    pub(super) fn text(&self, name: &str) -> &str {
+        self.0.get(name).map_or("", String::as_str)
+    }
+
+    fn put(&mut self, name: &'static str, text: &str) {
+        self.0.insert(name, unix(text));
+    }
+
+    fn put_definition(&mut self, definition: &Definition) {
+        self.put("script_type", definition.script_type.name());
+        self.put("file_name", &definition.file_name);
+        self.put("requirements", definition.requirements.as_deref().unwrap_or_default());
+        let packages: Vec<_> = definition.system_packages.iter().map(ToString::to_string).collect();
+        self.put("system_packages", &packages.join("\n"));
+        self.put("argument_schema", &schema(&definition.argument_schema));
+        self.put("output_schema", &schema(&definition.output_schema));
+        self.put("args", &all_shown(definition.args.iter().map(String::as_str)));
+        self.put("env", &variables(&definition.env));
+        self.put("working_directory", definition.working_directory.as_deref().unwrap_or_default());
+        self.put("output_file", definition.output_file.as_deref().unwrap_or_default());
+        self.put("network", network(definition.network));
+        self.put("mounts", &mounts(&definition.mounts));
+        self.put("preload_mode", preload_mode(&definition.preload));
+        if let Preload::Modules(modules) = &definition.preload {
+            self.put("preload", &modules.join("\n"));
+        }
+        self.put("runtime", definition.runtime.as_ref().map_or("", |it| it.as_str()));
+    }
+
+    fn put_operation(&mut self, operation: Operation, is_enabled: bool) {
+        let Limits { nano_cpus, memory_bytes, pids, scratch_bytes, output_bytes } =
+            operation.limits;
+        let seconds = operation.timeout_secs.duration().as_secs_f64();
+        self.put("timeout_secs", &seconds.to_string());
+        self.put("cpus", &(nano_cpus as f64 / NANO_CPUS_PER_CPU as f64).to_string());
+        self.put("memory_mib", &mebibytes(memory_bytes));
+        self.put("pids", &pids.to_string());
+        self.put("scratch_mib", &mebibytes(scratch_bytes));
+        self.put("output_mib", &mebibytes(output_bytes));
+        let most = operation.max_concurrency.map(NonZeroU32::get);
+        self.put("max_concurrency", &most.map(|it| it.to_string()).unwrap_or_default());
+        self.put("warm", &operation.warm.to_string());
+        self.put("is_enabled", if is_enabled { TICKED } else { "" });
+    }
+}
+
+/// Exact, and the same number of bytes when it is read again: a mebibyte is a power of
+/// two, and sizes are below 2^53.
+fn mebibytes(bytes: u64) -> String {
+    (bytes as f64 / MIB).to_string()
+}
+
+/// A schema that accepts everything is as good as none.
+fn schema(schema: &Value) -> String {
+    match schema {
+        Value::Object(members) if members.is_empty() => String::new(),
+        schema => serde_json::to_string_pretty(schema).unwrap_or_default(),
+    }
+}
+
+fn variables(variables: &Variables) -> String {
+    let line = |(name, value): (&str, &str)| format!("{name}={}", shown_value(value));
+    let lines: Vec<_> = variables.iter().map(|it| line((it.name(), it.value()))).collect();
+    lines.join("\n")
+}
+
+fn mounts(mounts: &[Mount]) -> String {
+    let line = |mount: &Mount| {
+        let end = if mount.read_only { "" } else { ":rw" };
+        format!("{}:{}{end}", mount.source.to_string_lossy(), mount.target)
+    };
+    mounts.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// The word for a network in the API.
+fn network(network: Network) -> &'static str {
+    match network {
+        Network::None => "none",
+        Network::Egress => "egress",
+    }
+}
+
+fn preload_mode(preload: &Preload) -> &'static str {
+    match preload {
+        Preload::Automatic => "on",
+        Preload::Off => "off",
+        Preload::Modules(_) => "list",
+    }
+}

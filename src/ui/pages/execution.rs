@@ -1,0 +1,255 @@
+//! One execution: how it went, where its time went, what it read, printed and left.
+//!
+//! All of it is there without JavaScript; `assets/log.js` follows what still runs. The
+//! page is bounded whatever the execution did, and what it printed, named and returned
+//! is shown as text and never as anything else.
+
+mod artifacts;
+mod documents;
+mod downloads;
+mod printed;
+mod receipt;
+mod sandbox;
+mod timeline;
+mod usage;
+
+use axum::extract::State;
+use axum::response::Response;
+use maud::{Markup, html};
+
+use crate::api::executions::{Whole, find, whole};
+use crate::api::order::read_input;
+use crate::api::path::ExecutionId;
+use crate::api::problem::{Problem, chain};
+use crate::api::routes::{CANCELLING, INVOKING, SEEING};
+use crate::api::scripts::ScriptRef;
+use crate::api::state::AppState;
+use crate::domain::excerpt::escaped;
+use crate::domain::execution::{Execution, ExecutionSummary, Frozen, Priority};
+use crate::domain::output_log::OutputLog;
+use crate::orchestrator::{Cancelled, Submission};
+use crate::ui::assets::Asset;
+use crate::ui::door::{Visitor, see};
+use crate::ui::form::{Form, query};
+use crate::ui::layout::{self, Section};
+use crate::ui::pieces::ansi::visible;
+use crate::ui::pieces::{badge, value};
+
+pub(in crate::ui) use downloads::{download_input, download_log, download_output};
+
+/// Most bytes of the page but for what is around every page: it is 100 KB at most.
+const PAGE_ROOM: usize = 94_000;
+
+/// Longest message, in characters.
+const MAX_MESSAGE: usize = 2_000;
+
+/// Shows an execution.
+pub(in crate::ui) async fn show(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    ExecutionId(id): ExecutionId,
+) -> Result<Response, Problem> {
+    find(&state, &visitor.identity, id).await?;
+    let Whole { mut execution, held } = whole(&state, id).await?;
+    // Their room is for the log with its order.
+    (execution.stdout_log, execution.stderr_log) = (String::new(), String::new());
+    let log = match execution.summary.status.has_ended() {
+        true => state.store.log(id).await?.unwrap_or_default(),
+        false => OutputLog::default(),
+    };
+    // It says the limits; the page is of use without them.
+    let frozen = state.store.frozen(id).await.unwrap_or_else(|error| {
+        tracing::warn!(execution = %id, error = chain(&error), "its limits can't be read");
+        None
+    });
+    let content = content(&visitor, &execution, &log, frozen.as_ref());
+    drop((log, held));
+    let title = format!("{} {}", execution.summary.script_name, execution.summary.status);
+    Ok(layout::page_with(&visitor, Section::Executions, &title, &[Asset::Log], content))
+}
+
+fn content(
+    visitor: &Visitor,
+    execution: &Execution,
+    log: &OutputLog,
+    frozen: Option<&Frozen>,
+) -> Markup {
+    let summary = &execution.summary;
+    let head = head(visitor, summary);
+    let results = html! {
+        div.stack #results data-live {
+            (documents::cards(execution))
+            (artifacts::card(summary.id, &execution.artifacts))
+        }
+    };
+    let facts = html! {
+        div.stack #facts data-live {
+            (timeline::card(summary))
+            (usage::card(summary, log, frozen))
+            (sandbox::card(summary))
+        }
+    };
+    let taken = head.0.len() + results.0.len() + facts.0.len();
+    html! {
+        (head)
+        div.grid.wide-left {
+            div.stack {
+                (printed::section(summary, log, PAGE_ROOM.saturating_sub(taken)))
+                (results)
+            }
+            (facts)
+        }
+    }
+}
+
+fn head(visitor: &Visitor, summary: &ExecutionSummary) -> Markup {
+    let name = &summary.script_name;
+    let is_registered = summary.script_id.is_some();
+    // That it was cancelled is said by its state.
+    let message = summary.error_message.as_deref().filter(|it| *it != summary.status.name());
+    html! {
+        div.stack #head data-live {
+            nav.crumbs aria-label="Breadcrumb" {
+                a href="/executions" { "Executions" }
+                span aria-hidden="true" { "/" }
+                span.mono.break { (summary.id) }
+            }
+            div.head {
+                h1 {
+                    @if is_registered && visitor.is(SEEING) {
+                        a href={ "/scripts/" (name) } { (name) }
+                    } @else { (name) }
+                }
+                @if let Some(version) = summary.version { span.muted { "v" (version) } }
+                (badge::outcome(summary.status, summary.error_kind))
+                span.grow {}
+                (actions(visitor, summary))
+            }
+            (origin(summary))
+            @if let Some(message) = message {
+                div.alert { pre.message { (plain(message, MAX_MESSAGE)) } }
+            }
+        }
+    }
+}
+
+fn actions(visitor: &Visitor, summary: &ExecutionSummary) -> Markup {
+    let address = format!("/executions/{}", summary.id);
+    html! {
+        div.actions {
+            @if visitor.is(CANCELLING) && !summary.status.has_ended() {
+                @let cancel = format!("{address}/cancel");
+                (layout::action(visitor, &cancel, "danger", html! { "Cancel" }))
+            }
+            @if visitor.is(INVOKING) && summary.script_id.is_some() {
+                @let again = format!("{address}/run-again");
+                @if visitor.is(SEEING) {
+                    @let from = query(&[("from", &summary.id.to_string())]);
+                    a.button href={ "/scripts/" (summary.script_name) "/run" (from) } { "Edit and run" }
+                }
+                (layout::action(visitor, &again, "", html! { "Run again" }))
+            }
+        }
+    }
+}
+
+/// Where it comes from.
+fn origin(summary: &ExecutionSummary) -> Markup {
+    html! {
+        dl.origin {
+            div { dt { "Created" } dd { (value::ago(summary.created_at)) } }
+            @if let Some(time) = summary.completed_at {
+                div { dt { "Ended" } dd { (value::ago(time)) } }
+            }
+            @if let Some(name) = &summary.triggered_by {
+                div { dt { "By" } dd.break { (escaped(name)) } }
+            }
+            @if let Some(job) = &summary.job_id {
+                div {
+                    dt { "Job" }
+                    dd.break {
+                        a href={ "/jobs" (query(&[("job_id", job.as_str())])) } { (escaped(job)) }
+                    }
+                }
+            }
+            @if summary.priority != 0 { div { dt { "Priority" } dd { (summary.priority) } } }
+        }
+    }
+}
+
+/// A text of several lines, with nothing in it that moves or hides what is around it.
+fn plain(text: &str, most: usize) -> String {
+    let seen = |character| if character == '\n' { character } else { visible(character) };
+    let mut shown: String = text.chars().take(most).map(seen).collect();
+    if text.chars().nth(most).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+/// Cancels an execution. The page that follows says what became of it.
+pub(in crate::ui) async fn cancel(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    ExecutionId(id): ExecutionId,
+    _form: Form,
+) -> Result<Response, Problem> {
+    find(&state, &visitor.identity, id).await?;
+    match state.executions.cancel(id).await? {
+        Cancelled::Unknown => return Err(Problem::not_found("execution")),
+        Cancelled::Done | Cancelled::Asked => {
+            tracing::info!(execution = %id, by = visitor.identity.name(), "cancelled");
+        }
+        Cancelled::Ended(_) => {}
+    }
+    Ok(see(&format!("/executions/{id}")))
+}
+
+/// Runs the current version of its script with what it was given. Limits and time are
+/// the script's own: they may have been changed because of how this one went.
+pub(in crate::ui) async fn run_again(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    ExecutionId(id): ExecutionId,
+    _form: Form,
+) -> Result<Response, Problem> {
+    let identity = &visitor.identity;
+    let summary = find(&state, identity, id).await?;
+    let script = match summary.script_id {
+        Some(script_id) => ScriptRef::Id(script_id).find(&state, identity).await?,
+        None => None,
+    };
+    let script = script.ok_or_else(|| Problem::not_found("script"))?;
+    let frozen = state.store.frozen(id).await?.ok_or_else(|| Problem::not_found("execution"))?;
+    let Whole { execution, held } = whole(&state, id).await?;
+    let input = read_input(execution.input_data.as_deref(), "/input")?;
+    drop(execution);
+    let submission = Submission {
+        script,
+        version: None,
+        caller: identity.caller(),
+        job_id: summary.job_id,
+        idempotency_key: None,
+        priority: Priority::new(summary.priority.into()).unwrap_or_default(),
+        args: frozen.args,
+        env: frozen.env,
+        timeout: None,
+        input,
+    };
+    let accepted = state.executions.submit(submission).await?;
+    drop(held);
+    tracing::Span::current().record("execution", tracing::field::display(accepted.id));
+    Ok(see(&format!("/executions/{}", accepted.id)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_bounded_and_hide_nothing() {
+        assert_eq!(plain("a\nb\tc\u{202e}\u{1b}", 10), "a\nb\tc\u{fffd}\u{241b}");
+        assert_eq!(plain("äöü", 2), "äö…");
+        assert_eq!(plain("äö", 2), "äö");
+    }
+}

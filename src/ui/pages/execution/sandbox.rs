@@ -1,0 +1,46 @@
+//! Where an execution ran.
+
+use maud::{Markup, html};
+
+use super::receipt;
+use crate::domain::execution::{ExecutionSummary, SandboxReceipt};
+use crate::ui::pieces::value::short;
+
+/// Characters of an image's id that tell it from others.
+const IMAGE_CHARACTERS: usize = 19;
+
+/// The sandbox and how it was confined; nothing when there was none.
+pub(super) fn card(summary: &ExecutionSummary) -> Markup {
+    html! {
+        @if let Some(sandbox) = &summary.sandbox {
+            section.card {
+                h2 { "Sandbox" }
+                dl.facts {
+                    dt { "Image" }
+                    dd { code title=(sandbox.image) { (short(&sandbox.image, IMAGE_CHARACTERS)) } }
+                    dt { "Container" }
+                    dd { code { (short(&sandbox.container_id, 120)) } }
+                    @if let Some(node) = &sandbox.node {
+                        dt { "Node" }
+                        dd { (short(node, 120)) }
+                    }
+                    dt { "Start" }
+                    dd { (start(sandbox)) }
+                }
+                @if let Some(confinement) = &sandbox.confinement {
+                    details.receipt #receipt {
+                        summary { "How it was confined, as the engine says" }
+                        (receipt::table(confinement))
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn start(sandbox: &SandboxReceipt) -> &'static str {
+    match sandbox.warm {
+        true => "warm: its container waited, unused",
+        false => "cold: its container was started for it",
+    }
+}

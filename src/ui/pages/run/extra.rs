@@ -1,0 +1,132 @@
+//! What is said of an execution beside its input: for which job it is, how long it may
+//! take, how soon it should run, and what arguments it gets.
+
+use maud::{Markup, html};
+
+use crate::domain::execution::{NewExecution, Priority};
+use crate::domain::fault::Fault;
+use crate::domain::limits::Timeout;
+use crate::domain::quantities::show_duration;
+use crate::domain::registry::RegisteredScript;
+use crate::ui::form::Fields;
+use crate::ui::pages::editor::field::{Field, Input, Wrong};
+use crate::ui::pages::editor::lines::{entries, unix};
+
+/// The fields, by the names that the API has for them.
+pub(super) const FIELDS: [&str; 4] = ["job_id", "timeout_secs", "priority", "args"];
+
+/// What is said beside the input.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Extra {
+    pub(super) job_id: Option<String>,
+    pub(super) timeout: Option<Timeout>,
+    pub(super) priority: Priority,
+    pub(super) args: Vec<String>,
+}
+
+impl Extra {
+    /// Reads it, and notes what can't be read.
+    pub(super) fn read(fields: &Fields, faults: &mut Vec<Fault>) -> Self {
+        let mut extra = Self::default();
+        let mut fault = |name: &str, detail: String| faults.push(Fault::new(name, detail));
+        if let Some(job_id) = fields.given("job_id") {
+            match NewExecution::check_job_id(job_id) {
+                Ok(()) => extra.job_id = Some(job_id.to_owned()),
+                Err(error) => fault("/job_id", error.to_string()),
+            }
+        }
+        if let Some(seconds) = fields.given("timeout_secs") {
+            match seconds.parse::<f64>().map(Timeout::try_from) {
+                Ok(Ok(timeout)) => extra.timeout = Some(timeout),
+                Ok(Err(error)) => fault("/timeout_secs", error.to_string()),
+                Err(_) => fault("/timeout_secs", "it is not a number".to_owned()),
+            }
+        }
+        if let Some(priority) = fields.given("priority") {
+            match priority.parse::<i64>().map(Priority::new) {
+                Ok(Ok(priority)) => extra.priority = priority,
+                Ok(Err(error)) => fault("/priority", error.to_string()),
+                Err(_) => fault("/priority", "it is not a whole number".to_owned()),
+            }
+        }
+        match entries(&unix(fields.text("args"))) {
+            Ok(args) => extra.args = args,
+            Err(wrong) => wrong.into_iter().for_each(|words| fault("/args", words)),
+        }
+        extra
+    }
+}
+
+/// The fields with what was typed. `prefix` tells their ids from those of another form.
+pub(super) fn shown(
+    prefix: &str,
+    fields: &Fields,
+    wrong: &Wrong,
+    script: &RegisteredScript,
+) -> Markup {
+    let ids = FIELDS.map(|name| format!("{prefix}{name}"));
+    let [job_id, timeout, priority, args] = &ids;
+    let is_open = FIELDS.iter().any(|name| fields.given(name).is_some()) || wrong.is_below(prefix);
+    let most = script.operation.timeout_secs.duration();
+    let limit = most.as_secs_f64().to_string();
+    let help = format!("At most what the script has: {}.", show_duration(most));
+    let text = |kind, name| Input { kind, value: fields.text(name), ..Input::default() };
+    html! {
+        details.card.more open[is_open] {
+            summary { "More" }
+            div.fields {
+                div.fields.two {
+                    (Field::new(job_id, "Job", "What it is for; all executions of a job stand together.")
+                        .named("job_id")
+                        .input(wrong, Input { max_length: Some("200"), ..text("text", "job_id") }))
+                    (Field::new(timeout, "Time, in seconds", &help).named("timeout_secs").input(wrong,
+                        Input {
+                            min: Some("0.1"), max: Some(&limit), step: Some("any"),
+                            ..text("number", "timeout_secs")
+                        }))
+                    (Field::new(priority, "Priority", "From -10 to 10: greater ones run first.")
+                        .named("priority").input(wrong, Input {
+                            min: Some("-10"), max: Some("10"), step: Some("1"), placeholder: Some("0"),
+                            ..text("number", "priority")
+                        }))
+                }
+                (Field::new(args, "Arguments", "One a line, behind the script's own.").named("args")
+                    .area(wrong, 2, &unix(fields.text("args"))))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(query: &str) -> (Extra, Vec<Fault>) {
+        let mut faults = Vec::new();
+        let extra = Extra::read(&Fields::of_query(query), &mut faults);
+        (extra, faults)
+    }
+
+    #[test]
+    fn what_is_empty_is_not_said() {
+        assert_eq!(read("job_id=&timeout_secs=+&priority=&args="), (Extra::default(), Vec::new()));
+    }
+
+    #[test]
+    fn everything_can_be_said() {
+        let (extra, faults) = read("job_id=j&timeout_secs=1.5&priority=-3&args=-v%0D%0Aa+b");
+        assert!(faults.is_empty(), "{faults:?}");
+        assert_eq!(extra.job_id.as_deref(), Some("j"));
+        assert_eq!(extra.timeout.map(Timeout::as_millis), Some(1_500));
+        assert_eq!((extra.priority.value(), extra.args), (-3, vec!["-v".into(), "a b".into()]));
+    }
+
+    #[test]
+    fn what_can_not_be_read_is_said_where_it_stands() {
+        let (_, faults) = read("job_id=%01&timeout_secs=0&priority=11&args=%22x");
+        let pointers: Vec<_> = faults.iter().map(|it| it.pointer.as_str()).collect();
+        assert_eq!(pointers, ["/job_id", "/timeout_secs", "/priority", "/args"]);
+        let (_, faults) = read("timeout_secs=soon&priority=1.5");
+        assert_eq!(faults.len(), 2);
+    }
+}

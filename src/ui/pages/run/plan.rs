@@ -1,0 +1,342 @@
+//! What a form asks for, made of the schema of a script's inputs. It only says what can
+//! be asked in which way: whether an input is right is said by the schema, when the
+//! input is there. What a form has no field for is asked for as JSON.
+
+use serde_json::{Map, Value};
+
+use crate::domain::fault::pointer_to;
+use crate::ui::pages::script::schema::{is_required, required_first};
+use crate::ui::pages::script::words::{constraints, shown};
+use crate::ui::pieces::value::short;
+
+/// Fields of a form at most; a schema with more is asked for as JSON.
+const MAX_FIELDS: usize = 200;
+
+/// How deep objects are in each other that have fields of their own.
+const MAX_DEPTH: usize = 3;
+
+/// Most values of a choice.
+const MAX_VALUES: usize = 500;
+
+/// Longest text that has a field of one line, in characters.
+const LINE_CHARS: u64 = 200;
+
+/// Longest help, in characters.
+const HELP_CHARS: usize = 600;
+
+/// What a field can't ask for, wherever it stands in a schema.
+const BEYOND: [&str; 8] =
+    ["$ref", "$dynamicRef", "oneOf", "anyOf", "allOf", "not", "if", "dependentSchemas"];
+
+/// All that a form asks for.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) parts: Vec<Part>,
+}
+
+/// One thing that is asked for.
+#[derive(Debug, PartialEq)]
+pub(super) struct Part {
+    /// Its number among all of them.
+    number: usize,
+    /// Its name in the object that it is in.
+    pub(super) key: String,
+    /// Where it is in the input.
+    pub(super) pointer: String,
+    pub(super) label: String,
+    pub(super) help: String,
+    pub(super) is_required: bool,
+    /// Whether it may be null.
+    pub(super) is_nullable: bool,
+    pub(super) default: Option<Value>,
+    pub(super) example: Option<String>,
+    pub(super) kind: Kind,
+}
+
+/// How something is asked for.
+#[derive(Debug, PartialEq)]
+pub(super) enum Kind {
+    /// A text of one line, with the type of its input element.
+    Line { kind: &'static str, max_length: Option<String> },
+    /// A text of several lines.
+    Text,
+    /// A date with a time.
+    Time,
+    /// A number, digit for digit.
+    Number { is_whole: bool, min: Option<String>, max: Option<String> },
+    /// One of these.
+    Choice(Vec<Value>),
+    /// Yes or no.
+    Switch,
+    /// A list, one entry on each line.
+    Lines(Item),
+    /// A file's content in base64, perhaps as an address with this media type.
+    File { address_of: Option<String> },
+    /// An object.
+    Group(Vec<Part>),
+    /// Anything, as JSON.
+    Json,
+}
+
+/// What a list has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Item {
+    Text,
+    Number,
+    Switch,
+}
+
+impl Part {
+    /// The id of its field.
+    pub(super) fn id(&self) -> String {
+        format!("f{}", self.number)
+    }
+
+    /// The name of its field.
+    pub(super) fn name(&self) -> String {
+        format!("f{}", self.pointer)
+    }
+
+    /// Whether nothing can be left in its field.
+    pub(super) fn is_needed(&self) -> bool {
+        self.is_required && !self.is_nullable
+    }
+
+    /// Whether it is a box to be ticked: nothing in between yes and no.
+    pub(super) fn is_tick(&self) -> bool {
+        self.kind == Kind::Switch && self.is_needed()
+    }
+
+    /// Whether there is but one thing that it can be.
+    pub(super) fn is_settled(&self) -> bool {
+        matches!(&self.kind, Kind::Choice(values) if values.len() == 1) && self.is_needed()
+    }
+}
+
+impl Plan {
+    /// The form for a schema; `None` when it is not that of an object with properties, or
+    /// has too many.
+    pub(super) fn of(schema: &Value) -> Option<Self> {
+        let mut planner = Planner { root: schema, count: 0 };
+        let schema = planner.resolved(schema);
+        let is_object = schema.get("type").is_none_or(|it| it == "object");
+        let parts = planner.parts(&schema, "", 0).filter(|parts| is_object && !parts.is_empty())?;
+        (planner.count <= MAX_FIELDS).then_some(Self { parts })
+    }
+
+    /// The field that a pointer into the input leads to, or the nearest above.
+    pub(super) fn nearest(&self, pointer: &str) -> Option<&Part> {
+        nearest(&self.parts, pointer)
+    }
+}
+
+fn nearest<'a>(parts: &'a [Part], pointer: &str) -> Option<&'a Part> {
+    let leads_to = |part: &&Part| {
+        let rest = pointer.strip_prefix(part.pointer.as_str());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let found = parts.iter().find(leads_to)?;
+    match &found.kind {
+        Kind::Group(parts) => nearest(parts, pointer).or(Some(found)),
+        _ => Some(found),
+    }
+}
+
+struct Planner<'a> {
+    root: &'a Value,
+    count: usize,
+}
+
+impl Planner<'_> {
+    /// The parts of an object, those first that have to be there.
+    fn parts(&mut self, schema: &Value, pointer: &str, depth: usize) -> Option<Vec<Part>> {
+        let properties = schema.get("properties")?.as_object()?;
+        let mut parts = Vec::new();
+        for (key, property) in required_first(schema, properties) {
+            if self.count > MAX_FIELDS {
+                break;
+            }
+            let pointer = pointer_to(pointer, key);
+            parts.push(self.part(key, property, pointer, is_required(schema, key), depth));
+        }
+        Some(parts)
+    }
+
+    fn part(
+        &mut self,
+        key: &str,
+        schema: &Value,
+        pointer: String,
+        is_required: bool,
+        depth: usize,
+    ) -> Part {
+        let number = self.count;
+        self.count += 1;
+        let (schema, is_nullable) = self.simplified(schema);
+        let kind = self.kind(&schema, &pointer, depth);
+        Part {
+            number,
+            label: text(&schema, "title").unwrap_or_else(|| key.to_owned()),
+            help: help(&schema, &kind),
+            default: schema.get("default").filter(|it| !it.is_null()).cloned(),
+            example: schema.get("examples").and_then(|it| it.get(0)).map(shown),
+            key: key.to_owned(),
+            pointer,
+            is_required,
+            is_nullable,
+            kind,
+        }
+    }
+
+    fn kind(&mut self, schema: &Value, pointer: &str, depth: usize) -> Kind {
+        if let Some(value) = schema.get("const") {
+            return Kind::Choice(vec![value.clone()]);
+        }
+        if let Some(Value::Array(values)) = schema.get("enum") {
+            let is_short = (1..=MAX_VALUES).contains(&values.len());
+            return if is_short { Kind::Choice(values.clone()) } else { Kind::Json };
+        }
+        if BEYOND.iter().any(|name| schema.get(name).is_some()) {
+            return Kind::Json;
+        }
+        match schema.get("type").and_then(Value::as_str) {
+            Some("string") => of_text(schema),
+            Some("integer") => of_number(schema, true),
+            Some("number") => of_number(schema, false),
+            Some("boolean") => Kind::Switch,
+            Some("array") => self.list(schema),
+            Some("object") if depth < MAX_DEPTH => {
+                let parts = self.parts(schema, pointer, depth + 1);
+                parts.filter(|it| !it.is_empty()).map_or(Kind::Json, Kind::Group)
+            }
+            _ => Kind::Json,
+        }
+    }
+
+    fn list(&self, schema: &Value) -> Kind {
+        let Some(items) = schema.get("items").filter(|_| schema.get("prefixItems").is_none())
+        else {
+            return Kind::Json;
+        };
+        let items = self.resolved(items);
+        if BEYOND.iter().any(|name| items.get(name).is_some()) {
+            return Kind::Json;
+        }
+        match items.get("type").and_then(Value::as_str) {
+            Some("string") if !matches!(of_text(&items), Kind::File { .. }) => {
+                Kind::Lines(Item::Text)
+            }
+            Some("integer" | "number") => Kind::Lines(Item::Number),
+            Some("boolean") => Kind::Lines(Item::Switch),
+            _ => Kind::Json,
+        }
+    }
+
+    /// A schema without a reference to a definition beside it; only the first of several
+    /// is followed.
+    fn resolved(&self, schema: &Value) -> Value {
+        let reference = schema.get("$ref").and_then(Value::as_str);
+        let is_local = |it: &&str| it.starts_with("#/$defs/") || it.starts_with("#/definitions/");
+        let target = reference.filter(is_local).and_then(|it| self.root.pointer(it.get(1..)?));
+        match target {
+            Some(target) => over(schema, target, "$ref"),
+            None => schema.clone(),
+        }
+    }
+
+    /// A schema without what says that it may be null; and whether it may.
+    fn simplified(&self, schema: &Value) -> (Value, bool) {
+        let schema = self.resolved(schema);
+        for name in ["anyOf", "oneOf"] {
+            let Some(Value::Array(forms)) = schema.get(name) else { continue };
+            let is_null = |form: &Value| form.get("type").is_some_and(|it| it == "null");
+            let other = match forms.as_slice() {
+                [form, null] | [null, form] if is_null(null) && !is_null(form) => form,
+                _ => continue,
+            };
+            return (over(&schema, &self.resolved(other), name), true);
+        }
+        let Some(Value::Array(types)) = schema.get("type") else { return (schema, false) };
+        let others: Vec<_> = types.iter().filter(|it| *it != "null").cloned().collect();
+        let is_nullable = others.len() < types.len();
+        match <[Value; 1]>::try_from(others) {
+            Ok([only]) => {
+                let mut single = schema;
+                if let Value::Object(members) = &mut single {
+                    members.insert("type".to_owned(), only);
+                }
+                (single, is_nullable)
+            }
+            Err(_) => (schema, is_nullable),
+        }
+    }
+}
+
+/// What a schema says, over what it refers to by `name`.
+fn over(schema: &Value, target: &Value, name: &str) -> Value {
+    let members = |value: &Value| value.as_object().cloned().unwrap_or_else(Map::new);
+    let mut merged = members(target);
+    merged.extend(members(schema).into_iter().filter(|(member, _)| member != name));
+    Value::Object(merged)
+}
+
+fn text(schema: &Value, name: &str) -> Option<String> {
+    schema.get(name).and_then(Value::as_str).filter(|it| !it.is_empty()).map(str::to_owned)
+}
+
+/// What it is for, and what it has to be.
+fn help(schema: &Value, kind: &Kind) -> String {
+    let constraints = match kind {
+        Kind::Choice(_) | Kind::Switch => String::new(),
+        _ => constraints(schema),
+    };
+    let how = match kind {
+        Kind::Json => "As JSON.",
+        Kind::Lines(_) => "One a line.",
+        Kind::Time => "In UTC.",
+        Kind::File { .. } => "A file of at most 16 MiB.",
+        _ => "",
+    };
+    let all = [text(schema, "description").unwrap_or_default(), how.to_owned(), constraints];
+    let all: Vec<_> = all.into_iter().filter(|it| !it.is_empty()).collect();
+    short(&all.join(" "), HELP_CHARS).to_owned()
+}
+
+fn of_text(schema: &Value) -> Kind {
+    let word = |name: &str| schema.get(name).and_then(Value::as_str);
+    let format = word("format").unwrap_or_default();
+    if word("contentEncoding") == Some("base64") || matches!(format, "binary" | "byte" | "base64") {
+        return Kind::File { address_of: None };
+    }
+    let max_length = schema.get("maxLength").and_then(Value::as_u64);
+    let line =
+        |kind: &'static str| Kind::Line { kind, max_length: max_length.map(|it| it.to_string()) };
+    match format {
+        "data-url" => {
+            let media_type = word("contentMediaType").unwrap_or("application/octet-stream");
+            Kind::File { address_of: Some(media_type.to_owned()) }
+        }
+        "date-time" => Kind::Time,
+        "date" => line("date"),
+        "email" => line("email"),
+        "uri" | "url" => line("url"),
+        "password" => line("password"),
+        "textarea" | "multiline" | "markdown" => Kind::Text,
+        _ if max_length.is_some_and(|it| it > LINE_CHARS) => Kind::Text,
+        _ if word("contentMediaType").is_some() => Kind::Text,
+        _ => line("text"),
+    }
+}
+
+/// A bound that is not whole would be in the way of whole numbers: browsers count from it.
+fn of_number(schema: &Value, is_whole: bool) -> Kind {
+    let bound = |name: &str| {
+        let value = schema.get(name).filter(|it| it.is_number())?;
+        let is_kept = !is_whole || value.is_i64() || value.is_u64();
+        is_kept.then(|| value.to_string())
+    };
+    Kind::Number { is_whole, min: bound("minimum"), max: bound("maximum") }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,263 @@
+//! A script: whether it can run, what it takes and gives, what is run, what it may use
+//! and does, and how the last runs went.
+
+mod facts;
+mod lists;
+pub(in crate::ui::pages) mod schema;
+mod usage;
+pub(in crate::ui::pages) mod words;
+
+use axum::extract::State;
+use axum::response::Response;
+use maud::{Markup, html};
+
+use crate::api::path::NamedScript;
+use crate::api::problem::Problem;
+use crate::api::routes::{ADMIN, INVOKING, OPERATING};
+use crate::api::script_view::environment_of;
+use crate::api::state::AppState;
+use crate::domain::execution::ExecutionSummary;
+use crate::domain::registry::{
+    EnvironmentRecord, EnvironmentStatus, RegisteredScript, ScriptVersion,
+};
+use crate::registry::FileState;
+use crate::store::{ExecutionFilter, Page, Run};
+use crate::ui::door::Visitor;
+use crate::ui::form::query;
+use crate::ui::layout::{self, Section};
+use crate::ui::pieces::runs::{self, LOOKED_AT, Summary};
+use crate::ui::pieces::{badge, value};
+use usage::Figures;
+
+pub(in crate::ui::pages) use facts::shown as facts_shown;
+pub(in crate::ui::pages) use lists::versions as versions_table;
+
+/// Executions whose use is looked at.
+const USED_OF: u32 = 50;
+
+/// Executions that are listed.
+const LISTED: usize = 15;
+
+/// Versions that are listed.
+const VERSIONS: u32 = 5;
+
+/// Most that is shown of an installer's words, in bytes.
+const ERROR_BYTES: usize = 4 * 1024;
+
+/// All that the page is made of.
+struct Looked {
+    script: RegisteredScript,
+    environment: Option<EnvironmentRecord>,
+    file: FileState,
+    executions: Vec<ExecutionSummary>,
+    runs: Vec<Run>,
+    versions: Vec<ScriptVersion>,
+    version_count: u64,
+}
+
+impl Looked {
+    async fn at(state: &AppState, script: RegisteredScript) -> Result<Self, Problem> {
+        let id = script.id;
+        let filter = ExecutionFilter { script_id: Some(id), ..ExecutionFilter::default() };
+        let page = Page { limit: USED_OF, offset: 0 };
+        let mut runs = state.store.newest_runs_of(&[id], LOOKED_AT).await?;
+        Ok(Self {
+            environment: environment_of(state, &script).await?,
+            file: state.registry.file_state(&script).await,
+            executions: state.store.executions(&filter, page).await?,
+            runs: runs.remove(&id).unwrap_or_default(),
+            versions: state.store.versions(id, VERSIONS, 0).await?,
+            version_count: state.store.count_versions(id).await?.unsigned_abs(),
+            script,
+        })
+    }
+}
+
+/// Shows a script.
+pub(in crate::ui) async fn show(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    NamedScript(script): NamedScript,
+) -> Result<Response, Problem> {
+    let looked = Looked::at(&state, script).await?;
+    let script = &looked.script;
+    let definition = &script.version.definition;
+    let content = html! {
+        (head(&visitor, script))
+        (description(&script.description))
+        (environment(looked.environment.as_ref()))
+        (file(&visitor, script, &looked.file))
+        (figures(&looked.runs))
+        div.grid.wide-left {
+            div.stack {
+                (schema::shown("Input", &definition.argument_schema))
+                (schema::shown("Output", &definition.output_schema))
+                (history(script, &looked.executions))
+                (versions(script, &looked.versions, looked.version_count))
+            }
+            div.stack {
+                (usage::shown(&Figures::of(&looked.executions), &script.operation))
+                section.card {
+                    h2 { "What is run" }
+                    (facts::shown(definition, visitor.is(ADMIN)))
+                }
+                (registered(script))
+            }
+        }
+    };
+    Ok(layout::page(&visitor, Section::Scripts, script.name.as_str(), content))
+}
+
+fn head(visitor: &Visitor, script: &RegisteredScript) -> Markup {
+    let address = format!("/scripts/{}", script.name);
+    html! {
+        nav.crumbs aria-label="Breadcrumb" {
+            a href="/scripts" { "Scripts" } span { "/" } span { (script.name.as_str()) }
+        }
+        div.head {
+            h1 { (script.name.as_str()) }
+            (badge::runtime(script.version.definition.script_type))
+            (badge::enabled(script.is_enabled))
+            a.muted href={ (address) "/versions/" (script.version.number) } {
+                "version " (script.version.number)
+            }
+            span.grow {}
+            div.actions {
+                @if visitor.is(INVOKING) && script.is_enabled {
+                    a.button.primary href={ (address) "/run" } { "Run" }
+                }
+                @if visitor.is(OPERATING) {
+                    a.button href={ (address) "/edit" } { "Edit" }
+                    @if script.is_enabled {
+                        (layout::action(visitor, &format!("{address}/disable"), "danger",
+                            html! { "Disable" }))
+                    } @else {
+                        (layout::action(visitor, &format!("{address}/enable"), "",
+                            html! { "Enable" }))
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn description(text: &str) -> Markup {
+    let text = text.replace("\r\n", "\n");
+    html! {
+        @if !text.trim().is_empty() {
+            div.prose {
+                @for paragraph in text.split("\n\n").filter(|it| !it.trim().is_empty()) {
+                    p { (paragraph.trim_matches('\n')) }
+                }
+            }
+        }
+    }
+}
+
+fn environment(environment: Option<&EnvironmentRecord>) -> Markup {
+    let Some(record) = environment else { return html! {} };
+    let error = record.error.as_deref().unwrap_or_default();
+    let shown = error.get(..error.floor_char_boundary(ERROR_BYTES)).unwrap_or_default();
+    let is_failed = record.status == EnvironmentStatus::Failed;
+    html! {
+        div.line {
+            span.muted { "Environment" }
+            (badge::environment(record.status))
+            a.mono href={ "/environments/" (record.key) } { (value::short(&record.key, 12)) }
+        }
+        @if is_failed {
+            div.alert {
+                p { strong { "The environment can't be built, so the script can't run." } }
+                @if !shown.is_empty() {
+                    pre { (shown) @if shown.len() < error.len() { "\n…" } }
+                }
+            }
+        }
+    }
+}
+
+fn file(visitor: &Visitor, script: &RegisteredScript, state: &FileState) -> Markup {
+    let Some(path) = &script.file_path else { return html! {} };
+    html! {
+        @match state {
+            FileState::NotAFile | FileState::Same => {
+                p.muted.break { "Read from " code { (path) } ", which is the same now." }
+            },
+            FileState::Differs => {
+                div.note.warn {
+                    p { "The file " code { (path) } " is another one than the registered version." }
+                    @if visitor.is(ADMIN) {
+                        p { a href={ "/scripts/" (script.name.as_str()) "/edit" } {
+                            "Register what is there now"
+                        } ": saving reads it again." }
+                    }
+                }
+            },
+            FileState::Unreadable(words) => {
+                div.note.warn {
+                    p { "What was registered runs, but its file can't be compared: " (words) }
+                }
+            },
+        }
+    }
+}
+
+fn figures(runs: &[Run]) -> Markup {
+    let summary = Summary::of(runs);
+    html! {
+        div.figures #figures data-live {
+            div.figure { b { (runs::success(&summary)) } span { "of the last " (summary.counted) " runs completed" } }
+            div.figure { b { (value::maybe_milliseconds(summary.p50)) } span { "half take at most (p50)" } }
+            div.figure { b { (value::maybe_milliseconds(summary.p95)) } span { "95 of 100 take at most (p95)" } }
+            div.figure { (runs::picture(runs)) span { "the newest on the right" } }
+        }
+    }
+}
+
+fn history(script: &RegisteredScript, executions: &[ExecutionSummary]) -> Markup {
+    let listed = executions.get(..LISTED).unwrap_or(executions);
+    html! {
+        section.card.flush #history data-live data-refresh="5" {
+            div.card-head {
+                h2 { "History" }
+                a href={ "/executions" (query(&[("script", script.name.as_str())])) } { "All executions" }
+            }
+            @if listed.is_empty() {
+                div.empty { "It has never been run." }
+            } @else {
+                (lists::executions(listed))
+            }
+        }
+    }
+}
+
+fn versions(script: &RegisteredScript, versions: &[ScriptVersion], count: u64) -> Markup {
+    html! {
+        section.card.flush {
+            div.card-head {
+                h2 { "Versions" }
+                a href={ "/scripts/" (script.name.as_str()) "/versions" } {
+                    "All " (value::count(count))
+                }
+            }
+            (lists::versions(script, versions))
+        }
+    }
+}
+
+fn registered(script: &RegisteredScript) -> Markup {
+    html! {
+        section.card {
+            h2 { "Registered" }
+            dl.facts {
+                dt { "By" } dd { (script.created_by) }
+                dt { "When" } dd { (value::ago(script.created_at)) }
+                dt { "Changed" } dd { (value::ago(script.updated_at)) }
+                @if let Some(path) = &script.file_path { dt { "From" } dd { code { (path) } } }
+                @if let Some(path) = &script.requirements_path {
+                    dt { "Requirements from" } dd { code { (path) } }
+                }
+            }
+        }
+    }
+}

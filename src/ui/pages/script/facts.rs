@@ -1,0 +1,118 @@
+//! What is run: everything that shapes a run of one version. Values of variables are
+//! for admins alone.
+
+use maud::{Markup, html};
+
+use crate::api::script_view::HIDDEN;
+use crate::domain::excerpt::escaped;
+use crate::domain::mount::Mount;
+use crate::domain::preload::Preload;
+use crate::domain::registry::Definition;
+use crate::domain::runtime::Runtime;
+use crate::domain::sandbox_spec::Network;
+use crate::ui::pieces::badge;
+use crate::ui::pieces::value::short;
+
+/// Entries of a list that are shown.
+const MAX_ENTRIES: usize = 100;
+
+/// Characters of an entry that are shown.
+const ENTRY_CHARS: usize = 400;
+
+/// Bytes of requirements that are shown (16 KiB).
+const REQUIREMENTS_BYTES: usize = 16 * 1024;
+
+/// The facts of a definition. `is_admin` tells whether values of variables are shown.
+pub(in crate::ui::pages) fn shown(definition: &Definition, is_admin: bool) -> Markup {
+    html! {
+        dl.facts {
+            dt { "Type" } dd { (badge::runtime(definition.script_type)) }
+            dt { "File name" } dd { code { (definition.file_name) } }
+            dt { "SHA-256" } dd { code.break { (definition.digest) } }
+            dt { "Arguments" }
+            dd { (list(definition.args.iter().map(String::as_str))) }
+            dt { "Variables" }
+            dd { (variables(definition, is_admin)) }
+            dt { "Network" } dd { (network(definition.network)) }
+            dt { "Mounts" } dd { (list(definition.mounts.iter().map(mount))) }
+            dt { "Starts in" }
+            dd { (path(definition.working_directory.as_deref(), "/work")) }
+            dt { "Result from" } dd { (path(definition.output_file.as_deref(), "stdout")) }
+            dt { "Debian packages" }
+            dd { (list(definition.system_packages.iter().map(ToString::to_string))) }
+            @if definition.script_type == Runtime::Python {
+                dt { "Python packages" }
+                dd { (requirements(definition.requirements.as_deref())) }
+                dt { "Imported ahead" } dd { (preload(&definition.preload)) }
+            }
+            @if let Some(runtime) = &definition.runtime {
+                dt { "OCI runtime" } dd { code { (runtime.as_str()) } }
+            }
+        }
+    }
+}
+
+fn none() -> Markup {
+    html! { span.muted { "none" } }
+}
+
+fn list<T: AsRef<str>>(entries: impl Iterator<Item = T>) -> Markup {
+    let mut entries: Vec<T> = entries.take(MAX_ENTRIES + 1).collect();
+    let has_more = entries.len() > MAX_ENTRIES;
+    entries.truncate(MAX_ENTRIES);
+    html! {
+        @if entries.is_empty() {
+            (none())
+        } @else {
+            ul.plain {
+                @for entry in &entries {
+                    li { code { (escaped(short(entry.as_ref(), ENTRY_CHARS))) } }
+                }
+                @if has_more { li { "…" } }
+            }
+        }
+    }
+}
+
+fn variables(definition: &Definition, is_admin: bool) -> Markup {
+    let shown = |value: &str| if is_admin { value.to_owned() } else { HIDDEN.to_owned() };
+    let lines = definition.env.iter().map(|it| format!("{}={}", it.name(), shown(it.value())));
+    list(lines)
+}
+
+fn network(network: Network) -> &'static str {
+    match network {
+        Network::None => "none",
+        Network::Egress => "egress: it reaches the outside",
+    }
+}
+
+fn mount(mount: &Mount) -> String {
+    let can = if mount.read_only { "read only" } else { "writable" };
+    format!("{} at {} ({can})", mount.source.to_string_lossy(), mount.target)
+}
+
+fn path(path: Option<&str>, otherwise: &str) -> Markup {
+    html! {
+        @match path {
+            Some(path) => { code { "/work/" (path) } },
+            None => { (otherwise) },
+        }
+    }
+}
+
+fn requirements(text: Option<&str>) -> Markup {
+    let Some(text) = text else { return none() };
+    let shown = text.get(..text.floor_char_boundary(REQUIREMENTS_BYTES)).unwrap_or_default();
+    html! {
+        pre.code tabindex="0" { (shown) @if shown.len() < text.len() { "\n…" } }
+    }
+}
+
+fn preload(preload: &Preload) -> Markup {
+    match preload {
+        Preload::Automatic => html! { "what the script imports at its top" },
+        Preload::Off => html! { "nothing" },
+        Preload::Modules(modules) => list(modules.iter().map(String::as_str)),
+    }
+}

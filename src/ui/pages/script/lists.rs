@@ -1,0 +1,106 @@
+//! The newest versions and the newest executions of a script, in short.
+
+use maud::{Markup, html};
+
+use crate::domain::execution::ExecutionSummary;
+use crate::domain::registry::{RegisteredScript, ScriptVersion};
+use crate::ui::form::query;
+use crate::ui::pieces::{badge, value};
+
+/// Characters of a digest that tell it from others.
+const DIGEST_CHARS: usize = 12;
+
+/// Versions as a table.
+pub(in crate::ui::pages) fn versions(
+    script: &RegisteredScript,
+    versions: &[ScriptVersion],
+) -> Markup {
+    let current = script.version.number;
+    html! {
+        div.table {
+            table {
+                thead {
+                    tr {
+                        th { "Version" }
+                        th { "Made" }
+                        th { "By" }
+                        th { "SHA-256" }
+                        th { "" }
+                    }
+                }
+                tbody {
+                    @for version in versions {
+                        @let address = format!("/scripts/{}/versions/{}", script.name, version.number);
+                        tr {
+                            td.nowrap {
+                                a href=(address) { "Version " (version.number) }
+                                @if version.number == current { " " span.badge.completed { "current" } }
+                            }
+                            td.nowrap { (value::ago(version.created_at)) }
+                            td.break { (version.created_by) }
+                            td {
+                                code title=(version.definition.digest) {
+                                    (value::short(&version.definition.digest, DIGEST_CHARS))
+                                }
+                            }
+                            td.nowrap {
+                                @if version.number != current {
+                                    a href={ (address) (query(&[("against", &current.to_string())])) } {
+                                        "Compare with current"
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Executions of one script as a table.
+pub(super) fn executions(executions: &[ExecutionSummary]) -> Markup {
+    html! {
+        div.table {
+            table {
+                thead {
+                    tr {
+                        th { "Status" }
+                        th { "Execution" }
+                        th { "Created" }
+                        th.num { "Ran" }
+                        th { "By" }
+                        th { "Job" }
+                    }
+                }
+                tbody {
+                    @for it in executions {
+                        @let id = it.id.to_string();
+                        tr {
+                            td { (badge::outcome(it.status, it.error_kind)) }
+                            td {
+                                a.mono href={ "/executions/" (id) } title=(id) {
+                                    // The end of an id is what differs.
+                                    (id.get(24..).unwrap_or(&id))
+                                }
+                            }
+                            td.nowrap { (value::ago(it.created_at)) }
+                            td.num { (value::maybe_milliseconds(it.duration_ms)) }
+                            td.break { (it.triggered_by.as_deref().unwrap_or("–")) }
+                            td.break {
+                                @match &it.job_id {
+                                    Some(job) => {
+                                        a href={ "/jobs" (query(&[("job_id", job)])) } {
+                                            (value::short(job, 40))
+                                        }
+                                    },
+                                    None => { (value::nothing()) },
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

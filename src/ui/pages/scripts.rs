@@ -1,0 +1,245 @@
+//! All scripts: what they are, whether they are enabled, how their environments are and
+//! how they have been doing.
+
+use std::collections::HashMap;
+
+use axum::extract::State;
+use axum::response::Response;
+use maud::{Markup, html};
+
+use crate::api::path::NamedScript;
+use crate::api::problem::Problem;
+use crate::api::routes::{ADMIN, INVOKING, OPERATING};
+use crate::api::script_view::environment_of;
+use crate::api::state::AppState;
+use crate::domain::registry::{EnvironmentRecord, RegisteredScript};
+use crate::domain::runtime::Runtime;
+use crate::registry::ScriptInput;
+use crate::store::{Run, ScriptFilter};
+use crate::ui::door::{Visitor, see};
+use crate::ui::form::{Fields, Form, PageFields, query};
+use crate::ui::layout::{self, Section};
+use crate::ui::pieces::pager::{PAGE, offset, pages};
+use crate::ui::pieces::runs::{self, LOOKED_AT, Summary};
+use crate::ui::pieces::{badge, value};
+
+/// Lists scripts.
+pub(in crate::ui) async fn list(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    PageFields(fields): PageFields,
+) -> Result<Response, Problem> {
+    let filter = ScriptFilter {
+        search: fields.given("search").map(|text| text.chars().take(200).collect()),
+        script_type: fields.text("type").parse().ok(),
+        is_enabled: fields.text("enabled").parse().ok(),
+        scope: visitor.identity.scope().cloned(),
+    };
+    let total = state.store.count_scripts(&filter).await?.unsigned_abs();
+    let start = offset(&fields);
+    let scripts = state.store.scripts(&filter, PAGE, start).await?;
+    let ids: Vec<_> = scripts.iter().map(|script| script.id).collect();
+    let runs = state.store.newest_runs_of(&ids, LOOKED_AT).await?;
+    let mut environments = HashMap::new();
+    for script in &scripts {
+        if let Some(environment) = environment_of(&state, script).await? {
+            environments.insert(script.id, environment);
+        }
+    }
+    let pairs = ["search", "type", "enabled"].map(|name| (name, fields.text(name)));
+    let is_narrowed = pairs.iter().any(|(_, value)| !value.is_empty());
+    let here = format!("/scripts{}", query(&pairs));
+    let content = html! {
+        div.head {
+            h1 { "Scripts" }
+            span.muted { (value::count(total)) }
+            span.grow {}
+            @if visitor.is(ADMIN) { a.button.primary href="/register" { "Register a script" } }
+        }
+        (filters(&fields))
+        section.card.flush {
+            @if scripts.is_empty() {
+                (empty(&visitor, is_narrowed))
+            } @else {
+                (table(&visitor, &scripts, &runs, &environments, &here))
+                (pages("/scripts", &pairs, start, total))
+            }
+        }
+    };
+    Ok(layout::page(&visitor, Section::Scripts, "Scripts", content))
+}
+
+fn filters(fields: &Fields) -> Markup {
+    let option = |name: &str, value: &str, words: &str| {
+        html! { option value=(value) selected[fields.text(name) == value] { (words) } }
+    };
+    html! {
+        form.filters role="search" action="/scripts" {
+            div.field {
+                label for="search" { "Search" }
+                input #search type="search" name="search" value=(fields.text("search"))
+                    placeholder="Name or description ( / )" maxlength="200";
+            }
+            div.field {
+                label for="type" { "Type" }
+                select #type name="type" {
+                    (option("type", "", "any"))
+                    @for it in Runtime::ALL { (option("type", it.name(), it.name())) }
+                }
+            }
+            div.field {
+                label for="enabled" { "State" }
+                select #enabled name="enabled" {
+                    (option("enabled", "", "any"))
+                    (option("enabled", "true", "enabled"))
+                    (option("enabled", "false", "disabled"))
+                }
+            }
+            button type="submit" { "Filter" }
+        }
+    }
+}
+
+fn empty(visitor: &Visitor, is_narrowed: bool) -> Markup {
+    html! {
+        div.empty {
+            @if is_narrowed {
+                strong { "No script matches" }
+                a.button href="/scripts" { "Show all" }
+            } @else {
+                strong { "There is no script yet" }
+                p { "A script is registered once; every execution of it gets a container of its own." }
+                @if visitor.is(ADMIN) {
+                    a.button.primary href="/register" { "Register a script" }
+                }
+            }
+        }
+    }
+}
+
+fn table(
+    visitor: &Visitor,
+    scripts: &[RegisteredScript],
+    runs: &HashMap<i64, Vec<Run>>,
+    environments: &HashMap<i64, EnvironmentRecord>,
+    here: &str,
+) -> Markup {
+    html! {
+        div.table {
+            table {
+                thead {
+                    tr {
+                        th { "Script" }
+                        th { "Type" }
+                        th { "State" }
+                        th { "Environment" }
+                        th.num { "Success" }
+                        th { "Last " (LOOKED_AT) " runs" }
+                        th.num { "p50" }
+                        th.num { "p95" }
+                        th { "Last run" }
+                        th { span.visually-hidden { "Actions" } }
+                    }
+                }
+                tbody {
+                    @for script in scripts {
+                        @let runs = runs.get(&script.id).map_or(&[][..], Vec::as_slice);
+                        (row(visitor, script, runs, environments.get(&script.id), here))
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn row(
+    visitor: &Visitor,
+    script: &RegisteredScript,
+    runs: &[Run],
+    environment: Option<&EnvironmentRecord>,
+    here: &str,
+) -> Markup {
+    let (name, summary) = (script.name.as_str(), Summary::of(runs));
+    html! {
+        tr {
+            td {
+                a href={ "/scripts/" (name) } { strong { (name) } }
+                span.muted { " v" (script.version.number) }
+                @if let Some(line) = script.description.lines().next() {
+                    span.sub { (value::short(line, 120)) }
+                }
+            }
+            td { (badge::runtime(script.version.definition.script_type)) }
+            td { (badge::enabled(script.is_enabled)) }
+            td {
+                @match environment {
+                    None => span.muted { "none needed" },
+                    Some(it) => a href={ "/environments/" (it.key) } { (badge::environment(it.status)) },
+                }
+            }
+            td.num { (runs::success(&summary)) }
+            td { (runs::picture(runs)) }
+            td.num { (value::maybe_milliseconds(summary.p50)) }
+            td.num { (value::maybe_milliseconds(summary.p95)) }
+            td.nowrap { (value::maybe_ago(runs.first().map(|run| run.created_at))) }
+            td.nowrap {
+                div.actions {
+                    @if visitor.is(INVOKING) && script.is_enabled {
+                        a.button.quiet href={ "/scripts/" (name) "/run" } { "Run" }
+                    }
+                    @if visitor.is(OPERATING) { (switch(visitor, script, here)) }
+                }
+            }
+        }
+    }
+}
+
+/// Enables or disables a script, and comes back to `here`.
+pub(in crate::ui) fn switch(visitor: &Visitor, script: &RegisteredScript, here: &str) -> Markup {
+    let (address, word) = match script.is_enabled {
+        true => ("disable", "Disable"),
+        false => ("enable", "Enable"),
+    };
+    html! {
+        form.action method="post" action={ "/scripts/" (script.name.as_str()) "/" (address) } {
+            (layout::token(visitor))
+            input type="hidden" name="back" value=(here);
+            button.quiet type="submit" aria-label={ (word) " " (script.name.as_str()) } { (word) }
+        }
+    }
+}
+
+/// Lets a script be invoked.
+pub(in crate::ui) async fn enable(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    NamedScript(script): NamedScript,
+    form: Form,
+) -> Result<Response, Problem> {
+    set_enabled(&state, &visitor, script, true, &form.0).await
+}
+
+/// Lets a script not be invoked.
+pub(in crate::ui) async fn disable(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    NamedScript(script): NamedScript,
+    form: Form,
+) -> Result<Response, Problem> {
+    set_enabled(&state, &visitor, script, false, &form.0).await
+}
+
+async fn set_enabled(
+    state: &AppState,
+    visitor: &Visitor,
+    script: RegisteredScript,
+    is_enabled: bool,
+    fields: &Fields,
+) -> Result<Response, Problem> {
+    let input = ScriptInput { is_enabled: Some(is_enabled), ..ScriptInput::default() };
+    let script = state.registry.change(&visitor.identity.actor(), script.id, input).await?;
+    state.executions.scripts_changed();
+    let back = fields.text("back");
+    let is_list = back == "/scripts" || back.starts_with("/scripts?");
+    Ok(if is_list { see(back) } else { see(&format!("/scripts/{}", script.name)) })
+}

@@ -1,0 +1,106 @@
+//! What `gantry doctor` says, and what the server is. An examination starts a sandbox
+//! and takes a moment: it is made in the background, and its last result shown.
+
+use axum::extract::State;
+use axum::response::Response;
+use maud::{Markup, html};
+
+use crate::api::problem::Problem;
+use crate::api::state::AppState;
+use crate::clock;
+use crate::doctor::{Examination, Finding, Standing};
+use crate::ui::door::{Visitor, see};
+use crate::ui::form::Form;
+use crate::ui::layout::{self, Section};
+use crate::ui::pieces::value;
+
+/// After how long an examination is made again when somebody looks, in minutes.
+const FRESH_MINUTES: i64 = 10;
+
+/// Shows it.
+pub(in crate::ui) async fn show(
+    State(state): State<AppState>,
+    visitor: Visitor,
+) -> Result<Response, Problem> {
+    let last = state.examiner.last();
+    let is_old = |it: &Examination| (clock::now() - it.at).num_minutes() >= FRESH_MINUTES;
+    if last.as_ref().is_none_or(is_old) {
+        state.examiner.begin();
+    }
+    let is_busy = state.examiner.is_busy();
+    let content = html! {
+        div.head {
+            h1 { "System" }
+            span.grow {}
+            (layout::action(&visitor, "/system/examine", "", html! { "Examine again" }))
+        }
+        section.card.flush #findings data-live data-refresh=[is_busy.then_some("1")] {
+            div.card-head {
+                h2 { "What " code { "gantry doctor" } " says" }
+                span.muted.small {
+                    @if is_busy { "being examined… " }
+                    @if let Some(last) = &last { (value::ago(last.at)) }
+                }
+            }
+            @match &last {
+                None => div.empty { "The first examination is under way: it starts a sandbox, and takes a moment." },
+                Some(last) => (findings(&last.findings)),
+            }
+        }
+        (server(&state))
+    };
+    Ok(layout::page(&visitor, Section::System, "System", content))
+}
+
+fn findings(findings: &[Finding]) -> Markup {
+    let mut sorted: Vec<_> = findings.iter().collect();
+    // The worst first.
+    sorted.sort_by_key(|it| std::cmp::Reverse(it.standing));
+    html! {
+        ul.findings {
+            @for it in sorted {
+                li {
+                    @match it.standing {
+                        Standing::Ok => span.badge.completed { "ok" },
+                        Standing::Warning => span.badge.timeout { "warning" },
+                        Standing::Error => span.badge.failed { "error" },
+                    }
+                    strong { (it.subject) }
+                    span.seen { (it.seen) }
+                    @if let Some(advice) = &it.advice { span.advice { (advice) } }
+                }
+            }
+        }
+    }
+}
+
+fn server(state: &AppState) -> Markup {
+    let load = state.executions.load();
+    html! {
+        section.card {
+            h2 { "This server" }
+            dl.facts {
+                dt { "Version" } dd { (env!("CARGO_PKG_VERSION")) }
+                dt { "Database" } dd { (state.store.kind()) }
+                dt { "Executions" }
+                dd { (load.running) " run, " (load.waiting) " wait; at most " (value::count(load.queue_limit as u64)) " may wait" }
+                dt { "Pool" }
+                dd {
+                    (load.pool.unused) " unused of " (load.pool.size) ", " (load.pool.starting) " start; "
+                    "they count " (value::bytes(load.pool.memory_bytes))
+                    @if let Some(limit) = load.pool.memory_limit_bytes { " of " (value::bytes(limit)) }
+                }
+                dt { "API" } dd { code { "/api/docs" } ", " code { "/api/openapi.json" } ", " code { "/metrics" } " (with a token)" }
+            }
+        }
+    }
+}
+
+/// Begins an examination.
+pub(in crate::ui) async fn examine(
+    State(state): State<AppState>,
+    _form: Form,
+) -> Result<Response, Problem> {
+    state.examiner.begin();
+    Ok(see("/system"))
+}

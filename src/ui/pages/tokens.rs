@@ -1,0 +1,272 @@
+//! Tokens: who may do what. A new one is shown once, on the page that answers the form.
+
+use std::collections::HashMap;
+
+use axum::extract::State;
+use axum::response::Response;
+use chrono::{DateTime, TimeDelta, Utc};
+use maud::{Markup, html};
+
+use crate::access::{AccessError, MAX_SCOPE, TokenRequest};
+use crate::api::path::TokenId;
+use crate::api::problem::{IsAnswer, Problem};
+use crate::api::scripts::ScriptRef;
+use crate::api::state::AppState;
+use crate::clock;
+use crate::domain::fault::Fault;
+use crate::domain::token::{Role, Token};
+use crate::ui::door::{Visitor, see};
+use crate::ui::form::{Fields, Form, PageFields};
+use crate::ui::layout::{self, Section};
+use crate::ui::pieces::pager::{PAGE, offset, pages};
+use crate::ui::pieces::value;
+
+/// Longest that a token can be made for, in days.
+const MAX_DAYS: u32 = 36_500;
+
+/// What the form's answer adds to the page.
+enum Answer {
+    None,
+    Refused(Box<Problem>),
+    Created { name: String, secret: String },
+}
+
+/// Lists tokens.
+pub(in crate::ui) async fn list(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    PageFields(fields): PageFields,
+) -> Result<Response, Problem> {
+    page(&state, &visitor, &fields, &Answer::None).await
+}
+
+/// Makes a token.
+pub(in crate::ui) async fn create(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    form: Form,
+) -> Result<Response, Problem> {
+    let fields = form.0;
+    match created(&state, &visitor, &fields).await {
+        Ok(secret) => {
+            let name = fields.text("name").to_owned();
+            page(&state, &visitor, &Fields::default(), &Answer::Created { name, secret }).await
+        }
+        Err(problem) if problem.status().is_client_error() => {
+            let status = problem.status();
+            let answer = Answer::Refused(Box::new(problem));
+            let mut response = page(&state, &visitor, &fields, &answer).await?;
+            *response.status_mut() = status;
+            response.extensions_mut().insert(IsAnswer);
+            Ok(response)
+        }
+        Err(problem) => Err(problem),
+    }
+}
+
+async fn created(state: &AppState, visitor: &Visitor, fields: &Fields) -> Result<String, Problem> {
+    let role: Role =
+        fields.text("role").parse().map_err(|error: crate::domain::token::UnknownRole| {
+            Problem::invalid(vec![Fault::new("/role", error.to_string())])
+        })?;
+    let wanted = TokenRequest {
+        name: fields.text("name").to_owned(),
+        role,
+        scope: scope(state, visitor, fields.text("scripts")).await?,
+        expires_at: end(fields.text("days").trim())?,
+    };
+    let created = state.access.create(visitor.identity.name(), wanted).await;
+    created.map(|it| it.secret).map_err(|error: AccessError| error.into())
+}
+
+/// When it ends, by the days that were typed.
+fn end(days: &str) -> Result<Option<DateTime<Utc>>, Problem> {
+    if days.is_empty() {
+        return Ok(None);
+    }
+    let number = days.parse().ok().filter(|days| (1..=MAX_DAYS).contains(days));
+    let number = number.ok_or_else(|| {
+        let detail = format!("it is a number of days from 1 to {MAX_DAYS}");
+        Problem::invalid(vec![Fault::new("/expires_in_days", detail)])
+    })?;
+    Ok(Some(clock::now() + TimeDelta::days(number.into())))
+}
+
+/// The ids of the scripts that were named, one in a line or between commas.
+async fn scope(
+    state: &AppState,
+    visitor: &Visitor,
+    text: &str,
+) -> Result<Option<Vec<i64>>, Problem> {
+    let refused = |detail: String| Problem::invalid(vec![Fault::new("/scripts", detail)]);
+    let names: Vec<_> =
+        text.split([',', '\n']).map(str::trim).filter(|it| !it.is_empty()).collect();
+    if names.len() > MAX_SCOPE {
+        return Err(refused(format!("at most {MAX_SCOPE} scripts are possible")));
+    }
+    let mut ids = Vec::new();
+    for name in &names {
+        let found = ScriptRef::of_text((*name).to_owned()).find(state, &visitor.identity).await?;
+        let excerpt = crate::domain::excerpt::excerpt(name);
+        ids.push(found.ok_or_else(|| refused(format!("there is no script {excerpt:?}")))?.id);
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    Ok((!ids.is_empty()).then_some(ids))
+}
+
+/// Revokes a token.
+pub(in crate::ui) async fn revoke(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    TokenId(id): TokenId,
+    _form: Form,
+) -> Result<Response, Problem> {
+    let revoked = state.access.revoke(visitor.identity.name(), id).await?;
+    revoked.ok_or_else(|| Problem::not_found("token"))?;
+    Ok(see("/tokens"))
+}
+
+async fn page(
+    state: &AppState,
+    visitor: &Visitor,
+    fields: &Fields,
+    answer: &Answer,
+) -> Result<Response, Problem> {
+    let start = offset(fields);
+    let tokens = state.store.tokens(PAGE, start).await?;
+    let total = state.store.count_tokens().await?.unsigned_abs();
+    let scopes: Vec<i64> =
+        tokens.iter().flat_map(|it| it.scope.iter().flatten()).copied().take(500).collect();
+    let names = state.store.script_names(&scopes).await?;
+    let now = clock::now();
+    let content = html! {
+        div.head { h1 { "Tokens" } span.muted { (value::count(total)) } }
+        (shown_once(answer))
+        div.grid.wide-left {
+            section.card.flush {
+                div.table {
+                    table {
+                        thead {
+                            tr { th { "Name" } th { "Role" } th { "Scripts" } th { "Last used" } th { "Expires" } th { "Made" } th { "" } }
+                        }
+                        tbody { @for token in &tokens { (row(visitor, token, &names, now)) } }
+                    }
+                }
+                (pages("/tokens", &[], start, total))
+            }
+            (form(visitor, fields, answer))
+        }
+    };
+    Ok(layout::page(visitor, Section::Tokens, "Tokens", content))
+}
+
+fn shown_once(answer: &Answer) -> Markup {
+    html! {
+        @match answer {
+            Answer::Created { name, secret } => {
+                div.note role="status" {
+                    p { "This is the token " strong { (name) } ". It is shown this once, and is not kept:" }
+                    pre.code.wrap #secret tabindex="0" { (secret) }
+                }
+            },
+            Answer::Refused(problem) => {
+                div.alert role="alert" { (problem.detail()) @if let Some(hint) = problem.what_to_do() { ": " (hint) } }
+            },
+            Answer::None => {},
+        }
+    }
+}
+
+fn row(
+    visitor: &Visitor,
+    token: &Token,
+    names: &HashMap<i64, String>,
+    now: DateTime<Utc>,
+) -> Markup {
+    let is_own = token.id == visitor.identity.token_id();
+    html! {
+        tr {
+            td.break { strong { (token.name) } @if is_own { span.muted { " (yours)" } } }
+            td { (token.role) }
+            td.break { (scope_of(token, names)) }
+            td.nowrap { (value::maybe_ago(token.last_used_at)) }
+            td.nowrap {
+                @match token.expires_at { Some(end) => (value::ago(end)), None => span.muted { "never" } }
+            }
+            td.nowrap { (value::ago(token.created_at)) span.sub { "by " (token.created_by) } }
+            td {
+                @if let Some(at) = token.revoked_at {
+                    span.badge.cancelled { "revoked" } " " span.small { (value::ago(at)) }
+                } @else if !token.is_valid_at(now) {
+                    span.badge.timeout { "expired" }
+                } @else {
+                    form.action method="post" action={ "/tokens/" (token.id) "/revoke" }
+                        data-confirm={ "Revoke the token " (token.name) "? Whoever uses it is locked out at once." } {
+                        (layout::token(visitor))
+                        button.danger type="submit" aria-label={ "Revoke " (token.name) } { "Revoke" }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn scope_of(token: &Token, names: &HashMap<i64, String>) -> Markup {
+    html! {
+        @match &token.scope {
+            None => span.muted { "all" },
+            Some(scope) => {
+                @for id in scope.iter().take(5) {
+                    span.badge { (names.get(id).map_or("?", String::as_str)) } " "
+                }
+                @if scope.len() > 5 { span.muted { "and " (scope.len() - 5) " more" } }
+            },
+        }
+    }
+}
+
+fn form(visitor: &Visitor, fields: &Fields, answer: &Answer) -> Markup {
+    let wrong = |place: &str| match answer {
+        Answer::Refused(problem) => problem
+            .faults()
+            .find(|(at, _)| at.starts_with(place))
+            .map(|(_, detail)| detail.to_owned()),
+        _ => None,
+    };
+    let field = |id: &str, place: &str, label: &str, help: &str, input: Markup| {
+        html! {
+            div.field {
+                label for=(id) { (label) }
+                (input)
+                @if let Some(detail) = wrong(place) { span.wrong { (detail) } }
+                span.help { (help) }
+            }
+        }
+    };
+    html! {
+        section.card {
+            h2 { "New token" }
+            form.fields method="post" action="/tokens" {
+                (layout::token(visitor))
+                (field("name", "/name", "Name", "For people; unique among those that work.", html! {
+                    input #name name="name" required maxlength="100" value=(fields.text("name")) autocomplete="off";
+                }))
+                (field("role", "/role", "Role", "Runners invoke and read executions; viewers see everything.", html! {
+                    select #role name="role" {
+                        @for role in [Role::Runner, Role::Viewer, Role::Operator, Role::Admin] {
+                            option value=(role.name()) selected[fields.text("role") == role.name()] { (role.name()) }
+                        }
+                    }
+                }))
+                (field("scripts", "/scripts", "Only these scripts", "For runners: one name in a line. Empty is all.", html! {
+                    textarea #scripts name="scripts" rows="3" { (fields.text("scripts")) }
+                }))
+                (field("days", "/expires", "Expires in days", "Empty is never.", html! {
+                    input #days name="days" type="number" min="1" max=(MAX_DAYS) value=(fields.text("days"));
+                }))
+                div { button.primary type="submit" { "Make the token" } }
+            }
+        }
+    }
+}

@@ -1,0 +1,379 @@
+//! Versions of a script: what each was, and what differs between two of them. Nothing
+//! of a version ever changes; which one runs does.
+
+mod diff;
+
+use axum::extract::State;
+use axum::response::Response;
+use maud::{Markup, html};
+use serde_json::Value;
+
+use super::script::{facts_shown, versions_table};
+use crate::api::path::{NamedScript, PathText};
+use crate::api::problem::Problem;
+use crate::api::routes::ADMIN;
+use crate::api::script_view::HIDDEN;
+use crate::api::state::AppState;
+use crate::domain::registry::{Definition, RegisteredScript, ScriptVersion};
+use crate::domain::runtime::Runtime;
+use crate::domain::script::MAX_SCRIPT_BYTES;
+use crate::ui::door::{Visitor, see};
+use crate::ui::form::{Fields, Form, PageFields};
+use crate::ui::layout::{self, Section};
+use crate::ui::pieces::pager::{PAGE, offset, pages};
+use crate::ui::pieces::value;
+use diff::{Diff, visible};
+
+/// Longest source that is shown, in bytes (48 KiB).
+const SHOWN_BYTES: usize = 48 * 1024;
+
+/// Longest source that is compared, in bytes (256 KiB).
+const COMPARED_BYTES: usize = 256 * 1024;
+
+/// Lists the versions of a script.
+pub(in crate::ui) async fn list(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    NamedScript(script): NamedScript,
+    PageFields(fields): PageFields,
+) -> Result<Response, Problem> {
+    let start = offset(&fields);
+    let versions = state.store.versions(script.id, PAGE, start).await?;
+    let total = state.store.count_versions(script.id).await?.unsigned_abs();
+    let address = format!("/scripts/{}/versions", script.name);
+    let content = html! {
+        (crumbs(&script, None))
+        div.head {
+            h1 { "Versions of " (script.name.as_str()) }
+            span.muted { (value::counted(total, "version", "versions")) }
+        }
+        section.card.flush {
+            @if versions.is_empty() {
+                div.empty { "There are no versions on this page." }
+            } @else {
+                (versions_table(&script, &versions))
+            }
+            (pages(&address, &[], start, total))
+        }
+    };
+    Ok(layout::page(&visitor, Section::Scripts, &format!("Versions of {}", script.name), content))
+}
+
+/// A version's bytes, as far as they are looked at.
+enum Source {
+    /// A text.
+    Text(String),
+    /// More than is shown, or no text: so many bytes.
+    Bytes(usize),
+}
+
+impl Source {
+    /// Its size in bytes.
+    fn size(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Bytes(size) => *size,
+        }
+    }
+}
+
+/// Two versions, and what differs.
+struct Compared {
+    against: i64,
+    /// `None` where one of the sources is too long, or is no text.
+    source: Option<Diff>,
+    definition: Diff,
+}
+
+/// Shows a version.
+pub(in crate::ui) async fn show(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    NamedScript(script): NamedScript,
+    path: PathText,
+    PageFields(fields): PageFields,
+) -> Result<Response, Problem> {
+    let number = path.number("version", "version")?;
+    let version = find(&state, &script, number).await?;
+    let source = source_of(&state, &version.definition).await?;
+    let is_admin = visitor.is(ADMIN);
+    let against = against(&fields, number)?;
+    let compared = match against {
+        None => None,
+        Some(against) => {
+            let other = find(&state, &script, against).await?;
+            Some(compare(&state, &other, &version, &source, is_admin).await?)
+        }
+    };
+    let title = format!("{} version {number}", script.name);
+    let content = html! {
+        (crumbs(&script, Some(number)))
+        (head(&visitor, &script, &version))
+        div.grid.wide-left {
+            div.stack {
+                (comparison(&script, &version, compared.as_ref()))
+                (source_shown(&script, &version, &source))
+            }
+            div.stack {
+                section.card {
+                    h2 { "What is run" }
+                    (made(&version))
+                    (facts_shown(&version.definition, is_admin))
+                }
+            }
+        }
+    };
+    Ok(layout::page(&visitor, Section::Scripts, &title, content))
+}
+
+/// Makes a version the current one.
+pub(in crate::ui) async fn activate(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    NamedScript(script): NamedScript,
+    path: PathText,
+    _form: Form,
+) -> Result<Response, Problem> {
+    let number = path.number("version", "version")?;
+    let script = state.registry.activate(&visitor.identity.actor(), script.id, number).await?;
+    state.executions.scripts_changed();
+    Ok(see(&format!("/scripts/{}", script.name)))
+}
+
+async fn find(
+    state: &AppState,
+    script: &RegisteredScript,
+    number: i64,
+) -> Result<ScriptVersion, Problem> {
+    let version = state.store.version(script.id, number).await?;
+    version.ok_or_else(|| Problem::not_found("version"))
+}
+
+/// The version to compare with: the one that is asked for, or the one before.
+fn against(fields: &Fields, number: i64) -> Result<Option<i64>, Problem> {
+    let Some(asked) = fields.given("against") else {
+        return Ok(Some(number - 1).filter(|before| *before >= 1));
+    };
+    let asked = asked.parse().ok().filter(|asked| *asked >= 1);
+    asked.map(Some).ok_or_else(|| Problem::parameter("against", "it is the number of a version"))
+}
+
+async fn source_of(state: &AppState, definition: &Definition) -> Result<Source, Problem> {
+    // How long a binary is shows when it is there; texts are short.
+    let at_most = match definition.script_type {
+        Runtime::Binary => MAX_SCRIPT_BYTES,
+        Runtime::Shell | Runtime::Python => 0,
+    };
+    let _held = state.memory().hold(at_most).await?;
+    let code = state.store.code(&definition.digest).await?;
+    let size = code.len();
+    if definition.script_type == Runtime::Binary || size > COMPARED_BYTES {
+        return Ok(Source::Bytes(size));
+    }
+    Ok(String::from_utf8(code).map_or(Source::Bytes(size), Source::Text))
+}
+
+async fn compare(
+    state: &AppState,
+    old: &ScriptVersion,
+    new: &ScriptVersion,
+    new_source: &Source,
+    is_admin: bool,
+) -> Result<Compared, Problem> {
+    let old_source = match old.definition.digest == new.definition.digest {
+        true => None,
+        false => Some(source_of(state, &old.definition).await?),
+    };
+    let texts = match (old_source, new_source) {
+        (None, _) => Some((String::new(), String::new())),
+        (Some(Source::Text(old)), Source::Text(new)) => Some((old, new.clone())),
+        _ => None,
+    };
+    let definitions =
+        (definition_text(&old.definition, is_admin), definition_text(&new.definition, is_admin));
+    let comparing = tokio::task::spawn_blocking(move || {
+        let source = texts.map(|(old, new)| Diff::between(&old, &new));
+        (source, Diff::between(&definitions.0, &definitions.1))
+    });
+    let (source, definition) =
+        comparing.await.map_err(|error| Problem::internal(format!("a comparison: {error}")))?;
+    Ok(Compared { against: old.number, source, definition })
+}
+
+/// A definition as JSON, a line for each value.
+fn definition_text(definition: &Definition, is_admin: bool) -> String {
+    let mut value = serde_json::to_value(definition).unwrap_or_default();
+    if let Some(Value::Array(variables)) = value.get_mut("env").filter(|_| !is_admin) {
+        for value in variables.iter_mut().filter_map(|it| it.get_mut("value")) {
+            *value = HIDDEN.into();
+        }
+    }
+    serde_json::to_string_pretty(&value).unwrap_or_default() + "\n"
+}
+
+fn crumbs(script: &RegisteredScript, number: Option<i64>) -> Markup {
+    let address = format!("/scripts/{}", script.name);
+    html! {
+        nav.crumbs aria-label="Breadcrumb" {
+            a href="/scripts" { "Scripts" } span { "/" }
+            a href=(address) { (script.name.as_str()) } span { "/" }
+            @match number {
+                Some(number) => {
+                    a href={ (address) "/versions" } { "Versions" } span { "/" } span { (number) }
+                },
+                None => { span { "Versions" } },
+            }
+        }
+    }
+}
+
+fn head(visitor: &Visitor, script: &RegisteredScript, version: &ScriptVersion) -> Markup {
+    let address = format!("/scripts/{}/versions/{}", script.name, version.number);
+    let is_current = version.number == script.version.number;
+    html! {
+        div.head {
+            h1 { (script.name.as_str()) " version " (version.number) }
+            @if is_current { span.badge.completed { "current" } }
+            span.grow {}
+            div.actions {
+                a.button href={ (address) "/source" } { "Download source" }
+                @if !is_current && visitor.is(ADMIN) {
+                    (layout::action(visitor, &format!("{address}/activate"), "primary",
+                        html! { "Make current" }))
+                }
+            }
+        }
+    }
+}
+
+fn made(version: &ScriptVersion) -> Markup {
+    html! {
+        dl.facts {
+            dt { "Made" } dd { (value::ago(version.created_at)) " by " (version.created_by) }
+            @if let Some(key) = &version.environment_key {
+                dt { "Environment" }
+                dd { a.mono href={ "/environments/" (key) } { (value::short(key, 12)) } }
+            }
+        }
+    }
+}
+
+fn comparison(
+    script: &RegisteredScript,
+    version: &ScriptVersion,
+    compared: Option<&Compared>,
+) -> Markup {
+    let address = format!("/scripts/{}/versions/{}", script.name, version.number);
+    let against = compared.map(|it| it.against.to_string()).unwrap_or_default();
+    html! {
+        section.card {
+            h2 {
+                @if let Some(compared) = compared {
+                    "What differs from version " (compared.against)
+                } @else { "What differs" }
+            }
+            form.filters action=(address) {
+                div.field {
+                    label for="against" { "Compare with version" }
+                    input #against name="against" type="number" min="1" step="1" required value=(against);
+                }
+                button type="submit" { "Compare" }
+            }
+            @match compared {
+                None => { p.muted { "It is the first one." } },
+                Some(Compared { source, definition, .. }) => {
+                    h3 { "Source" }
+                    @match source {
+                        Some(diff) => { (diff.shown()) },
+                        None => {
+                            p.muted { "It is another one; both can be downloaded. Texts of up to "
+                                (value::bytes(COMPARED_BYTES as u64)) " are compared here." }
+                        },
+                    }
+                    h3 { "Definition" }
+                    (definition.shown())
+                },
+            }
+        }
+    }
+}
+
+fn source_shown(script: &RegisteredScript, version: &ScriptVersion, source: &Source) -> Markup {
+    let size = source.size();
+    html! {
+        section.card {
+            div.card-head {
+                h2 { "Source" }
+                span.muted.small { (value::bytes(size as u64)) }
+            }
+            @match source {
+                Source::Text(text) if size <= SHOWN_BYTES => { (numbered(text)) },
+                _ => {
+                    p { "It is a binary, or more than is shown here. "
+                        a href={ "/scripts/" (script.name.as_str()) "/versions/" (version.number) "/source" } {
+                            "Download it"
+                        } }
+                    p.muted { "SHA-256 " code.break { (version.definition.digest) } }
+                },
+            }
+        }
+    }
+}
+
+/// A text with the numbers of its lines. They are no part of what is copied.
+fn numbered(text: &str) -> Markup {
+    html! {
+        div.table.code-table tabindex="0" {
+            table.lines {
+                tbody {
+                    @for (number, line) in (1_usize..).zip(text.lines()) {
+                        tr { td.number { (number) } td.source { (visible(line)) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn definition() -> Definition {
+        serde_json::from_value(json!({
+            "script_type": "shell", "digest": "d", "file_name": "a.sh", "working_directory": null,
+            "requirements": null, "requirements_hash": null, "system_packages": [],
+            "argument_schema": {}, "output_schema": {}, "args": [],
+            "env": [{"name": "TOKEN", "value": "secret"}], "output_file": null,
+            "network": "none", "mounts": [], "preload": false, "runtime": null
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn values_of_variables_are_for_admins() {
+        assert!(definition_text(&definition(), true).contains("\"secret\""));
+        let masked = definition_text(&definition(), false);
+        assert!(masked.contains("TOKEN") && masked.contains("***"), "{masked}");
+        assert!(!masked.contains("secret"), "{masked}");
+    }
+
+    #[test]
+    fn a_version_is_compared_with_the_one_before_or_the_one_asked_for() {
+        let of = |query: &str, number| against(&Fields::of_query(query), number).ok();
+        assert_eq!(of("", 3), Some(Some(2)));
+        assert_eq!(of("", 1), Some(None));
+        assert_eq!(of("against=7", 3), Some(Some(7)));
+        assert_eq!(of("against=0", 3), None);
+        assert_eq!(of("against=x", 3), None);
+    }
+
+    #[test]
+    fn lines_are_numbered_and_text() {
+        let shown = numbered("echo 1\n<b>\n").into_string();
+        assert!(shown.contains("<td class=\"number\">2</td>"), "{shown}");
+        assert!(shown.contains("&lt;b&gt;"), "{shown}");
+    }
+}

@@ -1,0 +1,9 @@
+//! Small parts that pages are made of.
+
+pub(super) mod ansi;
+pub(super) mod badge;
+pub(super) mod chart;
+pub(super) mod json;
+pub(super) mod pager;
+pub(super) mod runs;
+pub(super) mod value;

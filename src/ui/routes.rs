@@ -1,0 +1,94 @@
+//! All pages, and who may see them: the same roles as the API's.
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Extension, Request};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::routing::{MethodRouter, get, post};
+
+use super::pages::{
+    audit, editor, environments, execution, executions, job, overview, run, script, scripts,
+    system, tokens, versions,
+};
+use super::{assets, door, failure};
+use crate::api::auth::{Identity, authorise};
+use crate::api::routes::{ADMIN, ANYBODY, CANCELLING, INVOKING, OPERATING, SEEING};
+use crate::api::state::AppState;
+use crate::api::{artifacts, events};
+use crate::domain::token::Role;
+
+/// Routes with who may use them.
+struct Pages(Router<AppState>);
+
+impl Pages {
+    fn allow(
+        self,
+        allowed: &'static [Role],
+        address: &str,
+        handler: MethodRouter<AppState>,
+    ) -> Self {
+        let guard = move |identity: Identity, request: Request, next: Next| {
+            authorise(allowed, identity, request, next)
+        };
+        Self(self.0.route(address, handler.route_layer(from_fn(guard))))
+    }
+}
+
+/// The whole console.
+pub fn pages(state: AppState) -> Router<AppState> {
+    let closed = of_scripts(of_executions(of_the_rest(Pages(Router::new())))).0;
+    let closed = closed
+        .layer(Extension(overview::Day::default()))
+        .layer(from_fn(failure::as_pages))
+        .layer(from_fn_with_state(state, door::enter))
+        .layer(from_fn(failure::as_pages));
+    let open = Router::new()
+        .route("/sign-in", get(door::ask).post(door::sign_in))
+        .layer(from_fn(failure::as_pages))
+        .route("/assets/{version}/{name}", get(assets::send));
+    // Forms have bounds of their own.
+    closed.merge(open).layer(DefaultBodyLimit::disable()).fallback(failure::missing)
+}
+
+fn of_scripts(pages: Pages) -> Pages {
+    pages
+        .allow(SEEING, "/scripts", get(scripts::list))
+        .allow(ADMIN, "/register", get(editor::new).post(editor::register))
+        .allow(SEEING, "/scripts/{id}", get(script::show))
+        .allow(OPERATING, "/scripts/{id}/edit", get(editor::edit).post(editor::change))
+        .allow(OPERATING, "/scripts/{id}/enable", post(scripts::enable))
+        .allow(OPERATING, "/scripts/{id}/disable", post(scripts::disable))
+        .allow(INVOKING, "/scripts/{id}/run", get(run::show).post(run::submit))
+        .allow(SEEING, "/scripts/{id}/versions", get(versions::list))
+        .allow(SEEING, "/scripts/{id}/versions/{version}", get(versions::show))
+        .allow(ADMIN, "/scripts/{id}/versions/{version}/activate", post(versions::activate))
+        .allow(SEEING, "/scripts/{id}/versions/{version}/source", get(crate::api::versions::source))
+}
+
+fn of_executions(pages: Pages) -> Pages {
+    pages
+        .allow(ANYBODY, "/executions", get(executions::list))
+        .allow(ANYBODY, "/executions/{id}", get(execution::show))
+        .allow(ANYBODY, "/executions/{id}/events", get(events::follow))
+        .allow(ANYBODY, "/executions/{id}/log", get(execution::download_log))
+        .allow(ANYBODY, "/executions/{id}/input", get(execution::download_input))
+        .allow(ANYBODY, "/executions/{id}/output", get(execution::download_output))
+        .allow(ANYBODY, "/executions/{id}/artifacts/{*name}", get(artifacts::download))
+        .allow(CANCELLING, "/executions/{id}/cancel", post(execution::cancel))
+        .allow(INVOKING, "/executions/{id}/run-again", post(execution::run_again))
+        .allow(ANYBODY, "/jobs", get(job::show))
+}
+
+fn of_the_rest(pages: Pages) -> Pages {
+    pages
+        .allow(ANYBODY, "/", get(overview::show))
+        .allow(SEEING, "/environments", get(environments::list))
+        .allow(SEEING, "/environments/{key}", get(environments::show))
+        .allow(SEEING, "/environments/{key}/log", get(crate::api::environments::log))
+        .allow(ADMIN, "/environments/{key}/build", post(environments::build))
+        .allow(ADMIN, "/tokens", get(tokens::list).post(tokens::create))
+        .allow(ADMIN, "/tokens/{id}/revoke", post(tokens::revoke))
+        .allow(SEEING, "/audit", get(audit::list))
+        .allow(SEEING, "/system", get(system::show))
+        .allow(SEEING, "/system/examine", post(system::examine))
+        .allow(ANYBODY, "/sign-out", post(door::sign_out))
+}

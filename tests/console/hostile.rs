@@ -1,0 +1,92 @@
+//! What scripts, callers and installers say can't become markup, a script or a link
+//! that runs, on any page.
+
+use serde_json::json;
+
+use crate::signed_in;
+use crate::support::server::{ADMIN, server};
+
+/// Texts that would run, if anything would let them.
+const CORPUS: [&str; 9] = [
+    "<script>window.hacked = 1</script>",
+    "<img src=x onerror='window.hacked = 1'>",
+    "\"><svg onload=window.hacked=1>",
+    "'-window.hacked=1-'",
+    "javascript:window.hacked=1",
+    "</title></textarea></pre></details><script>window.hacked=1</script>",
+    "<a href='javascript:window.hacked=1'>click</a>",
+    "\u{1b}]8;;javascript:window.hacked=1\u{7}link\u{1b}]8;;\u{7}",
+    "{{constructor.constructor('window.hacked=1')()}}",
+];
+
+#[tokio::test]
+async fn nothing_that_others_say_becomes_a_part_of_a_page() {
+    let server = server().start();
+    let all = CORPUS.join("\n");
+    let properties: serde_json::Map<_, _> = CORPUS
+        .iter()
+        .map(|text| {
+            (
+                (*text).to_owned(),
+                json!({"type": "string", "title": text, "description": text, "default": text}),
+            )
+        })
+        .collect();
+    let source = "import json, os, sys
+told = json.load(sys.stdin)
+os.makedirs('out', exist_ok=True)
+for text in told['texts']:
+    print(text); print(text, file=sys.stderr)
+    open('out/' + text.replace('/', '_') + '.png', 'w').write(text)
+sys.exit(told['texts'][0])";
+    let others = json!({
+        "description": all, "args": CORPUS, "env": {"X": all},
+        "argument_schema": {"title": all, "description": all, "properties": properties},
+    });
+    server.register("hostile", "python", source, others).await;
+    let body = json!({
+        "script": "hostile", "job_id": CORPUS[1], "args": CORPUS, "env": {"Y": all},
+        "input": {"texts": CORPUS},
+    });
+    let execution = server.run(&body).await;
+    assert_eq!(execution["error_kind"], "exit_nonzero", "{execution:#}");
+    server.token("runner", None).await;
+    let named = json!({"name": CORPUS[0], "role": "viewer"});
+    let (status, token) = server.post("/api/v1/admin/tokens", &named).await;
+    assert_eq!(status, 201, "{token:#}");
+
+    let browser = signed_in(&server, ADMIN, 1440).await;
+    let id = execution["id"].as_str().unwrap();
+    let job: String = form_urlencoded::byte_serialize(CORPUS[1].as_bytes()).collect();
+    let search: String = form_urlencoded::byte_serialize(CORPUS[2].as_bytes()).collect();
+    let pages = [
+        "/".to_owned(),
+        "/scripts".to_owned(),
+        format!("/scripts?search={search}"),
+        "/scripts/hostile".to_owned(),
+        "/scripts/hostile/run".to_owned(),
+        "/scripts/hostile/edit".to_owned(),
+        "/scripts/hostile/versions/1".to_owned(),
+        format!("/executions/{id}"),
+        format!("/executions?job_id={job}&triggered_by={search}"),
+        format!("/jobs?job_id={job}"),
+        "/tokens".to_owned(),
+        "/audit".to_owned(),
+        format!("/audit?subject={search}"),
+        format!("/sign-in?next={search}"),
+    ];
+    for page in pages {
+        browser.goto(&server.url(&page)).await;
+        browser.find("main").await;
+        if page.starts_with("/executions/") {
+            browser.reads("window.hacked = 1").await;
+            browser.find("#log [data-line], #log li, #log .line, #log a").await;
+        }
+        assert_eq!(browser.run("return window.hacked ?? null").await, json!(null), "{page}");
+        let foreign = "return [...document.querySelectorAll('script')].filter((it) => !it.src).length
+            + [...document.querySelectorAll('a')].filter((it) => /^javascript:/i.test(it.href)).length
+            + [...document.querySelectorAll('*')].filter((it) =>
+                [...it.attributes].some((at) => /^on/i.test(at.name))).length";
+        assert_eq!(browser.run(foreign).await, json!(0), "{page}");
+    }
+}
