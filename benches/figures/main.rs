@@ -8,11 +8,13 @@
 //! | `environments` | environments beside `docker build` ([`environments`]) | `environments.md` |
 //! | `server` | the server by itself ([`server`]) | `server.md` |
 //! | `resilience` | neighbours, a kill and scripts that will not end ([`resilience`]) | `resilience.md` |
+//! | `console` | pages of the console, and a browser that shows them ([`console`]) | `console.md` |
 //! | `soak` | ten thousand executions: `make soak` ([`soak`]) | `soak.md`, `soak.svg` |
 //!
 //! The parts of these can be named, too, as in `cargo bench --bench figures -- burst
 //! idle`; a file is written only when all of it was measured.
 
+mod console;
 mod environments;
 mod harness;
 mod resilience;
@@ -66,6 +68,9 @@ async fn measure(subject: &Subject, wanted: &Wanted) -> Result<(), Failure> {
     if let Some((parts, is_whole)) = wanted.of_named("resilience", &resilience::PARTS) {
         resilience::measure(&machine, &parts, is_whole).await?;
     }
+    if let Some((parts, is_whole)) = wanted.of_named("console", &console::PARTS) {
+        console::measure(&machine, &parts, is_whole).await?;
+    }
     if wanted.has("soak") {
         soak::measure(&machine).await?;
     }
@@ -103,8 +108,8 @@ impl Wanted {
 
     /// A name that nothing has would otherwise measure nothing, in silence.
     fn check(&self) -> Result<(), Failure> {
-        let groups = ["side_by_side", "environments", "server", "resilience", "soak"];
-        let parts = [&side_by_side::PARTS[..], &server::PARTS, &resilience::PARTS];
+        let groups = ["side_by_side", "environments", "server", "resilience", "console", "soak"];
+        let parts = [&side_by_side::PARTS[..], &server::PARTS, &resilience::PARTS, &console::PARTS];
         let known = [&groups[..], &parts.concat()].concat();
         match self.0.iter().find(|it| !known.contains(&it.as_str())) {
             Some(unknown) => {

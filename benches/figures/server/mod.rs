@@ -17,7 +17,7 @@ mod memory;
 mod postgres;
 mod queued;
 mod round_trip;
-mod seed;
+pub(crate) mod seed;
 mod warm;
 
 use postgres::Postgres;
