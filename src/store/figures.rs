@@ -12,7 +12,7 @@ use super::rows::Row;
 use super::{Store, StoreError};
 use crate::domain::execution::{State, first_id_at};
 use crate::domain::outcome::Status;
-use crate::store::listing::among;
+use crate::store::listing::{MAX_SCRIPTS_ONE_BY_ONE, among, newest_of_each};
 
 /// The final states, in the order of [`Counts`].
 const ENDS: [Status; 4] = [Status::Completed, Status::Failed, Status::Timeout, Status::Cancelled];
@@ -139,22 +139,20 @@ impl Store {
         scripts: &[i64],
         most: u32,
     ) -> Result<HashMap<i64, Vec<Run>>, StoreError> {
-        let rows: Vec<RunRow> = on_reader!(self, pool => {
-            let mut query = QueryBuilder::new(
-                "SELECT e.id, e.script_id, e.status, e.duration_us, e.created_at \
-                 FROM scripts s JOIN executions e ON e.id IN \
-                 (SELECT x.id FROM executions x WHERE x.script_id = s.id \
-                  ORDER BY x.id DESC LIMIT ",
-            );
-            query.push_bind(i64::from(most)).push(") WHERE ");
-            among!(query, "s.id", scripts);
-            query.push(" ORDER BY e.id DESC");
-            query.build_query_as().fetch_all(pool).await?
-        });
+        const SELECT: &str = "SELECT id, script_id, status, duration_us, created_at \
+             FROM executions WHERE id IN (";
         let mut of_script: HashMap<i64, Vec<Run>> = HashMap::new();
-        for row in rows {
-            let run = row.parse()?;
-            of_script.entry(run.script_id).or_default().push(run);
+        for scripts in scripts.chunks(MAX_SCRIPTS_ONE_BY_ONE) {
+            let rows: Vec<RunRow> = on_reader!(self, pool => {
+                let mut query = QueryBuilder::new(SELECT);
+                newest_of_each!(query, scripts.iter().copied(), None::<State>, i64::from(most));
+                query.push(") ORDER BY id DESC");
+                query.build_query_as().fetch_all(pool).await?
+            });
+            for row in rows {
+                let run = row.parse()?;
+                of_script.entry(run.script_id).or_default().push(run);
+            }
         }
         Ok(of_script)
     }

@@ -244,7 +244,7 @@ const PAGE: &str = select_execution!("", " WHERE executions.id IN (");
 
 /// Scripts of a scope that are looked through one by one at most: SQLite has at
 /// most 500 selects in one (sqlite.org, "Limits").
-const MAX_SCRIPTS_ONE_BY_ONE: usize = 200;
+pub(super) const MAX_SCRIPTS_ONE_BY_ONE: usize = 200;
 
 /// The scripts whose newest executions make up the page together. `None` when no
 /// scope matters, or an index leads to fewer executions than those of its scripts.
@@ -272,6 +272,7 @@ macro_rules! newest_of_each {
         }
     }};
 }
+pub(super) use newest_of_each;
 
 impl Store {
     /// Executions, the newest first.
