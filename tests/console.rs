@@ -9,6 +9,8 @@ mod accessible;
 mod browser;
 #[path = "console/hostile.rs"]
 mod hostile;
+#[path = "console/long_log.rs"]
+mod long_log;
 #[path = "console/sessions.rs"]
 mod sessions;
 mod support;

@@ -28,6 +28,30 @@ for step in {1..100}; do printf '%s\\n' \"$(date +%s%N)\"; sleep 0.05; done
 sleep 1
 ";
 
+/// Some ten megabytes of lines.
+const LONG: &str = "#!/bin/bash
+seq -f 'line %.0f of a log that goes on for long, and says the same in every line' 120000
+";
+
+/// What a frame may take while a long log is scrolled, in milliseconds.
+const FRAME_MS: f64 = 50.0;
+
+/// Scrolls through a log in two hundred steps, and answers with how long each frame took.
+const SCROLL: &str = "
+const done = arguments[arguments.length - 1];
+const box = document.querySelector('#log .log');
+const [times, steps] = [[], 200];
+let [step, last] = [0, performance.now()];
+const turn = (now) => {
+  times.push(now - last);
+  last = now;
+  box.scrollTop = (box.scrollHeight - box.clientHeight) * (1 - step / steps);
+  if (++step > steps) done(times.slice(2));
+  else requestAnimationFrame(turn);
+};
+requestAnimationFrame(turn);
+";
+
 /// Notes when a line with a time is in the document, at the frame that shows it.
 const WATCH: &str = "
 window.seen = [];
@@ -53,10 +77,11 @@ pub(super) async fn measure(report: &mut Report) -> Result<Vec<Goal>, Failure> {
     let server = Server::start(&Database::Sqlite, folder.path(), &settings).await?;
     let measured = on(&server).await;
     server.stop().await?;
-    let (paint, line) = measured?;
-    let (paint_ms, line_ms) = (paint.median(), line.median());
-    report.plain_times("In Chromium without a screen", [paint, line]);
+    let (paint, line, frame) = measured?;
+    let (paint_ms, line_ms, frame_ms) = (paint.median(), line.median(), frame.p95());
+    report.plain_times("In Chromium without a screen", [paint, line, frame]);
     Ok(vec![
+        Goal::at_most_ms("a frame while a log of 10 MB is scrolled, p95", frame_ms, FRAME_MS),
         Goal::at_most_ms("first contentful paint of the overview, median", paint_ms, PAINT_MS),
         Goal::at_most_ms(
             "from a script's line to the frame that shows it, median",
@@ -66,7 +91,7 @@ pub(super) async fn measure(report: &mut Report) -> Result<Vec<Goal>, Failure> {
     ])
 }
 
-async fn on(server: &Server) -> Result<(Series, Series), Failure> {
+async fn on(server: &Server) -> Result<(Series, Series, Series), Failure> {
     let browser = Browser::start(1440).await;
     let url = &server.api.url;
     browser.goto(&format!("{url}/sign-in")).await;
@@ -78,7 +103,8 @@ async fn on(server: &Server) -> Result<(Series, Series), Failure> {
         browser.goto(&format!("{url}/")).await;
         paint.add(first_paint(&browser).await?);
     }
-    Ok((paint, lines(&browser, server).await?))
+    let line = lines(&browser, server).await?;
+    Ok((paint, line, frames(&browser, server).await?))
 }
 
 async fn first_paint(browser: &Browser) -> Result<Duration, Failure> {
@@ -91,6 +117,22 @@ async fn first_paint(browser: &Browser) -> Result<Duration, Failure> {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     Err("the page was never painted".into())
+}
+
+async fn frames(browser: &Browser, server: &Server) -> Result<Series, Failure> {
+    let body = json!({
+        "name": "long", "description": "", "script_type": "shell", "source": LONG,
+    });
+    server.api.register_as(body).await?;
+    let (execution, _) = server.api.execute("long").await?;
+    browser.goto(&format!("{}/executions/{}", server.api.url, execution.id)).await;
+    browser.reads("120\u{202f}000 lines").await;
+    let times = browser.client.execute_async(SCROLL, Vec::new()).await?;
+    let mut frame = Series::new("a frame while a log of 10 MB is scrolled");
+    for time in times.as_array().into_iter().flatten().filter_map(Value::as_f64) {
+        frame.add(Duration::from_secs_f64(time / 1e3));
+    }
+    Ok(frame)
 }
 
 async fn lines(browser: &Browser, server: &Server) -> Result<Series, Failure> {

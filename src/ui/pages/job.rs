@@ -80,7 +80,7 @@ fn rows(visitor: &Visitor, executions: &[ExecutionSummary], start: u64) -> Marku
                 tbody {
                     @for (it, number) in executions.iter().zip(start + 1..) {
                         tr {
-                            td.num.muted { (number) }
+                            td.num { a href={ "/executions/" (it.id) } { (number) } }
                             td { (badge::outcome(it.status, it.error_kind)) }
                             td.break {
                                 @if sees_scripts {
