@@ -124,7 +124,7 @@ async fn frames(browser: &Browser, server: &Server) -> Result<Series, Failure> {
         "name": "long", "description": "", "script_type": "shell", "source": LONG,
     });
     server.api.register_as(body).await?;
-    let (execution, _) = server.api.execute("long").await?;
+    let (execution, _) = server.api.run(&json!({ "script": "long", "input": {} })).await?;
     browser.goto(&format!("{}/executions/{}", server.api.url, execution.id)).await;
     browser.reads("120\u{202f}000 lines").await;
     let times = browser.client.execute_async(SCROLL, Vec::new()).await?;
