@@ -10,8 +10,8 @@
 //!
 //! What scripts print, name and return is hostile. It becomes text, and never markup:
 //! everything is escaped by [`maud`], `PreEscaped` stands nowhere in here, no page
-//! loads or runs anything but the files in `assets/`, and no style or script stands in
-//! a page. Pages decide nothing that outlives the request, and know no SQL.
+//! runs anything but the files in `assets/` or loads anything but these and the pictures
+//! that a script left, and no style or script stands in a page. Pages decide nothing that outlives the request, and know no SQL.
 
 mod assets;
 mod door;
