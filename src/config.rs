@@ -265,10 +265,11 @@ pub fn is_colour_wanted() -> bool {
 }
 
 /// What is logged, when `GANTRY_LOG` says nothing: what a server does, or
-/// nothing but warnings.
+/// nothing but warnings. That a connection to the database can't be had is said by
+/// whoever needs one, and not by the pool at each of its attempts.
 #[must_use]
 pub fn log_filter(is_server: bool) -> String {
-    let default = if is_server { "info" } else { "warn" };
+    let default = if is_server { "info,sqlx_core::pool=off" } else { "warn" };
     variable("GANTRY_LOG").unwrap_or_else(|| default.to_owned())
 }
 

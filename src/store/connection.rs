@@ -1,19 +1,20 @@
 //! The databases: how they are opened and migrated, and everything in which they
 //! differ.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use sqlx::Connection;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::pool::PoolConnectionMetadata;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
 };
+use sqlx::{ConnectOptions, Connection};
 
 use super::StoreError;
 use super::receipts::KnownReceipts;
@@ -224,13 +225,18 @@ impl Store {
             .before_acquire(|connection, idle| {
                 Box::pin(async move {
                     if idle.idle_for > TRUSTED_FOR {
-                        connection.ping().await?;
+                        check_writes(connection).await?;
                     }
                     Ok(true)
                 })
             })
+            .after_connect(|connection, _| Box::pin(check_writes(connection)))
             .connect_with(options.clone())
-            .await?;
+            .await;
+        let pool = match pool {
+            Ok(pool) => pool,
+            Err(error) => return Err(reason(options).await.unwrap_or(error).into()),
+        };
         let others: Option<i64> = sqlx::query_scalar(OTHERS_ON_POSTGRES).fetch_one(&pool).await?;
         refuse_others(others)?;
         // The migrator takes an advisory lock of the database.
@@ -269,6 +275,23 @@ impl Store {
     }
 }
 
+/// While a database fails over, its address may lead to a server that only reads, as a
+/// standby does: a connection to it refuses all that is written, and is not to be kept.
+async fn check_writes(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let only_reads: String =
+        sqlx::query_scalar("SHOW transaction_read_only").fetch_one(connection).await?;
+    match only_reads.as_str() {
+        "off" => Ok(()),
+        _ => Err(io::Error::other("the database server only reads").into()),
+    }
+}
+
+/// Why there is no connection: the pool says no more than that its time is up.
+async fn reason(options: &PgConnectOptions) -> Option<sqlx::Error> {
+    let looking = async { check_writes(&mut options.connect().await?).await };
+    tokio::time::timeout(PATIENCE, looking).await.ok()?.err()
+}
+
 /// SQLite takes a transaction back by itself when its disk is full (sqlite.org,
 /// "Transaction"), and the connection, whose own `ROLLBACK` fails then, counts one
 /// that is still open. It would take no other ever again.
@@ -280,7 +303,7 @@ fn is_outside_transactions(
 }
 
 /// SQLite's migrator does not exclude others: a file beside the database does.
-async fn lock_for_migration(path: &Path) -> std::io::Result<std::fs::File> {
+async fn lock_for_migration(path: &Path) -> io::Result<std::fs::File> {
     let lock = path.with_extension("lock");
     let locking = tokio::task::spawn_blocking(move || {
         if let Some(folder) = lock.parent() {
@@ -290,7 +313,7 @@ async fn lock_for_migration(path: &Path) -> std::io::Result<std::fs::File> {
         file.lock()?;
         Ok(file)
     });
-    locking.await.map_err(std::io::Error::other)?
+    locking.await.map_err(io::Error::other)?
 }
 
 /// What a database has when it was somebody else's before: tables, and none that

@@ -77,6 +77,41 @@ async fn nothing_is_lost_while_postgres_is_gone() {
     assert_eq!(server.run(&request).await["status"], "completed");
 }
 
+/// A server that was the primary and comes back as a standby takes connections, and
+/// nothing that is written.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_lost_while_postgres_fails_over() {
+    let database = postgres::database().await;
+    let (server, gate) = gated(server().env("GANTRY_DATABASE_URL", database.url()));
+    gate.register(&server, "waits").await;
+    let request = json!({"script": "waits"});
+    let id = server.submit(&request).await;
+    server.reaches(&id, "running").await;
+    let name = database.name();
+    let url = database.url().replace(name, "postgres");
+    let mut other = PgConnection::connect(&url).await.unwrap();
+    // One after the other: whoever is cut off comes back to what only reads.
+    for demoted in [
+        format!("ALTER DATABASE {name} SET default_transaction_read_only = on"),
+        format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"),
+    ] {
+        sqlx::raw_sql(AssertSqlSafe(demoted)).execute(&mut other).await.unwrap();
+    }
+    gate.open();
+    let refused = server.request(Method::POST, "/api/v1/executions").json(&request);
+    let refused = refused.send().await.unwrap();
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    server.until("it tries again", async || server.read_log().contains("end is stored")).await;
+    // Nobody cuts the connections that were made meanwhile.
+    let promoted = format!("ALTER DATABASE {name} RESET default_transaction_read_only");
+    sqlx::raw_sql(AssertSqlSafe(promoted)).execute(&mut other).await.unwrap();
+    server.until("it is ready", async || server.get("/readyz").await.0 == StatusCode::OK).await;
+    let execution = server.ended(&id).await;
+    assert_eq!(execution["stdout_log"], "began\nended\n", "{execution:#}");
+    assert_eq!(server.count("/api/v1/executions").await, 1);
+    assert_eq!(server.run(&request).await["status"], "completed");
+}
+
 #[tokio::test]
 async fn the_engine_is_not_blamed_for_the_database() {
     let database = postgres::database().await;

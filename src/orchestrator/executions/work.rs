@@ -26,8 +26,9 @@ use crate::orchestrator::queue::Waiting;
 use crate::sandbox::Cancel;
 use crate::store::Runnable;
 
-/// Attempts at an execution whose script has not started. With the pauses between
-/// them, an engine may be out for about two minutes before anything fails.
+/// Attempts at an execution whose script has not started. The pauses between them are
+/// 66 s together: so long an engine may refuse everything before anything fails. One that
+/// hangs is waited for besides, each time (`engine::deadline`).
 const MAX_ATTEMPTS: u32 = 12;
 
 /// Attempts when the engine is well and sandboxes do not come up: the image or the
