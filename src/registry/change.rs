@@ -52,17 +52,20 @@ impl Registry {
         id: i64,
         input: ScriptInput,
     ) -> Result<RegisteredScript, RegistryError> {
-        match actor.role {
-            Role::Admin => {}
-            Role::Operator => {
-                let others = input.fields_of_admins();
-                if !others.is_empty() {
-                    return Err(RegistryError::Forbidden(others));
-                }
-            }
-            Role::Runner | Role::Viewer => admins_only(actor)?,
-        }
+        may_change(actor, &input)?;
         self.carry_out(actor, id, &Wish::Fields(Box::new(input))).await
+    }
+
+    /// Whether a change would be made, but for a name that another script has.
+    pub(super) async fn check_change(
+        &self,
+        actor: &Actor,
+        id: i64,
+        input: &ScriptInput,
+    ) -> Result<(), RegistryError> {
+        may_change(actor, input)?;
+        let seen = self.script(id).await?;
+        self.fields(actor, &seen, input).await.map(drop)
     }
 
     /// Takes a script out of use: it stays with its history.
@@ -219,6 +222,18 @@ impl Registry {
             StoreError::Taken => RegistryError::Taken(row.name.to_string()),
             other => other.into(),
         })
+    }
+}
+
+/// Refuses who may not change these fields.
+fn may_change(actor: &Actor, input: &ScriptInput) -> Result<(), RegistryError> {
+    match actor.role {
+        Role::Admin => Ok(()),
+        Role::Operator => match input.fields_of_admins() {
+            others if others.is_empty() => Ok(()),
+            others => Err(RegistryError::Forbidden(others)),
+        },
+        Role::Runner | Role::Viewer => admins_only(actor),
     }
 }
 

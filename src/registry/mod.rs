@@ -14,6 +14,7 @@
 
 mod audit;
 mod change;
+mod check;
 mod draft;
 mod error;
 mod fields;

@@ -10,6 +10,12 @@ use sha2::{Digest, Sha256};
 
 use crate::api::problem::Problem;
 
+/// The media type of style sheets.
+const STYLE_SHEET: &str = "text/css; charset=utf-8";
+
+/// The media type of modules (RFC 9239).
+const MODULE: &str = "text/javascript; charset=utf-8";
+
 /// A file that pages load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asset {
@@ -19,25 +25,26 @@ pub(super) enum Asset {
     Console,
     /// Shows a log.
     Log,
+    /// Reads the colours in it.
+    Ansi,
+    /// Says what is wrong while a form is filled in.
+    Form,
     /// Shows a picture of the tab.
     Icon,
 }
 
 impl Asset {
-    const ALL: [Self; 4] = [Self::Style, Self::Console, Self::Log, Self::Icon];
+    const ALL: [Self; 6] =
+        [Self::Style, Self::Console, Self::Log, Self::Ansi, Self::Form, Self::Icon];
 
     /// Name, media type, content.
     fn file(self) -> (&'static str, &'static str, &'static str) {
         match self {
-            Self::Style => {
-                ("console.css", "text/css; charset=utf-8", include_str!("assets/console.css"))
-            }
-            Self::Console => {
-                ("console.js", "text/javascript; charset=utf-8", include_str!("assets/console.js"))
-            }
-            Self::Log => {
-                ("log.js", "text/javascript; charset=utf-8", include_str!("assets/log.js"))
-            }
+            Self::Style => ("console.css", STYLE_SHEET, include_str!("assets/console.css")),
+            Self::Console => ("console.js", MODULE, include_str!("assets/console.js")),
+            Self::Log => ("log.js", MODULE, include_str!("assets/log.js")),
+            Self::Ansi => ("ansi.js", MODULE, include_str!("assets/ansi.js")),
+            Self::Form => ("form.js", MODULE, include_str!("assets/form.js")),
             Self::Icon => ("icon.svg", "image/svg+xml", include_str!("assets/icon.svg")),
         }
     }

@@ -1,22 +1,28 @@
 //! What browsers send: queries and forms, within bounds. A form is let through only
 //! with the token of its session, so none can be forged.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Multipart, Request};
 use axum::http::header::CONTENT_TYPE;
 use bytes::Bytes;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 use super::door::Visitor;
 use crate::api::extract::WITH_SCRIPT;
 use crate::api::memory::Held;
 use crate::api::problem::{Kind, Problem};
 use crate::api::state::AppState;
+use crate::domain::execution::IdempotencyKey;
 
 /// The field with the session's token.
 pub(super) const TOKEN_FIELD: &str = "form_token";
+
+/// The field with the word for what is to be done once.
+pub(super) const ONCE_FIELD: &str = "once";
 
 /// Most fields of a form.
 const MAX_FIELDS: usize = 1_000;
@@ -71,6 +77,35 @@ impl Fields {
     /// The file of a field, if one was chosen.
     pub(super) fn file(&self, name: &str) -> Option<&Upload> {
         self.files.get(name).filter(|file| !(file.file_name.is_empty() && file.bytes.is_empty()))
+    }
+
+    /// What a form that runs something is sent with, so that it runs once however often
+    /// it is sent: the word that its page has for it ([`ONCE_FIELD`]) with a digest of
+    /// all that was filled in. `None` when it has no such word.
+    pub(super) fn once(&self) -> Option<IdempotencyKey> {
+        let word = Uuid::try_parse(self.text(ONCE_FIELD)).ok()?;
+        let digest = self.digest();
+        let short: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        IdempotencyKey::new(&format!("console:{word}:{short}"), digest).ok()
+    }
+
+    /// SHA-256 over all fields and the content of files.
+    fn digest(&self) -> [u8; 32] {
+        let mut hasher = Sha256::new();
+        let mut add = |part: &[u8]| {
+            hasher.update((part.len() as u64).to_be_bytes());
+            hasher.update(part);
+        };
+        for (name, values) in self.values.iter().collect::<BTreeMap<_, _>>() {
+            add(name.as_bytes());
+            add(&(values.len() as u64).to_be_bytes());
+            values.iter().for_each(|value| add(value.as_bytes()));
+        }
+        for (name, file) in self.files.iter().collect::<BTreeMap<_, _>>() {
+            add(name.as_bytes());
+            add(&file.bytes);
+        }
+        hasher.finalize().into()
     }
 
     async fn read(request: Request, state: &AppState) -> Result<(Self, Held), Problem> {
@@ -217,4 +252,26 @@ fn malformed(detail: &str) -> Problem {
 
 fn broken(error: axum::extract::multipart::MultipartError) -> Problem {
     malformed(&error.body_text())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_sent_again_has_the_same_key() {
+        let word = "0193f2b0-0000-7000-8000-000000000000";
+        let key = |rest: &str| {
+            let once = Fields::of_query(&format!("once={word}&{rest}")).once();
+            once.map(|once| (once.key, once.fingerprint))
+        };
+        let first = key("a=1&b=2");
+        assert!(first.as_ref().is_some_and(|(key, _)| key.contains(word)));
+        assert_eq!(first, key("b=2&a=1"));
+        for other in ["a=1&b=3", "a=1&b=2&b=", "a=1b&=2", "a=1"] {
+            assert_ne!(first, key(other), "{other}");
+        }
+        assert!(Fields::of_query("once=x").once().is_none());
+        assert!(Fields::default().once().is_none());
+    }
 }

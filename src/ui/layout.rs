@@ -5,10 +5,11 @@ use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use maud::{DOCTYPE, Markup, html};
+use uuid::Uuid;
 
 use super::assets::Asset;
 use super::door::Visitor;
-use super::form::TOKEN_FIELD;
+use super::form::{ONCE_FIELD, TOKEN_FIELD};
 use crate::access::AccessError;
 use crate::api::routes::{ADMIN, SEEING};
 use crate::domain::token::Role;
@@ -140,6 +141,11 @@ pub(super) fn sign_in(next: &str, error: Option<&AccessError>) -> Response {
 /// What each form has in it.
 pub(super) fn token(visitor: &Visitor) -> Markup {
     html! { input type="hidden" name=(TOKEN_FIELD) value=(visitor.form_token); }
+}
+
+/// What a form has in it that runs something: sent twice, it runs once.
+pub(super) fn once() -> Markup {
+    html! { input type="hidden" name=(ONCE_FIELD) value=(Uuid::new_v4()); }
 }
 
 /// A form of one button that does one thing.

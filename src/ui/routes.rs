@@ -53,8 +53,10 @@ fn of_scripts(pages: Pages) -> Pages {
     pages
         .allow(SEEING, "/scripts", get(scripts::list))
         .allow(ADMIN, "/register", get(editor::new).post(editor::register))
+        .allow(ADMIN, "/register/check", post(editor::check_new))
         .allow(SEEING, "/scripts/{id}", get(script::show))
         .allow(OPERATING, "/scripts/{id}/edit", get(editor::edit).post(editor::change))
+        .allow(OPERATING, "/scripts/{id}/edit/check", post(editor::check_change))
         .allow(OPERATING, "/scripts/{id}/enable", post(scripts::enable))
         .allow(OPERATING, "/scripts/{id}/disable", post(scripts::disable))
         .allow(INVOKING, "/scripts/{id}/run", get(run::show).post(run::submit))

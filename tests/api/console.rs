@@ -178,6 +178,79 @@ async fn roles_see_and_do_what_the_api_lets_them() {
 }
 
 #[tokio::test]
+async fn a_form_is_checked_before_it_is_sent_and_nothing_comes_of_it() {
+    let server = Server::start().await;
+    server.script("weather").await;
+    let id = server.script("tides").await;
+    let admin = Visit::of(&server, Role::Admin).await;
+    let filled_in = [
+        ("name", "weather"),
+        ("script_type", "shell"),
+        ("source_from", "text"),
+        ("source", "cat"),
+        ("argument_schema", "{"),
+        ("memory_mib", "much"),
+        ("pids", "2"),
+    ];
+    let answer = admin.post("/register/check", &filled_in).await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    let words: serde_json::Value = answer.json().await.unwrap();
+    let fields: Vec<_> = words.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(fields, ["argument_schema", "memory_mib", "name", "pids"], "{words}");
+    assert!(words["name"][0].as_str().unwrap().contains("weather already"), "{words}");
+    assert!(words["memory_mib"][0].as_str().unwrap().contains("\"much\""), "{words}");
+
+    let operator = Visit::of(&server, Role::Operator).await;
+    let check = "/scripts/tides/edit/check";
+    let answer = operator.post(check, &[("timeout_secs", "1e9"), ("name", "x y")]).await;
+    let words: serde_json::Value = answer.json().await.unwrap();
+    assert_eq!(words.as_object().unwrap().len(), 1, "{words}");
+    assert!(words["timeout_secs"].is_array(), "{words}");
+    let own_name = admin.post(check, &[("name", "tides"), ("source_from", "keep")]).await;
+    assert_eq!(own_name.text().await.unwrap(), "{}");
+    let taken = admin.post(check, &[("name", "weather"), ("source_from", "keep")]).await;
+    assert!(taken.text().await.unwrap().contains("weather already"));
+
+    for (role, path) in [(Role::Operator, "/register/check"), (Role::Viewer, check)] {
+        let answer = Visit::of(&server, role).await.post(path, &filled_in).await;
+        assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{role} {path}");
+    }
+    let forged = filled(admin.request(Method::POST, "/register/check"), &filled_in);
+    assert_eq!(forged.send().await.unwrap().status(), StatusCode::FORBIDDEN);
+    assert_eq!(server.store.script(id).await.unwrap().unwrap().version.number, 1);
+    let scripts = server.get("/api/v1/admin/scripts").send().await.unwrap();
+    assert_eq!(scripts.headers()["x-total-count"], "2");
+}
+
+#[tokio::test]
+async fn what_is_sent_twice_runs_once() {
+    let server = Server::start().await;
+    server.script("weather").await;
+    let visit = Visit::of(&server, Role::Admin).await;
+    let address = |answer: Response| answer.headers()[LOCATION].to_str().unwrap().to_owned();
+    let run = async |word: &str, input: &str| {
+        let form = [("once", word), ("seen", "1"), ("mode", "raw"), ("raw", input)];
+        address(visit.post("/scripts/weather/run", &form).await)
+    };
+    let [word, other] =
+        ["0", "1"].map(|end| format!("{}{end}", "0193f2b0-0000-4000-8000-00000000000"));
+    let first = run(&word, "{}").await;
+    assert_eq!(run(&word, "{}").await, first);
+    // What was changed on the way back is another thing to run, and so is a new page.
+    assert_ne!(run(&word, "[]").await, first);
+    assert_ne!(run(&other, "{}").await, first);
+    assert_ne!(run("", "{}").await, run("", "{}").await);
+
+    let page = visit.get(&first).await.text().await.unwrap();
+    let (_, rest) = page.split_once("name=\"once\" value=\"").unwrap();
+    let word = rest.split('"').next().unwrap().to_owned();
+    let again = format!("{first}/run-again");
+    let second = address(visit.post(&again, &[("once", &word)]).await);
+    assert_ne!(second, first);
+    assert_eq!(address(visit.post(&again, &[("once", &word)]).await), second);
+}
+
+#[tokio::test]
 async fn a_limited_runner_sees_its_own_executions_alone() {
     let server = Server::start().await;
     let (own, other) = (server.script("own").await, server.script("other").await);

@@ -1,7 +1,9 @@
 //! What scripts, callers and installers say can't become markup, a script or a link
 //! that runs, on any page.
 
-use serde_json::json;
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::{RngExt, SeedableRng};
+use serde_json::{Value, json};
 
 use crate::signed_in;
 use crate::support::server::{ADMIN, server};
@@ -89,4 +91,100 @@ sys.exit(told['texts'][0])";
                 [...it.attributes].some((at) => /^on/i.test(at.name))).length";
         assert_eq!(browser.run(foreign).await, json!(0), "{page}");
     }
+}
+
+/// What sequences of terminals are made of, and what stands around them.
+const PIECES: [&str; 36] = [
+    "\u{1b}",
+    "\u{1b}[",
+    "\u{1b}[",
+    "\u{1b}[",
+    "\u{1b}]8;;x",
+    "\u{1b}P",
+    "\u{1b}\\",
+    "\u{1b}(B",
+    "\u{7}",
+    "\u{9c}",
+    "\u{9b}",
+    "31",
+    "92",
+    "48",
+    "38;5;200",
+    "38;2;1;200;3",
+    "38:2::9:9:250",
+    "4:3",
+    "4:0",
+    "1",
+    "7",
+    "27",
+    "22",
+    "0",
+    "39",
+    ";",
+    ":",
+    "m",
+    "m",
+    "m",
+    "K",
+    "a",
+    "<b>",
+    "é",
+    "\r",
+    "\u{202e}",
+];
+
+/// Lines as runs of a text and its classes, of what the server has rendered and of what
+/// the module has.
+const RUNS: &str = "
+const done = arguments[arguments.length - 1];
+const linesOf = (root) => {
+  const lines = [[]];
+  const walk = (node, name) => {
+    if (node.nodeType !== Node.TEXT_NODE) {
+      for (const child of node.childNodes) walk(child, (name + ' ' + (child.className ?? '')).trim());
+      return;
+    }
+    node.data.split('\\n').forEach((text, at) => {
+      if (at) lines.push([]);
+      const last = lines.at(-1).at(-1);
+      if (last && last[1] === name) last[0] += text;
+      else if (text) lines.at(-1).push([text, name]);
+    });
+  };
+  walk(root, '');
+  return lines;
+};
+fetch(location.href).then((it) => it.text()).then((page) => {
+  const fresh = new DOMParser().parseFromString(page, 'text/html');
+  const shown = [...document.querySelectorAll('#log .line .text')];
+  done([linesOf(fresh.querySelector('#log pre')), shown.flatMap((it) => linesOf(it))]);
+});
+";
+
+#[tokio::test]
+async fn the_module_reads_colours_as_the_server_does() {
+    let server = server().start();
+    let source = "import json, sys\nsys.stdout.buffer.write(json.load(sys.stdin).encode())";
+    server.register("colours", "python", source, json!({})).await;
+    let mut random = Xoshiro256PlusPlus::seed_from_u64(1);
+    let line = |random: &mut Xoshiro256PlusPlus| -> String {
+        (0..12).map(|_| PIECES[random.random_range(0..PIECES.len())]).collect()
+    };
+    let text: String = (0..100).map(|_| format!("x{}\n", line(&mut random))).collect();
+    let execution = server.run(&json!({"script": "colours", "input": text})).await;
+    assert_eq!(execution["status"], "completed", "{execution:#}");
+    let browser = signed_in(&server, ADMIN, 1440).await;
+    let id = execution["id"].as_str().unwrap();
+    browser.goto(&server.url(&format!("/executions/{id}"))).await;
+    browser.reads("100 lines").await;
+    browser.find("#log .line").await;
+    let both = browser.client.execute_async(RUNS, Vec::new()).await.unwrap();
+    let lines = |side: usize| both[side].as_array().unwrap().clone();
+    let (mut server_side, module_side) = (lines(0), lines(1));
+    // Behind the last line feed there is no line.
+    assert_eq!(server_side.pop(), Some(json!([])));
+    assert_eq!(module_side.len(), 100);
+    let differing: Vec<(&Value, &Value)> =
+        server_side.iter().zip(&module_side).filter(|(one, other)| one != other).collect();
+    assert!(differing.is_empty() && server_side.len() == 100, "{differing:#?}");
 }

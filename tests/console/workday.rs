@@ -130,7 +130,7 @@ async fn a_script_from_its_upload_to_its_end() {
     browser.click("form[role=search] button").await;
     browser.reads("Job portrait 1").await;
     browser.reads("1 execution").await;
-    press(&browser, "Log and result").await;
+    browser.click("#list a[href^='/executions/']").await;
     browser.reads("step 3 of 3 for Ada").await;
     press(&browser, "Run again").await;
     browser.reads("is disabled").await;
@@ -154,6 +154,40 @@ async fn a_refused_input_is_said_beside_its_field() {
     assert_eq!(server.count("/api/v1/executions?limit=1").await, 0);
     let wide = browser.run("return document.documentElement.scrollWidth").await;
     assert!(wide.as_u64().unwrap() <= 375, "{wide}");
+}
+
+#[tokio::test]
+async fn what_is_typed_is_checked_as_one_types() {
+    let server = server().start();
+    server.register("taken", "shell", "cat", json!({})).await;
+    let browser = signed_in(&server, ADMIN, 1440).await;
+    browser.goto(&server.url("/register")).await;
+    let invalid = "return [...document.querySelectorAll('[aria-invalid]')].map((it) => it.id)";
+
+    browser.fill("[name=name]", "taken").await;
+    browser.reads("there is a script named taken already").await;
+    // What nobody has come to yet is not complained of.
+    assert_eq!(browser.run(invalid).await, json!(["name"]));
+    browser.fill("[name=scratch_mib]", "300").await;
+    browser.find("#scratch_mib[aria-invalid=true]").await;
+    browser.fill("[name=argument_schema]", "{\"type\": \"nothing\"}").await;
+    browser.find("#argument_schema[aria-invalid=true]").await;
+    browser.picture("typed").await;
+    assert!(browser.serious_findings().await.is_none_or(|it| it.is_empty()));
+
+    browser.fill("[name=argument_schema]", "{\"type\": \"object\"}").await;
+    browser.fill("[name=scratch_mib]", "128").await;
+    browser.fill("[name=name]", "free").await;
+    let begun = std::time::Instant::now();
+    while browser.run(invalid).await != json!([]) {
+        assert!(begun.elapsed().as_secs() < 30, "{}", browser.text().await);
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    browser.fill("[name=source]", "cat").await;
+    browser.click("main form button.primary").await;
+    browser.find("h1").await;
+    browser.reads("free").await;
+    assert_eq!(server.count("/api/v1/admin/scripts").await, 2);
 }
 
 #[tokio::test]

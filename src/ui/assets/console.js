@@ -1,8 +1,9 @@
 // What every page does: keeps times current, brings parts marked as live up to date,
-// asks before what can't be undone, and moves to the search with "/".
+// asks before what can't be undone, sends no form twice, and moves to the search with "/".
 //
 // It only ever puts in what this server's own pages contain, which is escaped there.
 
+const TWICE = 2000; // milliseconds within which nobody means to send a form again
 const UNITS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
 
 /** How long ago a time was, in the same words as pieces/value.rs. */
@@ -23,6 +24,12 @@ function tellTimes() {
   }
 }
 
+/** What is to be done once keeps its word (layout.rs): it is no news, and no other deed. */
+function keepWord(part, next) {
+  const [known, fresh] = [part, next].map((it) => it?.querySelector("input[name=once]"));
+  if (known) fresh?.setAttribute("value", known.value);
+}
+
 /** Loads this page again and replaces its live parts, unless somebody is busy in one. */
 export async function refresh() {
   const response = await fetch(location.href, { credentials: "same-origin", redirect: "manual" });
@@ -30,6 +37,7 @@ export async function refresh() {
   const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
   for (const part of document.querySelectorAll("[data-live][id]")) {
     const next = fresh.getElementById(part.id);
+    keepWord(part, next);
     if (!next) part.remove();
     else if (!part.contains(document.activeElement) && part.outerHTML !== next.outerHTML) {
       const end = part.scrollTop + part.clientHeight >= part.scrollHeight - 4;
@@ -51,9 +59,14 @@ function keepCurrent() {
   if (period()) setTimeout(turn, period() * 1000);
 }
 
+const sent = new Map(); // when a form was last sent, by where to
+
 document.addEventListener("submit", (event) => {
-  const question = event.target.dataset.confirm;
-  if (question && !confirm(question)) event.preventDefault();
+  const { action, method, dataset } = event.target;
+  // A second click comes before the next page does.
+  const isTwice = method === "post" && event.timeStamp - (sent.get(action) ?? -Infinity) < TWICE;
+  if (isTwice || (dataset.confirm && !confirm(dataset.confirm))) event.preventDefault();
+  else sent.set(action, event.timeStamp);
 });
 
 document.addEventListener("keydown", (event) => {
@@ -66,6 +79,9 @@ document.addEventListener("keydown", (event) => {
     search.select();
   }
 });
+
+// A page that comes back as it was left would do again what it has done.
+addEventListener("pageshow", (event) => event.persisted && location.reload());
 
 for (const tail of document.querySelectorAll("[data-tail]")) tail.scrollTop = tail.scrollHeight;
 tellTimes();

@@ -5,6 +5,7 @@
 //! Only what was changed is sent ([`input`]), and nothing when somebody else was faster:
 //! no change is overwritten unseen.
 
+mod check;
 pub(in crate::ui::pages) mod field;
 mod form;
 mod input;
@@ -27,6 +28,7 @@ use crate::api::script_view::source_of;
 use crate::api::state::AppState;
 use crate::domain::registry::RegisteredScript;
 use crate::registry::ScriptInput;
+use crate::ui::assets::Asset;
 use crate::ui::door::{Visitor, see};
 use crate::ui::form::{Fields, Form};
 use crate::ui::layout::{self, Section};
@@ -34,6 +36,8 @@ use field::Wrong;
 use form::Sheet;
 use input::{Purpose, field_of, input_of};
 use values::Values;
+
+pub(in crate::ui) use check::{check_change, check_new};
 
 /// The form for a new script.
 pub(in crate::ui) async fn new(visitor: Visitor) -> Result<Response, Problem> {
@@ -101,7 +105,7 @@ async fn changed(
         return Err(Problem::new(Kind::Conflict, detail).at(""));
     }
     let before = values_of(state, visitor, script).await?;
-    let purpose = if visitor.is(ADMIN) { Purpose::Change } else { Purpose::Operate };
+    let purpose = purpose_of(visitor, Some(script));
     let input = input_of(fields, &before, purpose).map_err(Problem::invalid)?;
     if input == ScriptInput::default() && !reads_files(script, purpose) {
         return Ok(script.name.to_string());
@@ -117,6 +121,15 @@ async fn changed(
 /// Whether a change that says nothing may change something all the same.
 fn reads_files(script: &RegisteredScript, purpose: Purpose) -> bool {
     purpose == Purpose::Change && (script.file_path.is_some() || script.requirements_path.is_some())
+}
+
+/// What somebody fills in a form for.
+fn purpose_of(visitor: &Visitor, script: Option<&RegisteredScript>) -> Purpose {
+    match script {
+        None => Purpose::Register,
+        Some(_) if visitor.is(ADMIN) => Purpose::Change,
+        Some(_) => Purpose::Operate,
+    }
 }
 
 /// What stands in the form of a script. Operators see nothing of its source.
@@ -145,7 +158,7 @@ fn shown(
 ) -> Response {
     let sheet = Sheet { visitor, script, is_whole: visitor.is(ADMIN), values, wrong };
     let title = script.map_or("Register a script".to_owned(), |it| format!("Edit {}", it.name));
-    layout::page(visitor, Section::Scripts, &title, sheet.shown())
+    layout::page_with(visitor, Section::Scripts, &title, &[Asset::Form], sheet.shown())
 }
 
 /// The form again, with what is wrong; what is not about its fields is a page of its

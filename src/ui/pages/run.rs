@@ -124,7 +124,7 @@ async fn accepted(
         version: asked,
         caller: visitor.identity.caller(),
         job_id: extra.job_id,
-        idempotency_key: None,
+        idempotency_key: fields.once(),
         priority: extra.priority,
         args: extra.args,
         env: Variables::default(),

@@ -3,7 +3,7 @@
 //!
 //! What comes in is hostile. Nothing that goes out moves, hides or reorders what is
 //! around it; a line's markup is bounded; and no input makes this panic.
-//! `assets/log.js` has the same rules for what comes while one looks.
+//! `assets/ansi.js` has the same rules for what comes while one looks.
 
 use std::str::Chars;
 
@@ -20,8 +20,9 @@ const STYLE_WEIGHT: usize = 48;
 /// Begins a sequence.
 const ESCAPE: char = '\u{1b}';
 
-/// What ends the text of an OSC or DCS, or begins what does.
-const ENDS_OF_TEXT: [char; 3] = ['\u{7}', '\u{9c}', ESCAPE];
+/// What ends the text of an OSC or DCS, or begins what does. A carriage return is no
+/// part of one: what it writes over is known without reading sequences.
+const ENDS_OF_TEXT: [char; 4] = ['\u{7}', '\u{9c}', '\r', ESCAPE];
 
 /// The sixteen colours as xterm has them, to find the nearest of another one.
 const PALETTE: [[u8; 3]; 16] = [

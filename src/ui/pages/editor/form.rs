@@ -41,7 +41,8 @@ impl Sheet<'_> {
             }
             div.head { h1 { (title) } }
             (self.wrong.summary())
-            form.sheet method="post" action=(action) enctype="multipart/form-data" {
+            form.sheet method="post" action=(action) enctype="multipart/form-data"
+                data-check={ (action) "/check" } {
                 (layout::token(self.visitor))
                 @if let Some(script) = self.script {
                     input type="hidden" name="seen" value=(super::seen(script));

@@ -42,6 +42,16 @@ pub(super) fn input_of(
     before: &Values,
     purpose: Purpose,
 ) -> Result<ScriptInput, Vec<Fault>> {
+    let (input, faults) = readable(fields, before, purpose);
+    if faults.is_empty() { Ok(input) } else { Err(faults) }
+}
+
+/// The same of all that can be read, and what can't.
+pub(super) fn readable(
+    fields: &Fields,
+    before: &Values,
+    purpose: Purpose,
+) -> (ScriptInput, Vec<Fault>) {
     let mut reading = Reading { fields, before, purpose, faults: Vec::new() };
     let mut input = ScriptInput::default();
     reading.operation(&mut input);
@@ -51,7 +61,7 @@ pub(super) fn input_of(
         reading.contract(&mut input);
         reading.surroundings(&mut input);
     }
-    if reading.faults.is_empty() { Ok(input) } else { Err(reading.faults) }
+    (input, reading.faults)
 }
 
 /// The id of the field that a pointer leads to.

@@ -116,6 +116,7 @@ impl Sheet<'_> {
     fn hidden(&self) -> Markup {
         html! {
             (layout::token(self.visitor))
+            (layout::once())
             input type="hidden" name="seen" value=(self.version.number);
             @if self.is_pinned { input type="hidden" name="version" value=(self.version.number); }
         }
