@@ -17,6 +17,7 @@ use super::scripts::ScriptRef;
 use super::state::AppState;
 use crate::domain::execution::{Execution, ExecutionSummary, NewExecution, State as Stage};
 use crate::domain::outcome::Status;
+use crate::domain::output_log::OutputLog;
 use crate::orchestrator::Cancelled;
 use crate::store::{ExecutionFilter, Page};
 
@@ -212,6 +213,17 @@ pub(crate) async fn find(
 pub(crate) struct Whole {
     pub(crate) execution: Execution,
     pub(crate) held: Held,
+}
+
+/// All of an execution, with what it printed as it was printed instead of as texts.
+pub(crate) async fn whole_and_log(
+    state: &AppState,
+    id: Uuid,
+) -> Result<(Whole, OutputLog), Problem> {
+    let held = state.memory().hold(state.store.execution_bytes(id).await?).await?;
+    let found = state.store.execution_and_log(id).await?;
+    let (execution, log) = found.ok_or_else(|| Problem::not_found("execution"))?;
+    Ok((Whole { execution, held }, log))
 }
 
 /// All of an execution. One that ends meanwhile may take more than its room.

@@ -57,6 +57,21 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn execution(&self, id: Uuid) -> Result<Option<Execution>, StoreError> {
+        let Some((mut execution, log)) = self.execution_and_log(id).await? else { return Ok(None) };
+        let ExecutionSummary { stdout_bytes, stderr_bytes, .. } = execution.summary;
+        (execution.stdout_log, execution.stderr_log) = log_text(&log, stdout_bytes, stderr_bytes);
+        Ok(Some(execution))
+    }
+
+    /// The same with what it printed as it was printed: the texts of both streams are
+    /// empty.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn execution_and_log(
+        &self,
+        id: Uuid,
+    ) -> Result<Option<(Execution, OutputLog)>, StoreError> {
         // One look: an execution that ends meanwhile is seen before its end or after.
         const SELECT: &str = select_execution!(
             ", p.input, p.output, p.stdout, p.stderr, p.log_order, r.receipt AS confinement",
@@ -83,8 +98,10 @@ impl Store {
         let input_data = Some(json("input", payload.input)?);
         let output_data = payload.output.map(|text| json("output", text)).transpose()?;
         let log = payload.log.parse();
-        let (stdout_log, stderr_log) = log_text(&log, summary.stdout_bytes, summary.stderr_bytes);
-        Ok(Some(Execution { stdout_log, stderr_log, summary, input_data, output_data, artifacts }))
+        let (stdout_log, stderr_log) = (String::new(), String::new());
+        let execution =
+            Execution { stdout_log, stderr_log, summary, input_data, output_data, artifacts };
+        Ok(Some((execution, log)))
     }
 
     /// What an execution has printed, once it has ended.

@@ -3,6 +3,8 @@
 //!
 //! - `GANTRY_BENCH_EXECUTIONS`: executions in the table (1,000,000 unless it is set)
 //! - `GANTRY_BENCH_PAGES`: requests of each page (100)
+//! - `GANTRY_SCREENSHOTS`: a folder for pictures of the pages; none is kept unless it is
+//!   set
 
 #[path = "../../../tests/support/browser.rs"]
 #[allow(dead_code, clippy::unwrap_used, clippy::expect_used, reason = "shared with tests")]

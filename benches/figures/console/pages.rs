@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 use reqwest::header::{CONTENT_TYPE, COOKIE, SET_COOKIE};
 use reqwest::redirect::Policy;
 
+use super::browser::Browser;
 use crate::harness::goal::Goal;
 use crate::harness::process::{Database, Server};
 use crate::harness::report::Report;
 use crate::harness::series::Series;
+use crate::server::postgres::Postgres;
 use crate::server::seed::{self, JOB, SCRIPTS, Seeded};
 use crate::{Failure, setting};
 
@@ -31,12 +33,29 @@ struct Visit {
 }
 
 pub(super) async fn measure(report: &mut Report) -> Result<Vec<Goal>, Failure> {
+    let postgres = Postgres::start().await?;
+    let measured = of_both(&postgres, report).await;
+    postgres.stop().await?;
+    measured
+}
+
+async fn of_both(postgres: &Postgres, report: &mut Report) -> Result<Vec<Goal>, Failure> {
+    let mut goals = of(&Database::Sqlite, report).await?;
+    let database = postgres.database("console").await?;
+    let measured = of(&database, report).await;
+    postgres.drop(&database).await?;
+    goals.extend(measured?);
+    Ok(goals)
+}
+
+async fn of(database: &Database, report: &mut Report) -> Result<Vec<Goal>, Failure> {
     let executions = setting("GANTRY_BENCH_EXECUTIONS", 1_000_000);
     let folder = tempfile::tempdir()?;
-    let seeded = seed::seed(&Database::Sqlite, folder.path(), executions).await?;
-    let (times, sizes) = asked(folder.path(), seeded).await?;
+    let seeded = seed::seed(database, folder.path(), executions).await?;
+    let (times, sizes) = asked(database, folder.path(), seeded).await?;
+    let name = database.name();
     report.head(
-        &format!("Pages with {SCRIPTS} scripts and {executions} executions of one day, SQLite"),
+        &format!("Pages with {SCRIPTS} scripts and {executions} executions of one day, {name}"),
         "| | median | p95 | max | n | size |",
     );
     let rows = times.iter().zip(&sizes).map(|(it, size)| {
@@ -49,19 +68,25 @@ pub(super) async fn measure(report: &mut Report) -> Result<Vec<Goal>, Failure> {
     let large = sizes.iter().filter(|size| **size > MAX_BYTES).count();
     Ok(vec![
         Goal::at_most_ms(
-            &format!("the slowest page of {}, p95 ({})", times.len(), worst.name()),
+            &format!("the slowest of {} pages on {name}, p95 ({})", times.len(), worst.name()),
             worst.p95(),
             GOAL_MS,
         ),
-        Goal::none("pages of more than 100 kB".to_owned(), large),
+        Goal::none(format!("pages of more than 100 kB on {name}"), large),
     ])
 }
 
-async fn asked(data_dir: &Path, seeded: Seeded) -> Result<(Vec<Series>, Vec<usize>), Failure> {
-    let server = Server::start(&Database::Sqlite, data_dir, &[]).await?;
+async fn asked(
+    database: &Database,
+    data_dir: &Path,
+    seeded: Seeded,
+) -> Result<(Vec<Series>, Vec<usize>), Failure> {
+    let server = Server::start(database, data_dir, &[]).await?;
     let visit = Visit::begin(&server).await?;
     let (mut all, mut sizes) = (Vec::new(), Vec::new());
-    for (name, address) in pages(seeded) {
+    let long = super::screen::long_log(&server).await?;
+    let long: Page = ("an execution with a log of 10 MB", Box::new(move |_| long.clone()));
+    for (name, address) in pages(seeded).into_iter().chain([long]) {
         let (mut times, mut largest) = (Series::new(name), 0);
         for _ in 0..setting("GANTRY_BENCH_PAGES", 100) {
             let (size, took) = visit.get(&address(getrandom::u64()? >> 1)).await?;
@@ -71,8 +96,27 @@ async fn asked(data_dir: &Path, seeded: Seeded) -> Result<(Vec<Series>, Vec<usiz
         all.push(times);
         sizes.push(largest);
     }
+    if std::env::var_os("GANTRY_SCREENSHOTS").is_some() {
+        pictures(&server, seeded, database.name()).await;
+    }
     server.stop().await?;
     Ok((all, sizes))
+}
+
+/// Keeps a picture of each page that has a lot to show, wide and narrow, by day and in
+/// the dark.
+async fn pictures(server: &Server, seeded: Seeded, database: &str) {
+    let browser = Browser::start(1440).await;
+    super::screen::sign_in(&browser, server).await;
+    for (name, address) in pages(seeded) {
+        for (width, is_dark) in [(1440, false), (375, true)] {
+            browser.resize(width, 900).await;
+            browser.darken(is_dark).await;
+            browser.goto(&format!("{}{}", server.api.url, address(2))).await;
+            browser.find("main").await;
+            browser.picture(&format!("{database}-{name}-{width}").replace([' ', ','], "-")).await;
+        }
+    }
 }
 
 impl Visit {

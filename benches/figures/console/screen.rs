@@ -93,11 +93,8 @@ pub(super) async fn measure(report: &mut Report) -> Result<Vec<Goal>, Failure> {
 
 async fn on(server: &Server) -> Result<(Series, Series, Series), Failure> {
     let browser = Browser::start(1440).await;
+    sign_in(&browser, server).await;
     let url = &server.api.url;
-    browser.goto(&format!("{url}/sign-in")).await;
-    browser.fill("#token", &server.api.token).await;
-    browser.click("form.sign-in button").await;
-    browser.find("nav[aria-label=Main]").await;
     let mut paint = Series::new("first contentful paint of the overview");
     for _ in 0..setting("GANTRY_BENCH_PAGES", 100) {
         browser.goto(&format!("{url}/")).await;
@@ -105,6 +102,13 @@ async fn on(server: &Server) -> Result<(Series, Series, Series), Failure> {
     }
     let line = lines(&browser, server).await?;
     Ok((paint, line, frames(&browser, server).await?))
+}
+
+pub(super) async fn sign_in(browser: &Browser, server: &Server) {
+    browser.goto(&format!("{}/sign-in", server.api.url)).await;
+    browser.fill("#token", &server.api.token).await;
+    browser.click("form.sign-in button").await;
+    browser.find("nav[aria-label=Main]").await;
 }
 
 async fn first_paint(browser: &Browser) -> Result<Duration, Failure> {
@@ -119,13 +123,18 @@ async fn first_paint(browser: &Browser) -> Result<Duration, Failure> {
     Err("the page was never painted".into())
 }
 
-async fn frames(browser: &Browser, server: &Server) -> Result<Series, Failure> {
+/// Runs a script that prints ten megabytes, and answers with the address of its page.
+pub(super) async fn long_log(server: &Server) -> Result<String, Failure> {
     let body = json!({
         "name": "long", "description": "", "script_type": "shell", "source": LONG,
     });
     server.api.register_as(body).await?;
     let (execution, _) = server.api.run(&json!({ "script": "long", "input": {} })).await?;
-    browser.goto(&format!("{}/executions/{}", server.api.url, execution.id)).await;
+    Ok(format!("/executions/{}", execution.id))
+}
+
+async fn frames(browser: &Browser, server: &Server) -> Result<Series, Failure> {
+    browser.goto(&format!("{}{}", server.api.url, long_log(server).await?)).await;
     browser.reads("120\u{202f}000 lines").await;
     let times = browser.client.execute_async(SCROLL, Vec::new()).await?;
     let mut frame = Series::new("a frame while a log of 10 MB is scrolled");

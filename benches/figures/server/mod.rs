@@ -14,7 +14,7 @@ mod accepting;
 pub(crate) mod generator;
 mod history;
 mod memory;
-mod postgres;
+pub(crate) mod postgres;
 mod queued;
 mod round_trip;
 pub(crate) mod seed;

@@ -15,9 +15,10 @@ mod usage;
 
 use axum::extract::State;
 use axum::response::Response;
+use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
-use crate::api::executions::{Whole, find, whole};
+use crate::api::executions::{Whole, find, whole, whole_and_log};
 use crate::api::order::read_input;
 use crate::api::path::ExecutionId;
 use crate::api::problem::{Problem, chain};
@@ -28,6 +29,7 @@ use crate::domain::excerpt::escaped;
 use crate::domain::execution::{Execution, ExecutionSummary, Frozen, Priority};
 use crate::domain::output_log::OutputLog;
 use crate::orchestrator::{Cancelled, Submission};
+use crate::store::StoreError;
 use crate::ui::assets::Asset;
 use crate::ui::door::{Visitor, see};
 use crate::ui::form::{Form, query};
@@ -50,30 +52,45 @@ pub(in crate::ui) async fn show(
     ExecutionId(id): ExecutionId,
 ) -> Result<Response, Problem> {
     find(&state, &visitor.identity, id).await?;
-    let Whole { mut execution, held } = whole(&state, id).await?;
-    // Their room is for the log with its order.
-    (execution.stdout_log, execution.stderr_log) = (String::new(), String::new());
-    let log = match execution.summary.status.has_ended() {
-        true => state.store.log(id).await?.unwrap_or_default(),
-        false => OutputLog::default(),
-    };
+    let (Whole { execution, held }, log) = whole_and_log(&state, id).await?;
     // It says the limits; the page is of use without them.
     let frozen = state.store.frozen(id).await.unwrap_or_else(|error| {
         tracing::warn!(execution = %id, error = chain(&error), "its limits can't be read");
         None
     });
-    let content = content(&visitor, &execution, &log, frozen.as_ref());
+    let built_at = built_at(&state, &execution.summary).await.unwrap_or_else(|error| {
+        tracing::warn!(execution = %id, error = chain(&error), "its environment can't be read");
+        None
+    });
+    let facts = Facts { execution: &execution, log: &log, frozen: frozen.as_ref(), built_at };
+    let content = content(&visitor, &facts);
     drop((log, held));
     let title = format!("{} {}", execution.summary.script_name, execution.summary.status);
     Ok(layout::page_with(&visitor, Section::Executions, &title, &[Asset::Log], content))
 }
 
-fn content(
-    visitor: &Visitor,
-    execution: &Execution,
-    log: &OutputLog,
-    frozen: Option<&Frozen>,
-) -> Markup {
+/// When the environment was built in which it ran, if it has one of its own.
+async fn built_at(
+    state: &AppState,
+    summary: &ExecutionSummary,
+) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let Some((script, number)) = summary.script_id.zip(summary.version) else { return Ok(None) };
+    let version = state.store.version(script, number).await?;
+    let Some(key) = version.and_then(|it| it.environment_key) else { return Ok(None) };
+    Ok(state.store.environment(&key).await?.and_then(|it| it.built_at))
+}
+
+/// All that is shown.
+struct Facts<'a> {
+    execution: &'a Execution,
+    log: &'a OutputLog,
+    frozen: Option<&'a Frozen>,
+    /// When its environment was built.
+    built_at: Option<DateTime<Utc>>,
+}
+
+fn content(visitor: &Visitor, facts: &Facts<'_>) -> Markup {
+    let Facts { execution, log, frozen, built_at } = *facts;
     let summary = &execution.summary;
     let head = head(visitor, summary);
     let results = html! {
@@ -84,7 +101,7 @@ fn content(
     };
     let facts = html! {
         div.stack #facts data-live {
-            (timeline::card(summary))
+            (timeline::card(summary, built_at))
             (usage::card(summary, log, frozen))
             (sandbox::card(summary))
         }
@@ -147,7 +164,11 @@ fn actions(visitor: &Visitor, summary: &ExecutionSummary) -> Markup {
                     @let from = query(&[("from", &summary.id.to_string())]);
                     a.button href={ "/scripts/" (summary.script_name) "/run" (from) } { "Edit and run" }
                 }
-                (layout::action(visitor, &again, "", html! { "Run again" }))
+                form.action method="post" action=(again) {
+                    (layout::token(visitor))
+                    (layout::once())
+                    button type="submit" { "Run again" }
+                }
             }
         }
     }
@@ -211,7 +232,7 @@ pub(in crate::ui) async fn run_again(
     State(state): State<AppState>,
     visitor: Visitor,
     ExecutionId(id): ExecutionId,
-    _form: Form,
+    form: Form,
 ) -> Result<Response, Problem> {
     let identity = &visitor.identity;
     let summary = find(&state, identity, id).await?;
@@ -229,7 +250,7 @@ pub(in crate::ui) async fn run_again(
         version: None,
         caller: identity.caller(),
         job_id: summary.job_id,
-        idempotency_key: None,
+        idempotency_key: form.0.once(),
         priority: Priority::new(summary.priority.into()).unwrap_or_default(),
         args: frozen.args,
         env: frozen.env,

@@ -17,7 +17,7 @@ use crate::ui::door::Visitor;
 use crate::ui::form::{Fields, PageFields, query};
 use crate::ui::layout::{self, Section};
 use crate::ui::pieces::pager::PAGE;
-use crate::ui::pieces::{badge, value};
+use crate::ui::pieces::{badge, cells, value};
 
 /// What one looks for, as it was typed.
 struct Wanted {
@@ -215,22 +215,11 @@ pub(in crate::ui) fn rows(visitor: &Visitor, executions: &[ExecutionSummary]) ->
                 }
                 tbody {
                     @for it in executions {
-                        @let id = it.id.to_string();
                         tr {
                             td { (badge::outcome(it.status, it.error_kind)) }
-                            // The end of an id is what differs.
-                            td { a.mono href={ "/executions/" (id) } title=(id) { (id.get(24..).unwrap_or(&id)) } }
-                            td.break {
-                                @if sees_scripts {
-                                    a href={ "/scripts/" (it.script_name) } { (it.script_name) }
-                                } @else { (it.script_name) }
-                                @if let Some(version) = it.version { span.muted { " v" (version) } }
-                            }
-                            td.break {
-                                @if let Some(job) = &it.job_id {
-                                    a href={ "/jobs" (query(&[("job_id", job)])) } { (value::short(job, 40)) }
-                                } @else { (value::nothing()) }
-                            }
+                            (cells::execution(it.id))
+                            (cells::script(&it.script_name, it.version, sees_scripts))
+                            (cells::job(it.job_id.as_deref()))
                             td.break { (it.triggered_by.as_deref().unwrap_or("–")) }
                             td.num { (value::maybe_milliseconds(it.queue_ms)) }
                             td.num { (value::maybe_milliseconds(it.duration_ms)) }

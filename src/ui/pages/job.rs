@@ -13,7 +13,7 @@ use crate::ui::door::Visitor;
 use crate::ui::form::PageFields;
 use crate::ui::layout::{self, Section};
 use crate::ui::pieces::pager::{PAGE, offset, pages};
-use crate::ui::pieces::{badge, value};
+use crate::ui::pieces::{badge, cells, value};
 
 /// Shows a job.
 pub(in crate::ui) async fn show(
@@ -68,30 +68,26 @@ fn rows(visitor: &Visitor, executions: &[ExecutionSummary], start: u64) -> Marku
                 thead {
                     tr {
                         th.num { "#" }
+                        th { "Log and result" }
                         th { "Status" }
                         th { "Script" }
                         th { "Message" }
                         th.num { "Waited" }
                         th.num { "Ran" }
                         th { "Created" }
-                        th { "" }
                     }
                 }
                 tbody {
                     @for (it, number) in executions.iter().zip(start + 1..) {
                         tr {
-                            td.num { a href={ "/executions/" (it.id) } { (number) } }
+                            td.num { (number) }
+                            (cells::execution(it.id))
                             td { (badge::outcome(it.status, it.error_kind)) }
-                            td.break {
-                                @if sees_scripts {
-                                    a href={ "/scripts/" (it.script_name) } { (it.script_name) }
-                                } @else { (it.script_name) }
-                            }
+                            (cells::script(&it.script_name, None, sees_scripts))
                             td { span.sub { (it.error_message.as_deref().map_or("", |it| value::short(it, 200))) } }
                             td.num { (value::maybe_milliseconds(it.queue_ms)) }
                             td.num { (value::maybe_milliseconds(it.duration_ms)) }
                             td.nowrap { (value::ago(it.created_at)) }
-                            td.nowrap { a href={ "/executions/" (it.id) } { "Log and result" } }
                         }
                     }
                 }

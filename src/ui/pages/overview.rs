@@ -64,8 +64,9 @@ async fn everything(state: &AppState, visitor: &Visitor, day: &Day) -> Result<Ma
     let hours = day.until(clock::now(), &state.store).await?;
     let since = hours.times.first().copied().unwrap_or_default();
     let recent = state.store.newest_runs(since, LOOKED_AT).await?;
-    let by_script = by_script(&recent);
-    let names = state.store.script_names(&by_script.keys().copied().collect::<Vec<_>>()).await?;
+    let summaries = summaries(&recent);
+    let ids: Vec<_> = summaries.iter().map(|(id, _)| *id).collect();
+    let names = state.store.script_names(&ids).await?;
     let running = newest(state, visitor, Some(Stage::Running)).await?;
     let checks = looked_at(state).await;
     let load = state.executions.load();
@@ -85,8 +86,8 @@ async fn everything(state: &AppState, visitor: &Visitor, day: &Day) -> Result<Ma
                 }
             }
             div.stack {
-                (scripts_list("Most failing", &most_failing(&by_script), &names, recent.len()))
-                (scripts_list("Slowest", &slowest(&by_script), &names, recent.len()))
+                (scripts_list("Most failing", &most_failing(&summaries), &names, recent.len()))
+                (scripts_list("Slowest", &slowest(&summaries), &names, recent.len()))
                 (standing(&checks, &load))
             }
         }
@@ -173,13 +174,13 @@ fn last_day(hours: &Hours) -> Markup {
     }
 }
 
-/// The runs of each script, the newest first.
-fn by_script(runs: &[Run]) -> HashMap<i64, Vec<&Run>> {
+/// What the runs of each script add up to.
+fn summaries(runs: &[Run]) -> Vec<(i64, Summary)> {
     let mut of_script: HashMap<i64, Vec<&Run>> = HashMap::new();
     for run in runs {
         of_script.entry(run.script_id).or_default().push(run);
     }
-    of_script
+    of_script.into_iter().map(|(id, runs)| (id, Summary::of(runs))).collect()
 }
 
 /// A script in a list, and what is said of it.
@@ -189,12 +190,8 @@ struct Entry {
     words: String,
 }
 
-fn summaries(of_script: &HashMap<i64, Vec<&Run>>) -> Vec<(i64, Summary)> {
-    of_script.iter().map(|(id, runs)| (*id, Summary::of(runs.iter().copied()))).collect()
-}
-
-fn most_failing(of_script: &HashMap<i64, Vec<&Run>>) -> Vec<Entry> {
-    let mut found = summaries(of_script);
+fn most_failing(summaries: &[(i64, Summary)]) -> Vec<Entry> {
+    let mut found = summaries.to_vec();
     found.retain(|(_, summary)| summary.success.is_some_and(|rate| rate < 100.0));
     let rate = |summary: &Summary| summary.success.unwrap_or(100.0);
     found.sort_by(|(_, a), (_, b)| rate(a).total_cmp(&rate(b)));
@@ -205,8 +202,8 @@ fn most_failing(of_script: &HashMap<i64, Vec<&Run>>) -> Vec<Entry> {
     found.into_iter().take(LISTED).map(entry).collect()
 }
 
-fn slowest(of_script: &HashMap<i64, Vec<&Run>>) -> Vec<Entry> {
-    let mut found = summaries(of_script);
+fn slowest(summaries: &[(i64, Summary)]) -> Vec<Entry> {
+    let mut found = summaries.to_vec();
     found.retain(|(_, summary)| summary.p95.is_some());
     let time = |summary: &Summary| summary.p95.unwrap_or_default();
     found.sort_by(|(_, a), (_, b)| time(b).total_cmp(&time(a)));

@@ -50,7 +50,6 @@ struct Looked {
     environment: Option<EnvironmentRecord>,
     file: FileState,
     executions: Vec<ExecutionSummary>,
-    runs: Vec<Run>,
     versions: Vec<ScriptVersion>,
     version_count: u64,
 }
@@ -60,12 +59,10 @@ impl Looked {
         let id = script.id;
         let filter = ExecutionFilter { script_id: Some(id), ..ExecutionFilter::default() };
         let page = Page { limit: USED_OF, offset: 0 };
-        let mut runs = state.store.newest_runs_of(&[id], LOOKED_AT).await?;
         Ok(Self {
             environment: environment_of(state, &script).await?,
             file: state.registry.file_state(&script).await,
             executions: state.store.executions(&filter, page).await?,
-            runs: runs.remove(&id).unwrap_or_default(),
             versions: state.store.versions(id, VERSIONS, 0).await?,
             version_count: state.store.count_versions(id).await?.unsigned_abs(),
             script,
@@ -87,7 +84,7 @@ pub(in crate::ui) async fn show(
         (description(&script.description))
         (environment(looked.environment.as_ref()))
         (file(&visitor, script, &looked.file))
-        (figures(&looked.runs))
+        (figures(&runs_of(script.id, &looked.executions)))
         div.grid.wide-left {
             div.stack {
                 (schema::shown("Input", &definition.argument_schema))
@@ -200,6 +197,18 @@ fn file(visitor: &Visitor, script: &RegisteredScript, state: &FileState) -> Mark
             },
         }
     }
+}
+
+/// The newest of them, in short.
+fn runs_of(script_id: i64, executions: &[ExecutionSummary]) -> Vec<Run> {
+    let run = |it: &ExecutionSummary| Run {
+        id: it.id,
+        script_id,
+        status: it.status,
+        duration_us: it.duration_ms.map(|ms| (ms * 1e3).round() as u64),
+        created_at: it.created_at,
+    };
+    executions.iter().take(LOOKED_AT as usize).map(run).collect()
 }
 
 fn figures(runs: &[Run]) -> Markup {

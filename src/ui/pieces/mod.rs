@@ -2,6 +2,7 @@
 
 pub(super) mod ansi;
 pub(super) mod badge;
+pub(super) mod cells;
 pub(super) mod chart;
 pub(super) mod json;
 pub(super) mod pager;

@@ -1,8 +1,12 @@
 //! Where an execution's time went, as a picture and in words. What is not known is
 //! left out, and clocks that disagree make nothing negative.
+//!
+//! How long it waited for its environment is not kept with it: it is the time until
+//! the environment was built, when that was after the execution had been accepted.
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
 use crate::domain::execution::ExecutionSummary;
@@ -22,9 +26,10 @@ struct Stretch {
     ms: f64,
 }
 
-/// The picture and its words; nothing when no time is known.
-pub(super) fn card(summary: &ExecutionSummary) -> Markup {
-    let stretches = stretches(summary);
+/// The picture and its words; nothing when no time is known. `built_at` is when its
+/// environment was built.
+pub(super) fn card(summary: &ExecutionSummary, built_at: Option<DateTime<Utc>>) -> Markup {
+    let stretches = stretches(summary, built_at);
     let total: f64 = stretches.iter().map(|it| it.ms).sum();
     html! {
         @if total > 0.0 {
@@ -70,20 +75,25 @@ fn picture(stretches: &[Stretch], total: f64) -> Markup {
 }
 
 /// The parts in their order.
-fn stretches(summary: &ExecutionSummary) -> Vec<Stretch> {
+fn stretches(summary: &ExecutionSummary, built_at: Option<DateTime<Utc>>) -> Vec<Stretch> {
     let known = |ms: Option<f64>| ms.filter(|ms| ms.is_finite() && *ms > 0.0);
-    let has_run = summary.duration_ms.is_some();
-    let until_start = summary.started_at.filter(|_| has_run).and_then(|started| {
-        let time: Duration = (started - summary.created_at).to_std().ok()?;
+    let since_created = |time: DateTime<Utc>| {
+        let time: Duration = (time - summary.created_at).to_std().ok()?;
         Some(time.as_secs_f64() * 1e3)
-    });
+    };
+    let has_run = summary.duration_ms.is_some();
+    let until_start = summary.started_at.filter(|_| has_run).and_then(since_created);
     let start = until_start.zip(summary.queue_ms).map(|(until, queued)| until - queued);
     let start = known(start);
     let rest = summary.overhead_ms.map(|overhead| overhead - start.unwrap_or(0.0));
-    let rest_name = if has_run { "Result and clean-up" } else { "Environment and start" };
+    let rest_name = if has_run { "Result and clean-up" } else { "Start" };
+    let environment = known(built_at.and_then(since_created)).zip(summary.queue_ms);
+    let environment = environment.filter(|(built, waited)| built <= waited).map(|(built, _)| built);
+    let queued = summary.queue_ms.map(|waited| waited - environment.unwrap_or(0.0));
     let all = [
-        ("Queued", "t-queue", summary.queue_ms),
-        ("Environment and start", "t-start", start),
+        ("Queued", "t-queue", queued),
+        ("Environment", "t-environment", environment),
+        ("Start", "t-start", start),
         ("Run", "t-run", summary.duration_ms),
         (rest_name, "t-rest", rest),
     ];
@@ -138,8 +148,21 @@ mod tests {
     }
 
     fn told(times: [Option<f64>; 3], started_after: Option<i64>) -> Vec<(&'static str, f64)> {
-        let stretches = stretches(&summary(times, started_after));
+        let stretches = stretches(&summary(times, started_after), None);
         stretches.iter().map(|it| (it.class, it.ms)).collect()
+    }
+
+    #[test]
+    fn an_environment_that_was_built_meanwhile_was_waited_for() {
+        let summary = summary([Some(5_000.0), Some(100.0), Some(40.0)], Some(5_035));
+        let built = |ms| {
+            let stretches =
+                stretches(&summary, Some(summary.created_at + TimeDelta::milliseconds(ms)));
+            stretches.iter().map(|it| (it.class, it.ms)).take(2).collect::<Vec<_>>()
+        };
+        assert_eq!(built(4_000), [("t-queue", 1_000.0), ("t-environment", 4_000.0)]);
+        assert_eq!(built(-1), [("t-queue", 5_000.0), ("t-start", 35.0)]);
+        assert_eq!(built(5_001), [("t-queue", 5_000.0), ("t-start", 35.0)]);
     }
 
     #[test]
@@ -157,12 +180,12 @@ mod tests {
         assert_eq!(backwards, [("t-queue", 5.0), ("t-run", 1.0)]);
         let unclear = told([Some(50.0), Some(f64::NAN), Some(3.0)], Some(10));
         assert_eq!(unclear, [("t-queue", 50.0), ("t-rest", 3.0)]);
-        assert!(card(&summary([None, None, None], None)).into_string().is_empty());
+        assert!(card(&summary([None, None, None], None), None).into_string().is_empty());
     }
 
     #[test]
     fn all_of_the_picture_is_in_it() {
-        let card = card(&summary([Some(0.01), Some(1e7), Some(0.01)], None)).into_string();
+        let card = card(&summary([Some(0.01), Some(1e7), Some(0.01)], None), None).into_string();
         assert_eq!(card.matches("<rect").count(), 3);
         assert!(!card.contains("NaN") && !card.contains("width=\"0.0\""), "{card}");
     }

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use crate::domain::execution::ExecutionSummary;
 use crate::domain::registry::{RegisteredScript, ScriptVersion};
 use crate::ui::form::query;
-use crate::ui::pieces::{badge, value};
+use crate::ui::pieces::{badge, cells, value};
 
 /// Characters of a digest that tell it from others.
 const DIGEST_CHARS: usize = 12;
@@ -75,28 +75,13 @@ pub(super) fn executions(executions: &[ExecutionSummary]) -> Markup {
                 }
                 tbody {
                     @for it in executions {
-                        @let id = it.id.to_string();
                         tr {
                             td { (badge::outcome(it.status, it.error_kind)) }
-                            td {
-                                a.mono href={ "/executions/" (id) } title=(id) {
-                                    // The end of an id is what differs.
-                                    (id.get(24..).unwrap_or(&id))
-                                }
-                            }
+                            (cells::execution(it.id))
                             td.nowrap { (value::ago(it.created_at)) }
                             td.num { (value::maybe_milliseconds(it.duration_ms)) }
                             td.break { (it.triggered_by.as_deref().unwrap_or("–")) }
-                            td.break {
-                                @match &it.job_id {
-                                    Some(job) => {
-                                        a href={ "/jobs" (query(&[("job_id", job)])) } {
-                                            (value::short(job, 40))
-                                        }
-                                    },
-                                    None => { (value::nothing()) },
-                                }
-                            }
+                            (cells::job(it.job_id.as_deref()))
                         }
                     }
                 }

@@ -1,0 +1,42 @@
+//! What tables of executions have in common: their cells.
+
+use maud::{Markup, html};
+use uuid::Uuid;
+
+use super::value;
+use crate::ui::form::query;
+
+/// Longest job id in a cell, in characters.
+const JOB_CHARS: usize = 40;
+
+/// The way to an execution. The end of an id is what differs.
+pub(in crate::ui) fn execution(id: Uuid) -> Markup {
+    let id = id.to_string();
+    html! {
+        td { a.mono href={ "/executions/" (id) } title=(id) { (id.get(24..).unwrap_or(&id)) } }
+    }
+}
+
+/// A script, with the way to it for those who may see scripts.
+pub(in crate::ui) fn script(name: &str, version: Option<i64>, sees_scripts: bool) -> Markup {
+    html! {
+        td.break {
+            @if sees_scripts { a href={ "/scripts/" (name) } { (name) } } @else { (name) }
+            @if let Some(version) = version { span.muted { " v" (version) } }
+        }
+    }
+}
+
+/// The way to a job.
+pub(in crate::ui) fn job(job_id: Option<&str>) -> Markup {
+    html! {
+        td.break {
+            @match job_id {
+                Some(job) => {
+                    a href={ "/jobs" (query(&[("job_id", job)])) } { (value::short(job, JOB_CHARS)) }
+                },
+                None => { (value::nothing()) },
+            }
+        }
+    }
+}
