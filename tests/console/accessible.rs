@@ -33,6 +33,10 @@ jq '{city, sunny: true, hours: [range(24)], wind: {speed: 4.5, from: \"west\"}}'
     server.register("weather", "shell", source, others).await;
     server.register("flaky", "shell", "echo 'no space left' >&2; exit 3", json!({})).await;
     server.register("slow", "shell", "sleep 2; echo '{}'", json!({"timeout_secs": 1})).await;
+    for (name, requirements) in [("posters", "six==1.16.0"), ("broken", "six==0.0.1")] {
+        let others = json!({"requirements": requirements});
+        server.register(name, "python", "import six; print(six.__version__)", others).await;
+    }
     let mut ids = Vec::new();
     for city in ["Turin", "Oslo", "Quito"] {
         let body = json!({"script": "weather", "input": {"city": city}, "job_id": "film-3"});
@@ -42,12 +46,21 @@ jq '{city, sunny: true, hours: [range(24)], wind: {speed: 4.5, from: \"west\"}}'
         let body = json!({"script": script, "job_id": "film-3"});
         ids.push(server.run(&body).await["id"].as_str().unwrap().to_owned());
     }
+    for script in ["posters", "broken"] {
+        server.run(&json!({"script": script})).await;
+    }
     // A second version.
     server.put("/api/v1/admin/scripts/flaky", &json!({"source": "echo better >&2; exit 4"})).await;
     ids
 }
 
-fn pages(ids: &[String]) -> Vec<(&'static str, String)> {
+/// The address of the page of a script's environment.
+async fn environment_of(server: &Server, script: &str) -> String {
+    let (_, script) = server.get(&format!("/api/v1/admin/scripts/{script}")).await;
+    format!("/environments/{}", script["environment"]["key"].as_str().unwrap())
+}
+
+async fn pages(server: &Server, ids: &[String]) -> Vec<(&'static str, String)> {
     vec![
         ("overview", "/".to_owned()),
         ("scripts", "/scripts".to_owned()),
@@ -62,6 +75,9 @@ fn pages(ids: &[String]) -> Vec<(&'static str, String)> {
         ("execution-failed", format!("/executions/{}", ids[3])),
         ("job", "/jobs?job_id=film-3".to_owned()),
         ("environments", "/environments".to_owned()),
+        ("environment", environment_of(server, "posters").await),
+        ("environment-failed", environment_of(server, "broken").await),
+        ("script-broken", "/scripts/broken".to_owned()),
         ("tokens", "/tokens".to_owned()),
         ("audit", "/audit".to_owned()),
         ("system", "/system".to_owned()),
@@ -75,7 +91,7 @@ async fn no_page_keeps_anybody_out() {
     let ids = furnish(&server).await;
     let browser = signed_in(&server, ADMIN, 1440).await;
     let mut found = Vec::new();
-    for (name, page) in pages(&ids) {
+    for (name, page) in pages(&server, &ids).await {
         for (width, is_dark) in [(1440, false), (375, false), (375, true), (1440, true)] {
             browser.resize(width, 900).await;
             browser.darken(is_dark).await;

@@ -20,6 +20,7 @@ use crate::api::state::AppState;
 use crate::clock;
 use crate::domain::execution::{ExecutionSummary, State as Stage};
 use crate::orchestrator::Load;
+use crate::pool::PoolStatus;
 use crate::store::{Counts, ExecutionFilter, Page, Run};
 use crate::ui::door::Visitor;
 use crate::ui::form::query;
@@ -271,21 +272,26 @@ fn standing(checks: &[Check], load: &Load) -> Markup {
                     }
                 }
                 dt { "pool" }
-                dd {
-                    @if pool.size == 0 {
-                        "off: every execution starts cold"
-                    } @else if pool.is_short_of_memory {
-                        "empty, the machine is short of memory: executions start cold"
-                    } @else {
-                        (pool.unused) " of " (pool.size) " sandboxes wait"
-                        @if pool.starting > 0 { ", " (pool.starting) " start" }
-                        @if pool.failing > 0 { ", " (pool.failing) " kinds can't be started ahead" }
-                    }
-                }
+                dd { (pool_words(pool)) }
                 dt { "queue" }
                 dd { (load.waiting) " of " (count(load.queue_limit as u64)) " places taken" }
             }
             p.small { a href="/system" { "All about the system" } }
+        }
+    }
+}
+
+/// How the pool is, in plain words.
+pub(super) fn pool_words(pool: &PoolStatus) -> Markup {
+    html! {
+        @if pool.size == 0 {
+            "off: every execution starts cold"
+        } @else if pool.is_short_of_memory {
+            "empty, the machine is short of memory: executions start cold"
+        } @else {
+            (pool.unused) " of " (pool.size) " sandboxes wait"
+            @if pool.starting > 0 { ", " (pool.starting) " start" }
+            @if pool.failing > 0 { ", " (pool.failing) " kinds can't be started ahead" }
         }
     }
 }

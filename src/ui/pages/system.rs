@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, html};
 
+use super::overview::pool_words;
 use crate::api::problem::Problem;
 use crate::api::state::AppState;
 use crate::clock;
@@ -86,9 +87,13 @@ fn server(state: &AppState) -> Markup {
                 dd { (load.running) " run, " (load.waiting) " wait; at most " (value::count(load.queue_limit as u64)) " may wait" }
                 dt { "Pool" }
                 dd {
-                    (load.pool.unused) " unused of " (load.pool.size) ", " (load.pool.starting) " start; "
-                    "they count " (value::bytes(load.pool.memory_bytes))
-                    @if let Some(limit) = load.pool.memory_limit_bytes { " of " (value::bytes(limit)) }
+                    (pool_words(&load.pool))
+                    @if load.pool.size > 0 {
+                        "; they count " (value::bytes(load.pool.memory_bytes))
+                        @if let Some(limit) = load.pool.memory_limit_bytes {
+                            " of " (value::bytes(limit))
+                        }
+                    }
                 }
                 dt { "API" } dd { code { "/api/docs" } ", " code { "/api/openapi.json" } ", " code { "/metrics" } " (with a token)" }
             }

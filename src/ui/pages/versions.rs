@@ -248,7 +248,7 @@ fn head(visitor: &Visitor, script: &RegisteredScript, version: &ScriptVersion) -
 
 fn made(version: &ScriptVersion) -> Markup {
     html! {
-        dl.facts {
+        dl.facts.even {
             dt { "Made" } dd { (value::ago(version.created_at)) " by " (version.created_by) }
             @if let Some(key) = &version.environment_key {
                 dt { "Environment" }

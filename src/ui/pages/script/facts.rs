@@ -25,7 +25,7 @@ const REQUIREMENTS_BYTES: usize = 16 * 1024;
 /// The facts of a definition. `is_admin` tells whether values of variables are shown.
 pub(in crate::ui::pages) fn shown(definition: &Definition, is_admin: bool) -> Markup {
     html! {
-        dl.facts {
+        dl.facts.even {
             dt { "Type" } dd { (badge::runtime(definition.script_type)) }
             dt { "File name" } dd { code { (definition.file_name) } }
             dt { "SHA-256" } dd { code.break { (definition.digest) } }

@@ -27,10 +27,23 @@ pub(in crate::ui::pages) fn kind(schema: &Value) -> String {
     }
 }
 
+/// What all values are that a schema lists.
+fn among(schema: &Value) -> &'static str {
+    let listed = schema.get("enum").and_then(Value::as_array);
+    let values: Vec<_> = listed.into_iter().flatten().chain(schema.get("const")).collect();
+    if values.iter().all(|it| it.is_string()) {
+        "string"
+    } else if values.iter().all(|it| it.is_number()) {
+        "number"
+    } else {
+        "value"
+    }
+}
+
 fn untyped(schema: &Value) -> &'static str {
     let has = |name: &str| schema.get(name).is_some();
     if has("enum") || has("const") {
-        "value"
+        among(schema)
     } else if has("oneOf") || has("anyOf") {
         "one of several forms"
     } else if has("$ref") {
@@ -114,7 +127,10 @@ mod tests {
             (json!({"type": ["string", "null"]}), "string or null"),
             (json!({"type": "array", "items": {"type": "integer"}}), "list of integer"),
             (json!({"type": "array"}), "list"),
-            (json!({"enum": [1]}), "value"),
+            (json!({"enum": [1, 2.5]}), "number"),
+            (json!({"enum": ["a", "b"]}), "string"),
+            (json!({"const": "a"}), "string"),
+            (json!({"enum": ["a", null]}), "value"),
             (json!({"anyOf": []}), "one of several forms"),
             (json!({}), "anything"),
             (json!(true), "anything"),
