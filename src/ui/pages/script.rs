@@ -215,7 +215,7 @@ fn figures(runs: &[Run]) -> Markup {
     let summary = Summary::of(runs);
     html! {
         div.figures #figures data-live {
-            div.figure { b { (runs::success(&summary)) } span { "of the last " (summary.counted) " runs completed" } }
+            div.figure { b { (runs::success(&summary)) } span { "of the last " (value::counted(summary.counted as u64, "run", "runs")) " completed" } }
             div.figure { b { (value::maybe_milliseconds(summary.p50)) } span { "half take at most (p50)" } }
             div.figure { b { (value::maybe_milliseconds(summary.p95)) } span { "95 of 100 take at most (p95)" } }
             div.figure { (runs::picture(runs)) span { "the newest on the right" } }
