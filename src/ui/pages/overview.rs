@@ -195,7 +195,11 @@ fn most_failing(summaries: &[(i64, Summary)]) -> Vec<Entry> {
     let mut found = summaries.to_vec();
     found.retain(|(_, summary)| summary.success.is_some_and(|rate| rate < 100.0));
     let rate = |summary: &Summary| summary.success.unwrap_or(100.0);
-    found.sort_by(|(_, a), (_, b)| rate(a).total_cmp(&rate(b)));
+    // Of those that fail as often, those that run more; and always in the same order.
+    found.sort_by(|(id, a), (other, b)| {
+        let by_rate = rate(a).total_cmp(&rate(b));
+        by_rate.then(b.counted.cmp(&a.counted)).then(id.cmp(other))
+    });
     let entry = |(script, summary): (i64, Summary)| {
         let words = value::counted(summary.counted as u64, "run", "runs");
         Entry { script, summary, words }
@@ -207,7 +211,7 @@ fn slowest(summaries: &[(i64, Summary)]) -> Vec<Entry> {
     let mut found = summaries.to_vec();
     found.retain(|(_, summary)| summary.p95.is_some());
     let time = |summary: &Summary| summary.p95.unwrap_or_default();
-    found.sort_by(|(_, a), (_, b)| time(b).total_cmp(&time(a)));
+    found.sort_by(|(id, a), (other, b)| time(b).total_cmp(&time(a)).then(id.cmp(other)));
     let entry = |(script, summary): (i64, Summary)| {
         let words = format!("p95 {}", milliseconds(time(&summary)));
         Entry { script, summary, words }

@@ -130,7 +130,7 @@ fn table(
                 thead {
                     tr {
                         th { "Script" }
-                        th { "Type" }
+                        th.roomy { "Type" }
                         th { "State" }
                         th { "Environment" }
                         th.num { "Success" }
@@ -169,7 +169,7 @@ fn row(
                     span.sub { (value::short(line, 120)) }
                 }
             }
-            td { (badge::runtime(script.version.definition.script_type)) }
+            td.roomy { (badge::runtime(script.version.definition.script_type)) }
             td { (badge::enabled(script.is_enabled)) }
             td {
                 @match environment {

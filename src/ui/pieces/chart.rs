@@ -10,7 +10,7 @@ use crate::store::Counts;
 const SIZE: (f64, f64) = (720.0, 120.0);
 
 /// Room for the hours below it.
-const LABELS: f64 = 16.0;
+const LABELS: f64 = 24.0;
 
 /// A bar for each span, with each way to end in its colour. `times` has one more than
 /// `counts`: where each begins, and where the last ends.
@@ -31,7 +31,7 @@ pub(in crate::ui) fn bars(times: &[DateTime<Utc>], counts: &[Counts]) -> Markup 
                     (stack(x + 1.0, step - 2.0, counts, most))
                 }
                 @if time.hour().is_multiple_of(6) {
-                    text x=(fixed(x + 1.0)) y=(SIZE.1 + LABELS - 3.0) { (time.format("%H:%M")) }
+                    text x=(fixed(x + 1.0)) y=(SIZE.1 + LABELS - 6.0) { (time.format("%H:%M")) }
                 }
             }
         }
