@@ -220,16 +220,21 @@ pub(crate) async fn whole_and_log(
     state: &AppState,
     id: Uuid,
 ) -> Result<(Whole, OutputLog), Problem> {
-    let held = state.memory().hold(state.store.execution_bytes(id).await?).await?;
+    let held = room(state, id).await?;
     let found = state.store.execution_and_log(id).await?;
     let (execution, log) = found.ok_or_else(|| Problem::not_found("execution"))?;
     Ok((Whole { execution, held }, log))
 }
 
-/// All of an execution. One that ends meanwhile may take more than its room.
+/// All of an execution.
 pub(crate) async fn whole(state: &AppState, id: Uuid) -> Result<Whole, Problem> {
-    let held = state.memory().hold(state.store.execution_bytes(id).await?).await?;
+    let held = room(state, id).await?;
     let execution = state.store.execution(id).await?;
     let execution = execution.ok_or_else(|| Problem::not_found("execution"))?;
     Ok(Whole { execution, held })
+}
+
+/// Room for all of an execution. One that ends meanwhile may take more.
+async fn room(state: &AppState, id: Uuid) -> Result<Held, Problem> {
+    state.memory().hold(state.store.execution_bytes(id).await?).await
 }

@@ -1,4 +1,4 @@
-//! The database is locked or gone for ten seconds, and well again.
+//! The database is locked, gone or a standby for ten seconds, and well again.
 
 use std::time::{Duration, Instant};
 
@@ -46,6 +46,31 @@ async fn nothing_is_lost_while_the_database_is_locked() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_while_postgres_is_gone() {
+    outlives(|name| {
+        [
+            format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false"),
+            format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true"),
+        ]
+    })
+    .await;
+}
+
+/// A server that was the primary and comes back as a standby takes connections, and
+/// nothing that is written. Nobody cuts those that were made meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_lost_while_postgres_fails_over() {
+    outlives(|name| {
+        [
+            format!("ALTER DATABASE {name} SET default_transaction_read_only = on"),
+            format!("ALTER DATABASE {name} RESET default_transaction_read_only"),
+        ]
+    })
+    .await;
+}
+
+/// Has a script end while its database is in no state to hear of it. `how` says, for the
+/// database's name, what spoils it and what mends it.
+async fn outlives(how: fn(&str) -> [String; 2]) {
     let database = postgres::database().await;
     let (server, gate) = gated(server().env("GANTRY_DATABASE_URL", database.url()));
     gate.register(&server, "waits").await;
@@ -55,11 +80,13 @@ async fn nothing_is_lost_while_postgres_is_gone() {
     let name = database.name();
     let url = database.url().replace(name, "postgres");
     let mut other = PgConnection::connect(&url).await.unwrap();
-    let gone = format!(
-        "ALTER DATABASE {name} ALLOW_CONNECTIONS false; \
-         SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
-    );
-    sqlx::raw_sql(AssertSqlSafe(gone)).execute(&mut other).await.unwrap();
+    let [spoil, mend] = how(name);
+    // One after the other: whoever is cut off comes back to what is spoilt.
+    let cut =
+        format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
+    for statement in [spoil, cut] {
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut other).await.unwrap();
+    }
     let since = Instant::now();
     gate.open();
     let refused = server.request(Method::POST, "/api/v1/executions").json(&request);
@@ -68,43 +95,7 @@ async fn nothing_is_lost_while_postgres_is_gone() {
     assert!(refused.headers().contains_key("retry-after"));
     server.until("it tries again", async || server.read_log().contains("end is stored")).await;
     tokio::time::sleep(TEN_SECONDS.saturating_sub(since.elapsed())).await;
-    let back = format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true");
-    sqlx::raw_sql(AssertSqlSafe(back)).execute(&mut other).await.unwrap();
-    server.until("it is ready", async || server.get("/readyz").await.0 == StatusCode::OK).await;
-    let execution = server.ended(&id).await;
-    assert_eq!(execution["stdout_log"], "began\nended\n", "{execution:#}");
-    assert_eq!(server.count("/api/v1/executions").await, 1);
-    assert_eq!(server.run(&request).await["status"], "completed");
-}
-
-/// A server that was the primary and comes back as a standby takes connections, and
-/// nothing that is written.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_lost_while_postgres_fails_over() {
-    let database = postgres::database().await;
-    let (server, gate) = gated(server().env("GANTRY_DATABASE_URL", database.url()));
-    gate.register(&server, "waits").await;
-    let request = json!({"script": "waits"});
-    let id = server.submit(&request).await;
-    server.reaches(&id, "running").await;
-    let name = database.name();
-    let url = database.url().replace(name, "postgres");
-    let mut other = PgConnection::connect(&url).await.unwrap();
-    // One after the other: whoever is cut off comes back to what only reads.
-    for demoted in [
-        format!("ALTER DATABASE {name} SET default_transaction_read_only = on"),
-        format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"),
-    ] {
-        sqlx::raw_sql(AssertSqlSafe(demoted)).execute(&mut other).await.unwrap();
-    }
-    gate.open();
-    let refused = server.request(Method::POST, "/api/v1/executions").json(&request);
-    let refused = refused.send().await.unwrap();
-    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
-    server.until("it tries again", async || server.read_log().contains("end is stored")).await;
-    // Nobody cuts the connections that were made meanwhile.
-    let promoted = format!("ALTER DATABASE {name} RESET default_transaction_read_only");
-    sqlx::raw_sql(AssertSqlSafe(promoted)).execute(&mut other).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(mend)).execute(&mut other).await.unwrap();
     server.until("it is ready", async || server.get("/readyz").await.0 == StatusCode::OK).await;
     let execution = server.ended(&id).await;
     assert_eq!(execution["stdout_log"], "began\nended\n", "{execution:#}");

@@ -31,9 +31,10 @@ pub(in crate::ui::pages) fn kind(schema: &Value) -> String {
 fn among(schema: &Value) -> &'static str {
     let listed = schema.get("enum").and_then(Value::as_array);
     let values: Vec<_> = listed.into_iter().flatten().chain(schema.get("const")).collect();
-    if values.iter().all(|it| it.is_string()) {
+    let are_all = |is: fn(&Value) -> bool| !values.is_empty() && values.iter().all(|it| is(it));
+    if are_all(Value::is_string) {
         "string"
-    } else if values.iter().all(|it| it.is_number()) {
+    } else if are_all(Value::is_number) {
         "number"
     } else {
         "value"
@@ -131,6 +132,7 @@ mod tests {
             (json!({"enum": ["a", "b"]}), "string"),
             (json!({"const": "a"}), "string"),
             (json!({"enum": ["a", null]}), "value"),
+            (json!({"enum": []}), "value"),
             (json!({"anyOf": []}), "one of several forms"),
             (json!({}), "anything"),
             (json!(true), "anything"),
