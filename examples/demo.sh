@@ -45,8 +45,9 @@ refused() {
     echo
 }
 
-# The first string with this name in a JSON document.
-field() { grep -o "\"$1\":\"[^\"]*\"" | head -n 1 | cut -d '"' -f 4; }
+# The first string with this name in a JSON document. Each program of a pipe reads to
+# its end: one that ends early has the one before it killed by SIGPIPE, at random.
+field() { grep -o "\"$1\":\"[^\"]*\"" | sed -n '1p' | cut -d '"' -f 4; }
 
 compiler() {
     local found
@@ -129,7 +130,7 @@ say 'The pipeline invokes one and waits for its answer'
 call POST /api/v1/executions -H 'Prefer: wait=60' -d "@$results/weather.json" >"$results/weather.answer"
 grep -q '"status":"completed"' "$results/weather.answer"
 grep -o '"status":"[a-z]*"\|"duration_ms":[0-9.]*\|"overhead_ms":[0-9.]*\|"stdout_bytes":[0-9]*' "$results/weather.answer"
-sed -n '/"output_data":{/,/^}/p' "$results/weather.answer" | head -n 12
+sed -n '/"output_data":{/,/^}/p' "$results/weather.answer" | sed -n '1,12p'
 
 say 'Another one is submitted, and followed live'
 { printf '{"script": "particles", "job_id": "demo-1", "input": '; cat examples/particles/input.json; printf '}'; } >"$results/particles.json"

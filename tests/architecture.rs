@@ -1,6 +1,8 @@
 //! Holds the sources to the picture in `src/lib.rs` and to the house's habits.
 //! Every finding names the file, the line, the rule and what to do.
 
+#[path = "architecture/pipes.rs"]
+mod pipes;
 #[path = "architecture/rules.rs"]
 mod rules;
 #[path = "architecture/source.rs"]
@@ -17,6 +19,12 @@ fn the_sources_keep_the_rules() {
     let sources = Source::all_below(root).unwrap();
     assert!(sources.len() > 50, "only {} sources were found: is {root:?} right?", sources.len());
     let found: Vec<_> = sources.iter().flat_map(findings).collect();
+    assert!(found.is_empty(), "\n\n{}\n", found.join("\n\n"));
+}
+
+#[test]
+fn the_shell_scripts_end_no_pipe_early() {
+    let found = pipes::findings(Path::new(env!("CARGO_MANIFEST_DIR")));
     assert!(found.is_empty(), "\n\n{}\n", found.join("\n\n"));
 }
 
@@ -38,6 +46,16 @@ mod the_checker {
     #[track_caller]
     fn passes(path: &str, text: &str) {
         assert_eq!(found(path, text), Vec::<String>::new());
+    }
+
+    #[test]
+    fn finds_a_pipe_that_ends_early() {
+        for line in ["a | head -n 1", "  x=$(a | grep -q b)", "a | sed 5q", "a|awk '{ exit }'"] {
+            assert!(pipes::ends_early(line), "{line}");
+        }
+        for line in ["# a | head", "a || head -n 1 file", "grep -q b file", "a | sed -n 1p"] {
+            assert!(!pipes::ends_early(line), "{line}");
+        }
     }
 
     #[test]
