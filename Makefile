@@ -14,7 +14,21 @@ demo: base
 # PostgreSQL, too (in a container, or at GANTRY_TEST_POSTGRES_URL), and those of the
 # console in Debian's Chromium, in a container as well.
 # Property tests take the same cases each time; `make explore` looks at others.
+#
+# make test ENGINE=trixie, or sid: those that need an engine, on Docker 26.1 or the
+# newest that Debian has instead of the machine's (tests/engines/beside; needs root).
+# ENGINE_FLAGS are dockerd's: --default-runtime=crun, --feature=containerd-snapshotter=true
 test: export PROPTEST_RNG_SEED ?= 1
+ifdef ENGINE
+ENGINE_TESTS ?= sandbox sandbox_mounts sandbox_network sandbox_probe run_environments \
+  environments_packages server private_engine chaos
+test: base
+	$(CARGO) build --locked
+	target/debug/gantry images build
+	tests/postgres/prepare
+	tests/engines/beside $(ENGINE) $(ENGINE_FLAGS) -- \
+	  $(CARGO) test --locked --no-fail-fast $(ENGINE_TESTS:%=--test %)
+else
 test: base
 	$(CARGO) build --locked
 	target/debug/gantry images build
@@ -24,6 +38,7 @@ test: base
 	tests/postgres/prepare
 	tests/browser/prepare
 	$(CARGO) test --workspace --locked
+endif
 
 # The property tests with a hundred times as many cases, new ones each time.
 explore: export PROPTEST_CASES ?= 25600

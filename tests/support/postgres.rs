@@ -37,6 +37,9 @@ const DATA: (&str, &str) = ("/data", "size=4g,mode=1777");
 
 const PORT: &str = "5432/tcp";
 
+/// What `DOCKER_HOST` is for the machine's engine, when another one is tested.
+const MACHINE_ENGINE: &str = "GANTRY_TEST_MACHINE_ENGINE";
+
 /// Characters of the hash in the tag, as in `tests/postgres/prepare`.
 const TAG_HASH: usize = 20;
 
@@ -102,11 +105,20 @@ impl Drop for TestDatabase {
     }
 }
 
+/// The engine that the container runs on: the machine's also for tests of another
+/// engine (`tests/engines/beside`), whose published ports are not this machine's.
+fn machine_engine() -> Docker {
+    match std::env::var(MACHINE_ENGINE) {
+        Ok(host) => Docker::connect_with_host(&host).unwrap(),
+        Err(_) => Docker::connect_with_defaults().unwrap(),
+    }
+}
+
 /// The server in a container, started unless it runs, and a connection to it.
 async fn own_server() -> (PgConnectOptions, PgConnection) {
     let hash = hash();
     let name = format!("gantry-test-postgres-{hash}");
-    let docker = Docker::connect_with_defaults().unwrap();
+    let docker = machine_engine();
     let started = Instant::now();
     let mut last = String::new();
     // Whatever is seen may be different a moment later: others start it as well,
@@ -180,7 +192,11 @@ fn ensure_image(lock: &str) {
     let folder = option_env!("CARGO_TARGET_TMPDIR").map_or_else(std::env::temp_dir, Into::into);
     let lock = File::create(folder.join(lock)).unwrap();
     lock.lock().unwrap();
-    let output = Command::new(folder_of_postgres().join("prepare")).output().unwrap();
+    let mut prepare = Command::new(folder_of_postgres().join("prepare"));
+    if let Ok(host) = std::env::var(MACHINE_ENGINE) {
+        prepare.env("DOCKER_HOST", host);
+    }
+    let output = prepare.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 

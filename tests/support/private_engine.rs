@@ -71,7 +71,10 @@ impl PrivateEngine {
     /// An engine on this data folder, which is its own from now on.
     fn on(name: &str, data: PathBuf, live_restore: LiveRestore) -> Self {
         let run = tempfile::Builder::new().prefix("gantry-engine-").tempdir().unwrap();
-        let enclosure = Enclosure::open();
+        // What tests mount, and what the daemons write to.
+        let (temporary, project) = (std::env::temp_dir(), Path::new(env!("CARGO_MANIFEST_DIR")));
+        let folders = [&temporary, project, data.parent().unwrap()];
+        let enclosure = Enclosure::open(other_root(), &folders);
         let containerd = Some(start_containerd(&enclosure, run.path(), &data));
         let name = name.to_owned();
         let mut engine =
@@ -354,6 +357,12 @@ fn start_containerd(enclosure: &Enclosure, run: &Path, data: &Path) -> Daemon {
     let mut command = enclosure.command("containerd");
     command.arg("--config").arg(config);
     Daemon::start(command, &run.join("containerd.log"))
+}
+
+/// The file system with the engine that is to be tested, if it is not the machine's:
+/// tests/engines/beside makes it.
+fn other_root() -> Option<PathBuf> {
+    std::env::var_os("GANTRY_TEST_ENGINE_ROOT").map(PathBuf::from)
 }
 
 /// Why there can be no engine of a test's own here.

@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -20,8 +20,19 @@ const NAMESPACES: [&str; 8] =
 const FIRST: &str = "mkdir -p /run/containerd && mount -t tmpfs none /run/containerd && \
      echo ready && cat; :";
 
+/// Has a file system of its own before the first process goes on, in which the folders
+/// that are named appear at their own paths, and so do the kernel's. crun refuses to
+/// start where both versions of cgroups are in sight.
+const OTHER_ROOT: &str = "set -e; root=$1; shift; mount --bind \"$root\" \"$root\"; \
+     for folder in /proc /sys /dev \"$@\"; do \
+     mkdir -p \"$root$folder\"; mount --rbind \"$folder\" \"$root$folder\"; done; \
+     [ ! -e /sys/fs/cgroup/unified ] || umount \"$root/sys/fs/cgroup/unified\"; \
+     mount -t tmpfs none \"$root/run\"; mkdir -p /run/containerd; ";
+
 /// The namespaces of one engine.
 pub(super) struct Enclosure {
+    /// The root of the file system in which its daemons run, if not the machine's.
+    root: Option<PathBuf>,
     /// unshare, which waits for the first process and ends with it.
     wrapper: Child,
     first: u32,
@@ -38,24 +49,36 @@ pub(super) fn refusal() -> Option<String> {
 }
 
 impl Enclosure {
-    pub(super) fn open() -> Self {
+    /// Opens one whose daemons run in the file system `root`, which has these folders
+    /// of the machine's, or in the machine's own.
+    pub(super) fn open(root: Option<PathBuf>, folders: &[&Path]) -> Self {
         let [unshare, flags @ ..] = NAMESPACES;
         let mut command = Command::new(unshare);
-        command.args(flags).args(["sh", "-c", FIRST]);
+        command.args(flags).args(["sh", "-c"]);
+        match &root {
+            Some(root) => {
+                command.args([&format!("{OTHER_ROOT}{FIRST}"), "sh"]).arg(root).args(folders)
+            }
+            None => command.arg(FIRST),
+        };
         let mut wrapper = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut ready = String::new();
         let stdout = wrapper.stdout.take().unwrap();
         BufReader::new(stdout).read_line(&mut ready).unwrap();
         assert_eq!(ready, "ready\n", "the first process of the enclosure did not start");
         let first = only_child(wrapper.id()).expect("unshare has one child");
-        Self { wrapper, first }
+        Self { root, wrapper, first }
     }
 
     /// A command that runs inside.
     pub(super) fn command(&self, program: &str) -> Command {
         let mut command = Command::new("nsenter");
         command.arg("--target").arg(self.first.to_string());
-        command.args(["--mount", "--net", "--pid", "--", program]);
+        command.args(["--mount", "--net", "--pid", "--"]);
+        if let Some(root) = &self.root {
+            command.arg("chroot").arg(root);
+        }
+        command.arg(program);
         command
     }
 

@@ -11,7 +11,7 @@ use bollard::query_parameters::ImportImageOptions;
 use futures::StreamExt;
 use sha2::{Digest, Sha256};
 
-use super::{LiveRestore, PrivateEngine, cgroups};
+use super::{LiveRestore, PrivateEngine, cgroups, other_root};
 use crate::support::home::{image_tags, system};
 
 /// What the names of engines begin with; the id of the test's process follows.
@@ -59,7 +59,15 @@ fn remove_abandoned(folder: &Path) {
 
 /// Other images and other engines need another one.
 fn key(tags: &[String]) -> String {
-    let version = Command::new("dockerd").arg("--version").output().unwrap().stdout;
+    let mut command = match other_root() {
+        Some(root) => {
+            let mut command = Command::new("chroot");
+            command.arg(root).arg("dockerd");
+            command
+        }
+        None => Command::new("dockerd"),
+    };
+    let version = command.arg("--version").output().unwrap().stdout;
     let hash = Sha256::digest([tags.join(" ").into_bytes(), version].concat());
     hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
