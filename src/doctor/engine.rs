@@ -113,6 +113,7 @@ mod tests {
             version: String::new(),
             api_version: String::new(),
             runc_version: None,
+            crun_version: None,
             containerd_version: None,
             architecture: String::new(),
             cgroup_version: String::new(),

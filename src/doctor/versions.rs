@@ -64,7 +64,7 @@ const fn begun(first: u32, second: u32) -> Version {
 }
 
 /// Advisories of opencontainers/runc.
-const RUNC: [Hole; 4] = [
+const RUNC: [Hole; 6] = [
     Hole {
         versions: &[(ANY, Version::of(1, 1, 5))],
         name: "CVE-2023-25809, -27561, -28642",
@@ -95,6 +95,39 @@ const RUNC: [Hole; 4] = [
         name: "CVE-2025-31133, -52565, -52881",
         what: "races between mounts at a container's start",
         fixed: "1.2.8, 1.3.3 or 1.4.0-rc.3",
+    },
+    Hole {
+        versions: &[
+            (ANY, Version::of(1, 3, 6)),
+            (begun(1, 4), Version::of(1, 4, 3)),
+            (begun(1, 5), Version::candidate(3, Version::of(1, 5, 0))),
+        ],
+        name: "CVE-2026-41579",
+        what: "an image whose /dev is a link can write to the host; Gantry's own have none",
+        fixed: "1.3.6, 1.4.3 or 1.5.0-rc.3",
+    },
+    Hole {
+        versions: &[(ANY, Version::of(1, 6, 0))],
+        name: "CVE-2026-135844",
+        what: "an image's huge /etc/passwd takes memory at each start; Gantry's own are small",
+        fixed: "1.6.0",
+    },
+];
+
+/// Advisories of containers/crun, but for those of its virtual machines.
+const CRUN: [Hole; 2] = [
+    Hole {
+        versions: &[(Version::of(1, 19, 0), Version::of(1, 27, 0))],
+        name: "CVE-2026-30892",
+        what: "`docker exec --user 1` becomes root; Gantry never does so, and nobody should by hand",
+        fixed: "1.27",
+    },
+    Hole {
+        versions: &[(ANY, Version::of(1, 30, 0))],
+        name: "CVE-2026-88264, -88265",
+        what: "an image whose /dev/console or /dev/null is a link leads to the host's files; \
+               Gantry's own have none",
+        fixed: "1.30",
     },
 ];
 
@@ -162,6 +195,7 @@ pub(super) fn examine(engine: &Description) -> Vec<Finding> {
     }
     look("containerd version", engine.containerd_version.as_deref().unwrap_or(""), &CONTAINERD);
     look("runc version", engine.runc_version.as_deref().unwrap_or(""), &RUNC);
+    look("crun version", engine.crun_version.as_deref().unwrap_or(""), &CRUN);
     findings
 }
 
@@ -209,7 +243,8 @@ mod tests {
     #[test]
     fn the_threat_model_names_every_hole() {
         let page = include_str!("../../SECURITY.md");
-        for hole in RUNC.iter().chain(&CONTAINERD).chain(&ENGINE).chain([&AUTHORIZATION]) {
+        let all = RUNC.iter().chain(&CRUN).chain(&CONTAINERD).chain(&ENGINE);
+        for hole in all.chain([&AUTHORIZATION]) {
             assert!(page.contains(hole.name), "{}", hole.name);
         }
     }
@@ -218,23 +253,42 @@ mod tests {
     fn runc_holes_end_where_they_were_mended() {
         let count = |text| names(&RUNC, text).len();
         for (version, holes) in [
-            ("1.0.0-rc93", 4),
-            ("1.1.4", 4),
-            ("1.1.5", 3),
-            ("1.1.12", 2),
-            ("1.1.14", 1),
-            ("1.2.0-rc.2", 2),
-            ("1.2.0-rc.3", 1),
-            ("1.2.7", 1),
-            ("1.2.8", 0),
-            ("1.3.0-rc.1", 1),
-            ("1.3.2", 1),
-            ("1.3.3", 0),
-            ("1.4.0-rc.2", 1),
-            ("1.4.0-rc.3", 0),
-            ("1.4.0", 0),
+            ("1.0.0-rc93", 6),
+            ("1.1.4", 6),
+            ("1.1.5", 5),
+            ("1.1.12", 4),
+            ("1.1.14", 3),
+            ("1.2.0-rc.2", 4),
+            ("1.2.0-rc.3", 3),
+            ("1.2.7", 3),
+            ("1.2.8", 2),
+            ("1.3.0-rc.1", 3),
+            ("1.3.2", 3),
+            ("1.3.3", 2),
+            ("1.3.6", 1),
+            ("1.4.0-rc.2", 3),
+            ("1.4.0-rc.3", 2),
+            ("1.4.2", 2),
+            ("1.4.3", 1),
+            ("1.5.0-rc.2", 2),
+            ("1.5.0-rc.3", 1),
+            ("1.5.2", 1),
+            ("1.6.0", 0),
         ] {
             assert_eq!(count(version), holes, "{version}");
+        }
+    }
+
+    #[test]
+    fn cruns_holes_end_where_they_were_mended() {
+        let (exec, devices) = ("CVE-2026-30892", "CVE-2026-88264, -88265");
+        for (version, holes) in [
+            ("1.8.1", &[devices][..]),
+            ("1.21", &[exec, devices]),
+            ("1.27", &[devices]),
+            ("1.30", &[]),
+        ] {
+            assert_eq!(names(&CRUN, version), holes, "{version}");
         }
     }
 

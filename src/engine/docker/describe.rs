@@ -11,8 +11,10 @@ pub struct Description {
     pub version: String,
     /// Version of its API.
     pub api_version: String,
-    /// Version of runc, where it says so.
+    /// Version of runc, where it is the engine's default runtime: engines tell no other.
     pub runc_version: Option<String>,
+    /// Version of crun, where it is the engine's default runtime.
+    pub crun_version: Option<String>,
     /// Version of containerd, where it says so.
     pub containerd_version: Option<String>,
     /// The processor, as Go names it: `amd64`, `arm64`.
@@ -78,6 +80,7 @@ fn description(
     let status = info.driver_status.unwrap_or_default();
     Description {
         runc_version: component("runc"),
+        crun_version: component("crun"),
         containerd_version: component("containerd"),
         version: version.version.unwrap_or_default(),
         api_version: version.api_version.unwrap_or_default(),
