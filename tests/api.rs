@@ -30,3 +30,5 @@ mod schemas;
 mod server;
 #[path = "api/slow.rs"]
 mod slow;
+#[path = "api/variables.rs"]
+mod variables;

@@ -33,6 +33,41 @@ fn ordinary_programs_get_what_they_need() {
 }
 
 #[test]
+fn what_a_script_writes_can_be_executed_and_loaded() {
+    let source = "for place in /work /tmp; do
+        printf '#!/bin/sh\\necho ran $0\\n' > $place/helper.sh; cp /bin/echo $place/program
+        chmod +x $place/helper.sh $place/program
+        $place/helper.sh; $place/program program
+    done";
+    let ended = shell(source).end().with_success();
+    let expected = "ran /work/helper.sh\nprogram\nran /tmp/helper.sh\nprogram\n";
+    assert_eq!(ended.text(), expected);
+    let loaded = probe(
+        "import ctypes, glob, json, shutil\n\
+         library = glob.glob('/usr/lib/*/libz.so.1')[0]\n\
+         print(json.dumps([ctypes.CDLL(shutil.copy(library, place)).zlibVersion() > 0 \
+         for place in ('/work', '/tmp')]))",
+    );
+    assert_eq!(loaded, json!([true, true]));
+}
+
+#[test]
+fn set_id_files_and_devices_stay_without_effect() {
+    let ended = shell("grep -E ' /(work|tmp|run/gantry|dev/shm) ' /proc/mounts").end();
+    let lines: Vec<_> = ended.text().lines().collect();
+    assert_eq!(lines.len(), 4, "{ended:?}");
+    for line in lines {
+        assert!(line.contains("nosuid") && line.contains("nodev"), "{line}");
+    }
+}
+
+#[test]
+fn a_file_may_be_longer_than_what_it_takes() {
+    let ended = shell("truncate -s 1G sparse && stat -c %s sparse && ulimit -f").end();
+    assert_eq!(ended.with_success().text(), "1073741824\nunlimited\n");
+}
+
+#[test]
 fn a_script_is_nobody_and_can_become_nobody_else() {
     let ended = shell(
         "grep -E '^(Uid|Gid|Groups|Cap|NoNew|Seccomp:)' /proc/self/status; id -u; \

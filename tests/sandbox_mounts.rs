@@ -74,6 +74,14 @@ fn what_is_mounted_for_writing_can_be_written() {
 }
 
 #[test]
+fn a_file_on_a_mount_may_be_larger_than_scratch() {
+    let host = Host::new();
+    let source = "dd if=/dev/zero of=/out/large bs=1M seek=300 count=1 2> /dev/null";
+    host.run(source, &host.path("root/data"), "/out:rw").end().with_success();
+    assert_eq!(fs::metadata(host.path("root/data/large")).unwrap().len(), 301 << 20);
+}
+
+#[test]
 fn one_file_can_be_mounted() {
     let host = Host::new();
     let ended = host.run("cat /in.txt", &host.path("root/data/file"), "/in.txt").end();

@@ -4,7 +4,7 @@
 
 mod support;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::engine;
 use support::home::ensure_images;
 use support::run::Run;
@@ -21,14 +21,16 @@ fn every_kind_of_sandbox_refuses_and_allows_what_it_should() {
     let ended = probe(&["--json"]).end();
     let all = ended.json();
     let all = all.as_array().unwrap();
-    let kinds: Vec<_> = all.iter().map(|it| [&it["image"], &it["network"]]).collect();
+    let kind = |it: &Value| json!([it["image"], it["network"], it["exec"]]);
+    let kinds: Vec<_> = all.iter().map(kind).collect();
     let expected = [
-        ["shell", "none"],
-        ["shell", "egress"],
-        ["python", "none"],
-        ["python", "egress"],
-        ["binary", "none"],
-        ["binary", "egress"],
+        json!(["shell", "none", true]),
+        json!(["shell", "egress", true]),
+        json!(["python", "none", true]),
+        json!(["python", "egress", true]),
+        json!(["binary", "none", true]),
+        json!(["binary", "egress", true]),
+        json!(["binary", "none", false]),
     ];
     assert_eq!(kinds, expected);
     for sandbox in all {

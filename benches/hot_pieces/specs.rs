@@ -14,6 +14,7 @@ fn spec(kind: u64) -> SandboxSpec {
         network: Network::None,
         mounts: Vec::new(),
         oci_runtime: None,
+        exec: true,
         purpose: Purpose::Execution,
     }
 }

@@ -40,7 +40,8 @@ pub(super) struct ExecutionRequest {
     /// Arguments behind the script's own.
     #[serde(default)]
     args: Vec<String>,
-    /// Variables over the script's own.
+    /// Variables over the script's own: `PARAM_*`, and those in its `env_allowed`;
+    /// admins set any.
     #[serde(default)]
     #[schema(value_type = std::collections::HashMap<String, String>)]
     env: RequestVariables,

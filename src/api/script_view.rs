@@ -22,7 +22,7 @@ use crate::domain::runtime::Runtime;
 use crate::domain::sandbox_spec::Network;
 use crate::domain::system_packages::SystemPackages;
 use crate::domain::token::Role;
-use crate::domain::variables::Variables;
+use crate::domain::variables::{AllowedVariables, Variables};
 use crate::registry::PreloadSchema;
 
 /// What stands for a value that the caller may not see.
@@ -156,6 +156,12 @@ pub(super) struct DefinitionView {
     /// The OCI runtime that it needs; null is the server's.
     #[schema(value_type = Option<String>)]
     runtime: Option<OciRuntime>,
+    /// Variables that a request may set beside `PARAM_*`; a `*` at the end stands for
+    /// anything.
+    #[schema(value_type = Vec<String>)]
+    env_allowed: AllowedVariables,
+    /// Whether what it writes to `/work` and `/tmp` can be executed and loaded.
+    exec: bool,
 }
 
 /// A script's environment in short.
@@ -210,6 +216,8 @@ impl DefinitionView {
             mounts: definition.mounts,
             preload: Some(definition.preload).filter(|_| definition.script_type == Runtime::Python),
             runtime: definition.runtime,
+            env_allowed: definition.env_allowed,
+            exec: definition.exec,
         }
     }
 }

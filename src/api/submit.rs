@@ -77,6 +77,7 @@ pub(super) async fn submit(
         script,
         version,
         caller: identity.caller(),
+        role: identity.role(),
         job_id: order.job_id,
         idempotency_key,
         priority: order.priority,

@@ -127,6 +127,7 @@ pub(super) async fn test(
         script,
         version: None,
         caller: identity.caller(),
+        role: identity.role(),
         job_id: None,
         idempotency_key: None,
         priority: Priority::new(Priority::MAX.into()).unwrap_or_default(),

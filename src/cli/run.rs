@@ -318,6 +318,7 @@ async fn prepare(arguments: &Arguments, settings: &Settings) -> Result<Prepared,
         },
         mounts,
         oci_runtime: settings.oci_runtime(),
+        exec: true,
         preload: Preload::Off,
         output_file: arguments.output_file.clone(),
     };

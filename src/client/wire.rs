@@ -80,6 +80,8 @@ pub struct Script {
     pub warm: Shown,
     pub preload: Shown,
     pub runtime: Shown,
+    pub env_allowed: Shown,
+    pub exec: Shown,
     pub version: Shown,
     pub digest: Shown,
     pub is_enabled: Shown,

@@ -13,7 +13,7 @@ mod trial;
 mod versions;
 
 pub use examiner::{Examination, Examiner};
-pub use probe::{Check, Probed, name as network_name, probe};
+pub use probe::{Check, Probed, probe};
 use serde::Serialize;
 
 use crate::config::{DatabaseSettings, PoolSettings, Settings};

@@ -7,6 +7,8 @@
 mod expected;
 mod table;
 
+use std::fmt;
+
 use gantry_probe::Document;
 use serde::Serialize;
 use uuid::Uuid;
@@ -39,13 +41,31 @@ const LIMITS: Limits = Limits {
     output_bytes: 1 << 20,
 };
 
+/// Kind of sandbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Kind {
+    /// The runtime whose image it is of.
+    pub image: Runtime,
+    /// What it can reach.
+    pub network: Network,
+    /// Files that it writes can be executed.
+    pub exec: bool,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { image, network, exec } = self;
+        let end = if *exec { "" } else { "/noexec" };
+        write!(formatter, "{image}/{}{end}", name(*network))
+    }
+}
+
 /// What one kind of sandbox has shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Probed {
-    /// The runtime whose image it was of.
-    pub image: Runtime,
-    /// What it could reach.
-    pub network: Network,
+    /// Its kind.
+    #[serde(flatten)]
+    pub kind: Kind,
     /// Why nothing was tried in it; the checks are empty then.
     pub error: Option<String>,
     /// What was tried.
@@ -84,26 +104,32 @@ pub async fn probe(
     cancel: &Cancel,
 ) -> Vec<Probed> {
     let mut all = Vec::new();
-    for image in Runtime::ALL {
-        for network in [Network::None, Network::Egress] {
-            if cancel.is_cancelled() {
-                return all;
-            }
-            progress(&format!("probing {image} with network {}", name(network)));
-            let said = one(services, image, network, oci_runtime, progress, cancel).await;
-            let (checks, error) = match said {
-                Ok(document) => (judge(&document, network), None),
-                Err(error) => (Vec::new(), Some(error)),
-            };
-            all.push(Probed { image, network, error, checks });
+    for kind in kinds() {
+        if cancel.is_cancelled() {
+            return all;
         }
+        progress(&format!("probing {kind}"));
+        let said = one(services, kind, oci_runtime, progress, cancel).await;
+        let (checks, error) = match said {
+            Ok(document) => (judge(&document, kind), None),
+            Err(error) => (Vec::new(), Some(error)),
+        };
+        all.push(Probed { kind, error, checks });
     }
     all
 }
 
+/// All kinds: of those without executable files one, which differ in nothing else.
+fn kinds() -> impl Iterator<Item = Kind> {
+    let of = |image, exec| move |network| Kind { image, network, exec };
+    let all = Runtime::ALL
+        .into_iter()
+        .flat_map(move |image| [Network::None, Network::Egress].map(of(image, true)));
+    all.chain([of(Runtime::Binary, false)(Network::None)])
+}
+
 /// The network as it is called on the command line.
-#[must_use]
-pub fn name(network: Network) -> &'static str {
+fn name(network: Network) -> &'static str {
     match network {
         Network::None => "none",
         Network::Egress => "egress",
@@ -113,15 +139,14 @@ pub fn name(network: Network) -> &'static str {
 /// What the program says in one sandbox.
 async fn one(
     services: &Services,
-    image: Runtime,
-    network: Network,
+    kind: Kind,
     oci_runtime: Option<&str>,
     progress: Progress<'_>,
     cancel: &Cancel,
 ) -> Result<Document, String> {
-    let job = job(network, oci_runtime)?;
+    let job = job(kind, oci_runtime)?;
     let image = async {
-        let found = services.library.runtime(image, progress, cancel).await;
+        let found = services.library.runtime(kind.image, progress, cancel).await;
         found.map(|it| it.id).map_err(RunError::from)
     };
     let (report, error) = services.runner.run(&job, image, Capture::unfollowed(), cancel).await;
@@ -136,7 +161,7 @@ async fn one(
     })
 }
 
-fn job(network: Network, oci_runtime: Option<&str>) -> Result<Job, String> {
+fn job(kind: Kind, oci_runtime: Option<&str>) -> Result<Job, String> {
     let script = Script::new("gantry-probe", Some(Runtime::Binary), PROGRAM.to_vec());
     let job = Job {
         execution_id: Uuid::now_v7().to_string(),
@@ -156,9 +181,10 @@ fn job(network: Network, oci_runtime: Option<&str>) -> Result<Job, String> {
         script_variables: Variables::default(),
         limits: LIMITS,
         timeout: Timeout::default(),
-        network,
+        network: kind.network,
         mounts: Vec::new(),
         oci_runtime: oci_runtime.map(str::to_owned),
+        exec: kind.exec,
         preload: Preload::Off,
         output_file: None,
     };
@@ -167,8 +193,8 @@ fn job(network: Network, oci_runtime: Option<&str>) -> Result<Job, String> {
 }
 
 /// What came of every attempt, and of those that were expected and not made.
-fn judge(document: &Document, network: Network) -> Vec<Check> {
-    let expectations = table::expectations(network, &LIMITS);
+fn judge(document: &Document, kind: Kind) -> Vec<Check> {
+    let expectations = table::expectations(kind.network, kind.exec, &LIMITS);
     let expected = expectations.iter().map(|(name, expected)| {
         let found = document.get(name);
         let is_met = found.is_some_and(|it| expected.is_met_by(it));
@@ -198,8 +224,10 @@ mod tests {
 
     use super::*;
 
+    const PLAIN: Kind = Kind { image: Runtime::Shell, network: Network::None, exec: true };
+
     fn only(name: &str, found: Found) -> Vec<Check> {
-        let checks = judge(&Document::from([(name.to_owned(), found)]), Network::None);
+        let checks = judge(&Document::from([(name.to_owned(), found)]), PLAIN);
         checks.into_iter().filter(|it| format!("{}.{}", it.group, it.what) == name).collect()
     }
 
@@ -212,8 +240,27 @@ mod tests {
     }
 
     #[test]
+    fn files_are_executed_where_the_kind_allows_it() {
+        let noexec = Kind { exec: false, ..PLAIN };
+        for (kind, found, is_met) in [
+            (PLAIN, Found::Done, true),
+            (PLAIN, Found::Refused("EACCES".to_owned()), false),
+            (noexec, Found::Done, false),
+            (noexec, Found::Refused("EACCES".to_owned()), true),
+        ] {
+            let checks = judge(&Document::from([("executing./work".to_owned(), found)]), kind);
+            let work = checks.iter().find(|it| it.group == "executing" && it.what == "/work");
+            assert_eq!(work.map(|it| it.is_met), Some(is_met), "{kind}: {work:?}");
+        }
+        assert_eq!(
+            (PLAIN.to_string(), noexec.to_string()),
+            ("shell/none".to_owned(), "shell/none/noexec".to_owned(),)
+        );
+    }
+
+    #[test]
     fn what_was_not_tried_and_what_nobody_expects_are_not_met() {
-        let nothing = judge(&Document::new(), Network::None);
+        let nothing = judge(&Document::new(), PLAIN);
         assert!(nothing.iter().all(|it| !it.is_met && it.found == "not tried"));
         assert!(nothing.len() > 150, "{}", nothing.len());
         let more = only("moon.landing", Found::Refused("EPERM".to_owned()));

@@ -49,6 +49,7 @@ pub(super) async fn start(services: &Services, oci_runtime: Option<String>) -> O
             network: Network::None,
             mounts: Vec::new(),
             oci_runtime,
+            exec: true,
             purpose: Purpose::Execution,
         },
         labels: services.library.installation_labels(),

@@ -65,6 +65,8 @@ pub struct Job {
     pub mounts: Vec<Mount>,
     /// The OCI runtime, when it is not the engine's default.
     pub oci_runtime: Option<String>,
+    /// Files that the script writes may be executed.
+    pub exec: bool,
     /// What a waiting interpreter has imported.
     pub preload: Preload,
     /// Where the result is read from instead of stdout, relative to `/work`.
@@ -166,6 +168,7 @@ impl Job {
             network: self.network,
             mounts: self.mounts.clone(),
             oci_runtime: self.oci_runtime.clone(),
+            exec: self.exec,
             purpose: Purpose::Execution,
         }
     }

@@ -49,6 +49,8 @@ pub struct SandboxSpec {
     pub mounts: Vec<Mount>,
     /// The OCI runtime, when it is not the engine's default.
     pub oci_runtime: Option<String>,
+    /// Files in its writable places may be executed and loaded.
+    pub exec: bool,
     /// What it is for.
     pub purpose: Purpose,
 }

@@ -1,8 +1,9 @@
 //! Environment variables that a script or a request may set. A request's
-//! variables must not turn an administrator's script into another program, so
-//! names that steer loaders and interpreters are refused, and so are those that
-//! Gantry itself sets. Values may be secrets: no message shows one.
+//! variables must not turn an administrator's script into another program, so it sets
+//! those that the script allows ([`AllowedVariables`]). Names that steer loaders and
+//! interpreters are refused to both, and so are those that Gantry itself sets. Values may be secrets: no message shows one.
 
+mod allowed;
 mod protected;
 
 use std::collections::HashSet;
@@ -13,6 +14,7 @@ use thiserror::Error;
 
 use super::excerpt::excerpt;
 
+pub use allowed::{AllowedVariables, MAX_ALLOWED, PARAMETER_PREFIX};
 pub use protected::{ProtectedGroup, protected_group};
 
 /// Longest name, in bytes.
@@ -79,6 +81,12 @@ pub enum VariableError {
         /// Why.
         group: ProtectedGroup,
     },
+    /// A name, or its beginning and a `*`, is expected.
+    #[error("{0:?} is neither the name of a variable nor its beginning with a `*`")]
+    Pattern(String),
+    /// More than [`MAX_ALLOWED`].
+    #[error("{0} names, at most {MAX_ALLOWED} are allowed")]
+    TooManyAllowed(usize),
     /// The value has a NUL byte, which ends a variable.
     #[error("environment variable {0}: the value has a NUL byte")]
     Nul(String),
@@ -106,11 +114,14 @@ impl VariableError {
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::NoValue(_) => "write NAME=value",
-            Self::Name(_) => "use letters, digits and _, no digit first, at most 255 bytes",
+            Self::Name(_) | Self::Pattern(_) => {
+                "use letters, digits and _, no digit first, at most 255 bytes"
+            }
             Self::Protected { group: ProtectedGroup::Reserved, .. } => {
                 "choose another name; the script finds Gantry's own value there"
             }
             Self::Protected { .. } => "set it inside the script, or choose another name",
+            Self::TooManyAllowed(_) => "give them a common beginning, such as PARAM_",
             Self::Nul(_) => return None,
             Self::TooLong { .. } | Self::TooMany(_) | Self::TotalTooLong(_) => {
                 "pass large data as input, on stdin"

@@ -102,6 +102,7 @@ impl Subject {
                 network: Network::None,
                 mounts: Vec::new(),
                 oci_runtime: None,
+                exec: true,
                 purpose: Purpose::Execution,
             },
             labels: self.labels.clone(),

@@ -281,6 +281,7 @@ async fn run_installer<'a>(
             network: Network::Egress,
             mounts: Vec::new(),
             oci_runtime: library.settings.oci_runtime.clone(),
+            exec: false,
             purpose: Purpose::Build { cache_volume },
         },
         labels,

@@ -370,6 +370,7 @@ impl Runner {
             network: Network::None,
             mounts: Vec::new(),
             oci_runtime: None,
+            exec: true,
             purpose: Purpose::Execution,
         };
         let name = format!("gantry-trial-{}", Uuid::now_v7().simple());

@@ -131,6 +131,7 @@ mod tests {
                 network: Network::None,
                 mounts: Vec::new(),
                 oci_runtime: None,
+                exec: true,
                 purpose: Purpose::Execution,
             },
             preparation: Preparation { stand_by, ..Preparation::default() },

@@ -82,6 +82,7 @@ fn spec(pids: u32) -> SandboxSpec {
         network: Network::None,
         mounts: Vec::new(),
         oci_runtime: None,
+        exec: true,
         purpose: Purpose::Execution,
     }
 }

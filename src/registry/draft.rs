@@ -128,6 +128,10 @@ fn definition(
         Some(sent) => sent.unwrap_or_default(),
         None => before.map(|it| it.network).unwrap_or_default(),
     };
+    let exec = match input.exec {
+        Some(sent) => sent.unwrap_or(true),
+        None => before.is_none_or(|it| it.exec),
+    };
     let working_directory = before.and_then(|it| it.working_directory.as_deref());
     let output_file = before.and_then(|it| it.output_file.as_deref());
     Definition {
@@ -172,6 +176,12 @@ fn definition(
         ),
         preload: fields::preload(before, runtime, input.preload, faults),
         runtime: fields::runtime(before.and_then(|it| it.runtime.as_ref()), input.runtime, faults),
+        env_allowed: fields::env_allowed(
+            before.map(|it| &it.env_allowed),
+            input.env_allowed,
+            faults,
+        ),
+        exec,
     }
 }
 

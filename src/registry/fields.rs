@@ -19,7 +19,7 @@ use crate::domain::registry::{
 };
 use crate::domain::runtime::Runtime;
 use crate::domain::system_packages::SystemPackages;
-use crate::domain::variables::{EnvVar, Variables};
+use crate::domain::variables::{AllowedVariables, EnvVar, Variables};
 
 /// Most arguments of a script.
 const MAX_ARGUMENTS: usize = 10_000;
@@ -142,6 +142,16 @@ pub(super) fn variables(
     }
     let checked = Variables::new(variables);
     faults.keep("/env", checked, |error| error.hint()).unwrap_or_default()
+}
+
+pub(super) fn env_allowed(
+    before: Option<&AllowedVariables>,
+    input: Option<Option<Vec<String>>>,
+    faults: &mut Faults,
+) -> AllowedVariables {
+    let Some(sent) = input else { return before.cloned().unwrap_or_default() };
+    let checked = AllowedVariables::new(sent.unwrap_or_default());
+    faults.keep("/env_allowed", checked, |error| error.hint()).unwrap_or_default()
 }
 
 pub(super) fn system_packages(

@@ -116,6 +116,16 @@ pub struct ScriptInput {
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, max_length = 64, pattern = "^[a-zA-Z0-9._-]+$")]
     pub runtime: Option<Option<String>>,
+    /// Variables that a request may set beside `PARAM_*`: names, or beginnings of names
+    /// with a `*`; none by default. Admins set any.
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<String>>, max_items = 100)]
+    pub env_allowed: Option<Option<Vec<String>>>,
+    /// Whether what it writes to `/work` and `/tmp` can be executed and loaded, which
+    /// is so by default.
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<bool>)]
+    pub exec: Option<Option<bool>>,
     /// Whether it can be invoked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub is_enabled: Option<bool>,

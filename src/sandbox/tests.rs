@@ -93,6 +93,7 @@ fn container() -> NewContainer {
             network: Network::None,
             mounts: Vec::new(),
             oci_runtime: None,
+            exec: true,
             purpose: Purpose::Execution,
         },
         labels: Labels::new(),

@@ -12,7 +12,7 @@ use gantry::domain::runtime::Runtime;
 use gantry::domain::sandbox_spec::Network;
 use gantry::domain::system_packages::SystemPackages;
 use gantry::domain::token::{Role, TokenHash};
-use gantry::domain::variables::Variables;
+use gantry::domain::variables::{AllowedVariables, Variables};
 use gantry::store::{
     Claim, NewAuditEntry, NewScript, NewToken, NewVersion, ScriptChange, Store, Submitted,
     VersionChange,
@@ -57,6 +57,8 @@ pub(crate) fn version(content: &str) -> NewVersion {
             mounts: Vec::new(),
             preload: Preload::Off,
             runtime: None,
+            env_allowed: AllowedVariables::default(),
+            exec: true,
         },
         code: content.as_bytes().to_vec(),
         environment: None,

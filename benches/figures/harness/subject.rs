@@ -209,6 +209,7 @@ fn job(workload: &Workload) -> Result<Job, Failure> {
         network: Network::None,
         mounts: Vec::new(),
         oci_runtime: None,
+        exec: true,
         output_file: None,
     })
 }

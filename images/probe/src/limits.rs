@@ -30,11 +30,8 @@ const MIB: usize = 1 << 20;
 const PLACES: [&str; 4] = ["/work", "/tmp", "/dev/shm", "/run/gantry"];
 
 /// Limits of each process.
-const RESOURCES: [(&str, Resource); 3] = [
-    ("open files", Resource::RLIMIT_NOFILE),
-    ("core files", Resource::RLIMIT_CORE),
-    ("size of a file", Resource::RLIMIT_FSIZE),
-];
+const RESOURCES: [(&str, Resource); 2] =
+    [("open files", Resource::RLIMIT_NOFILE), ("core files", Resource::RLIMIT_CORE)];
 
 pub(crate) fn attempt(attempts: &mut Attempts) {
     for (name, resource) in RESOURCES {
@@ -42,9 +39,6 @@ pub(crate) fn attempt(attempts: &mut Attempts) {
         attempts.read(format!("limits.{name}"), hard.map_err(io::Error::from));
     }
     attempts.try_to("limits.raised", raise());
-    // A file that is too large is an error then, and not the end (setrlimit(2)).
-    // SAFETY: an ignored signal runs nothing.
-    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
     for place in PLACES {
         let filled = fill(place);
         attempts.read(format!("limits.bytes in {place}"), filled.map(|it| it.to_string()));
@@ -72,17 +66,12 @@ fn fill(place: &str) -> io::Result<usize> {
         match file.write(&piece) {
             Ok(written) if filled < MAX_FILLED && written > 0 => filled += written,
             Ok(_) => break Ok(()),
-            Err(error) if is_full(&error) => break Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => break Ok(()),
             Err(error) => break Err(error),
         }
     };
     fs::remove_file(path)?;
     ended.map(|()| filled)
-}
-
-/// The place is full, or the file is as large as a file may be.
-fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::FileTooLarge)
 }
 
 /// Files that fit into a place.

@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 
 use crate::cli::table;
-use crate::doctor::{Check, Probed, network_name};
+use crate::doctor::{Check, Probed};
 
 /// Prints it, what is not as expected once more at the end.
 pub(super) fn print(all: &[Probed]) -> io::Result<()> {
@@ -72,15 +72,13 @@ fn sandboxes(row: &Row<'_>) -> String {
     if row.is_everywhere {
         return "all".to_owned();
     }
-    let name = |it: &&Probed| format!("{}/{}", it.image, network_name(it.network));
-    row.sandboxes.iter().map(name).collect::<Vec<_>>().join(" ")
+    row.sandboxes.iter().map(|it| it.kind.to_string()).collect::<Vec<_>>().join(" ")
 }
 
 fn summary(all: &[Probed], rows: &[Row<'_>]) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     for sandbox in all {
-        let Probed { image, network, error, checks } = sandbox;
-        let kind = format!("{image}/{}", network_name(*network));
+        let Probed { kind, error, checks } = sandbox;
         let met = checks.iter().filter(|it| it.is_met).count();
         match error {
             Some(error) => writeln!(stdout, "{kind}: NOT ok: {error}")?,

@@ -64,6 +64,15 @@ pub(super) struct ScriptFlags {
     #[arg(long = "env", value_name = "NAME=VALUE", allow_hyphen_values = true)]
     env: Vec<String>,
 
+    /// A variable that requests may set beside PARAM_*, or the beginning of its name
+    /// and a `*`; may be repeated
+    #[arg(long = "env-allowed", value_name = "NAME")]
+    env_allowed: Vec<String>,
+
+    /// Whether files that it writes to /work and /tmp can be executed
+    #[arg(long, value_name = "on|off", value_parser = switch)]
+    exec: Option<bool>,
+
     /// Time that it may take, such as 30s or 5m
     #[arg(long, value_name = "TIME", value_parser = timeout)]
     timeout: Option<Timeout>,
@@ -107,6 +116,14 @@ pub(super) struct ScriptFlags {
     server_path: bool,
 }
 
+fn switch(text: &str) -> Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("it is one of on, off".to_owned()),
+    }
+}
+
 fn preload(text: &str) -> Result<Preload, String> {
     match text {
         "on" => Ok(Preload::Automatic),
@@ -132,6 +149,8 @@ pub(super) enum Clearable {
     OutputSchema,
     Args,
     Env,
+    EnvAllowed,
+    Exec,
     OutputFile,
     MaxConcurrency,
     Warm,
@@ -150,6 +169,8 @@ impl Clearable {
             Self::OutputSchema => ("output_schema", "{}"),
             Self::Args => ("args", "[]"),
             Self::Env => ("env", "{}"),
+            Self::EnvAllowed => ("env_allowed", "[]"),
+            Self::Exec => ("exec", "null"),
             Self::OutputFile => ("output_file", "null"),
             Self::MaxConcurrency => ("max_concurrency", "null"),
             Self::Warm => ("warm", "null"),
@@ -208,6 +229,8 @@ fn fields(file: Option<&Path>, flags: &ScriptFlags) -> Result<Fields, Failure> {
     if !flags.env.is_empty() {
         fields.set("env", &environment(&flags.env)?)?;
     }
+    fields.set_list("env_allowed", &flags.env_allowed)?;
+    fields.set_some("exec", flags.exec.as_ref())?;
     fields.set_some("timeout_secs", flags.timeout.as_ref())?;
     let limits = limits(flags);
     if !limits.is_empty() {

@@ -119,6 +119,7 @@ fn lines(script: &Script) -> Lines {
         lines.add_whole("build error", &environment.error);
     }
     lines.add("arguments", &script.args).add("output file", &script.output_file);
+    lines.add("variables of requests", &script.env_allowed).add("executes its files", &script.exec);
     lines.add("timeout (s)", &script.timeout_secs);
     if let Some(limits) = &script.limits {
         lines.add("cpus", &limits.cpus).text("memory", bytes(&limits.memory_bytes));

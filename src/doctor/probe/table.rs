@@ -127,7 +127,7 @@ const EVERYWHERE: &[Row] = &[
         Expected::RefusedOrAbsent,
     ),
     ("writing", &["/work", "/tmp", "/dev/shm"], Expected::Done),
-    ("executing", &["/work", "/tmp", "/dev/shm"], Expected::Refused),
+    ("executing", &["/dev/shm"], Expected::Refused),
     ("identity", &["Uid", "Gid"], Expected::Is("65534 65534 65534 65534")),
     ("identity", &["Groups"], Expected::Is("65534")),
     (
@@ -284,6 +284,12 @@ const WITH_EGRESS: &[Row] = &[
     ("network", &["IPv6", "metadata service", "DNS"], Expected::Anything),
 ];
 
+/// What a script that may execute its own files can do with them.
+const EXECUTABLE: &[Row] = &[("executing", &["/work", "/tmp"], Expected::Done)];
+
+/// The same of a script with `exec: false`.
+const NOT_EXECUTABLE: &[Row] = &[("executing", &["/work", "/tmp"], Expected::Refused)];
+
 /// Open files of one process, and files in one place, as the engine is told.
 const OPEN_FILES: u64 = 4_096;
 const FILES: u64 = 65_536;
@@ -292,12 +298,17 @@ const FILES: u64 = 65_536;
 const TMP_BYTES: u64 = 64 << 20;
 
 /// All that is to be tried, with what should come of it.
-pub(super) fn expectations(network: Network, limits: &Limits) -> Vec<(String, Expected)> {
+pub(super) fn expectations(
+    network: Network,
+    exec: bool,
+    limits: &Limits,
+) -> Vec<(String, Expected)> {
     let of_network = match network {
         Network::None => WITHOUT_NETWORK,
         Network::Egress => WITH_EGRESS,
     };
-    let rows = of_network.iter().chain(EVERYWHERE).chain(OF_PROCESSOR);
+    let of_exec = if exec { EXECUTABLE } else { NOT_EXECUTABLE };
+    let rows = of_network.iter().chain(of_exec).chain(EVERYWHERE).chain(OF_PROCESSOR);
     let fixed = rows.flat_map(|(group, names, expected)| {
         names.iter().map(move |name| (format!("{group}.{name}"), expected.clone()))
     });
@@ -314,10 +325,6 @@ fn of_limits(limits: &Limits) -> Vec<(String, Expected)> {
     ];
     let mut all = vec![
         ("limits.open files".to_owned(), Expected::Between(1, OPEN_FILES)),
-        (
-            "limits.size of a file".to_owned(),
-            Expected::Between(1, scratch.max(MAX_SCRIPT_BYTES) + 4096),
-        ),
         // PID 1 and the script are some of them.
         ("limits.processes".to_owned(), Expected::Between(1, u64::from(limits.pids) - 2)),
     ];

@@ -15,7 +15,7 @@ use crate::domain::preload::Preload;
 use crate::domain::runtime::Runtime;
 use crate::domain::sandbox_spec::Network;
 use crate::domain::system_packages::SystemPackages;
-use crate::domain::variables::Variables;
+use crate::domain::variables::{AllowedVariables, Variables};
 
 /// Longest path below `/work`, in bytes.
 const MAX_RELATIVE_BYTES: usize = 1_024;
@@ -59,6 +59,18 @@ pub struct Definition {
     pub preload: Preload,
     /// The OCI runtime that it needs; `None` is the server's.
     pub runtime: Option<OciRuntime>,
+    /// Variables that a request may set.
+    // Absent when it is the default, so that versions from before the field have the
+    // digests that they had.
+    #[serde(default, skip_serializing_if = "AllowedVariables::is_empty")]
+    pub env_allowed: AllowedVariables,
+    /// Files that it writes to its own places may be executed and loaded.
+    #[serde(default = "executable", skip_serializing_if = "Clone::clone")]
+    pub exec: bool,
+}
+
+fn executable() -> bool {
+    true
 }
 
 /// What is wrong with a definition.

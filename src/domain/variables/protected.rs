@@ -156,12 +156,23 @@ const PROTECTED: &[(ProtectedGroup, &[&str])] = &[
 /// read the variables.
 #[must_use]
 pub fn protected_group(name: &str) -> Option<ProtectedGroup> {
-    let matches = |pattern: &str| match pattern.strip_suffix('*') {
+    find(|pattern| matches(pattern, name))
+}
+
+/// Why all names that begin with `prefix` are not to be set, if so.
+pub(super) fn always_protected(prefix: &str) -> Option<ProtectedGroup> {
+    find(|pattern| pattern.strip_suffix('*').is_some_and(|it| prefix.starts_with(it)))
+}
+
+fn find(is_met: impl Fn(&str) -> bool) -> Option<ProtectedGroup> {
+    let group = PROTECTED.iter().find(|(_, patterns)| patterns.iter().any(|it| is_met(it)));
+    group.map(|(group, _)| *group)
+}
+
+/// True when a pattern, which may end with a `*`, is met by a name.
+pub(super) fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.strip_suffix('*') {
         Some(prefix) => name.starts_with(prefix),
         None => name == pattern,
-    };
-    PROTECTED
-        .iter()
-        .find(|(_, patterns)| patterns.iter().any(|pattern| matches(pattern)))
-        .map(|(group, _)| *group)
+    }
 }

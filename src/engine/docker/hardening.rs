@@ -95,7 +95,7 @@ fn host_config(spec: &SandboxSpec) -> HostConfig {
         // Equal to the memory: no swap.
         memory_swap: i64::try_from(memory_bytes).ok(),
         pids_limit: Some(i64::from(pids)),
-        ulimits: Some(ulimits(spec)),
+        ulimits: Some(ulimits()),
         tmpfs: Some(tmpfs(spec)),
         mounts: Some(mounts(spec)),
         log_config: Some(log_config(spec)),
@@ -116,36 +116,34 @@ impl SandboxSpec {
     }
 }
 
-fn ulimits(spec: &SandboxSpec) -> Vec<ResourcesUlimits> {
+fn ulimits() -> Vec<ResourcesUlimits> {
     let limit = |name: &str, value: i64| ResourcesUlimits {
         name: Some(name.to_owned()),
         soft: Some(value),
         hard: Some(value),
     };
-    let mut limits = vec![limit("nofile", OPEN_FILES), limit("core", 0)];
-    if spec.purpose == Purpose::Execution {
-        // More than fits: a full /work is ENOSPC, which programs know, and not
-        // SIGXFSZ.
-        let largest = spec.limits.scratch_bytes.max(MAX_SCRIPT_BYTES) + 4096;
-        limits.push(limit("fsize", i64::try_from(largest).unwrap_or(i64::MAX)));
-    }
-    limits
+    // None for the size of a file: each tmpfs bounds what its files take, which is less
+    // than their length where they have holes, and mounts are as large as they are.
+    vec![limit("nofile", OPEN_FILES), limit("core", 0)]
 }
 
 /// Every writable place, each with its size: without one, a tmpfs may take half
 /// of the machine's memory. The pages count against the sandbox's memory.
 fn tmpfs(spec: &SandboxSpec) -> HashMap<String, String> {
-    let options = |bytes: u64, mode: &str| {
+    let options = |bytes: u64, mode: &str, exec: bool| {
+        let exec = if exec { "exec" } else { "noexec" };
         format!(
-            "rw,noexec,nosuid,nodev,size={bytes},nr_inodes={INODES},mode={mode},\
+            "rw,{exec},nosuid,nodev,size={bytes},nr_inodes={INODES},mode={mode},\
              uid={SANDBOX_UID},gid={SANDBOX_UID}"
         )
     };
+    let (scratch, exec) = (spec.limits.scratch_bytes, spec.exec);
     HashMap::from([
-        (WORK_DIR.to_owned(), options(spec.limits.scratch_bytes, "0700")),
-        (SCRIPT_DIR.to_owned(), options(MAX_SCRIPT_BYTES + 4096, "0700")),
-        ("/tmp".to_owned(), options(TMP_BYTES.min(spec.limits.scratch_bytes), "1777")),
-        (SHARED_MEMORY.to_owned(), options(TMP_BYTES.min(spec.limits.scratch_bytes), "1777")),
+        (WORK_DIR.to_owned(), options(scratch, "0700", exec)),
+        (SCRIPT_DIR.to_owned(), options(MAX_SCRIPT_BYTES + 4096, "0700", exec)),
+        ("/tmp".to_owned(), options(TMP_BYTES.min(scratch), "1777", exec)),
+        // As Docker has it: it is for memory that processes share.
+        (SHARED_MEMORY.to_owned(), options(TMP_BYTES.min(scratch), "1777", false)),
     ])
 }
 

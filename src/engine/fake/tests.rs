@@ -30,6 +30,7 @@ fn container(name: &str) -> NewContainer {
             network: Network::None,
             mounts: Vec::new(),
             oci_runtime: None,
+            exec: true,
             purpose: Purpose::Execution,
         },
         labels: Labels::new(),

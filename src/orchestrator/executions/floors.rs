@@ -220,6 +220,7 @@ impl Executions {
             network: definition.network,
             mounts: definition.mounts.clone(),
             oci_runtime: self.oci_runtime(definition),
+            exec: definition.exec,
             purpose: Purpose::Execution,
         }
     }

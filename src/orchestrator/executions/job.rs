@@ -106,6 +106,7 @@ impl Executions {
             network: definition.network,
             mounts: definition.mounts.clone(),
             oci_runtime: self.oci_runtime(definition),
+            exec: definition.exec,
             preload: definition.preload.clone(),
             output_file: definition.output_file.clone(),
         };

@@ -13,12 +13,13 @@ use crate::clock;
 use crate::domain::execution::{
     Caller, ExecutionSummary, Frozen, IdempotencyKey, NewExecution, Priority,
 };
-use crate::domain::fault::Fault;
+use crate::domain::fault::{Fault, pointer_to};
 use crate::domain::job::check_arguments;
 use crate::domain::json_input::JsonInput;
 use crate::domain::limits::Timeout;
 use crate::domain::quantities::{show_bytes, show_duration};
 use crate::domain::registry::{RegisteredScript, ScriptVersion};
+use crate::domain::token::Role;
 use crate::domain::variables::Variables;
 use crate::orchestrator::queue::{Demand, Full};
 use crate::store::{Runnable, StoreError, Submitted};
@@ -26,6 +27,13 @@ use crate::store::{Runnable, StoreError, Submitted};
 /// Executions that may wait before those that come are read by their workers: what
 /// is kept in memory for them is bounded, and the reading is not what they wait for.
 const MAX_BROUGHT: usize = 64;
+
+/// Most variables of one request that are said to be refused.
+const MAX_REFUSED_VARIABLES: usize = 20;
+
+/// What is said of a variable that the script does not take from requests.
+const NOT_ALLOWED: &str = "the script takes no such variable from a request; call it PARAM_…, or \
+     have an admin add its name to the script's env_allowed";
 
 /// What somebody wants to be run.
 #[derive(Debug, Clone)]
@@ -36,6 +44,8 @@ pub struct Submission {
     pub version: Option<ScriptVersion>,
     /// Who asks.
     pub caller: Caller,
+    /// What the caller may do: an admin sets any variable.
+    pub role: Role,
     /// The job that it is for.
     pub job_id: Option<String>,
     /// What the caller names the request by.
@@ -195,6 +205,11 @@ impl Executions {
         }
         if let Err(error) = version.definition.env.merged(&submission.env) {
             faults.push(Fault::new("/env", error.to_string()));
+        }
+        if submission.role != Role::Admin {
+            let refused = version.definition.env_allowed.refused(&submission.env);
+            let refused = refused.take(MAX_REFUSED_VARIABLES);
+            faults.extend(refused.map(|name| Fault::new(pointer_to("/env", name), NOT_ALLOWED)));
         }
         if let Some(timeout) = submission.timeout.filter(|it| *it > operation.timeout_secs) {
             faults.push(Fault::new("/timeout_secs", too_long(timeout, operation.timeout_secs)));

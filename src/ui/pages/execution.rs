@@ -249,6 +249,7 @@ pub(in crate::ui) async fn run_again(
         script,
         version: None,
         caller: identity.caller(),
+        role: identity.role(),
         job_id: summary.job_id,
         idempotency_key: form.0.once(),
         priority: Priority::new(summary.priority.into()).unwrap_or_default(),

@@ -123,6 +123,7 @@ async fn accepted(
         script: script.clone(),
         version: asked,
         caller: visitor.identity.caller(),
+        role: visitor.identity.role(),
         job_id: extra.job_id,
         idempotency_key: fields.once(),
         priority: extra.priority,

@@ -9,6 +9,7 @@ fn spec(network: Network) -> SandboxSpec {
         network,
         mounts: Vec::new(),
         oci_runtime: None,
+        exec: true,
         purpose: Purpose::Execution,
     }
 }
@@ -24,7 +25,7 @@ fn what_is_asked_for_holds_for_itself() {
         assert_eq!(asked.holds(&asked), Ok(()));
         assert!(asked.seccomp.as_ref().is_some_and(|it| it.len() == 71), "{asked:?}");
         assert!(asked.no_new_privileges && asked.readonly_root && !asked.privileged);
-        assert_eq!(asked.ulimits.keys().collect::<Vec<_>>(), ["core", "fsize", "nofile"]);
+        assert_eq!(asked.ulimits.keys().collect::<Vec<_>>(), ["core", "nofile"]);
         assert_eq!(asked.tmpfs.len(), 4);
     }
 }

@@ -218,6 +218,8 @@ impl Reading<'_> {
     fn surroundings(&mut self, input: &mut ScriptInput) {
         input.args = self.list("args", "/args");
         input.env = self.variables();
+        input.env_allowed = self.list("env_allowed", "/env_allowed");
+        input.exec = self.changed("exec").map(|word| Some(word == "on"));
         input.working_directory = self.optional("working_directory");
         input.output_file = self.optional("output_file");
         input.runtime = self.optional("runtime");

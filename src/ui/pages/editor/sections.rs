@@ -138,12 +138,18 @@ fn run(sheet: &Sheet<'_>) -> Markup {
                     (sheet.area("env", "Environment variables", "NAME=value, one a line; values may \
                         stand in quotation marks, too.", 3))
                 }
+                (sheet.area("env_allowed", "Variables of requests", "Names that a request may set \
+                    beside PARAM_*, one a line; a * at the end stands for anything.", 2))
                 div.fields.two {
                     (sheet.line(folder, "working_directory", ""))
                     (sheet.line(output, "output_file", "out/result.json"))
                     (sheet.choice("network", "Network", "", &[
                         ("none", "none"),
                         ("egress", "egress: it reaches the outside"),
+                    ]))
+                    (sheet.choice("exec", "Files that it writes", "In /work and /tmp.", &[
+                        ("on", "can be executed and loaded"),
+                        ("off", "can't be executed"),
                     ]))
                     (sheet.line(runtime, "runtime", "runsc"))
                 }

@@ -26,7 +26,7 @@ pub(super) const TICKED: &str = "on";
 
 /// All fields by name, and so by id. The file that may be chosen is none of them: what
 /// was chosen can't be shown again.
-pub(super) const FIELDS: [&str; 31] = [
+pub(super) const FIELDS: [&str; 33] = [
     "name",
     "description",
     "script_type",
@@ -42,6 +42,8 @@ pub(super) const FIELDS: [&str; 31] = [
     "output_schema",
     "args",
     "env",
+    "env_allowed",
+    "exec",
     "working_directory",
     "output_file",
     "network",
@@ -73,6 +75,7 @@ impl Values {
         values.put("requirements_from", "text");
         values.put("network", network(Network::default()));
         values.put("preload_mode", preload_mode(&Preload::default()));
+        values.put("exec", switch(true));
         values.put_operation(Operation::default(), true);
         values
     }
@@ -127,6 +130,9 @@ impl Values {
         self.put("output_schema", &schema(&definition.output_schema));
         self.put("args", &all_shown(definition.args.iter().map(String::as_str)));
         self.put("env", &variables(&definition.env));
+        let allowed: Vec<_> = definition.env_allowed.iter().collect();
+        self.put("env_allowed", &allowed.join("\n"));
+        self.put("exec", switch(definition.exec));
         self.put("working_directory", definition.working_directory.as_deref().unwrap_or_default());
         self.put("output_file", definition.output_file.as_deref().unwrap_or_default());
         self.put("network", network(definition.network));
@@ -189,6 +195,10 @@ fn network(network: Network) -> &'static str {
         Network::None => "none",
         Network::Egress => "egress",
     }
+}
+
+fn switch(is_on: bool) -> &'static str {
+    if is_on { "on" } else { "off" }
 }
 
 fn preload_mode(preload: &Preload) -> &'static str {

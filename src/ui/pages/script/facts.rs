@@ -33,6 +33,9 @@ pub(in crate::ui::pages) fn shown(definition: &Definition, is_admin: bool) -> Ma
             dd { (list(definition.args.iter().map(String::as_str))) }
             dt { "Variables" }
             dd { (variables(definition, is_admin)) }
+            dt { "Variables of requests" }
+            dd { (list(["PARAM_*"].into_iter().chain(definition.env_allowed.iter()))) }
+            dt { "Executes its files" } dd { (if definition.exec { "yes" } else { "no" }) }
             dt { "Network" } dd { (network(definition.network)) }
             dt { "Mounts" } dd { (list(definition.mounts.iter().map(mount))) }
             dt { "Starts in" }

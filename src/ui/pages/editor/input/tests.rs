@@ -92,6 +92,8 @@ fn a_registration_has_all_that_can_be_said() {
             ("output_schema", "true"),
             ("args", "-v\r\n\"\""),
             ("env", "A=1\r\nB=\"x\\ny\"\r\nC="),
+            ("env_allowed", "MODE\r\nAPP_*"),
+            ("exec", "off"),
             ("working_directory", "x"),
             ("output_file", "out/r.json"),
             ("network", "egress"),
@@ -114,6 +116,7 @@ fn a_registration_has_all_that_can_be_said() {
             "requirements_path": "/srv/r.txt", "system_packages": ["jq", "curl"],
             "argument_schema": {"type": "object"}, "output_schema": true, "args": ["-v", ""],
             "env": {"A": "1", "B": "x\ny", "C": ""}, "working_directory": "x",
+            "env_allowed": ["MODE", "APP_*"], "exec": false,
             "output_file": "out/r.json", "network": "egress", "mounts": [
                 {"source": "/data/in", "target": "/in", "read_only": true},
                 {"source": "/data/out", "target": "/out", "read_only": false}
