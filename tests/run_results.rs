@@ -57,7 +57,7 @@ os.mkfifo('pipe')
 os.symlink('/etc/passwd', 'link')
 os.symlink('.', 'loop')
 os.symlink('/etc', 'folder')
-for name in ('secret', 'kept', 'new\nline', b'\xff'):
+for name in ('secret', 'kept', 'new\nline', b'\xff', 'a\\b'):
     with open(name, 'w') as file:
         file.write('y')
 os.chmod('secret', 0)
@@ -76,26 +76,44 @@ fn what_is_no_file_is_skipped_and_named() {
     for name in ["socket", "pipe", "link", "loop", "folder", "secret"] {
         assert_eq!(skipped(name), "not a readable file", "{name}");
     }
-    for name in ["new\u{fffd}line", "\u{fffd}"] {
+    for name in ["new\u{fffd}line", "\u{fffd}", "a\\b"] {
         assert_eq!(skipped(name), "forbidden name", "{artifacts:?}");
     }
     assert!(artifacts.contains(&json!({"name": "kept", "bytes": 1, "skipped": null})));
     assert_eq!(files_in(folder.path()), BTreeMap::from([("kept".to_owned(), b"y".to_vec())]));
-    ended.with(0, &["note: artifact socket was not taken: not a readable file"]);
+    let said = ["note: artifact socket was not taken: not a readable file"];
+    assert_eq!(ended.json()["error_kind"], "outputs_refused");
+    ended.with(1, &said);
 }
 
 #[test]
 fn artifacts_have_caps() {
-    let source = "cd out; for i in {1..103}; do echo > $i; done";
-    let ended = shell(source).end_with_json();
+    let source = "cd out; for i in {1..150}; do echo > $i; done; echo done";
+    let ended = shell(source).end_with_json().with(1, &["50 files in /work/out", "hint: "]);
+    assert_eq!(ended.json()["error_kind"], "outputs_refused");
+    assert_eq!(ended.json()["exit_code"], 0);
+    assert_eq!(ended.json()["stdout_log"], "done\n");
+    assert_eq!(ended.json()["stdout_truncated"], false);
     let artifacts = ended.json()["artifacts"].as_array().unwrap().clone();
     let (taken, skipped): (Vec<_>, Vec<_>) =
         artifacts.iter().partition(|artifact| artifact["skipped"].is_null());
-    assert_eq!((taken.len(), skipped.len()), (100, 3));
+    assert_eq!((taken.len(), skipped.len()), (100, 24));
     assert!(skipped.iter().all(|artifact| artifact["skipped"] == "too many artifacts"));
 
     let ended = shell("head -c 65M /dev/zero > out/large; echo > out/small").end();
-    ended.with(0, &["artifact large was not taken: too large", "the script left 1 file"]);
+    ended.with(1, &["artifact large was not taken: too large", "the script left 1 file"]);
+}
+
+#[test]
+fn a_full_place_is_named_with_its_size() {
+    let run = |source: &str| shell(source).args(["--memory", "64MiB"]).end_with_json();
+    let cut = "head -c 100M /dev/zero > out/film 2> /dev/null; exit 0";
+    let ended = run(cut).with(1, &["/work (32 MiB) was full", "hint: "]);
+    assert_eq!(ended.json()["error_kind"], "out_of_disk");
+    assert_eq!(ended.json()["artifacts"][0]["name"], "film");
+    let ended = run("head -c 100M /dev/zero > /dev/shm/x").with(1, &["/dev/shm (32 MiB)"]);
+    assert_eq!(ended.json()["error_kind"], "out_of_disk");
+    assert_eq!(run("head -c 100M /dev/zero > x; exit 0").code, 0);
 }
 
 #[test]

@@ -16,6 +16,9 @@ fn exit(end: End, stopped: Option<Stopped>) -> Ending {
         usage: Usage::default(),
         output_file: None,
         artifacts_skipped: Vec::new(),
+        artifacts_unlisted: 0,
+        artifacts_sent: 0,
+        places: Vec::new(),
     })
 }
 

@@ -21,7 +21,7 @@ use crate::domain::execution::{Execution, ExecutionSummary, State};
 use crate::domain::job::Job;
 use crate::domain::limits::{Limits, Timeout};
 use crate::domain::mount::{self, Mount};
-use crate::domain::outcome::Status;
+use crate::domain::outcome::{ErrorKind, Status};
 use crate::domain::preload::Preload;
 use crate::domain::quantities;
 use crate::domain::runtime::Runtime;
@@ -259,7 +259,9 @@ fn report(execution: &Execution, error: Option<&RunError>, arguments: &Arguments
     match (&execution.summary.error_message, execution.summary.status) {
         // A script that exits with a code of its own has said why.
         (Some(_), State::Ended(Status::Failed))
-            if execution.summary.exit_code.is_some_and(outcome::is_own_word) && hint.is_none() => {}
+            if execution.summary.error_kind == Some(ErrorKind::ExitNonzero)
+                && execution.summary.exit_code.is_some_and(outcome::is_own_word)
+                && execution.artifacts.iter().all(|it| it.skipped.is_none()) => {}
         (Some(what), _) => message::error(what, hint.as_deref()),
         (None, _) => {}
     }
@@ -267,7 +269,6 @@ fn report(execution: &Execution, error: Option<&RunError>, arguments: &Arguments
 }
 
 fn outcome_hint(execution: &Execution, arguments: &Arguments) -> Option<String> {
-    use crate::domain::outcome::ErrorKind;
     match (execution.summary.status, execution.summary.error_kind) {
         (State::Ended(Status::Timeout), _) => {
             let limit = quantities::show_duration(arguments.timeout.duration());

@@ -1,9 +1,15 @@
 //! The one place that decides how an execution ended. A pure function of what
 //! was seen; who saw it, and what is done about it, is not known here.
 
-use gantry_init::message::{End, Exit, OutputFileEnd, Refused, RefusedReason, Stopped};
+mod files;
+
+use gantry_init::message::{End, Exit, OutputFileEnd, Refused, RefusedReason, Stopped, WORK_DIR};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+use files::{full_place, room, unkept};
+
+pub use files::skip_reason;
 
 /// SIGKILL on Linux (signal(7)).
 const SIGKILL: i32 = 9;
@@ -53,6 +59,11 @@ pub enum ErrorKind {
     OutOfMemory,
     /// It did not leave the output that it had promised.
     InvalidOutput,
+    /// It exited with code 0, and not all files that it left could be kept.
+    OutputsRefused,
+    /// A place that it writes to was full, so that it failed or what it left may be
+    /// incomplete.
+    OutOfDisk,
     /// Its environment could not be built.
     EnvironmentFailed,
     /// Its sandbox broke, or could not be made.
@@ -65,11 +76,13 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::ExitNonzero,
         Self::KilledBySignal,
         Self::OutOfMemory,
         Self::InvalidOutput,
+        Self::OutputsRefused,
+        Self::OutOfDisk,
         Self::EnvironmentFailed,
         Self::SandboxFailed,
         Self::EngineUnavailable,
@@ -84,10 +97,22 @@ impl ErrorKind {
             Self::KilledBySignal => "killed_by_signal",
             Self::OutOfMemory => "out_of_memory",
             Self::InvalidOutput => "invalid_output",
+            Self::OutputsRefused => "outputs_refused",
+            Self::OutOfDisk => "out_of_disk",
             Self::EnvironmentFailed => "environment_failed",
             Self::SandboxFailed => "sandbox_failed",
             Self::EngineUnavailable => "engine_unavailable",
             Self::Lost => "lost",
+        }
+    }
+
+    /// The nearest kind that servers of every version know. Those that share a
+    /// database may be of different ones.
+    #[must_use]
+    pub fn known_to_all(self) -> Self {
+        match self {
+            Self::OutputsRefused | Self::OutOfDisk => Self::InvalidOutput,
+            other => other,
         }
     }
 
@@ -156,6 +181,13 @@ impl Outcome {
         Self { status, error_kind: None, error_message, exit_code: None, signal: None }
     }
 
+    /// Says one thing more, on a line of its own.
+    fn add(&mut self, text: &str) {
+        let message = self.error_message.get_or_insert_default();
+        message.push_str(if message.is_empty() { "" } else { "\n" });
+        message.push_str(text);
+    }
+
     fn with_end(mut self, end: End) -> Self {
         (self.exit_code, self.signal) = match end {
             End::Code(code) => (Some(code), None),
@@ -187,15 +219,26 @@ const TIME_WAS_UP: &str = "the time limit was reached and every process of the s
 const STOPPED_FROM_OUTSIDE: &str = "the sandbox was told to end while the script ran, and \
      nobody had cancelled it: the container engine was stopped, or somebody ended the container";
 
+/// SIGBUS (signal(7)): mostly memory of a file that has no room for it.
+const SIGBUS: i32 = 7;
+
 fn classify_exit(exit: &Exit) -> Outcome {
+    let mut outcome = ended_by(exit);
+    if let Some(unkept) = unkept(exit) {
+        match outcome.status {
+            Status::Completed => outcome = Outcome::failed(ErrorKind::OutputsRefused, unkept),
+            _ => outcome.add(&unkept),
+        }
+    }
+    outcome
+}
+
+fn ended_by(exit: &Exit) -> Outcome {
     let failed = |kind, message: String| Outcome::failed(kind, message);
     match (exit.stopped, exit.end) {
         (Some(Stopped::Deadline), _) => Outcome::ended(Status::Timeout, Some(TIME_WAS_UP)),
         (Some(Stopped::Cancelled), _) => Outcome::ended(Status::Cancelled, Some("cancelled")),
-        (None, End::Code(0)) => match exit.output_file.as_ref().and_then(output_file_problem) {
-            Some(problem) => failed(ErrorKind::InvalidOutput, problem),
-            None => Outcome::ended(Status::Completed, None),
-        },
+        (None, End::Code(0)) => ended_well(exit),
         (None, end) if exit.usage.oom_kills > 0 => failed(
             ErrorKind::OutOfMemory,
             match end {
@@ -204,13 +247,34 @@ fn classify_exit(exit: &Exit) -> Outcome {
             }
             .to_owned(),
         ),
-        (None, End::Code(code)) => {
-            failed(ErrorKind::ExitNonzero, format!("the script exited with code {code}"))
+        (None, End::Code(code)) => match full_place(exit, |it| it.was_full) {
+            Some((place, hint)) => failed(
+                ErrorKind::OutOfDisk,
+                format!("the script exited with code {code}, and {place} was full\n{hint}"),
+            ),
+            None => failed(ErrorKind::ExitNonzero, format!("the script exited with code {code}")),
+        },
+        (None, End::Signal(signal)) => {
+            let name = signal_name(signal);
+            let why = if signal == SIGBUS { room(exit) } else { String::new() };
+            let message = format!("the script was ended by signal {signal} ({name}){why}");
+            failed(ErrorKind::KilledBySignal, message)
         }
-        (None, End::Signal(signal)) => failed(
-            ErrorKind::KilledBySignal,
-            format!("the script was ended by signal {signal} ({})", signal_name(signal)),
-        ),
+    }
+}
+
+/// The outcome after exit code 0, but for files that were not kept.
+fn ended_well(exit: &Exit) -> Outcome {
+    let left_files = exit.output_file.is_some() || exit.artifacts_sent > 0;
+    let full = full_place(exit, |it| it.is_full && it.path == WORK_DIR).filter(|_| left_files);
+    if let Some((place, hint)) = full {
+        let what = "what the script left may be incomplete";
+        let message = format!("{place} was full when the script ended: {what}\n{hint}");
+        return Outcome::failed(ErrorKind::OutOfDisk, message);
+    }
+    match exit.output_file.as_ref().and_then(output_file_problem) {
+        Some(problem) => Outcome::failed(ErrorKind::InvalidOutput, problem),
+        None => Outcome::ended(Status::Completed, None),
     }
 }
 
@@ -231,7 +295,7 @@ fn classify_refused(refused: &Refused) -> Outcome {
         RefusedReason::NotFound => (
             ErrorKind::ExitNonzero,
             Some(EXIT_NOT_FOUND),
-            format!("the script's interpreter or loader is not in the image: {detail}"),
+            format!("the script can't be started: {detail}"),
         ),
         RefusedReason::NotExecutable => (
             ErrorKind::ExitNonzero,
@@ -290,90 +354,4 @@ fn signal_name(signal: i32) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use gantry_init::message::Usage;
-
-    fn exit(end: End) -> Exit {
-        Exit {
-            end,
-            stopped: None,
-            duration_us: 1,
-            stdout_bytes: 0,
-            stderr_bytes: 0,
-            usage: Usage::default(),
-            output_file: None,
-            artifacts_skipped: Vec::new(),
-        }
-    }
-
-    fn status_of(ending: Exit) -> (Status, Option<ErrorKind>, Option<i32>, Option<i32>) {
-        let outcome = classify(&Ending::Reported(ending));
-        (outcome.status, outcome.error_kind, outcome.exit_code, outcome.signal)
-    }
-
-    #[test]
-    fn code_zero_is_success_and_others_are_not() {
-        assert_eq!(status_of(exit(End::Code(0))), (Status::Completed, None, Some(0), None));
-        let failed = (Status::Failed, Some(ErrorKind::ExitNonzero), Some(3), None);
-        assert_eq!(status_of(exit(End::Code(3))), failed);
-    }
-
-    #[test]
-    fn a_signal_is_exit_code_minus_one() {
-        let killed = (Status::Failed, Some(ErrorKind::KilledBySignal), Some(-1), Some(11));
-        assert_eq!(status_of(exit(End::Signal(11))), killed);
-    }
-
-    #[test]
-    fn out_of_memory_needs_a_failure() {
-        let oom = |end| Exit { usage: Usage { oom_kills: 1, ..Usage::default() }, ..exit(end) };
-        assert_eq!(status_of(oom(End::Signal(9))).1, Some(ErrorKind::OutOfMemory));
-        assert_eq!(status_of(oom(End::Code(1))).1, Some(ErrorKind::OutOfMemory));
-        assert_eq!(status_of(oom(End::Code(0))).0, Status::Completed);
-    }
-
-    #[test]
-    fn who_stopped_it_counts_more_than_how_it_ended() {
-        for end in [End::Code(0), End::Code(1), End::Signal(9), End::Signal(15)] {
-            let deadline = Exit { stopped: Some(Stopped::Deadline), ..exit(end) };
-            assert_eq!(status_of(deadline).0, Status::Timeout);
-            let cancelled = Exit { stopped: Some(Stopped::Cancelled), ..exit(end) };
-            assert_eq!(status_of(cancelled).0, Status::Cancelled);
-        }
-    }
-
-    #[test]
-    fn what_nobody_has_cancelled_is_not_cancelled() {
-        let stopped = Exit { stopped: Some(Stopped::Cancelled), ..exit(End::Signal(15)) };
-        let outcome = classify(&Ending::StoppedFromOutside(stopped));
-        assert_eq!((outcome.status, outcome.error_kind), (Status::Failed, Some(ErrorKind::Lost)));
-        assert_eq!((outcome.exit_code, outcome.signal), (Some(-1), Some(15)));
-    }
-
-    #[test]
-    fn a_missing_output_file_is_invalid_output_only_after_success() {
-        let missing = |end| Exit { output_file: Some(OutputFileEnd::Missing), ..exit(end) };
-        assert_eq!(status_of(missing(End::Code(0))).1, Some(ErrorKind::InvalidOutput));
-        assert_eq!(status_of(missing(End::Code(1))).1, Some(ErrorKind::ExitNonzero));
-    }
-
-    #[test]
-    fn a_sandbox_that_vanished_is_lost_unless_its_memory_was_used_up() {
-        let vanished = |out_of_memory| {
-            let ending = Ending::Vanished { exit_code: Some(137), out_of_memory };
-            classify(&ending).error_kind
-        };
-        assert_eq!(vanished(false), Some(ErrorKind::Lost));
-        assert_eq!(vanished(true), Some(ErrorKind::OutOfMemory));
-    }
-
-    #[test]
-    fn what_can_not_be_executed_has_the_codes_of_a_shell() {
-        let refused =
-            |reason| classify(&Ending::Refused(Refused { reason, detail: "x".into() })).exit_code;
-        assert_eq!(refused(RefusedReason::NotFound), Some(127));
-        assert_eq!(refused(RefusedReason::NotExecutable), Some(126));
-        assert_eq!(refused(RefusedReason::Spawn), None);
-    }
-}
+mod tests;

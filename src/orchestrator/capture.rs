@@ -5,12 +5,14 @@ use std::io;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use gantry_init::message::{ArtifactBegin, Exit, SkipReason};
+use gantry_init::artifact_name;
+use gantry_init::message::{ArtifactBegin, Exit};
 
 use super::live::LiveExecution;
 use super::{ArtifactStore, Live, LiveSender};
 use crate::clock;
 use crate::domain::execution::Artifact;
+use crate::domain::outcome::skip_reason;
 use crate::domain::output_log::StreamName;
 use crate::sandbox::Sink;
 
@@ -20,6 +22,8 @@ pub struct Capture {
     pub(super) output_file: Vec<u8>,
     pub(super) artifacts: Vec<Artifact>,
     pub(super) started_at: Option<DateTime<Utc>>,
+    /// Files have come, so all that was printed had come before.
+    pub(super) has_printed_all: bool,
     begun_at: Option<DateTime<Utc>>,
     store: ArtifactStore,
     printer: Option<LiveSender>,
@@ -34,6 +38,7 @@ impl Capture {
             output_file: Vec::new(),
             artifacts: Vec::new(),
             started_at: None,
+            has_printed_all: false,
             begun_at: None,
             store,
             printer: None,
@@ -67,9 +72,9 @@ impl Capture {
     /// Adds what PID 1 did not send.
     pub(super) fn note_skipped(&mut self, exit: &Exit) {
         self.artifacts.extend(exit.artifacts_skipped.iter().map(|skipped| Artifact {
-            name: skipped.name.clone(),
+            name: artifact_name::shown("", skipped.name.as_bytes()),
             bytes: 0,
-            skipped: Some(reason(skipped.reason).to_owned()),
+            skipped: Some(skip_reason(skipped.reason).to_owned()),
         }));
     }
 
@@ -78,15 +83,6 @@ impl Capture {
         if let Some(printer) = &self.printer {
             let _ = printer.send(live());
         }
-    }
-}
-
-fn reason(reason: SkipReason) -> &'static str {
-    match reason {
-        SkipReason::TooMany => "too many artifacts",
-        SkipReason::TooLarge => "too large",
-        SkipReason::Name => "forbidden name",
-        SkipReason::Unreadable => "not a readable file",
     }
 }
 
@@ -108,12 +104,14 @@ impl Sink for Capture {
     }
 
     fn output_file(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.has_printed_all = true;
         self.output_file.extend_from_slice(bytes);
         self.tell(|| Live::OutputFile(bytes.to_vec()));
         Ok(())
     }
 
     fn artifact_begin(&mut self, artifact: &ArtifactBegin) -> io::Result<()> {
+        self.has_printed_all = true;
         self.artifacts.push(Artifact {
             name: artifact.name.clone(),
             bytes: artifact.size,

@@ -492,13 +492,18 @@ fn report(
     let written = |kept: &[u8], reported: Option<u64>| reported.unwrap_or(kept.len() as u64);
     let stdout_bytes = written(log.stdout(), exit.as_ref().map(|it| it.stdout_bytes));
     let is_whole = stdout_bytes == log.stdout().len() as u64;
+    let is_end_missing = exit.is_none() && may_have_started(&outcome, &capture);
+    let is_unknown = |kept: &[u8]| {
+        is_end_missing && !(capture.has_printed_all && (kept.len() as u64) < terms.stream_cap)
+    };
     Report {
         output: match &terms.output_file_cap {
             Some(_) => parse_output(&capture.output_file),
             // The beginning of a document may be another one.
             None => is_whole.then(|| parse_output(log.stdout())).flatten(),
         },
-        is_end_missing: exit.is_none() && may_have_started(&outcome, &capture),
+        is_stdout_unknown: is_unknown(log.stdout()),
+        is_stderr_unknown: is_unknown(log.stderr()),
         stdout_bytes,
         stderr_bytes: written(log.stderr(), exit.as_ref().map(|it| it.stderr_bytes)),
         duration: exit.as_ref().map(|it| Duration::from_micros(it.duration_us)),

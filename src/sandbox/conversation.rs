@@ -12,14 +12,12 @@
 #[cfg(test)]
 mod tests;
 
+use gantry_init::artifact_name;
 use gantry_init::frame::{Frame, FrameError, Kind};
-use gantry_init::message::{ArtifactBegin, Exit, Refused};
+use gantry_init::message::{ArtifactBegin, Exit, MAX_SKIPPED_ARTIFACTS, Refused};
 use thiserror::Error;
 
 use super::Terms;
-
-/// Longest name of an artifact, in bytes.
-const MAX_ARTIFACT_NAME: usize = 255;
 
 /// How a sandbox broke the protocol.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -36,7 +34,7 @@ pub enum Violation {
     /// More than the request allows.
     #[error("more {0} than the request allows")]
     TooMuch(&'static str),
-    /// An artifact with a name that is no relative path.
+    /// An artifact with a name that breaks the rule of [`artifact_name`].
     #[error("an artifact with a forbidden name")]
     ArtifactName,
     /// The end in the middle of an artifact.
@@ -172,7 +170,11 @@ impl Conversation {
             }
             (Phase::Running | Phase::OutputFile | Phase::Artifacts, Kind::Exit) => {
                 self.phase = Phase::Ended;
-                parse(kind, &payload).map(Event::Exit)
+                let exit: Exit = parse(kind, &payload)?;
+                if exit.artifacts_skipped.len() > MAX_SKIPPED_ARTIFACTS {
+                    return Err(Violation::TooMuch("names of artifacts"));
+                }
+                Ok(Event::Exit(exit))
             }
             _ => Err(Violation::Unexpected(kind)),
         }
@@ -180,7 +182,7 @@ impl Conversation {
 
     fn begin_artifact(&mut self, payload: &[u8]) -> Result<Event, Violation> {
         let begin: ArtifactBegin = parse(Kind::ArtifactBegin, payload)?;
-        if !is_artifact_name(&begin.name) {
+        if !artifact_name::is_allowed(&begin.name) {
             return Err(Violation::ArtifactName);
         }
         self.artifacts_left =
@@ -201,11 +203,4 @@ fn spend(left: &mut u64, payload: &[u8], what: &'static str) -> Result<(), Viola
 
 fn parse<'a, T: serde::Deserialize<'a>>(kind: Kind, payload: &'a [u8]) -> Result<T, Violation> {
     serde_json::from_slice(payload).map_err(|_| Violation::Unreadable(kind))
-}
-
-/// A relative path that stays below where it is put, on any file system.
-fn is_artifact_name(name: &str) -> bool {
-    name.len() <= MAX_ARTIFACT_NAME
-        && !name.contains(|c: char| c.is_control() || c == '\\')
-        && name.split('/').all(|part| !matches!(part, "" | "." | ".."))
 }

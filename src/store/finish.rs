@@ -100,7 +100,7 @@ macro_rules! bound_end {
             .bind($end.node)
             .bind(i64::from($end.attempt))
             .bind(State::Ended(outcome.status).name())
-            .bind(outcome.error_kind.map(ErrorKind::name))
+            .bind(outcome.error_kind.map(|kind| kind.known_to_all().name()))
             .bind(outcome.error_message.as_deref().map(without_nul))
             .bind(number(report.stdout_bytes))
             .bind(number(report.stderr_bytes))
@@ -120,6 +120,7 @@ macro_rules! bound_end {
             .bind(report.started_at)
             .bind(report.completed_at)
             .bind(sandbox.and_then(|it| it.confinement.as_ref()).map(|it| it.digest().as_slice()))
+            .bind(outcome.error_kind.map(ErrorKind::name))
     }};
 }
 use bound_end;
@@ -147,7 +148,7 @@ macro_rules! end {
              oom_kills = $18, image = COALESCE($19, image), \
              container = COALESCE($20, container), warm = $21, \
              started_at = COALESCE($22, started_at), completed_at = $23, updated_at = $23, \
-             receipt = $24 \
+             receipt = $24, exact_error_kind = $25 \
              WHERE id = $1 AND status = 'running' AND node = $2 AND attempt = $3",
             returning_execution!()
         )
@@ -156,8 +157,8 @@ macro_rules! end {
 
 macro_rules! keep {
     () => {
-        "UPDATE execution_payloads SET output = $25, stdout = $26, stderr = $27, \
-         log_order = $28 WHERE execution_id = $1"
+        "UPDATE execution_payloads SET output = $26, stdout = $27, stderr = $28, \
+         log_order = $29 WHERE execution_id = $1"
     };
 }
 

@@ -69,8 +69,8 @@ pub(super) use among;
 macro_rules! execution_columns {
     () => {
         "executions.id, executions.script_id, executions.job_id, executions.triggered_by, \
-         executions.status, executions.error_kind, executions.error_message, \
-         executions.priority, executions.stdout_bytes, executions.stderr_bytes, \
+         executions.status, executions.error_kind, executions.exact_error_kind, \
+         executions.error_message, executions.priority, executions.stdout_bytes, executions.stderr_bytes, \
          executions.stdout_truncated, executions.stderr_truncated, executions.exit_code, \
          executions.signal, executions.duration_us, executions.queue_us, \
          executions.overhead_us, executions.cpu_us, executions.peak_memory_bytes, \
@@ -122,6 +122,7 @@ pub(super) struct ExecutionRow {
     triggered_by: String,
     status: String,
     error_kind: Option<String>,
+    exact_error_kind: Option<String>,
     error_message: Option<String>,
     priority: i32,
     stdout_bytes: i64,
@@ -151,12 +152,14 @@ impl ExecutionRow {
     pub(super) fn parse(self) -> Result<ExecutionSummary, StoreError> {
         let row = Row { table: "executions", id: &self.id };
         let time = |column, value| row.time(column, value).map(|time| time.map(milliseconds));
-        let error_kind = match &self.error_kind {
-            None => None,
-            Some(word) => {
+        // A newer server's word may not be known here: then the nearest one is.
+        let exact = self.exact_error_kind.as_deref().and_then(ErrorKind::from_name);
+        let error_kind = match (exact, &self.error_kind) {
+            (None, Some(word)) => {
                 let kind = ErrorKind::from_name(word);
                 Some(kind.ok_or_else(|| row.impossible("error_kind"))?)
             }
+            (exact, _) => exact,
         };
         Ok(ExecutionSummary {
             script_id: Some(self.script_id),

@@ -32,13 +32,18 @@ import json, os, sys
 for name, content in json.load(sys.stdin):
     os.makedirs(os.path.dirname('out/' + name), exist_ok=True)
     open('out/' + name, 'wb').write(bytes(content))
-os.symlink('/etc/passwd', 'out/link')";
+os.symlink('/etc/passwd', 'out/link')
+open('out/a\\\\b', 'w')";
     server.register("leaves", "python", source, json!({})).await;
     let execution = server.run(&json!({"script": "leaves", "input": files})).await;
+    // The link is not kept, nor a name that is a path on Windows.
+    assert_eq!(execution["error_kind"], "outputs_refused", "{execution:#}");
+    let flags = ["stdout_truncated", "stderr_truncated"].map(|it| &execution[it]);
+    assert_eq!(flags, [false, false], "{execution:#}");
     let base = format!("/api/v1/executions/{}/artifacts", execution["id"].as_str().unwrap());
     let (_, listed) = server.get(&base).await;
     let listed = listed.as_array().unwrap();
-    assert_eq!(listed.len(), files.len() + 1, "{listed:#?}");
+    assert_eq!(listed.len(), files.len() + 2, "{listed:#?}");
     for (name, content) in files {
         let entry = listed.iter().find(|entry| entry["name"] == name).unwrap();
         assert_eq!(entry["bytes"], content.len());
@@ -47,7 +52,9 @@ os.symlink('/etc/passwd', 'out/link')";
         assert_eq!(response.status(), StatusCode::OK, "{name}");
         assert_eq!(&response.bytes().await.unwrap()[..], content, "{name}");
     }
-    for nothing in ["nothing", "link", "99", "..%2f..%2fgantry.db", "%2e%2e/%2e%2e/gantry.db"] {
+    for nothing in
+        ["nothing", "link", "a%5Cb", "99", "..%2f..%2fgantry.db", "%2e%2e/%2e%2e/gantry.db"]
+    {
         let (status, problem) = server.get(&format!("{base}/{nothing}")).await;
         assert_eq!(status, StatusCode::NOT_FOUND, "{nothing}: {problem:#}");
     }

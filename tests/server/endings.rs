@@ -29,6 +29,20 @@ async fn failures_are_told_apart() {
             json!(["failed", "killed_by_signal", -1, 11]),
         ),
         ("eats", "python", eats, memory, json!(["failed", "out_of_memory", -1, 9])),
+        (
+            "leaves",
+            "shell",
+            "cd out; touch kept 'a\\b' {1..149}",
+            json!({}),
+            json!(["failed", "outputs_refused", 0, null]),
+        ),
+        (
+            "fills",
+            "shell",
+            "head -c 1G /dev/zero > x",
+            json!({}),
+            json!(["failed", "out_of_disk", 1, null]),
+        ),
     ] {
         server.register(name, kind, source, others).await;
         let execution = server.run(&json!({"script": name})).await;

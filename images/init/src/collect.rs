@@ -2,33 +2,43 @@
 //!
 //! Its processes are dead, but its files are as hostile as it was: links out of
 //! the sandbox's directories, FIFOs, a million entries, names that are no text.
-//! All of it is bounded; what is not sent is named with the reason.
+//! All of it is bounded; what is not sent is named with the reason, or counted.
 
-use nix::dir::Dir;
+use nix::dir::{Dir, Type};
 use nix::errno::Errno;
 use nix::unistd::read;
-use std::ffi::{CStr, CString};
-use std::os::fd::OwnedFd;
+use std::ffi::CString;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
+use gantry_init::artifact_name::{joined, shown};
 use gantry_init::frame::Kind;
 use gantry_init::message::{
-    ARTIFACT_DIR, ArtifactBegin, ArtifactCaps, MAX_SKIPPED_ARTIFACTS, OutputFile, OutputFileEnd,
-    SkipReason, SkippedArtifact, WORK_DIR,
+    ARTIFACT_DIR, ArtifactBegin, ArtifactCaps, MAX_SKIPPED_ARTIFACTS, MAX_UNLISTED_ARTIFACTS,
+    OutputFile, OutputFileEnd, SkipReason, SkippedArtifact, WORK_DIR,
 };
 
 use crate::beneath::{Entry, open_beneath, open_entry, open_root};
 use crate::outgoing::{Outgoing, Stuck};
 
-/// Most components in an artifact's name.
-const MAX_DEPTH: usize = 8;
-
-/// Most bytes in an artifact's name, separators included.
-const MAX_NAME_BYTES: usize = 255;
-
-/// Most directory entries that are looked at. Their names are sorted, hence held
+/// Most directory entries whose files may be sent. Their names are sorted, hence held
 /// in memory: 2.5 MB at most.
 const MAX_ENTRIES: usize = 10_000;
+
+/// How deep directories are looked into whose files are only counted. Each takes a file
+/// descriptor.
+const MAX_COUNTED_DEPTH: usize = 128;
+
+/// What became of the artifacts.
+#[derive(Default)]
+pub(crate) struct Left {
+    /// How many were sent.
+    pub(crate) sent: u64,
+    /// Those that were not, by name.
+    pub(crate) skipped: Vec<SkippedArtifact>,
+    /// How many others were not.
+    pub(crate) unlisted: u64,
+}
 
 /// Sends the declared output file, if it is there and fits.
 pub(crate) fn send_output_file(
@@ -43,23 +53,20 @@ pub(crate) fn send_output_file(
     if size > declared.cap {
         return Ok(OutputFileEnd::TooLarge(size));
     }
-    let unsent = send(out, Kind::OutputFile, &file, size)?;
-    Ok(if unsent == 0 { OutputFileEnd::Sent } else { OutputFileEnd::Unreadable })
+    let missing = send(out, Kind::OutputFile, &file, size)?;
+    Ok(if missing == 0 { OutputFileEnd::Sent } else { OutputFileEnd::Unreadable })
 }
 
 /// Sends the files in [`ARTIFACT_DIR`], in the order of their names, and answers
 /// with those that were not sent.
-pub(crate) fn send_artifacts(
-    out: &mut Outgoing,
-    caps: ArtifactCaps,
-) -> Result<Vec<SkippedArtifact>, Stuck> {
-    let mut walk = Walk { out, caps, entries: 0, skipped: Vec::new() };
+pub(crate) fn send_artifacts(out: &mut Outgoing, caps: ArtifactCaps) -> Result<Left, Stuck> {
+    let mut walk = Walk { out, caps, entries: 0, left: Left::default() };
     match open_root(ARTIFACT_DIR) {
-        Ok(root) => walk.directory(root, "", 1)?,
+        Ok(root) => walk.directory(root, "")?,
         Err(Errno::ENOENT) => {}
-        Err(_) => walk.skip(".", SkipReason::Unreadable),
+        Err(_) => walk.left.skip("", b"", SkipReason::Unreadable),
     }
-    Ok(walk.skipped)
+    Ok(walk.left)
 }
 
 /// Sends `size` bytes of a file, or as many as there are; answers with how many
@@ -83,60 +90,61 @@ struct Walk<'out> {
     out: &'out mut Outgoing,
     caps: ArtifactCaps,
     entries: usize,
-    skipped: Vec<SkippedArtifact>,
+    left: Left,
 }
 
 impl Walk<'_> {
-    /// Sends what is in a directory whose entries have `depth` components.
-    fn directory(&mut self, fd: OwnedFd, path: &str, depth: usize) -> Result<(), Stuck> {
+    /// Sends what is in a directory. Its depth is bounded by the length of names.
+    fn directory(&mut self, fd: OwnedFd, path: &str) -> Result<(), Stuck> {
         let Ok(mut directory) = Dir::from_fd(fd) else {
-            self.skip(path, SkipReason::Unreadable);
+            self.left.skip(path, b"", SkipReason::Unreadable);
             return Ok(());
         };
-        for name in self.names_in(&mut directory, path) {
-            let Some(path) = joined(path, &name) else {
-                self.skip(&lossy(path, &name), SkipReason::Name);
-                continue;
-            };
-            match open_entry(&directory, name.as_c_str()) {
-                Ok(Entry::File(file, size)) => self.file(&file, size, path)?,
-                Ok(Entry::Directory(_)) if depth == MAX_DEPTH => self.skip(&path, SkipReason::Name),
-                Ok(Entry::Directory(fd)) => self.directory(fd, &path, depth + 1)?,
-                Err(_) => self.skip(&path, SkipReason::Unreadable),
+        for entry in self.names_in(&mut directory, path) {
+            let opened = open_entry(&directory, entry.as_c_str());
+            match (joined(path, entry.to_bytes()), opened) {
+                (Some(name), Ok(Entry::File(file, size))) => self.file(&file, size, name)?,
+                (Some(name), Ok(Entry::Directory(fd))) => self.directory(fd, &name)?,
+                (None, Ok(Entry::Directory(fd))) => {
+                    let files = files_below(fd, 1, MAX_UNLISTED_ARTIFACTS);
+                    self.left.skip_all(files, path, entry.to_bytes(), SkipReason::Name);
+                }
+                (None, _) => self.left.skip(path, entry.to_bytes(), SkipReason::Name),
+                (_, Err(_)) => self.left.skip(path, entry.to_bytes(), SkipReason::Unreadable),
             }
         }
         Ok(())
     }
 
-    /// The sorted names in a directory, as many as may still be looked at.
+    /// The sorted names in a directory, as many as may still be looked at. The files
+    /// behind the others are counted.
     fn names_in(&mut self, directory: &mut Dir, path: &str) -> Vec<CString> {
-        let mut names = Vec::new();
-        for entry in directory.iter().map_while(Result::ok) {
-            let name = entry.file_name();
-            if name == c"." || name == c".." {
-                continue;
-            }
-            if self.entries == MAX_ENTRIES {
-                self.skip(path, SkipReason::TooMany);
-                break;
-            }
-            self.entries += 1;
-            names.push(name.to_owned());
-        }
+        let Ok(place) = directory.as_fd().try_clone_to_owned() else {
+            self.left.skip(path, b"", SkipReason::Unreadable);
+            return Vec::new();
+        };
+        let mut entries = entries(directory);
+        let room = MAX_ENTRIES - self.entries;
+        let names = entries.by_ref().take(room).map(|entry| entry.file_name().to_owned());
+        let mut names: Vec<_> = names.collect();
+        self.entries += names.len();
+        let more = count(entries, &place, 1, MAX_UNLISTED_ARTIFACTS);
+        self.left.skip_all(more, path, b"", SkipReason::TooMany);
         names.sort_unstable();
         names
     }
 
     fn file(&mut self, file: &OwnedFd, size: u64, name: String) -> Result<(), Stuck> {
         if self.caps.count == 0 {
-            self.skip(&name, SkipReason::TooMany);
+            self.left.skip("", name.as_bytes(), SkipReason::TooMany);
             return Ok(());
         }
         if size > self.caps.bytes {
-            self.skip(&name, SkipReason::TooLarge);
+            self.left.skip("", name.as_bytes(), SkipReason::TooLarge);
             return Ok(());
         }
         self.caps.count -= 1;
+        self.left.sent += 1;
         self.caps.bytes -= size;
         self.out.push_message(Kind::ArtifactBegin, &ArtifactBegin { name, size })?;
         let missing = send(self.out, Kind::ArtifactData, file, size)?;
@@ -153,28 +161,58 @@ impl Walk<'_> {
         }
         Ok(())
     }
+}
 
-    fn skip(&mut self, name: &str, reason: SkipReason) {
-        if self.skipped.len() < MAX_SKIPPED_ARTIFACTS {
-            let name = if name.is_empty() { "." } else { name };
-            let mut name = name.replace(char::is_control, "\u{fffd}");
-            name.truncate(name.floor_char_boundary(MAX_NAME_BYTES));
-            self.skipped.push(SkippedArtifact { name, reason });
+impl Left {
+    /// Notes one file.
+    fn skip(&mut self, directory: &str, entry: &[u8], reason: SkipReason) {
+        self.skip_all(1, directory, entry, reason);
+    }
+
+    /// Notes several under one name.
+    fn skip_all(&mut self, files: u64, directory: &str, entry: &[u8], reason: SkipReason) {
+        let is_listed = files > 0 && self.skipped.len() < MAX_SKIPPED_ARTIFACTS;
+        if is_listed {
+            self.skipped.push(SkippedArtifact { name: shown(directory, entry), reason });
         }
+        let unlisted = self.unlisted.saturating_add(files - u64::from(is_listed));
+        self.unlisted = unlisted.min(MAX_UNLISTED_ARTIFACTS);
     }
 }
 
-/// An entry's path, if it can be an artifact's name.
-fn joined(directory: &str, name: &CStr) -> Option<String> {
-    let name = name.to_str().ok()?;
-    let path = if directory.is_empty() { name.into() } else { format!("{directory}/{name}") };
-    (path.len() <= MAX_NAME_BYTES && !path.contains(char::is_control)).then_some(path)
+/// What is in a directory, in no order.
+fn entries(directory: &mut Dir) -> impl Iterator<Item = nix::dir::Entry> {
+    let is_other = |entry: &nix::dir::Entry| entry.file_name() != c"." && entry.file_name() != c"..";
+    directory.iter().map_while(Result::ok).filter(is_other)
 }
 
-/// An entry's path, as text whatever it is.
-fn lossy(directory: &str, name: &CStr) -> String {
-    let name = name.to_string_lossy();
-    if directory.is_empty() { name.into_owned() } else { format!("{directory}/{name}") }
+/// The files below a directory, `most` of them at most.
+fn files_below(fd: OwnedFd, depth: usize, most: u64) -> u64 {
+    let Ok(mut directory) = Dir::from_fd(fd) else { return 1 };
+    let Ok(place) = directory.as_fd().try_clone_to_owned() else { return 1 };
+    count(entries(&mut directory), &place, depth, most)
+}
+
+/// The files that entries of the directory `place` stand for, `most` of them at most.
+fn count(
+    entries: impl Iterator<Item = nix::dir::Entry>,
+    place: &OwnedFd,
+    depth: usize,
+    most: u64,
+) -> u64 {
+    let mut files = 0;
+    for entry in entries {
+        if files >= most {
+            break;
+        }
+        let is_looked_into = entry.file_type() == Some(Type::Directory) && depth < MAX_COUNTED_DEPTH;
+        let opened = is_looked_into.then(|| open_entry(place, entry.file_name()));
+        files += match opened {
+            Some(Ok(Entry::Directory(fd))) => files_below(fd, depth + 1, most - files),
+            _ => 1,
+        };
+    }
+    files
 }
 
 #[cfg(test)]
@@ -182,30 +220,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_short_printable_text() {
-        assert_eq!(joined("", c"a"), Some("a".into()));
-        assert_eq!(joined("a/b", c"c d"), Some("a/b/c d".into()));
-        assert_eq!(joined("", c"line\nbreak"), None);
-        assert_eq!(joined("", c"\xff"), None);
-        assert_eq!(joined(&"d".repeat(254), c"f"), None);
-        assert!(joined(&"d".repeat(253), c"f").is_some());
+    fn what_was_skipped_fits_into_a_frame() {
+        for name in ["\u{1}", "\"", "\\", "ü"].map(|it| it.repeat(300)) {
+            let mut left = Left::default();
+            for _ in 0..100 {
+                left.skip("", name.as_bytes(), SkipReason::Unreadable);
+            }
+            assert_eq!((left.skipped.len(), left.unlisted), (MAX_SKIPPED_ARTIFACTS, 76));
+            let json = serde_json::to_vec(&left.skipped).unwrap();
+            assert!(json.len() < Kind::Exit.max_payload() - 1024, "{}", json.len());
+        }
     }
 
     #[test]
-    fn what_was_skipped_fits_into_a_frame() {
-        let (_reader, writer) = std::io::pipe().unwrap();
-        let mut out = Outgoing::new(writer.into()).unwrap();
-        let caps = ArtifactCaps { count: 0, bytes: 0 };
-        let mut walk = Walk { out: &mut out, caps, entries: 0, skipped: Vec::new() };
-        for name in ["\u{1}", "\"", "\\", "ü"].map(|it| it.repeat(300)) {
-            walk.skipped.clear();
-            for _ in 0..100 {
-                walk.skip(&name, SkipReason::Unreadable);
-            }
-            assert_eq!(walk.skipped.len(), MAX_SKIPPED_ARTIFACTS);
-            let json = serde_json::to_vec(&walk.skipped).unwrap();
-            assert!(json.len() < Kind::Exit.max_payload() - 1024, "{}", json.len());
+    fn counting_has_an_end() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(root.path().join("a/b")).unwrap();
+        for name in ["1", "2", "a/3", "a/b/4"] {
+            std::fs::write(root.path().join(name), "").unwrap();
         }
+        let open = || open_root(root.path().to_str().unwrap()).unwrap();
+        assert_eq!(files_below(open(), 1, 10), 4);
+        assert_eq!(files_below(open(), 1, 2), 2);
+        assert_eq!(files_below(open(), MAX_COUNTED_DEPTH, 10), 3, "a directory counts as one");
+        let mut left = Left::default();
+        for _ in 0..3 {
+            left.skip_all(MAX_UNLISTED_ARTIFACTS, "", b"d", SkipReason::Name);
+        }
+        assert_eq!(left.unlisted, MAX_UNLISTED_ARTIFACTS);
     }
 
     #[test]
@@ -216,7 +258,7 @@ mod tests {
         std::io::Write::write_all(&mut file, b"ab").unwrap();
         std::io::Seek::rewind(&mut file).unwrap();
         let caps = ArtifactCaps { count: 1, bytes: 5 };
-        let mut walk = Walk { out: &mut out, caps, entries: 0, skipped: Vec::new() };
+        let mut walk = Walk { out: &mut out, caps, entries: 0, left: Left::default() };
         walk.file(&file.into(), 5, "shrunk".into()).unwrap();
         out.flush_all().unwrap();
         drop(out);

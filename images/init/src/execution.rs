@@ -10,12 +10,13 @@ use nix::unistd::Pid;
 use std::time::{Duration, Instant};
 
 use gantry_init::frame::{Kind, MAX_REPLY_PAYLOAD};
-use gantry_init::message::{End, Stopped};
+use gantry_init::message::{End, Place, Stopped};
 
 use crate::child::Child;
 use crate::inbox::Inbox;
 use crate::outgoing::{Outgoing, Stuck};
 use crate::pid_one::{PidOne, Reaped};
+use crate::places::Places;
 use crate::readiness::{Interest, wait};
 use crate::signals::Signals;
 use crate::stop::{Action, Facts, Stop};
@@ -32,6 +33,7 @@ pub(crate) struct Ended {
     pub(crate) duration: Duration,
     pub(crate) stdout_bytes: u64,
     pub(crate) stderr_bytes: u64,
+    pub(crate) places: Vec<Place>,
 }
 
 /// One script, running.
@@ -44,6 +46,7 @@ pub(crate) struct Execution<'init> {
     started: Instant,
     stdout: Stream,
     stderr: Stream,
+    places: Places,
     stop: Stop,
     cancelled: bool,
     /// How and when the script's own process ended.
@@ -74,6 +77,7 @@ impl<'init> Execution<'init> {
             started: child.started,
             stdout: Stream::new(Kind::Stdout, child.stdout, stream_cap),
             stderr: Stream::new(Kind::Stderr, child.stderr, stream_cap),
+            places: Places::find(),
             stop,
             cancelled,
             main_end: None,
@@ -162,6 +166,7 @@ impl<'init> Execution<'init> {
         }
         if stderr {
             self.stderr.pass_on(self.out, scratch);
+            self.places.look();
         }
         self.out.flush();
     }
@@ -185,6 +190,7 @@ impl<'init> Execution<'init> {
             duration,
             stdout_bytes: self.stdout.written(),
             stderr_bytes: self.stderr.written(),
+            places: self.places.into_seen(),
         })
     }
 }

@@ -25,11 +25,13 @@
 //! after it means nothing.
 //!
 //! What PID 1 makes of what it reads is here, too: [`intake`] of its stdin, [`request`]
-//! of what is asked for, [`ready_line`] of what a process that stands by says.
+//! of what is asked for, [`ready_line`] of what a process that stands by says. Names of
+//! artifacts have one rule for both ends, [`artifact_name`].
 //!
 //! This library does no I/O and never panics on what it is given: what comes out
 //! of a container is hostile. All of it is fuzzed (`images/init/fuzz`).
 
+pub mod artifact_name;
 pub mod frame;
 pub mod intake;
 pub mod message;

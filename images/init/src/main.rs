@@ -27,6 +27,7 @@ mod fields;
 mod inbox;
 mod outgoing;
 mod pid_one;
+mod places;
 mod preparation;
 mod readiness;
 mod signals;
@@ -228,17 +229,17 @@ impl Init<'_> {
             request.stream_cap,
         )
         .run()?;
-        self.report(&request, &ended)
+        self.report(&request, ended)
     }
 
-    fn report(&mut self, request: &Request, ended: &Ended) -> Result<(), Stuck> {
+    fn report(&mut self, request: &Request, ended: Ended) -> Result<(), Stuck> {
         self.stay = Duration::from_millis(request.stay_ms);
         let usage = self.meter.usage();
         let output_file = match &request.output_file {
             Some(declared) => Some(collect::send_output_file(&mut self.out, declared)?),
             None => None,
         };
-        let artifacts_skipped = collect::send_artifacts(&mut self.out, request.artifacts)?;
+        let left = collect::send_artifacts(&mut self.out, request.artifacts)?;
         let exit = Exit {
             end: ended.end,
             stopped: ended.stopped,
@@ -247,7 +248,10 @@ impl Init<'_> {
             stderr_bytes: ended.stderr_bytes,
             usage,
             output_file,
-            artifacts_skipped,
+            artifacts_skipped: left.skipped,
+            artifacts_unlisted: left.unlisted,
+            artifacts_sent: left.sent,
+            places: ended.places,
         };
         self.out.push_message(Kind::Exit, &exit)
     }

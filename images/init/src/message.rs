@@ -9,6 +9,13 @@ pub const SCRIPT_DIR: &str = "/run/gantry";
 /// The private, writable directory that a script starts in.
 pub const WORK_DIR: &str = "/work";
 
+/// Where programs put temporary files.
+pub const TEMPORARY_DIR: &str = "/tmp";
+
+/// Where semaphores and shared memory of one sandbox's processes live
+/// (shm_overview(7)).
+pub const SHARED_MEMORY_DIR: &str = "/dev/shm";
+
 /// Files that are left here become artifacts.
 pub const ARTIFACT_DIR: &str = "/work/out";
 
@@ -182,10 +189,36 @@ pub struct Exit {
     /// Files in [`ARTIFACT_DIR`] that were not sent; at most
     /// [`MAX_SKIPPED_ARTIFACTS`] of them.
     pub artifacts_skipped: Vec<SkippedArtifact>,
+    /// Files in [`ARTIFACT_DIR`] that were not sent and are not among those; counted up
+    /// to [`MAX_UNLISTED_ARTIFACTS`].
+    #[serde(default)]
+    pub artifacts_unlisted: u64,
+    /// Files in [`ARTIFACT_DIR`] that were sent.
+    #[serde(default)]
+    pub artifacts_sent: u64,
+    /// The sandbox's own writable places.
+    #[serde(default)]
+    pub places: Vec<Place>,
 }
 
 /// Most entries in [`Exit::artifacts_skipped`], so that the frame stays small.
 pub const MAX_SKIPPED_ARTIFACTS: usize = 24;
+
+/// Where the counting of files ends that are not kept.
+pub const MAX_UNLISTED_ARTIFACTS: u64 = 1_000_000;
+
+/// A place of the sandbox's own that the script can write to, with a size of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// Where it is mounted.
+    pub path: String,
+    /// Bytes that it holds at most.
+    pub bytes: u64,
+    /// True if it was seen to be full, at the end or before.
+    pub was_full: bool,
+    /// True if it was full at the end.
+    pub is_full: bool,
+}
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -250,7 +283,7 @@ pub enum SkipReason {
     TooMany,
     /// It did not fit into what was left of [`ArtifactCaps::bytes`].
     TooLarge,
-    /// Its name is not UTF-8, too long or too deep.
+    /// Its name breaks the rule of [`crate::artifact_name`].
     Name,
     /// Not a regular file, or not to be read.
     Unreadable,

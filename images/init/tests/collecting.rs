@@ -107,16 +107,53 @@ fn caps_are_kept() {
 
 #[test]
 fn bad_names_are_skipped() {
-    let source = r"cd out; touch good $'line\nbreak' $'not\xfftext' $'\e[2J';
-        mkdir -p 1/2/3/4/5/6/7/8; touch 1/2/3/4/5/6/7/deep 1/2/3/4/5/6/7/8/deeper;
+    let source = r"cd out; touch good .hidden ... 'ü ü' $'line\nbreak' $'not\xfftext' $'\e[2J';
+        touch 'a\b' '\' 'c:\d\e.txt' $'\xc2\x85';
+        mkdir -p 1/2/3/4/5/6/7/8; touch 1/2/3/4/5/6/7/8/deep;
         long=$(printf 'x%.0s' {1..200}); mkdir $long; touch $long/$long";
     let Some(answer) = bash(source).run() else { return };
-    assert_eq!(answer.artifact_names(), ["1/2/3/4/5/6/7/deep", "good"]);
+    assert_eq!(answer.artifact_names(), ["...", ".hidden", "1/2/3/4/5/6/7/8/deep", "good", "ü ü"]);
     let skipped = answer.skipped();
-    for name in ["line\u{fffd}break", "not\u{fffd}text", "\u{fffd}[2J", "1/2/3/4/5/6/7/8"] {
+    let named = ["line\u{fffd}break", "not\u{fffd}text", "\u{fffd}[2J", "\u{fffd}"];
+    for name in named.into_iter().chain(["a\\b", "\\", "c:\\d\\e.txt"]) {
         assert_eq!(skipped.get(name), Some(&SkipReason::Name), "{name:?} in {skipped:?}");
     }
-    assert_eq!(skipped.len(), 5, "{skipped:?}");
+    assert_eq!(skipped.len(), 8, "{skipped:?}");
+}
+
+#[test]
+fn files_in_a_folder_with_a_bad_name_are_counted() {
+    let source = r"cd out; mkdir -p 'bad\folder/deep' 'empty\folder' empty;
+        touch 'bad\folder/'{1..30} 'bad\folder/deep/'{1..12} good";
+    let Some(answer) = bash(source).run() else { return };
+    assert_eq!(answer.artifact_names(), ["good"]);
+    assert_eq!(answer.skipped(), BTreeMap::from([("bad\\folder", SkipReason::Name)]));
+    assert_eq!((answer.exit().artifacts_sent, answer.exit().artifacts_unlisted), (1, 41));
+}
+
+#[test]
+fn every_file_is_sent_listed_or_counted() {
+    let source = "cd out; touch {1..150}";
+    let Some(answer) = bash(source).artifacts(100, 1000).run() else { return };
+    let exit = answer.exit();
+    let counts = (answer.artifacts.len(), exit.artifacts_skipped.len(), exit.artifacts_unlisted);
+    assert_eq!(counts, (100, 24, 26));
+}
+
+#[test]
+fn a_full_place_is_noticed() {
+    let full = "head -c 100M /dev/zero >full";
+    for (source, was_full, is_full) in [
+        ("head -c 10M /dev/zero >half", false, false),
+        (full, true, true),
+        // It complains, more than a pipe holds, and then it cleans up.
+        (&format!("{full}; head -c 200000 /dev/zero >&2; rm full"), true, false),
+    ] {
+        let Some(answer) = bash(source).run() else { return };
+        let work = answer.exit().places.iter().find(|it| it.path == "/work").unwrap();
+        assert_eq!((work.was_full, work.is_full), (was_full, is_full), "{source}");
+        assert_eq!(work.bytes, 64 << 20);
+    }
 }
 
 #[test]
@@ -126,4 +163,5 @@ fn very_many_files_are_not_all_looked_at() {
     assert_eq!(answer.artifacts.len(), 10);
     assert_eq!(answer.skipped().len(), 24);
     assert!(answer.skipped().values().all(|&reason| reason == SkipReason::TooMany));
+    assert_eq!(answer.exit().artifacts_unlisted, 30_000 - 10 - 24);
 }

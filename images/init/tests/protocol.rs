@@ -9,7 +9,7 @@ use gantry_init::frame::{
 };
 use gantry_init::message::{
     ArtifactBegin, ArtifactCaps, End, Exit, Hello, Launch, OutputFile, OutputFileEnd, Refused,
-    RefusedReason, Request, SkipReason, SkippedArtifact, Stopped, Usage,
+    Place, RefusedReason, Request, SkipReason, SkippedArtifact, Stopped, Usage,
 };
 use proptest::prelude::*;
 use serde::{Serialize, de::DeserializeOwned};
@@ -199,6 +199,9 @@ proptest! {
             usage: Usage { cpu_us, peak_memory_bytes, oom_kills: size },
             output_file: Some(files[variant]),
             artifacts_skipped: vec![SkippedArtifact { name: text.clone(), reason: reasons[variant] }],
+            artifacts_unlisted: size,
+            artifacts_sent: size,
+            places: vec![Place { path: text.clone(), bytes: size, was_full: true, is_full: false }],
         });
         round_trip(&Hello { init: text.clone() });
         round_trip(&ArtifactBegin { name: text.clone(), size });

@@ -22,9 +22,10 @@ pub struct Report {
     pub stdout_bytes: u64,
     /// Bytes that the script wrote to stderr, kept or not.
     pub stderr_bytes: u64,
-    /// The script had started and its end was not seen: it may have written more than
-    /// was heard.
-    pub is_end_missing: bool,
+    /// The script may have written more to stdout than was heard: its end was not seen.
+    pub is_stdout_unknown: bool,
+    /// The same of stderr.
+    pub is_stderr_unknown: bool,
     /// The script's own time; `None` when it never ran.
     pub duration: Option<Duration>,
     /// From the beginning of the attempt to its end.
@@ -51,7 +52,8 @@ impl Report {
             log: OutputLog::default(),
             stdout_bytes: 0,
             stderr_bytes: 0,
-            is_end_missing: false,
+            is_stdout_unknown: false,
+            is_stderr_unknown: false,
             duration: None,
             took: Duration::ZERO,
             usage: None,
@@ -65,13 +67,13 @@ impl Report {
     /// Not all of stdout was kept, or it is not known whether it was.
     #[must_use]
     pub fn is_stdout_truncated(&self) -> bool {
-        self.is_end_missing || self.stdout_bytes > self.log.stdout().len() as u64
+        self.is_stdout_unknown || self.stdout_bytes > self.log.stdout().len() as u64
     }
 
     /// Not all of stderr was kept, or it is not known whether it was.
     #[must_use]
     pub fn is_stderr_truncated(&self) -> bool {
-        self.is_end_missing || self.stderr_bytes > self.log.stderr().len() as u64
+        self.is_stderr_unknown || self.stderr_bytes > self.log.stderr().len() as u64
     }
 
     /// All of the attempt that was not the script's own time.

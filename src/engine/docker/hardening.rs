@@ -8,7 +8,7 @@ use bollard::models::{
 };
 use std::collections::HashMap;
 
-use gantry_init::message::{SCRIPT_DIR, WORK_DIR};
+use gantry_init::message::{SCRIPT_DIR, SHARED_MEMORY_DIR, TEMPORARY_DIR, WORK_DIR};
 
 use super::resources::{BUILD_NETWORK, EGRESS_NETWORK};
 use crate::domain::limits::Limits;
@@ -42,11 +42,6 @@ const INODES: u32 = 65_536;
 
 /// /tmp, which is small: /work is the place for data.
 const TMP_BYTES: u64 = 64 * 1024 * 1024;
-
-/// Where semaphores and shared memory of one sandbox's processes live
-/// (shm_overview(7)); Python's multiprocessing needs it. `IpcMode: none` leaves
-/// it out.
-const SHARED_MEMORY: &str = "/dev/shm";
 
 /// Room in the engine's log beside the two streams: frame headers, artifacts and
 /// the output file. Rotation drops the oldest, so the log must hold everything.
@@ -141,9 +136,10 @@ fn tmpfs(spec: &SandboxSpec) -> HashMap<String, String> {
     HashMap::from([
         (WORK_DIR.to_owned(), options(scratch, "0700", exec)),
         (SCRIPT_DIR.to_owned(), options(MAX_SCRIPT_BYTES + 4096, "0700", exec)),
-        ("/tmp".to_owned(), options(TMP_BYTES.min(scratch), "1777", exec)),
-        // As Docker has it: it is for memory that processes share.
-        (SHARED_MEMORY.to_owned(), options(TMP_BYTES.min(scratch), "1777", false)),
+        (TEMPORARY_DIR.to_owned(), options(TMP_BYTES.min(scratch), "1777", exec)),
+        // As Docker has it: it is for memory that processes share. Python's
+        // multiprocessing needs it, and `IpcMode: none` leaves it out.
+        (SHARED_MEMORY_DIR.to_owned(), options(TMP_BYTES.min(scratch), "1777", false)),
     ])
 }
 

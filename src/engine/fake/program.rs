@@ -122,6 +122,9 @@ pub(crate) fn exit(code: i32) -> Exit {
         usage: Usage::default(),
         output_file: None,
         artifacts_skipped: Vec::new(),
+        artifacts_unlisted: 0,
+        artifacts_sent: 0,
+        places: Vec::new(),
     }
 }
 
