@@ -4,7 +4,7 @@ mod support;
 
 use support::MIB;
 use support::home::system;
-use support::run::{Run, shell};
+use support::run::{Run, python, shell};
 
 /// Refuses an input, saying all of `said`.
 #[track_caller]
@@ -120,4 +120,23 @@ fn a_script_reads_fifty_megabytes_of_input() {
     let length = input.len();
     let ended = shell("wc -c").args(["--input", "-"]).stdin(input).end().with_success();
     assert_eq!(ended.text(), format!("{length}\n"));
+}
+
+#[test]
+fn stdin_is_a_pipe_that_event_loops_take() {
+    let source = "
+import asyncio, select, sys
+async def main():
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    return await reader.read()
+epoll = select.epoll()
+epoll.register(0, select.EPOLLIN)
+print(len(epoll.poll()), len(asyncio.run(main())))";
+    let input = format!("\"{}\"", "x".repeat(1_000_000));
+    let run = python(source);
+    let file = run.file("input.json", input.as_bytes());
+    let ended = run.arg("--input").arg(format!("@{}", file.display())).end().with_success();
+    assert_eq!(ended.text(), "1 1000002\n");
 }

@@ -23,6 +23,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub(crate) use program::{Ended, Program};
+pub(crate) use stdio::RUNS_ON;
 
 use super::deadline::{self, within};
 use super::{

@@ -532,3 +532,37 @@ fn usage(exit: &Exit) -> Usage {
         oom_kills: exit.usage.oom_kills,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use gantry_init::message::{ArtifactBegin, ArtifactCaps};
+
+    use super::*;
+    use crate::sandbox::Sink;
+
+    /// What is said of the streams of a script that printed 4 bytes of each, when nobody
+    /// saw its end.
+    fn are_cut(stream_cap: u64, files_came: bool) -> (bool, bool) {
+        let artifacts = ArtifactCaps { count: 1, bytes: 1 };
+        let grace = Duration::ZERO;
+        let terms = Terms { stream_cap, output_file_cap: None, artifacts, grace };
+        let mut capture = Capture::unfollowed();
+        capture.started();
+        capture.stdout(b"four").unwrap();
+        capture.stderr(b"four").unwrap();
+        if files_came {
+            capture.artifact_begin(&ArtifactBegin { name: "a".to_owned(), size: 1 }).unwrap();
+        }
+        let outcome = Outcome::failed(ErrorKind::SandboxFailed, "it broke the protocol");
+        let reached = Reached { receipt: None, took: Duration::ZERO };
+        let report = report(terms, outcome, None, reached, capture);
+        (report.is_stdout_truncated(), report.is_stderr_truncated())
+    }
+
+    #[test]
+    fn a_stream_is_whole_once_files_have_come_and_it_is_below_its_cap() {
+        assert_eq!(are_cut(5, true), (false, false));
+        assert_eq!(are_cut(4, true), (true, true));
+        assert_eq!(are_cut(5, false), (true, true));
+    }
+}

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::plan::plan;
-use super::{Kind, Pool, ReadMemory, State, Template, UNUSED, alive};
+use super::{Kind, Pool, ReadMemory, State, Template, UNUSED};
 use crate::engine::{LABEL_ROLE, NewContainer};
 use crate::sandbox::{Sandbox, Unprepared};
 use gantry_init::message::Preparation;
@@ -90,7 +90,7 @@ impl Pool {
         let now = self.now();
         let mut state = self.state();
         for kind in state.kinds.values_mut() {
-            kind.unused = std::mem::take(&mut kind.unused).into_iter().filter_map(alive).collect();
+            kind.unused = std::iter::from_fn(|| kind.next_alive(now)).collect();
         }
         let mut spare = Vec::new();
         for (share, kind) in shares(&mut state, self.inner.size, now) {
@@ -179,6 +179,24 @@ impl Pool {
             return Ok(sandbox);
         }
         sandbox.prepare(&preparation).await
+    }
+}
+
+impl Kind {
+    /// Takes the next sandbox that still waits for its request. One that gave itself up,
+    /// because what stood by in it did not, is the last in which anything does for a
+    /// while: the others would do the same.
+    pub(super) fn next_alive(&mut self, now: Duration) -> Option<Sandbox> {
+        while let Some(mut sandbox) = self.unused.pop_front() {
+            if sandbox.is_waiting() {
+                return Some(sandbox);
+            }
+            if let Some(why) = sandbox.complaint() {
+                self.unfit_until = now + UNFIT_FOR;
+                tracing::warn!(container = sandbox.name(), why, "a warm sandbox gave itself up");
+            }
+        }
+        None
     }
 }
 

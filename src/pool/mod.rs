@@ -204,7 +204,7 @@ impl Pool {
         let kind = state.kinds.entry(Arc::new(template)).or_default();
         kind.demand.called(now, window);
         // The dead are dropped, and so removed.
-        let found = std::iter::from_fn(|| kind.unused.pop_front()).find_map(alive);
+        let found = kind.next_alive(now);
         self.inner.nudge.notify_one();
         found
     }
@@ -268,9 +268,4 @@ impl Drop for Cold {
         drop(state);
         self.pool.inner.nudge.notify_one();
     }
-}
-
-/// The sandbox, if it still waits for its request.
-fn alive(mut sandbox: Sandbox) -> Option<Sandbox> {
-    sandbox.is_waiting().then_some(sandbox)
 }

@@ -13,7 +13,7 @@ use crate::domain::limits::Limits;
 use crate::domain::mount::Mount;
 use crate::domain::sandbox_spec::{Network, Purpose};
 use crate::engine::fake::program::echo;
-use crate::engine::fake::{Fake, Fault, IMAGE};
+use crate::engine::fake::{Fake, Fault, IMAGE, RUNS_ON};
 use crate::engine::{EngineError, Verb};
 
 /// Longer than any start takes here.
@@ -275,5 +275,22 @@ async fn what_can_not_stand_by_is_rehearsed_and_tried_again_later() {
     }
     assert_eq!(bench.soon().await.unused, 1);
     assert_eq!(bench.engine.calls(Verb::Create), before + 7 + 1);
+    bench.ends().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_somebody_runs_who_was_to_stand_by_nobody_does_for_a_while() {
+    let bench = bench(1);
+    let mut template = standing_by("");
+    let stand_by = template.preparation.stand_by.as_mut().unwrap();
+    stand_by.file_name = RUNS_ON.to_owned();
+    bench.take(&template, 1);
+    assert_eq!(bench.soon().await.unused, 1);
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    // Another one has taken its place, and does not go the same way.
+    assert_eq!(bench.pool.status().unused, 1);
+    assert_eq!(bench.engine.calls(Verb::Create), 2);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(bench.engine.calls(Verb::Create), 2);
     bench.ends().await;
 }

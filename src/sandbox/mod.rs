@@ -73,6 +73,12 @@ impl Sandbox {
         &self.container.name
     }
 
+    /// Why its PID 1 has given it up, if it has said so.
+    #[must_use]
+    pub fn complaint(&self) -> Option<String> {
+        self.frames.complaint().strip_prefix(": ").map(str::to_owned)
+    }
+
     /// Whether it still waits for its request, as far as is known here: it has said
     /// nothing, and its output has not ended.
     #[must_use]

@@ -158,7 +158,8 @@ async fn many_at_once_are_all_answered() {
 /// remembers with what it was started.
 const STOOD_BY: &str = "import json, os, sys\n\
     began = open('/proc/self/environ').read()\n\
-    print(json.dumps(['GANTRY_STAND_BY' in began, dict(os.environ), sys.argv[1:], sys.stdin.read()]))\n";
+    kind = os.fstat(0).st_mode & 0o170000\n\
+    print(json.dumps(['GANTRY_STAND_BY' in began, dict(os.environ), sys.argv[1:], kind]))\n";
 
 #[tokio::test]
 async fn the_interpreter_of_a_python_script_stands_by() {
@@ -172,6 +173,8 @@ async fn the_interpreter_of_a_python_script_stands_by() {
     let [cold_output, mut warm_output] = [cold, warm.clone()].map(|it| it["output_data"].clone());
     assert_eq!([&cold_output[0], &warm_output[0]], [false, true]);
     assert_eq!(warm_output[1]["EXECUTION_ID"], warm["id"]);
+    // Its stdin is a pipe (inode(7)).
+    assert_eq!(warm_output[3], 0o010_000);
     warm_output[0] = json!(false);
     warm_output[1]["EXECUTION_ID"] = cold_output[1]["EXECUTION_ID"].clone();
     assert_eq!(warm_output, cold_output);

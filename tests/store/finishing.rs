@@ -14,6 +14,7 @@ on_both! {
     everything_of_an_end_is_read_back,
     ten_mebibytes_of_each_stream_are_read_back,
     outputs_are_kept_byte_for_byte,
+    servers_of_every_version_read_why_an_execution_failed,
     an_end_is_written_once_and_by_whom_it_is_due,
     an_end_that_comes_second_leaves_the_first_ones_output,
     what_never_ran_has_nothing_but_its_end,
@@ -136,6 +137,26 @@ async fn outputs_are_kept_byte_for_byte(database: Database) {
         let id = finish(&database, &Report { output, ..report(Status::Completed) }).await;
         let found = database.store.execution(id).await.unwrap().unwrap();
         assert_eq!(found.output_data.unwrap().get(), text);
+    }
+}
+
+async fn servers_of_every_version_read_why_an_execution_failed(database: Database) {
+    for kind in ErrorKind::ALL {
+        for artifacts in [Vec::new(), full_report().artifacts] {
+            let outcome = Outcome::failed(kind, "why");
+            let report = Report { outcome, artifacts, ..full_report() };
+            let id = finish(&database, &report).await;
+            let read = || database.store.execution_summary(id);
+            assert_eq!(read().await.unwrap().unwrap().error_kind, Some(kind));
+            // What older ones read, and what this one makes of a word of tomorrow.
+            let known = kind.known_to_all();
+            let here = format!("id = {} AND error_kind = '{}'", database.id(id), known.name());
+            let found = format!("SELECT count(*) FROM executions WHERE {here}");
+            assert_eq!(database.number(&found).await, 1, "{kind:?}");
+            let tomorrow = "UPDATE executions SET exact_error_kind = 'out_of_luck'";
+            database.execute(tomorrow).await;
+            assert_eq!(read().await.unwrap().unwrap().error_kind, Some(known));
+        }
     }
 }
 

@@ -9,9 +9,9 @@ use nix::sys::stat::Mode;
 use nix::unistd::{Pid, execve, setsid, write};
 use std::env::set_current_dir;
 use std::ffi::{CString, NulError};
-use std::fs::{File, create_dir, create_dir_all};
+use std::fs::{create_dir, create_dir_all};
 use std::io::{self, PipeReader, PipeWriter};
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -30,17 +30,21 @@ pub(crate) struct Child {
     pub(crate) pid: Pid,
     /// When it was started.
     pub(crate) started: Instant,
+    /// The way to its stdin.
+    pub(crate) stdin: PipeWriter,
     /// What it and its children write. Non-blocking.
     pub(crate) stdout: PipeReader,
     /// See [`Child::stdout`].
     pub(crate) stderr: PipeReader,
 }
 
-/// The ends of its output that are ours, and those that are not.
+/// The ends of its pipes that are ours, and those that are not.
 pub(crate) struct Pipes {
+    pub(crate) stdin: PipeWriter,
     pub(crate) stdout: PipeReader,
     pub(crate) stderr: PipeReader,
-    pub(crate) writers: [PipeWriter; 2],
+    pub(crate) its_stdin: PipeReader,
+    pub(crate) its_outputs: [PipeWriter; 2],
 }
 
 impl Pipes {
@@ -48,25 +52,27 @@ impl Pipes {
     /// and their pages count against a limit that all containers' user shares: beyond
     /// it the kernel gives every new pipe only two pages.
     pub(crate) fn new() -> io::Result<Self> {
+        let (its_stdin, stdin) = io::pipe()?;
         let (stdout, stdout_writer) = io::pipe()?;
         let (stderr, stderr_writer) = io::pipe()?;
-        for reader in [&stdout, &stderr] {
-            fcntl(reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        for ours in [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()] {
+            fcntl(ours, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         }
-        Ok(Self { stdout, stderr, writers: [stdout_writer, stderr_writer] })
+        let its_outputs = [stdout_writer, stderr_writer];
+        Ok(Self { stdin, stdout, stderr, its_stdin, its_outputs })
     }
 }
 
 /// Starts the script in its working directory, which becomes ours too.
-pub(crate) fn spawn(request: &Request, script: &Script, stdin: File) -> Result<Child, Refused> {
+pub(crate) fn spawn(request: &Request, script: &Script) -> Result<Child, Refused> {
     enter(&request.working_directory)?;
     let no_pipe = |error| refused(RefusedReason::Spawn, format_args!("no pipe: {error}"));
-    let Pipes { stdout, stderr, writers } = Pipes::new().map_err(no_pipe)?;
+    let Pipes { stdin, stdout, stderr, its_stdin, its_outputs } = Pipes::new().map_err(no_pipe)?;
     let image = Image::of(request, script).map_err(|error| not_started(script, &error.into()))?;
     let started = Instant::now();
-    let pid = start(program(script), image, stdin, writers, &[])
+    let pid = start(program(script), image, its_stdin, its_outputs, &[])
         .map_err(|error| not_started(script, &error))?;
-    Ok(Child { pid, started, stdout, stderr })
+    Ok(Child { pid, started, stdin, stdout, stderr })
 }
 
 /// Starts a process in our working directory, with these files besides its stdin,

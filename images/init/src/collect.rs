@@ -182,7 +182,8 @@ impl Left {
 
 /// What is in a directory, in no order.
 fn entries(directory: &mut Dir) -> impl Iterator<Item = nix::dir::Entry> {
-    let is_other = |entry: &nix::dir::Entry| entry.file_name() != c"." && entry.file_name() != c"..";
+    let is_other =
+        |entry: &nix::dir::Entry| entry.file_name() != c"." && entry.file_name() != c"..";
     directory.iter().map_while(Result::ok).filter(is_other)
 }
 
@@ -205,7 +206,8 @@ fn count(
         if files >= most {
             break;
         }
-        let is_looked_into = entry.file_type() == Some(Type::Directory) && depth < MAX_COUNTED_DEPTH;
+        let is_looked_into =
+            entry.file_type() == Some(Type::Directory) && depth < MAX_COUNTED_DEPTH;
         let opened = is_looked_into.then(|| open_entry(place, entry.file_name()));
         files += match opened {
             Some(Ok(Entry::Directory(fd))) => files_below(fd, depth + 1, most - files),

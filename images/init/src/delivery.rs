@@ -2,8 +2,8 @@
 //! script into a file or into memory, its stdin into memory. They are never in
 //! the heap of PID 1 as a whole.
 //!
-//! Stdin is a sealed memory file, so that it is there as a whole before the
-//! script starts, has an end, and costs nothing when nobody reads it.
+//! Stdin is there as a whole before the script starts, and has an end; the script reads
+//! it from a pipe ([`crate::feed`]).
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
@@ -11,7 +11,7 @@ use nix::libc;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use std::ffi::CStr;
 use std::fs::File;
-use std::io::{self, Seek, Write};
+use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ pub(crate) struct Delivered {
     pub(crate) request: Request,
     /// The script's bytes.
     pub(crate) script: Script,
-    /// What the script reads from stdin.
+    /// What the script reads from stdin, from its first byte.
     pub(crate) stdin: File,
 }
 
@@ -57,18 +57,14 @@ pub(crate) enum Script {
 }
 
 impl Delivery {
-    /// Makes room for what the request announces; `stdin` is the one of a process
-    /// that is there already.
-    pub(crate) fn begin(request: Request, stdin: Option<File>) -> Result<Self, Refused> {
+    /// Makes room for what the request announces.
+    pub(crate) fn begin(request: Request) -> Result<Self, Refused> {
         let script = match &request.launch {
             Launch::Interpreted { file_name, .. } => create_script(&script_path(file_name)),
             Launch::Executable { .. } => create_in_memory(c"script", libc::MFD_EXEC),
         };
         let script = script.map_err(|error| not_written("script", &error))?;
-        let stdin = match stdin {
-            Some(stdin) => emptied(stdin),
-            None => create_in_memory(c"stdin", libc::MFD_NOEXEC_SEAL),
-        };
+        let stdin = create_in_memory(c"stdin", libc::MFD_NOEXEC_SEAL);
         let stdin = stdin.map_err(|error| not_written("stdin", &error))?;
         Ok(Self { request, script, stdin })
     }
@@ -85,7 +81,7 @@ impl Delivery {
 
     /// All pieces are here.
     pub(crate) fn finish(self) -> Result<Delivered, Refused> {
-        let Self { request, script, mut stdin } = self;
+        let Self { request, script, stdin } = self;
         let script = match request.launch.clone() {
             Launch::Interpreted { interpreter, file_name } => {
                 Ok(Script::OnDisk { interpreter, path: script_path(&file_name) })
@@ -95,20 +91,12 @@ impl Delivery {
             }
         };
         let script = script.map_err(|error| not_written("script", &error))?;
-        seal(&stdin).and_then(|()| stdin.rewind()).map_err(|error| not_written("stdin", &error))?;
         Ok(Delivered { request, script, stdin })
     }
 }
 
 fn not_written(what: &str, error: &io::Error) -> Refused {
     refused(RefusedReason::Script, format_args!("can't write the {what}: {error}"))
-}
-
-/// The same, whatever somebody has done with it.
-fn emptied(mut file: File) -> io::Result<File> {
-    file.set_len(0)?;
-    file.rewind()?;
-    Ok(file)
 }
 
 /// Where a script of this name is.
@@ -153,7 +141,7 @@ fn executable(written: File) -> io::Result<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Read;
+    use std::io::{Read, Seek};
 
     #[test]
     fn a_sealed_file_is_read_and_not_written() {

@@ -7,12 +7,14 @@
 use nix::libc::SIGKILL;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
+use std::fs::File;
 use std::time::{Duration, Instant};
 
 use gantry_init::frame::{Kind, MAX_REPLY_PAYLOAD};
-use gantry_init::message::{End, Place, Stopped};
+use gantry_init::message::{End, Place, Request, Stopped};
 
 use crate::child::Child;
+use crate::feed::Feed;
 use crate::inbox::Inbox;
 use crate::outgoing::{Outgoing, Stuck};
 use crate::pid_one::{PidOne, Reaped};
@@ -44,6 +46,7 @@ pub(crate) struct Execution<'init> {
     out: &'init mut Outgoing,
     pid: Pid,
     started: Instant,
+    stdin: Feed,
     stdout: Stream,
     stderr: Stream,
     places: Places,
@@ -57,17 +60,19 @@ pub(crate) struct Execution<'init> {
 }
 
 impl<'init> Execution<'init> {
-    /// The process has just been started.
+    /// The process has just been started, and is to read `stdin`.
     pub(crate) fn new(
         pid_one: &'init PidOne,
         signals: &'init Signals,
         inbox: &'init mut Inbox,
         out: &'init mut Outgoing,
         child: Child,
-        stop: Stop,
-        stream_cap: u64,
+        stdin: File,
+        request: &Request,
     ) -> Self {
         let cancelled = inbox.is_cancelled();
+        let time = Duration::from_millis(request.timeout_ms);
+        let grace = Duration::from_millis(request.grace_ms);
         Self {
             pid_one,
             signals,
@@ -75,10 +80,11 @@ impl<'init> Execution<'init> {
             out,
             pid: child.pid,
             started: child.started,
-            stdout: Stream::new(Kind::Stdout, child.stdout, stream_cap),
-            stderr: Stream::new(Kind::Stderr, child.stderr, stream_cap),
+            stdin: Feed::new(child.stdin, stdin),
+            stdout: Stream::new(Kind::Stdout, child.stdout, request.stream_cap),
+            stderr: Stream::new(Kind::Stderr, child.stderr, request.stream_cap),
             places: Places::find(),
-            stop,
+            stop: Stop::new(time, grace),
             cancelled,
             main_end: None,
             may_reap: false,
@@ -90,6 +96,7 @@ impl<'init> Execution<'init> {
     /// is in `out`.
     pub(crate) fn run(mut self) -> Result<Ended, Stuck> {
         let mut scratch = [0; MAX_REPLY_PAYLOAD];
+        self.stdin.pass_on();
         loop {
             self.reap();
             while let Some(action) = self.stop.next(self.facts()) {
@@ -152,14 +159,18 @@ impl<'init> Execution<'init> {
             to_write,
             self.inbox.interest(),
             Some(Interest::reading(self.signals)),
+            self.stdin.interest(),
         ];
-        let [stdout, stderr, _writable, input, signalled] = wait(interests, self.timeout());
+        let [stdout, stderr, _writable, input, signalled, stdin] = wait(interests, self.timeout());
         if signalled {
             self.cancelled |= self.signals.take();
             self.may_reap = true;
         }
         if input {
             self.cancelled |= self.inbox.hears_cancel();
+        }
+        if stdin {
+            self.stdin.pass_on();
         }
         if stdout {
             self.stdout.pass_on(self.out, scratch);

@@ -17,6 +17,7 @@ use crate::outgoing::Outgoing;
 use crate::pid_one::{PidOne, Reaped};
 use crate::readiness::{Interest, wait};
 use crate::signals::Signals;
+use crate::watch::Watch;
 
 /// Bytes that are read at once: a pipe's.
 const PIECE_BYTES: usize = 64 * 1024;
@@ -42,10 +43,8 @@ pub(crate) struct Inbox {
     stdin: Option<File>,
     intake: Intake,
     preparation: Option<Box<Preparation>>,
-    /// A process that has to live until the script starts.
-    watched: Option<Pid>,
-    /// What its script will read from stdin.
-    script_stdin: Option<File>,
+    /// A process that has to live until the script starts, and to stand by.
+    watch: Option<Watch>,
     cancelled: bool,
 }
 
@@ -56,15 +55,14 @@ impl Inbox {
             stdin: Some(stdin),
             intake: Intake::default(),
             preparation: None,
-            watched: None,
-            script_stdin: None,
+            watch: None,
             cancelled: false,
         }
     }
 
-    /// From now on, this process stands by, and reads `script_stdin`.
-    pub(crate) fn stands_by(&mut self, process: Pid, script_stdin: File) {
-        (self.watched, self.script_stdin) = (Some(process), Some(script_stdin));
+    /// From now on, this process stands by.
+    pub(crate) fn stands_by(&mut self, process: Pid) {
+        self.watch = Some(Watch::begin(process));
     }
 
     /// Waits for the request, or for what to prepare, for ever if need be.
@@ -111,7 +109,8 @@ impl Inbox {
     ) -> Result<(), NoRequest> {
         let to_write = out.is_pending().then(|| Interest::writing(out));
         let interests = [self.interest(), to_write, Some(Interest::reading(signals))];
-        let [readable, writable, signalled] = wait(interests, None);
+        let [readable, writable, signalled] =
+            wait(interests, self.watch.as_ref().map(Watch::time_left));
         if writable {
             out.flush();
         }
@@ -119,10 +118,13 @@ impl Inbox {
             // Whoever the operator has executed in here and left behind, or somebody
             // without whom this sandbox is not what it was said to be.
             while let Reaped::Process(pid, _) = pid_one.reap() {
-                if Some(pid) == self.watched {
-                    return Err(NoRequest::Gone);
+                if self.watch.as_ref().is_some_and(|watch| watch.is_of(pid)) {
+                    return Err(given_up("its interpreter ended while it stood by"));
                 }
             }
+        }
+        if let Some(why) = self.watch.as_mut().and_then(|watch| watch.look(signalled)) {
+            return Err(given_up(&why));
         }
         if (signalled && signals.take()) || out.is_broken() {
             return Err(NoRequest::Gone);
@@ -187,7 +189,7 @@ impl Inbox {
                 (Some(Event::Prepare(preparation)), _) => self.preparation = Some(preparation),
                 (Some(Event::Request(request)), _) => {
                     check(&request)?;
-                    *delivery = Some(Delivery::begin(*request, self.script_stdin.take())?);
+                    *delivery = Some(Delivery::begin(*request)?);
                 }
                 (Some(Event::Script(bytes)), Some(delivery)) => delivery.script(bytes)?,
                 (Some(Event::Stdin(bytes)), Some(delivery)) => delivery.stdin(bytes)?,
@@ -212,6 +214,13 @@ impl Inbox {
             }
         }
     }
+}
+
+/// The end of a sandbox that is not what it was said to be. Gantry has no request for
+/// it yet, or will give it to another one; what is said on stderr is logged.
+fn given_up(why: &str) -> NoRequest {
+    eprintln!("{why}");
+    NoRequest::Gone
 }
 
 impl From<Refused> for NoRequest {

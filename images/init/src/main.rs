@@ -23,6 +23,7 @@ mod child;
 mod collect;
 mod delivery;
 mod execution;
+mod feed;
 mod fields;
 mod inbox;
 mod outgoing;
@@ -34,6 +35,7 @@ mod signals;
 mod stand_by;
 mod stop;
 mod stream;
+mod watch;
 
 use nix::libc;
 use nix::sys::prctl;
@@ -57,7 +59,6 @@ use crate::outgoing::{Outgoing, Stuck};
 use crate::pid_one::PidOne;
 use crate::signals::Signals;
 use crate::stand_by::{NotReady, StandBy};
-use crate::stop::Stop;
 
 /// Exit code: this process is not PID 1.
 const NOT_PID_ONE: u8 = 64;
@@ -175,8 +176,8 @@ impl Init<'_> {
         let mut prepared = Prepared::default();
         if let Some(order) = &preparation.stand_by {
             match preparation::stand_by(order, pid_one, signals, self.inbox.interest()) {
-                Ok((process, stdin)) => {
-                    self.inbox.stands_by(process.pid(), stdin);
+                Ok(process) => {
+                    self.inbox.stands_by(process.pid());
                     self.stand_by = Some(process);
                 }
                 Err(NotReady::Unfit(reason)) => prepared.unfit = Some(reason),
@@ -189,7 +190,7 @@ impl Init<'_> {
     }
 
     /// The script's process: the one that stands by for it, or a new one.
-    fn begin(&mut self, request: &Request, script: &Script, stdin: File) -> Result<Child, Refused> {
+    fn begin(&mut self, request: &Request, script: &Script) -> Result<Child, Refused> {
         if let Some(process) = self.stand_by.take() {
             if !process.is_for(request) {
                 preparation::dismiss(process, self.pid_one, &self.signals);
@@ -197,7 +198,7 @@ impl Init<'_> {
                 return Ok(child);
             }
         }
-        spawn(request, script, stdin)
+        spawn(request, script)
     }
 
     fn refuse(&mut self, refused: &Refused) -> Result<(), Stuck> {
@@ -207,7 +208,7 @@ impl Init<'_> {
     fn execute(&mut self, delivered: Delivered) -> Result<(), Stuck> {
         self.meter.start();
         let Delivered { request, script, stdin } = delivered;
-        let child = match self.begin(&request, &script, stdin) {
+        let child = match self.begin(&request, &script) {
             Ok(child) => child,
             Err(refused) => return self.refuse(&refused),
         };
@@ -215,18 +216,14 @@ impl Init<'_> {
         drop(script);
         self.out.push(Kind::Started, &[])?;
         self.out.flush();
-        let stop = Stop::new(
-            Duration::from_millis(request.timeout_ms),
-            Duration::from_millis(request.grace_ms),
-        );
         let ended = Execution::new(
             self.pid_one,
             &self.signals,
             &mut self.inbox,
             &mut self.out,
             child,
-            stop,
-            request.stream_cap,
+            stdin,
+            &request,
         )
         .run()?;
         self.report(&request, ended)

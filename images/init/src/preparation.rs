@@ -5,7 +5,6 @@
 //! the rehearsal is over, nobody of it lives.
 
 use nix::sys::signal::Signal;
-use std::fs::File;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -50,23 +49,19 @@ fn leave_nobody(pid_one: &PidOne, signals: &Signals, time: Duration) {
     }
 }
 
-/// Starts a process that stands by, and waits until it does. With it comes what its
-/// script will read from stdin. When there is none, nobody is left of it.
+/// Starts a process that stands by, and waits until it does. When there is none, nobody
+/// is left of it.
 pub(crate) fn stand_by(
     order: &message::StandBy,
     pid_one: &PidOne,
     signals: &Signals,
     input: Option<Interest<'_>>,
-) -> Result<(StandBy, File), NotReady> {
-    let ready = StandBy::start(order).and_then(|process| {
-        let stdin = process.stdin()?;
-        Ok((process, stdin))
-    });
-    let ready = ready
+) -> Result<StandBy, NotReady> {
+    let ready = StandBy::start(order)
         .map_err(|error| NotReady::Unfit(format!("it can't be started: {error}")))
-        .and_then(|(mut process, stdin)| {
+        .and_then(|mut process| {
             process.wait_until_ready(pid_one, signals, input)?;
-            Ok((process, stdin))
+            Ok(process)
         });
     if ready.is_err() {
         leave_nobody(pid_one, signals, Duration::ZERO);

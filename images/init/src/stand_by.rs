@@ -12,7 +12,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use std::env::set_current_dir;
 use std::fs::File;
-use std::io::{self, PipeReader, Read, Write};
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
@@ -39,7 +39,7 @@ pub(crate) struct StandBy {
     launch: Launch,
     control: UnixStream,
     request: File,
-    stdin: File,
+    stdin: PipeWriter,
     stdout: PipeReader,
     stderr: PipeReader,
 }
@@ -61,7 +61,6 @@ impl StandBy {
         let preparation = create_in_memory(c"preparation", libc::MFD_NOEXEC_SEAL)?;
         describe(&preparation, order, path.as_os_str().as_encoded_bytes())?;
         let request = create_in_memory(c"request", libc::MFD_NOEXEC_SEAL)?;
-        let stdin = create_in_memory(c"stdin", libc::MFD_NOEXEC_SEAL)?;
         let (control, its_control) = UnixStream::pair()?;
         control.set_nonblocking(true)?;
         let inherited = [raised(&its_control)?, raised(&preparation)?, raised(&request)?];
@@ -69,9 +68,9 @@ impl StandBy {
         let mut env = order.env.clone();
         env.push((STAND_BY_VARIABLE.to_owned(), numbers));
         let image = Image::of_interpreter(&order.interpreter, &path, &[], &env)?;
-        let Pipes { stdout, stderr, writers } = Pipes::new()?;
+        let Pipes { stdin, stdout, stderr, its_stdin, its_outputs } = Pipes::new()?;
         let program = order.interpreter.first().map_or("", String::as_str);
-        let pid = start(program, image, stdin.try_clone()?, writers, &inherited)?;
+        let pid = start(program, image, its_stdin, its_outputs, &inherited)?;
         let launch = Launch::Interpreted {
             interpreter: order.interpreter.clone(),
             file_name: order.file_name.clone(),
@@ -82,11 +81,6 @@ impl StandBy {
     /// Its number; whoever reaps it has to know.
     pub(crate) fn pid(&self) -> Pid {
         self.pid
-    }
-
-    /// What the script will read from stdin; still empty.
-    pub(crate) fn stdin(&self) -> io::Result<File> {
-        self.stdin.try_clone()
     }
 
     /// Waits until it says that it is ready, and stops it there.
@@ -153,8 +147,7 @@ impl StandBy {
         self.launch == request.launch
     }
 
-    /// Lets it run the script, whose stdin is in its place already. `None` if it
-    /// can't.
+    /// Lets it run the script. `None` if it can't.
     pub(crate) fn begin(
         mut self,
         request: &Request,
@@ -164,10 +157,11 @@ impl StandBy {
         if self.hand_over(request).is_err() || !self.is_alive() {
             return Ok(None);
         }
-        let Self { pid, stdout, stderr, .. } = self;
+        let Self { pid, stdin, stdout, stderr, .. } = self;
         let started = Instant::now();
         pid_one.signal_everyone(Signal::SIGCONT);
-        Ok(self.control.write_all(b"g").is_ok().then_some(Child { pid, started, stdout, stderr }))
+        let child = Child { pid, started, stdin, stdout, stderr };
+        Ok(self.control.write_all(b"g").is_ok().then_some(child))
     }
 
     fn hand_over(&mut self, request: &Request) -> io::Result<()> {

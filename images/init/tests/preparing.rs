@@ -149,7 +149,7 @@ fn nobody_of_one_that_is_not_fit_is_left() {
 fn a_request_for_something_else_is_served_by_a_process_of_its_own() {
     let mut run = standing_by(STANDS_BY, "");
     run.request.launch = bash("").request.launch;
-    run.script = b"ps -A 2>/dev/null | grep -c bash; cat".to_vec();
+    run.script = b"ps -A >list; grep -c bash list; cat".to_vec();
     let Some(answer) = run.stdin(b"in").run() else { return };
     assert_eq!(answer.prepared, Some(Prepared::default()));
     assert_eq!((answer.end(), answer.stdout()), (End::Code(0), "1\nin".into()));
@@ -200,6 +200,66 @@ fn without_gantry_it_ends_while_somebody_gets_ready() {
     eventually(|| children(sandbox.init()).first().copied());
     drop(input);
     assert_eq!(sandbox.exit_code(), 65);
+}
+
+#[test]
+fn its_stdin_is_a_pipe_as_well() {
+    let much = vec![b'x'; 3_000_000];
+    let source = "[ -p /dev/stdin ] && wc -c && wc -c";
+    let Some(answer) = standing_by(STANDS_BY, source).stdin(&much).run() else { return };
+    assert!(answer.stdout().ends_with("3000000\n0\n"), "{:?}", answer.stderr());
+    let answer = standing_by(STANDS_BY, "exit 7").stdin(&much).run().unwrap();
+    assert_eq!(answer.end(), End::Code(7));
+}
+
+/// Stands by once a child of its own has timers (timer_create(2)) that send SIGCONT to
+/// that child again and again. `program` arms them and goes on.
+fn with_a_child_that_goes_on(program: &str) -> String {
+    format!(
+        r#"python3 -c '
+import ctypes, os, signal, threading
+class Event(ctypes.Structure):
+    _fields_ = [("value", ctypes.c_void_p), ("signo", ctypes.c_int), ("notify", ctypes.c_int),
+                ("pad", ctypes.c_char * 48)]
+def arm():
+    # The kernel sends it once only to whoever ignores it.
+    if signal.getsignal(signal.SIGCONT) == signal.SIG_DFL:
+        signal.signal(signal.SIGCONT, lambda *_: None)
+    libc, event = ctypes.CDLL(None), Event(0, signal.SIGCONT, 0)
+    # SIGSTOP ends a timer whose SIGCONT is about to be taken: not all of these are.
+    for number in range(1, 9):
+        timer, every = ctypes.c_void_p(), number * 50_000_000
+        times = (ctypes.c_long * 4)(0, every, 0, every)
+        assert libc.timer_create(1, ctypes.byref(event), ctypes.byref(timer)) == 0
+        assert libc.timer_settime(timer, 0, ctypes.byref(times), None) == 0
+    open("/work/armed", "w").close()
+def spin():
+    while True: pass
+{program}' &
+until [ -e /work/armed ]; do sleep 0.01; done
+{STANDS_BY}"#
+    )
+}
+
+#[test]
+fn who_goes_on_by_itself_while_it_stands_by_is_given_up() {
+    if !std::path::Path::new("/usr/bin/python3").exists() {
+        eprintln!("skipped: no python3 here");
+        return;
+    }
+    for program in [
+        "arm(); spin()",
+        "threading.Thread(target=spin).start(); arm()",
+        "os.fork() or (arm(), spin()); signal.pause()",
+        "signal.signal(signal.SIGCONT, lambda *_: spin()); arm(); signal.pause()",
+        "arm()\nwhile True: signal.pause()",
+        "arm()\nwhile True: os.kill(os.getpid(), signal.SIGSTOP); sum(range(10**6))",
+    ] {
+        let run = standing_by(&with_a_child_that_goes_on(program), "");
+        let Some((mut sandbox, _)) = prepared(run) else { return };
+        // It ends by itself, long before anybody asks.
+        assert_eq!(sandbox.exit_code(), 65, "{program}");
+    }
 }
 
 #[test]

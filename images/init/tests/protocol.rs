@@ -8,8 +8,8 @@ use gantry_init::frame::{
     MAX_REQUEST_PAYLOAD, VERSION,
 };
 use gantry_init::message::{
-    ArtifactBegin, ArtifactCaps, End, Exit, Hello, Launch, OutputFile, OutputFileEnd, Refused,
-    Place, RefusedReason, Request, SkipReason, SkippedArtifact, Stopped, Usage,
+    ArtifactBegin, ArtifactCaps, End, Exit, Hello, Launch, OutputFile, OutputFileEnd, Place,
+    Refused, RefusedReason, Request, SkipReason, SkippedArtifact, Stopped, Usage,
 };
 use proptest::prelude::*;
 use serde::{Serialize, de::DeserializeOwned};

@@ -99,21 +99,6 @@ fn it_starts_with_a_clean_process() {
 }
 
 #[test]
-fn stdin_that_is_not_read_costs_nothing() {
-    let Some(answer) = shell("exit 7").stdin(&vec![b'x'; 50 << 20]).run() else { return };
-    assert_eq!(answer.end(), End::Code(7));
-}
-
-#[test]
-fn stdin_has_an_end_and_can_not_be_changed() {
-    let source = "cat; echo x 1<>/proc/self/fd/0; echo $?; cat </proc/self/fd/0";
-    let Some(answer) = shell(source).stdin(b"in\n").run() else { return };
-    assert_eq!(answer.stdout(), "in\n1\nin\n", "{}", answer.stderr());
-    let answer = shell("cat | wc -c").run().unwrap();
-    assert_eq!(answer.stdout(), "0\n");
-}
-
-#[test]
 fn a_program_runs_from_memory_under_its_name() {
     let dash = std::fs::read("/bin/sh").unwrap();
     let run = executable("tool", &dash).args(&["-c", "echo $0 $1; ls /run/gantry", "tool", "x"]);

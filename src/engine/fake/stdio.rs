@@ -1,6 +1,7 @@
 //! The stdio of a fake container, and PID 1's manners at its inner end.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{StreamExt, stream};
@@ -19,6 +20,9 @@ const PIPE: usize = 64 * 1024;
 
 /// Pieces of output that nobody has read yet, before the writer has to wait.
 const UNREAD: usize = 16;
+
+/// The file whose interpreter says that it stands by, and runs on.
+pub(crate) const RUNS_ON: &str = "runs_on.py";
 
 /// PID 1's side of a container's stdio.
 pub(crate) struct Stdio {
@@ -156,7 +160,11 @@ impl Stdio {
     pub(crate) async fn request(&mut self) -> Option<Vec<u8>> {
         let mut head = self.heard().await?;
         if head.kind == Kind::Prepare {
-            self.prepare(&head.payload).await;
+            if self.prepare(&head.payload).await == Some(RUNS_ON.to_owned()) {
+                tokio::time::sleep(Duration::from_secs(10)).await;
+                self.complain("process 2 ran while all stood by\n").await;
+                return None;
+            }
             head = self.heard().await?;
         }
         let head = Some(head).filter(|frame| frame.kind == Kind::Request)?;
@@ -166,10 +174,13 @@ impl Stdio {
     }
 
     /// Says that it is prepared; a source that is not empty is why nobody stands by.
-    async fn prepare(&mut self, json: &[u8]) {
+    /// Answers with the file that somebody stands by for.
+    async fn prepare(&mut self, json: &[u8]) -> Option<String> {
         let preparation: Preparation = serde_json::from_slice(json).unwrap();
-        let reason = preparation.stand_by.map(|it| it.source).filter(|it| !it.is_empty());
+        let stand_by = preparation.stand_by;
+        let reason = stand_by.as_ref().map(|it| it.source.clone()).filter(|it| !it.is_empty());
         self.tell(Kind::Prepared, &Prepared { unfit: reason }).await;
+        stand_by.map(|it| it.file_name)
     }
 
     async fn contents(&mut self, kind: Kind, size: u64) -> Option<Vec<u8>> {
