@@ -138,7 +138,8 @@ fn the_type_is_told_from_name_and_content() {
 #[test]
 fn an_interpreter_that_the_image_lacks_is_named() {
     let said = ["is not in the image", "/usr/bin/nowhere"];
-    shell("#!/usr/bin/nowhere -x\necho").end().with(127, &said);
+    let ended = shell("#!/usr/bin/nowhere -x\necho").end().with(127, &said);
+    assert_eq!(ended.stderr.matches("is not in the image").count(), 1, "{ended:?}");
 }
 
 #[test]
@@ -162,6 +163,25 @@ fn a_file_with_any_name_runs() {
 fn windows_line_ends_after_the_interpreter_do_not_matter() {
     let ended = shell("#!/bin/sh\r\nexit 5 #\r\n").end();
     assert_eq!(ended.code, 5, "{ended:?}");
+}
+
+#[test]
+fn a_script_that_was_saved_on_windows_runs() {
+    let source = "#!/bin/bash\nset -e\nif true; then\n  echo one\nfi\ncat <<END\ntwo\nEND\n";
+    let ended = shell(&source.replace('\n', "\r\n")).end().with_success();
+    assert_eq!(ended.text(), "one\ntwo\n");
+    let ended = python("if True:\r\n    print('a',\r\n'b')\r\n").end().with_success();
+    assert_eq!(ended.text(), "a b\n");
+}
+
+#[test]
+fn options_of_python_in_the_first_line_count() {
+    let source = "import sys; print(sys.flags.optimize, sys.warnoptions)";
+    let with = |line: &str| python(&format!("{line}\n{source}"));
+    let ended = with("#!/usr/bin/env -S python3 -O -W error").end().with_success();
+    assert_eq!(ended.text(), "1 ['error']\n");
+    let said = ["-m in its `#!` line", "hint: "];
+    with("#!/usr/bin/python3 -m pdb").within(AT_ONCE).end().with(125, &said);
 }
 
 #[test]

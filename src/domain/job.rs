@@ -235,6 +235,6 @@ impl Job {
     }
 
     fn script_bytes(&self) -> u64 {
-        self.script.bytes().len() as u64
+        self.script.runnable().len() as u64
     }
 }

@@ -6,7 +6,7 @@ use gantry_init::message::{Launch, Preparation, StandBy};
 
 use super::job::Job;
 use super::preload::Preload;
-use super::runtime::Runtime;
+use super::runtime::{Runtime, heeds_site};
 
 /// Longest script that an interpreter looks into before it runs, in bytes.
 const MAX_SOURCE: usize = 256 * 1024;
@@ -33,7 +33,8 @@ impl Job {
             Preload::Automatic => None,
             Preload::Modules(names) => Some(names.clone()),
         };
-        if self.script.runtime() != Runtime::Python || self.script.bytes().len() > MAX_SOURCE {
+        let is_python = self.script.runtime() == Runtime::Python && heeds_site(&interpreter);
+        if !is_python || self.script.bytes().len() > MAX_SOURCE {
             return None;
         }
         let source = std::str::from_utf8(self.script.bytes()).ok()?.to_owned();

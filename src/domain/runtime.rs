@@ -1,12 +1,17 @@
 //! The three kinds of scripts, how a file tells which it is, and how each is
 //! launched. Everything that differs by runtime stands here and in `images/`.
 
+mod shebang;
+
 use std::fmt;
 use std::str::FromStr;
 
 use gantry_init::message::Launch;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+pub use shebang::ShebangError;
+pub(super) use shebang::heeds_site;
 
 /// What runs a script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -29,9 +34,6 @@ const ENVIRONMENT_PYTHON: &str = "/opt/env/bin/python";
 /// Where the bytes of an ELF file begin (System V ABI, "ELF Identification").
 const ELF_MAGIC: &[u8] = b"\x7fELF";
 
-/// The kernel reads no more of a `#!` line (`BINPRM_BUF_SIZE`, execve(2)).
-const SHEBANG_BYTES: usize = 256;
-
 impl Runtime {
     /// All of them, in the order in which they are listed.
     pub const ALL: [Self; 3] = [Self::Shell, Self::Python, Self::Binary];
@@ -53,7 +55,7 @@ impl Runtime {
         if bytes.starts_with(ELF_MAGIC) {
             return Self::Binary;
         }
-        let interpreter = shebang(bytes).unwrap_or_default().join(" ");
+        let interpreter = shebang::interpreter(bytes).unwrap_or_default().join(" ");
         if file_name.ends_with(".py") || interpreter.contains("python") {
             return Self::Python;
         }
@@ -66,11 +68,28 @@ impl Runtime {
         let file_name = safe_file_name(file_name);
         let interpreter = match self {
             Self::Binary => return Launch::Executable { name: file_name },
-            Self::Python if has_environment => vec![ENVIRONMENT_PYTHON.to_owned()],
-            Self::Python => vec![SYSTEM_PYTHON.to_owned()],
-            Self::Shell => shebang(bytes).unwrap_or_else(|| vec!["/bin/bash".to_owned()]),
+            Self::Python => {
+                let program = if has_environment { ENVIRONMENT_PYTHON } else { SYSTEM_PYTHON };
+                let options = shebang::python_options(bytes).unwrap_or_default();
+                [vec![program.to_owned()], options].concat()
+            }
+            Self::Shell => {
+                shebang::interpreter(bytes).unwrap_or_else(|| vec!["/bin/bash".to_owned()])
+            }
         };
         Launch::Interpreted { interpreter, file_name }
+    }
+
+    /// Checks that what the `#!` line of a script asks for can be kept to.
+    ///
+    /// # Errors
+    /// [`ShebangError`] for an option of Python's that is not.
+    pub fn check_shebang(self, bytes: &[u8]) -> Result<(), ShebangError> {
+        match self {
+            Self::Python => shebang::python_options(bytes).map(drop),
+            // The kernel's rules are kept to.
+            Self::Shell | Self::Binary => Ok(()),
+        }
     }
 
     /// Variables that make this runtime behave in a pipe: what a Python script
@@ -106,22 +125,6 @@ impl FromStr for Runtime {
     }
 }
 
-/// The interpreter of a `#!` line and its one argument, split as the kernel
-/// splits it (execve(2)).
-fn shebang(bytes: &[u8]) -> Option<Vec<String>> {
-    let head = bytes.strip_prefix(b"#!")?;
-    let head = head.get(..SHEBANG_BYTES).unwrap_or(head);
-    let line = head.split(|byte| *byte == b'\n').next()?;
-    let line = std::str::from_utf8(line).ok()?.trim();
-    let (interpreter, argument) = match line.split_once([' ', '\t']) {
-        Some((interpreter, argument)) => (interpreter, Some(argument.trim())),
-        None => (line, None),
-    };
-    interpreter
-        .starts_with('/')
-        .then(|| [Some(interpreter), argument].into_iter().flatten().map(str::to_owned).collect())
-}
-
 /// One path component, at most 100 bytes, that says as much of the name as is
 /// harmless: it shows in `$0`, `__file__` and tracebacks.
 fn safe_file_name(name: &str) -> String {
@@ -153,13 +156,13 @@ mod tests {
     }
 
     #[test]
-    fn the_shebang_is_split_as_the_kernel_does() {
-        let split = |text: &str| shebang(text.as_bytes());
-        assert_eq!(split("#! /bin/bash -e -u\nx"), Some(vec!["/bin/bash".into(), "-e -u".into()]));
-        assert_eq!(split("#!/bin/sh\r\nx"), Some(vec!["/bin/sh".into()]));
-        assert_eq!(split("#!bash"), None);
-        assert_eq!(split("#!"), None);
-        assert_eq!(split("echo"), None);
+    fn options_of_python_come_behind_ours() {
+        let interpreter = |bytes: &[u8]| match Runtime::Python.launch("x.py", bytes, true) {
+            Launch::Interpreted { interpreter, .. } => interpreter.join(" "),
+            Launch::Executable { .. } => String::new(),
+        };
+        assert_eq!(interpreter(b"#!/usr/bin/env -S python3 -O\n"), "/opt/env/bin/python -O");
+        assert_eq!(interpreter(b"#!/usr/bin/env -S python3 -c x\n"), "/opt/env/bin/python");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::elf::{Architecture, ElfError, ElfInfo};
-use super::runtime::Runtime;
+use super::runtime::{Runtime, ShebangError};
 
 /// Largest script or binary, in bytes (64 MiB): it travels in the request and
 /// is held in the sandbox's memory.
@@ -16,6 +16,8 @@ pub struct Script {
     file_name: String,
     runtime: Runtime,
     bytes: Vec<u8>,
+    /// What is run, when it is not `bytes`.
+    with_unix_lines: Option<Vec<u8>>,
 }
 
 /// Why bytes can't be run as a script.
@@ -42,6 +44,14 @@ pub enum ScriptError {
         /// What it was taken for.
         runtime: Runtime,
     },
+    /// Its `#!` line asks for what can't be had.
+    #[error("{name}: {source}")]
+    Shebang {
+        /// The file's name.
+        name: String,
+        /// What that is.
+        source: ShebangError,
+    },
     /// A binary that this engine can't run.
     #[error("{name}: {source}")]
     Elf {
@@ -64,6 +74,7 @@ impl ScriptError {
             Self::NotText { .. } => {
                 Some("a compiled program is of type binary; is the file damaged?".to_owned())
             }
+            Self::Shebang { .. } => Some("leave it out of the `#!` line".to_owned()),
             Self::Elf { source, .. } => source.hint(),
         }
     }
@@ -94,7 +105,18 @@ impl Script {
         {
             return Err(ScriptError::NotText { name, offset, runtime });
         }
-        Ok(Self { file_name: name, runtime, bytes })
+        let is_windows = runtime == Runtime::Shell && has_windows_lines(&bytes);
+        let with_unix_lines = is_windows.then(|| unix_lines(&bytes));
+        Ok(Self { file_name: name, runtime, bytes, with_unix_lines })
+    }
+
+    /// Checks that its `#!` line can be kept to.
+    ///
+    /// # Errors
+    /// [`ScriptError::Shebang`] when it can't.
+    pub fn check_shebang(&self) -> Result<(), ScriptError> {
+        let named = |source| ScriptError::Shebang { name: self.file_name.clone(), source };
+        self.runtime.check_shebang(&self.bytes).map_err(named)
     }
 
     /// Whether an engine of this architecture can run it; scripts that are not
@@ -134,10 +156,56 @@ impl Script {
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
+
+    /// What is run: its content, but with Unix line ends when it is a shell script that
+    /// was saved on Windows. No shell takes the others.
+    #[must_use]
+    pub fn runnable(&self) -> &[u8] {
+        self.with_unix_lines.as_deref().unwrap_or(&self.bytes)
+    }
+}
+
+/// True if the first line ends as on Windows: then none of it was written for a shell
+/// as it is.
+fn has_windows_lines(bytes: &[u8]) -> bool {
+    bytes
+        .split(|byte| *byte == b'\n')
+        .next()
+        .is_some_and(|line| line.len() < bytes.len() && line.ends_with(b"\r"))
+}
+
+fn unix_lines(bytes: &[u8]) -> Vec<u8> {
+    let mut written = Vec::with_capacity(bytes.len());
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        let text = line.strip_suffix(b"\r\n");
+        written.extend_from_slice(text.unwrap_or(line));
+        written.extend(text.map(|_| b'\n'));
+    }
+    written
 }
 
 /// SHA-256 of a script's content, in hexadecimal.
 #[must_use]
 pub fn code_digest(content: &[u8]) -> String {
     Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn runnable(name: &str, bytes: &[u8]) -> Vec<u8> {
+        Script::new(name, None, bytes.to_vec()).unwrap().runnable().to_vec()
+    }
+
+    #[test]
+    fn a_shell_script_that_was_saved_on_windows_gets_unix_lines() {
+        assert_eq!(runnable("a.sh", b"#!/bin/sh\r\na\r\n\r\nb\rc\r"), b"#!/bin/sh\na\n\nb\rc\r");
+        for kept in [&b"a\nb\r\n"[..], b"a\r", b"\r", b"a\r\rb\n"] {
+            assert_eq!(runnable("a.sh", kept), kept);
+        }
+        assert_eq!(runnable("a.py", b"a = 1\r\n"), b"a = 1\r\n", "Python takes both");
+        let script = Script::new("a.sh", None, b"a\r\n".to_vec()).unwrap();
+        assert_eq!((script.bytes(), script.digest()), (&b"a\r\n"[..], code_digest(b"a\r\n")));
+    }
 }

@@ -297,7 +297,7 @@ impl Runner {
         let Ready { sandbox, mut receipt, begun } = ready;
         let stay_ms = if receipt.warm { STAY_MS } else { 0 };
         let request = Request { stay_ms, ..job.request() };
-        let order = Order { request: &request, script: job.script.bytes(), stdin: job.stdin() };
+        let order = Order { request: &request, script: job.script.runnable(), stdin: job.stdin() };
         let (loaded, confinement) = match sandbox.confinement().cloned() {
             None if !receipt.warm => {
                 let spec = job.sandbox_spec(receipt.image.clone());

@@ -10,6 +10,7 @@ use crate::domain::fault::Fault;
 use crate::domain::oci_runtime::OciRuntime;
 use crate::domain::registry::RegisteredScript;
 use crate::domain::runtime::Runtime;
+use crate::domain::script::ScriptError;
 use crate::domain::token::Role;
 use crate::store::{NewAuditEntry, NewScript, NewVersion, StoreError};
 
@@ -90,21 +91,23 @@ impl Registry {
         Ok(draft)
     }
 
-    /// Whether the engine can run it; only asked for binaries.
+    /// Checks that it can be run as it is meant; the engine is asked for binaries only.
     async fn check_runs(&self, draft: &Draft) -> Result<(), RegistryError> {
+        let pointer = draft.source_pointer;
+        let refused = |error: ScriptError| {
+            let hint = error.hint().map_or(String::new(), |hint| format!("; {hint}"));
+            RegistryError::invalid(pointer, format!("{error}{hint}"))
+        };
+        draft.script.check_shebang().map_err(refused)?;
         if draft.script.runtime() != Runtime::Binary {
             return Ok(());
         }
-        let pointer = draft.source_pointer;
         let name = self.engine.architecture().await?;
         let Some(architecture) = Architecture::from_engine(name) else {
             let what = format!("the engine runs on {name}; x86_64 and aarch64 are supported");
             return Err(RegistryError::invalid(pointer, what));
         };
-        draft.script.check_runs_on(architecture).map_err(|error| {
-            let hint = error.hint().map_or(String::new(), |hint| format!("; {hint}"));
-            RegistryError::invalid(pointer, format!("{error}{hint}"))
-        })
+        draft.script.check_runs_on(architecture).map_err(refused)
     }
 
     /// Whether the engine knows the OCI runtime. An engine that does not answer does

@@ -96,6 +96,7 @@ pub(in crate::cli) async fn check_script(
     let name = arguments.file.file_name().unwrap_or_default().to_string_lossy();
     let refused = |error: ScriptError| Problem::new(&error, error.hint());
     let script = Script::new(&name, arguments.script_type, bytes).map_err(refused)?;
+    script.check_shebang().map_err(refused)?;
     if script.runtime() == Runtime::Binary {
         script.check_runs_on(architecture(docker).await?).map_err(refused)?;
     }
