@@ -3,7 +3,7 @@
 
 mod support;
 
-use support::run::{Run, path, shell};
+use support::run::{Run, path, python, shell};
 
 /// Refuses `flag value`, saying all of `said`, before anything is started.
 #[track_caller]
@@ -191,4 +191,17 @@ fn a_setting_that_is_not_one_is_named() {
     let run = shell("import six").requirements("six");
     let said = ["GANTRY_REQUIREMENTS_ALLOW", "\"everything\"", "sources, urls and options"];
     run.env("GANTRY_REQUIREMENTS_ALLOW", "everything").end().with(125, &said);
+}
+
+#[test]
+fn a_script_can_tell_how_many_cpus_it_has() {
+    let counts = "nproc; echo $GOMAXPROCS; env | grep -c ^OMP_NUM_THREADS=";
+    let ended = shell(counts).args(["--cpus", "1.5"]).end().with_success();
+    assert_eq!(ended.text(), "2\n2\n1\n");
+    let ended = shell(counts).args(["--cpus", "0.2", "--env", "OMP_NUM_THREADS=7"]).end();
+    assert_eq!(ended.with_success().text(), "7\n1\n1\n");
+    let count = "import os; print(os.cpu_count())";
+    assert_eq!(python(count).args(["--cpus", "0.5"]).end().with_success().text(), "1\n");
+    let own = python(count).args(["--env", "PYTHON_CPU_COUNT=3"]);
+    assert_eq!(own.end().with_success().text(), "3\n");
 }

@@ -30,6 +30,23 @@ const MAX_ARGUMENT: usize = 131_072;
 /// What sets the programs that a script finds.
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
 
+/// Variables that tell libraries and runtimes how many threads to start, or how many CPUs
+/// there are: they would count those of the machine. nproc(1) heeds the first one.
+const CPU_COUNTS: [&str; 12] = [
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "POLARS_MAX_THREADS",
+    "LOKY_MAX_CPU_COUNT",
+    "RAYON_NUM_THREADS",
+    "GOMAXPROCS",
+    "DOTNET_PROCESSOR_COUNT",
+    "PYTHON_CPU_COUNT",
+];
+
 /// One execution, before it begins.
 #[derive(Debug, Clone)]
 pub struct Job {
@@ -229,9 +246,14 @@ impl Job {
             ("SCRIPT_NAME", &self.script_name),
         ];
         let runtime = self.script.runtime().variables().iter().copied();
+        let cpus = self.limits.whole_cpus().to_string();
+        let cpus = CPU_COUNTS.iter().map(|name| (*name, cpus.as_str()));
+        let ours = ours.into_iter().chain(known).chain(runtime).chain(cpus);
+        // A name that stands there twice has the first value for some, and the last for
+        // others.
+        let ours = ours.filter(|(name, _)| variables.iter().all(|it| it.name() != *name));
         let theirs = variables.iter().map(|it| (it.name(), it.value()));
-        let all = ours.into_iter().chain(known).chain(runtime).chain(theirs);
-        all.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+        ours.chain(theirs).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 
     fn script_bytes(&self) -> u64 {

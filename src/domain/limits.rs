@@ -105,6 +105,12 @@ impl Limits {
         Ok(())
     }
 
+    /// CPUs for whoever counts them: rounded up, so that all of the time can be used.
+    #[must_use]
+    pub fn whole_cpus(&self) -> u64 {
+        self.nano_cpus.div_ceil(NANO_CPUS_PER_CPU).max(1)
+    }
+
     /// These with scratch directories that fit the memory, for when somebody
     /// chose the memory and said nothing about scratch: a quarter of it, but
     /// 128 MiB at least, and half of it at most.

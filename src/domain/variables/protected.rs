@@ -152,10 +152,16 @@ const PROTECTED: &[(ProtectedGroup, &[&str])] = &[
     ),
 ];
 
+/// Names that a pattern meets, and that hold nothing but a number.
+const NUMBERS: [&str; 1] = ["PYTHON_CPU_COUNT"];
+
 /// Why `name` is not to be set, if so. Case counts, as it does for those who
 /// read the variables.
 #[must_use]
 pub fn protected_group(name: &str) -> Option<ProtectedGroup> {
+    if NUMBERS.contains(&name) {
+        return None;
+    }
     find(|pattern| matches(pattern, name))
 }
 
