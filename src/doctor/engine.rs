@@ -23,6 +23,11 @@ pub(super) fn examine(endpoint: &Endpoint, engine: &Description) -> Vec<Finding>
 fn reached(endpoint: &Endpoint, engine: &Description) -> Finding {
     let Description { version, api_version, storage_driver, .. } = engine;
     let seen = format!("{version} (API {api_version}, {storage_driver}) at {endpoint}");
+    if engine.podman_version.is_some() {
+        let advice = "use Docker Engine: Podman's interface has no StdinOnce, so that waiting \
+                      sandboxes would outlive a server that dies, and it ignores NetworkDisabled";
+        return Finding::error("engine", format!("Podman {seen}"), advice);
+    }
     if Version::parse(version).is_some_and(|version| version < OLDEST) {
         return Finding::error("engine", seen, "update Docker Engine to 20.10.10 or later");
     }
@@ -112,6 +117,7 @@ mod tests {
         Description {
             version: String::new(),
             api_version: String::new(),
+            podman_version: None,
             runc_version: None,
             crun_version: None,
             containerd_version: None,
@@ -128,6 +134,20 @@ mod tests {
             authorization_plugins: Vec::new(),
             missing_limits: Vec::new(),
         }
+    }
+
+    #[test]
+    fn podman_is_told_from_an_old_docker() {
+        let podman = Description {
+            version: "5.8.6".to_owned(),
+            podman_version: Some("5.8.6".to_owned()),
+            ..engine(&[])
+        };
+        let endpoint = Endpoint::parse(None, None).unwrap();
+        let found = reached(&endpoint, &podman);
+        assert_eq!(found.standing, Standing::Error);
+        assert!(found.seen.starts_with("Podman 5.8.6 "), "{}", found.seen);
+        assert!(super::super::versions::examine(&podman).is_empty());
     }
 
     #[test]

@@ -184,6 +184,10 @@ const AUTHORIZATION: Hole = Hole {
 
 pub(super) fn examine(engine: &Description) -> Vec<Finding> {
     let mut findings = Vec::new();
+    // Its numbers are not Docker's.
+    if engine.podman_version.is_some() {
+        return findings;
+    }
     let mut look = |subject, text: &str, holes: &[Hole]| {
         let Some(version) = Version::parse(text) else { return };
         let open = holes.iter().filter(|hole| hole.is_in(version));

@@ -11,6 +11,8 @@ pub struct Description {
     pub version: String,
     /// Version of its API.
     pub api_version: String,
+    /// Version of Podman, where it answers in Docker's place.
+    pub podman_version: Option<String>,
     /// Version of runc, where it is the engine's default runtime: engines tell no other.
     pub runc_version: Option<String>,
     /// Version of crun, where it is the engine's default runtime.
@@ -79,6 +81,7 @@ fn description(
     let missing_limits = limits.into_iter().filter_map(missing).collect();
     let status = info.driver_status.unwrap_or_default();
     Description {
+        podman_version: component("Podman Engine"),
         runc_version: component("runc"),
         crun_version: component("crun"),
         containerd_version: component("containerd"),
