@@ -27,6 +27,9 @@ const MAX_ARGUMENT_BYTES: usize = 512 * 1024;
 /// Longest single argument, in bytes with its end (`MAX_ARG_STRLEN`, execve(2)).
 const MAX_ARGUMENT: usize = 131_072;
 
+/// Variables that have another value in each execution, or that only some have.
+pub(super) const DIFFERING_VARIABLES: [&str; 2] = ["EXECUTION_ID", "JOB_ID"];
+
 /// What sets the programs that a script finds.
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
 
@@ -197,10 +200,7 @@ impl Job {
             launch: self.request_launch(),
             args: self.args.clone(),
             env: self.environment(&self.execution_id, self.job_id.as_deref(), &self.variables),
-            working_directory: match &self.working_directory {
-                Some(below) => format!("{WORK_DIR}/{below}"),
-                None => WORK_DIR.to_owned(),
-            },
+            working_directory: self.absolute_working_directory(),
             script_bytes: self.script_bytes(),
             stdin_bytes: self.stdin().len() as u64,
             timeout_ms: self.timeout.as_millis(),
@@ -215,6 +215,14 @@ impl Job {
         }
     }
 
+    /// Where the script starts.
+    pub(super) fn absolute_working_directory(&self) -> String {
+        match &self.working_directory {
+            Some(below) => format!("{WORK_DIR}/{below}"),
+            None => WORK_DIR.to_owned(),
+        }
+    }
+
     /// How the script is started.
     pub(super) fn request_launch(&self) -> Launch {
         let has_environment = self.environment.needed_requirements().is_some();
@@ -222,8 +230,8 @@ impl Job {
         runtime.launch(self.script.file_name(), self.script.bytes(), has_environment)
     }
 
-    /// The environment that every run of the script has. What differs each time is
-    /// empty and in its place.
+    /// The environment that every run of the script has. What differs each time
+    /// ([`DIFFERING_VARIABLES`]) is empty and in its place.
     pub(super) fn environment_of_all_runs(&self) -> Vec<(String, String)> {
         self.environment("", Some(""), &self.script_variables)
     }

@@ -4,7 +4,7 @@
 
 use gantry_init::message::{Launch, Preparation, StandBy};
 
-use super::job::Job;
+use super::job::{DIFFERING_VARIABLES, Job};
 use super::preload::Preload;
 use super::runtime::{Runtime, heeds_site};
 
@@ -38,9 +38,16 @@ impl Job {
             return None;
         }
         let source = std::str::from_utf8(self.script.bytes()).ok()?.to_owned();
-        let mut env = self.environment_of_all_runs();
-        env.push(("PYTHONPATH".to_owned(), PYTHON_STAND_BY.to_owned()));
-        Some(StandBy { interpreter, file_name, env, source, modules })
+        Some(StandBy {
+            interpreter,
+            file_name,
+            working_directory: self.absolute_working_directory(),
+            env: self.environment_of_all_runs(),
+            differing: DIFFERING_VARIABLES.map(str::to_owned).to_vec(),
+            own_env: vec![("PYTHONPATH".to_owned(), PYTHON_STAND_BY.to_owned())],
+            source,
+            modules,
+        })
     }
 }
 

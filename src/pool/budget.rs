@@ -120,6 +120,9 @@ mod tests {
         let stand_by = StandBy {
             interpreter: Vec::new(),
             file_name: String::new(),
+            working_directory: String::new(),
+            differing: Vec::new(),
+            own_env: Vec::new(),
             env: Vec::new(),
             source: String::new(),
             modules: None,

@@ -66,6 +66,9 @@ fn standing_by(reason: &str) -> Template {
     let stand_by = StandBy {
         interpreter: vec!["/bin/python".to_owned()],
         file_name: "it.py".to_owned(),
+        working_directory: "/work".to_owned(),
+        differing: Vec::new(),
+        own_env: Vec::new(),
         env: Vec::new(),
         source: reason.to_owned(),
         modules: None,

@@ -17,6 +17,12 @@ const PREPARED_WITHIN: Duration = Duration::from_millis(REHEARSAL_MS + STAND_BY_
 /// it.
 const MAX_REASON: usize = 500;
 
+/// Words out of a sandbox, as a line of bounded length.
+fn printable(words: &str) -> String {
+    let begin: String = words.chars().take(MAX_REASON).collect();
+    begin.escape_debug().to_string()
+}
+
 /// Why a sandbox has nothing ready.
 #[derive(Debug, Error)]
 pub enum Unprepared {
@@ -45,12 +51,13 @@ impl Sandbox {
             let complaint = self.frames.complaint();
             Err(SandboxError::NotReady(format!("it has not got ready{complaint}")))
         })?;
+        if let Some(remark) = prepared.remark {
+            let (container, remark) = (self.name(), printable(&remark));
+            tracing::info!(container, remark, "an interpreter waits and will end more slowly");
+        }
         match prepared.unfit {
             None => Ok(self),
-            Some(reason) => {
-                let reason: String = reason.chars().take(MAX_REASON).collect();
-                Err(Unprepared::Unfit(reason.escape_debug().to_string()))
-            }
+            Some(reason) => Err(Unprepared::Unfit(printable(&reason))),
         }
     }
 

@@ -10,7 +10,7 @@ use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::libc;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use std::ffi::CStr;
-use std::fs::File;
+use std::fs::{File, remove_file};
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
@@ -104,7 +104,13 @@ pub(crate) fn script_path(file_name: &str) -> PathBuf {
     Path::new(SCRIPT_DIR).join(file_name)
 }
 
-fn create_script(path: &Path) -> io::Result<File> {
+/// A file for a script, in the place of the one that a process found there while it got
+/// ready for it.
+pub(crate) fn create_script(path: &Path) -> io::Result<File> {
+    match remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     let mut options = File::options();
     options.write(true).create_new(true).mode(0o600).open(path)
 }

@@ -48,7 +48,9 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use gantry_init::frame::Kind;
-use gantry_init::message::{Exit, Hello, NO_REQUEST, Preparation, Prepared, Refused, Request};
+use gantry_init::message::{
+    Exit, Hello, NO_REQUEST, Preparation, Prepared, Refused, Request, StoodBy,
+};
 
 use crate::cgroup::Meter;
 use crate::child::{Child, spawn};
@@ -96,6 +98,7 @@ fn live(pid_one: &PidOne) -> io::Result<ExitCode> {
         out: Outgoing::new(io::stdout().as_fd().try_clone_to_owned()?)?,
         meter: Meter::open(),
         stand_by: None,
+        stood_by: None,
         stay: Duration::ZERO,
     };
     Ok(match init.answer() {
@@ -129,6 +132,7 @@ struct Init<'proof> {
     out: Outgoing,
     meter: Meter,
     stand_by: Option<StandBy>,
+    stood_by: Option<StoodBy>,
     /// How long after the last word.
     stay: Duration,
 }
@@ -176,9 +180,10 @@ impl Init<'_> {
         let mut prepared = Prepared::default();
         if let Some(order) = &preparation.stand_by {
             match preparation::stand_by(order, pid_one, signals, self.inbox.interest()) {
-                Ok(process) => {
+                Ok((process, remark)) => {
                     self.inbox.stands_by(process.pid());
                     self.stand_by = Some(process);
+                    prepared.remark = remark;
                 }
                 Err(NotReady::Unfit(reason)) => prepared.unfit = Some(reason),
                 Err(NotReady::Gone) => return Err(NoRequest::Gone),
@@ -192,11 +197,20 @@ impl Init<'_> {
     /// The script's process: the one that stands by for it, or a new one.
     fn begin(&mut self, request: &Request, script: &Script) -> Result<Child, Refused> {
         if let Some(process) = self.stand_by.take() {
-            if !process.is_for(request) {
-                preparation::dismiss(process, self.pid_one, &self.signals);
-            } else if let Some(child) = process.begin(request, self.pid_one)? {
-                return Ok(child);
-            }
+            let reason = match process.check(request) {
+                Err(reason) => {
+                    preparation::dismiss(process, self.pid_one, &self.signals);
+                    reason
+                }
+                Ok(()) => {
+                    if let Some(child) = process.begin(request, self.pid_one)? {
+                        self.stood_by = Some(StoodBy::Ran);
+                        return Ok(child);
+                    }
+                    "it has ended".to_owned()
+                }
+            };
+            self.stood_by = Some(StoodBy::Replaced(reason));
         }
         spawn(request, script)
     }
@@ -249,6 +263,7 @@ impl Init<'_> {
             artifacts_unlisted: left.unlisted,
             artifacts_sent: left.sent,
             places: ended.places,
+            stood_by: self.stood_by.take(),
         };
         self.out.push_message(Kind::Exit, &exit)
     }

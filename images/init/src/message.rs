@@ -51,8 +51,8 @@ pub struct Preparation {
 /// variable [`STAND_BY_VARIABLE`] the numbers of three file descriptors, with commas
 /// between them:
 ///
-/// 1. a socket, on which it says `ready` and a line feed, or else a line that says why
-///    it can't be used, and reads one byte when the script is to run;
+/// 1. a socket, on which it says a line ([`crate::ready_line`]) and reads one byte when
+///    the script is to run;
 /// 2. a file with the fields: the script's path, its source, `1` if only the modules
 ///    that follow are to be loaded and `0` if it shall look in the source, the modules;
 /// 3. a file that, once that byte is read, has the fields: the working directory, the
@@ -65,9 +65,16 @@ pub struct StandBy {
     pub interpreter: Vec<String>,
     /// As that of [`Launch::Interpreted`]. It serves only requests with the same.
     pub file_name: String,
-    /// The environment that it is started with.
+    /// As that of [`Request`]. It serves only requests with the same.
+    pub working_directory: String,
+    /// The environment that requests have in common. It serves only requests with the
+    /// same, apart from what is in `differing`.
     pub env: Vec<(String, String)>,
-    /// The script's text.
+    /// Names in `env` that have another value in each request, or are missing in some.
+    pub differing: Vec<String>,
+    /// What it finds in its environment besides, and the script will not.
+    pub own_env: Vec<(String, String)>,
+    /// The script's text. It finds it in the script's file as well.
     pub source: String,
     /// What to load; what the script asks for if `None`.
     pub modules: Option<Vec<String>>,
@@ -88,6 +95,19 @@ pub struct Prepared {
     /// Why no process stands by although one was asked for: the sandbox is not as it
     /// was before, and is to be given up.
     pub unfit: Option<String>,
+    /// What the process that stands by has to say of itself, if anything.
+    #[serde(default)]
+    pub remark: Option<String>,
+}
+
+/// Whether the process that stood by has run the script.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StoodBy {
+    /// It has.
+    Ran,
+    /// Another was started in its place, for this reason.
+    Replaced(String),
 }
 
 /// Everything that one execution needs; its script and stdin follow in frames
@@ -199,6 +219,9 @@ pub struct Exit {
     /// The sandbox's own writable places.
     #[serde(default)]
     pub places: Vec<Place>,
+    /// What became of the process that stood by; `None` when there was none.
+    #[serde(default)]
+    pub stood_by: Option<StoodBy>,
 }
 
 /// Most entries in [`Exit::artifacts_skipped`], so that the frame stays small.

@@ -49,19 +49,19 @@ fn leave_nobody(pid_one: &PidOne, signals: &Signals, time: Duration) {
     }
 }
 
-/// Starts a process that stands by, and waits until it does. When there is none, nobody
-/// is left of it.
+/// Starts a process that stands by, and waits until it does. With it comes its remark.
+/// When there is none, nobody is left of it.
 pub(crate) fn stand_by(
     order: &message::StandBy,
     pid_one: &PidOne,
     signals: &Signals,
     input: Option<Interest<'_>>,
-) -> Result<StandBy, NotReady> {
+) -> Result<(StandBy, Option<String>), NotReady> {
     let ready = StandBy::start(order)
         .map_err(|error| NotReady::Unfit(format!("it can't be started: {error}")))
         .and_then(|mut process| {
-            process.wait_until_ready(pid_one, signals, input)?;
-            Ok(process)
+            let remark = process.wait_until_ready(pid_one, signals, input)?;
+            Ok((process, remark))
         });
     if ready.is_err() {
         leave_nobody(pid_one, signals, Duration::ZERO);

@@ -1,5 +1,7 @@
-//! What a process that stands by says of itself: one line, `ready` or why it can't be
-//! used ([`crate::message::StandBy`]).
+//! What a process that stands by says of itself in one line
+//! ([`crate::message::StandBy`]): `ready`, or why it can't be used. Names of variables
+//! may follow, with a space before each: it serves no request that has one of them. A
+//! remark may follow after a colon and a space.
 //!
 //! The process is as hostile as its script. No more of what it says is held than is
 //! passed on, and what it says may come in whatever pieces.
@@ -15,6 +17,15 @@ pub const MAX_REASON: usize = 1024;
 pub struct ReadyLine {
     line: Vec<u8>,
     is_whole: bool,
+}
+
+/// What a process that is ready says of itself.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Ready {
+    /// Variables that a request must not have, if it is to serve it.
+    pub without: Vec<String>,
+    /// A remark, in its own words.
+    pub remark: Option<String>,
 }
 
 impl ReadyLine {
@@ -36,20 +47,35 @@ impl ReadyLine {
     /// # Errors
     /// Why the process can't be used: in its own words, with what is not UTF-8
     /// replaced.
-    pub fn verdict(self) -> Result<(), String> {
-        match String::from_utf8_lossy(&self.line) {
-            line if line.is_empty() => Err("it ended while it got ready".to_owned()),
-            line if line == READY => Ok(()),
-            line => Err(line.into_owned()),
+    pub fn verdict(self) -> Result<Ready, String> {
+        let line = String::from_utf8_lossy(&self.line);
+        if line.is_empty() {
+            return Err("it ended while it got ready".to_owned());
         }
+        ready(&line).ok_or_else(|| line.into_owned())
     }
+}
+
+fn ready(line: &str) -> Option<Ready> {
+    let (names, remark) = match line.split_once(": ") {
+        Some((names, remark)) => (names, Some(remark.to_owned())),
+        None => (line, None),
+    };
+    let mut words = names.split(' ');
+    let is_ready = words.next() == Some(READY);
+    let without: Vec<_> = words.map(str::to_owned).collect();
+    (is_ready && without.iter().all(|name| is_name(name))).then_some(Ready { without, remark })
+}
+
+fn is_name(word: &str) -> bool {
+    !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn verdict(pieces: &[&[u8]]) -> Result<(), String> {
+    fn verdict(pieces: &[&[u8]]) -> Result<Ready, String> {
         let mut said = ReadyLine::default();
         for piece in pieces {
             said.hears_all(piece);
@@ -58,11 +84,36 @@ mod tests {
     }
 
     #[test]
-    fn ready_is_one_word_on_a_line_of_its_own() {
-        assert_eq!(verdict(&[b"ready\n"]), Ok(()));
-        assert_eq!(verdict(&[b"re", b"ady", b"\nand more\n"]), Ok(()));
-        for other in ["Ready\n", "ready \n", " ready\n", "already\n", "ready\r\n"] {
+    fn ready_is_the_first_word_of_a_line_of_its_own() {
+        assert_eq!(verdict(&[b"ready\n"]), Ok(Ready::default()));
+        assert_eq!(verdict(&[b"re", b"ady", b"\nand more\n"]), Ok(Ready::default()));
+        for other in [
+            "Ready\n",
+            "ready \n",
+            " ready\n",
+            "already\n",
+            "ready\r\n",
+            "ready  A\n",
+            "ready a-b\n",
+            "ready:\n",
+            "ready, set\n",
+            "ready\tA\n",
+            ": ready\n",
+        ] {
             assert_eq!(verdict(&[other.as_bytes()]), Err(other.trim_end_matches('\n').to_owned()));
+        }
+    }
+
+    #[test]
+    fn names_and_a_remark_may_follow() {
+        for (line, without, remark) in [
+            ("ready A B_1\n", vec!["A", "B_1"], None),
+            ("ready: x: y\n", vec![], Some("x: y")),
+            ("ready A: it is slow\n", vec!["A"], Some("it is slow")),
+        ] {
+            let without = without.into_iter().map(str::to_owned).collect();
+            let ready = Ready { without, remark: remark.map(str::to_owned) };
+            assert_eq!(verdict(&[line.as_bytes()]), Ok(ready), "{line}");
         }
     }
 

@@ -10,20 +10,18 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
-use std::env::set_current_dir;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use gantry_init::message::{
-    self, Launch, Refused, Request, STAND_BY_VARIABLE, STAND_BY_WITHIN_MS, WORK_DIR,
-};
-use gantry_init::ready_line::ReadyLine;
+use gantry_init::message::{self, Launch, Refused, Request, STAND_BY_VARIABLE, STAND_BY_WITHIN_MS};
+use gantry_init::ready_line::{Ready, ReadyLine};
 
 use crate::child::{Child, Image, Pipes, enter, start};
-use crate::delivery::{create_in_memory, script_path};
+use crate::delivery::{create_in_memory, create_script, script_path};
 use crate::fields::write_field;
 use crate::pid_one::{PidOne, Reaped};
 use crate::readiness::{Interest, wait};
@@ -33,10 +31,14 @@ use nix::libc;
 /// Its file descriptors are above those that anything else gets by itself.
 const FIRST_DESCRIPTOR: i32 = 100;
 
+/// Characters of a variable's name that are passed on, so that the frame stays small.
+const MAX_SHOWN_NAME: usize = 100;
+
 /// A process that stands by.
 pub(crate) struct StandBy {
     pid: Pid,
-    launch: Launch,
+    order: message::StandBy,
+    without: Vec<String>,
     control: UnixStream,
     request: File,
     stdin: PipeWriter,
@@ -55,9 +57,9 @@ pub(crate) enum NotReady {
 impl StandBy {
     /// Starts it; it is not ready yet.
     pub(crate) fn start(order: &message::StandBy) -> io::Result<Self> {
-        // Where most scripts start; it goes elsewhere when it is told to.
-        set_current_dir(WORK_DIR)?;
+        enter(&order.working_directory).map_err(|refused| io::Error::other(refused.detail))?;
         let path = script_path(&order.file_name);
+        create_script(&path)?.write_all(order.source.as_bytes())?;
         let preparation = create_in_memory(c"preparation", libc::MFD_NOEXEC_SEAL)?;
         describe(&preparation, order, path.as_os_str().as_encoded_bytes())?;
         let request = create_in_memory(c"request", libc::MFD_NOEXEC_SEAL)?;
@@ -65,17 +67,14 @@ impl StandBy {
         control.set_nonblocking(true)?;
         let inherited = [raised(&its_control)?, raised(&preparation)?, raised(&request)?];
         let numbers = inherited.each_ref().map(|fd| fd.as_raw_fd().to_string()).join(",");
-        let mut env = order.env.clone();
-        env.push((STAND_BY_VARIABLE.to_owned(), numbers));
+        let own = order.own_env.iter().cloned().chain([(STAND_BY_VARIABLE.to_owned(), numbers)]);
+        let env: Vec<_> = order.env.iter().cloned().chain(own).collect();
         let image = Image::of_interpreter(&order.interpreter, &path, &[], &env)?;
         let Pipes { stdin, stdout, stderr, its_stdin, its_outputs } = Pipes::new()?;
         let program = order.interpreter.first().map_or("", String::as_str);
         let pid = start(program, image, its_stdin, its_outputs, &inherited)?;
-        let launch = Launch::Interpreted {
-            interpreter: order.interpreter.clone(),
-            file_name: order.file_name.clone(),
-        };
-        Ok(Self { pid, launch, control, request, stdin, stdout, stderr })
+        let (order, without) = (order.clone(), Vec::new());
+        Ok(Self { pid, order, without, control, request, stdin, stdout, stderr })
     }
 
     /// Its number; whoever reaps it has to know.
@@ -83,13 +82,13 @@ impl StandBy {
         self.pid
     }
 
-    /// Waits until it says that it is ready, and stops it there.
+    /// Waits until it says that it is ready, and stops it there. Returns its remark.
     pub(crate) fn wait_until_ready(
         &mut self,
         pid_one: &PidOne,
         signals: &Signals,
         input: Option<Interest<'_>>,
-    ) -> Result<(), NotReady> {
+    ) -> Result<Option<String>, NotReady> {
         let deadline = Instant::now() + Duration::from_millis(STAND_BY_WITHIN_MS);
         let mut said = ReadyLine::default();
         loop {
@@ -110,9 +109,11 @@ impl StandBy {
                 break;
             }
         }
-        self.check(said)?;
+        let Ready { without, remark } = said.verdict().map_err(NotReady::Unfit)?;
+        self.check_output()?;
+        self.without = without;
         pid_one.signal_everyone(Signal::SIGSTOP);
-        Ok(())
+        Ok(remark)
     }
 
     /// Takes what it says; true when that is all.
@@ -133,18 +134,43 @@ impl StandBy {
         has_ended
     }
 
-    fn check(&self, said: ReadyLine) -> Result<(), NotReady> {
-        said.verdict().map_err(NotReady::Unfit)?;
+    /// What has been written stays in the pipes until the script runs, whose first output
+    /// it is. That of modules which the script imports at some time comes too early.
+    fn check_output(&self) -> Result<(), NotReady> {
         let outputs = [&self.stdout, &self.stderr].map(|it| Some(Interest::reading(it)));
-        if wait(outputs, Some(Duration::ZERO)) != [false, false] {
+        let is_listed = self.order.modules.is_some();
+        if is_listed && wait(outputs, Some(Duration::ZERO)) != [false, false] {
             return Err(NotReady::Unfit("it writes, or closes its output".to_owned()));
         }
         Ok(())
     }
 
-    /// True if this is what it was started for.
-    pub(crate) fn is_for(&self, request: &Request) -> bool {
-        self.launch == request.launch
+    /// Checks that the script could not tell this process from one that was started for
+    /// its request.
+    ///
+    /// # Errors
+    /// Why it could.
+    pub(crate) fn check(&self, request: &Request) -> Result<(), String> {
+        let order = &self.order;
+        let launch = Launch::Interpreted {
+            interpreter: order.interpreter.clone(),
+            file_name: order.file_name.clone(),
+        };
+        if launch != request.launch || order.working_directory != request.working_directory {
+            return Err("the request is for something else".to_owned());
+        }
+        let [common, requested] = [&order.env, &request.env].map(|env| by_name(env));
+        let names = common.keys().chain(requested.keys());
+        for name in names.filter(|name| common.get(*name) != requested.get(*name)) {
+            let shown: String = name.chars().take(MAX_SHOWN_NAME).collect();
+            if !order.differing.iter().any(|it| it == name) {
+                return Err(format!("the request has a value of its own for {shown}"));
+            }
+            if self.without.iter().any(|it| it == name) && requested.contains_key(name) {
+                return Err(format!("the request has {shown}, which its imports have looked for"));
+            }
+        }
+        Ok(())
     }
 
     /// Lets it run the script. `None` if it can't.
@@ -193,6 +219,10 @@ impl StandBy {
         // SAFETY: waitid has filled it in, or left it zero: nobody has ended.
         !failed && unsafe { info.si_pid() } == 0
     }
+}
+
+fn by_name(env: &[(String, String)]) -> BTreeMap<&str, &str> {
+    env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
 }
 
 /// Writes what it is to get ready for.

@@ -8,7 +8,7 @@ mod sandbox;
 use std::io::{Read, Write};
 
 use gantry_init::frame::{Frame, Kind};
-use gantry_init::message::{End, Launch, Preparation, Prepared, StandBy};
+use gantry_init::message::{End, Launch, Preparation, Prepared, StandBy, StoodBy};
 use nix::sys::signal::{Signal, kill};
 use sandbox::run::{Run, bash};
 use sandbox::{Sandbox, children, eventually, next_frame};
@@ -38,10 +38,14 @@ fn standing_by(program: &str, source: &str) -> Run {
     let stand_by = StandBy {
         interpreter: interpreter.clone(),
         file_name: "script".into(),
+        working_directory: "/work/deep".into(),
         env: vec![("PATH".into(), "/usr/bin:/bin".into()), ("ID".into(), String::new())],
+        differing: vec!["ID".into(), "JOB".into()],
+        own_env: vec![("OWN".into(), "1".into())],
         source: "the\nsource".into(),
         modules: Some(vec!["a.b".into()]),
     };
+    run = run.working_directory("/work/deep");
     run.request.launch = Launch::Interpreted { interpreter, file_name: "script".into() };
     run.prepared(Preparation { rehearsal: vec![], stand_by: Some(stand_by) })
 }
@@ -94,16 +98,80 @@ fn a_rehearsal_that_can_not_be_or_does_not_end_is_no_reason_to_fail() {
 #[test]
 fn who_stands_by_runs_the_script() {
     let run = standing_by(STANDS_BY, "echo; echo \"$0 $ID $PPID $PWD\"; cat; echo err >&2; exit 5");
-    let run = run.args(&["a b"]).env(&[("ID", "7"), ("X", "y=z")]).stdin(b"in");
-    let Some(answer) = run.working_directory("/work/deep").run() else { return };
+    let run = run.args(&["a b"]).env(&[("PATH", "/usr/bin:/bin"), ("ID", "7=z")]).stdin(b"in");
+    let Some(answer) = run.run() else { return };
     assert_eq!(answer.prepared, Some(Prepared::default()));
+    assert_eq!(answer.exit().stood_by, Some(StoodBy::Ran));
     assert_eq!((answer.end(), answer.stderr()), (End::Code(5), "err\n".into()));
     let stdout = answer.stdout();
-    let (fields, rest) = stdout.rsplit_once("y=z\n").unwrap();
+    let (fields, rest) = stdout.rsplit_once("7=z\n").unwrap();
     assert!(fields.starts_with("10\n/work/deep1\n59\n/bin/bash2\n-c"), "{fields}");
-    assert!(fields.ends_with("18\n/run/gantry/script3\na b4\nID=75\nX="), "{fields}");
-    // It was started in /work and without the variables of the request.
-    assert_eq!(rest, "/run/gantry/script  1 /work\nin");
+    let env = "18\n/run/gantry/script3\na b18\nPATH=/usr/bin:/bin6\nID=";
+    assert!(fields.ends_with(env), "{fields}");
+    // It was started where the script starts, and without the variables of the request.
+    assert_eq!(rest, "/run/gantry/script  1 /work/deep\nin");
+}
+
+/// As [`STANDS_BY`], with something in front and this to say.
+fn saying(before: &str, line: &str) -> String {
+    format!("{before}\n{}", STANDS_BY.replace("echo ready", &format!("echo '{line}'")))
+}
+
+/// How it was with a request that has these variables besides those of all, and its
+/// stdout.
+fn stood_by(program: &str, env: &[(&str, &str)]) -> Option<(Option<StoodBy>, String)> {
+    let env: Vec<_> = [("PATH", "/usr/bin:/bin")].iter().chain(env).copied().collect();
+    let mut run = standing_by(program, "echo \"ran $OWN $STAY\"").env(&env);
+    run.preparation.as_mut().unwrap().stand_by.as_mut().unwrap().modules = None;
+    let answer = run.run()?;
+    assert_eq!(answer.end(), End::Code(0));
+    Some((answer.exit().stood_by.clone(), answer.stdout()))
+}
+
+#[test]
+fn requests_that_could_tell_are_served_by_another_process() {
+    let replaced = |reason: &str| Some(StoodBy::Replaced(reason.to_owned()));
+    for (said, env, expected) in [
+        ("ready", vec![("ID", "7"), ("JOB", "j")], Some(StoodBy::Ran)),
+        ("ready", vec![], Some(StoodBy::Ran)),
+        ("ready JOB", vec![("ID", "7")], Some(StoodBy::Ran)),
+        (
+            "ready JOB",
+            vec![("ID", "7"), ("JOB", "j")],
+            replaced("the request has JOB, which its imports have looked for"),
+        ),
+        (
+            "ready",
+            vec![("ID", "7"), ("STAY", "1")],
+            replaced("the request has a value of its own for STAY"),
+        ),
+    ] {
+        let Some((how, stdout)) = stood_by(&saying("", said), &env) else { return };
+        let has_run = how == Some(StoodBy::Ran);
+        assert_eq!(how, expected, "{said} {env:?}");
+        // Whoever is started from scratch runs the program itself, without a request.
+        assert_eq!(stdout.ends_with("ran 1 \n"), has_run, "{stdout}");
+    }
+}
+
+#[test]
+fn what_it_writes_while_it_gets_ready_comes_first() {
+    let program = saying("echo early; echo warning >&2; [ -s \"$0\" ]", "ready: slow");
+    let mut run = standing_by(&program, "echo late >&2");
+    run.preparation.as_mut().unwrap().stand_by.as_mut().unwrap().modules = None;
+    let Some(answer) = run.env(&[("PATH", "/usr/bin:/bin")]).run() else { return };
+    assert_eq!(answer.prepared, Some(Prepared { unfit: None, remark: Some("slow".into()) }));
+    assert_eq!(answer.exit().stood_by, Some(StoodBy::Ran));
+    assert!(answer.stdout().starts_with("early\n"));
+    assert_eq!(answer.stderr(), "warning\nlate\n");
+}
+
+#[test]
+fn it_finds_its_script_before_the_request() {
+    let program =
+        r#"IFS=, read -r control _ <<< "$GANTRY_STAND_BY"; echo "$PWD $(<"$0")" >&"$control""#;
+    let Some(reason) = unfit(program) else { return };
+    assert_eq!(reason, "/work/deep the");
 }
 
 #[test]
@@ -273,7 +341,8 @@ fn its_deadline_is_kept() {
 fn what_says_that_it_is_ready_and_never_runs_is_overdue() {
     let deaf = r#"IFS=, read -r control _ <<< "$GANTRY_STAND_BY"; echo ready >&$control; sleep 99"#;
     let huge = "x".repeat(1 << 20);
-    let run = standing_by(deaf, "").env(&[("A", &huge)]).times_ms(200, 100);
+    let env = [("PATH", "/usr/bin:/bin"), ("ID", huge.as_str())];
+    let run = standing_by(deaf, "").env(&env).times_ms(200, 100);
     let Some(answer) = run.run() else { return };
     assert!(answer.stopped().is_some(), "{answer:?}");
 }

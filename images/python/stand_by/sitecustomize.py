@@ -6,15 +6,18 @@ first in PYTHONPATH. Here it imports what the script will import, says that it i
 ready, and waits. At the request it takes over the arguments and the environment and
 goes on, and all the rest is done by CPython as ever.
 
-What could make a difference that a script can see ends in a start from scratch: before
-the request by saying why (the sandbox is given up), and after it by executing the same
-interpreter anew. It must never guess, write anything, or leave a trace of itself.
+Whatever could make a difference that a script can see is said to gantry-init, which
+then starts another interpreter from scratch. This module must never guess, write
+anything, or leave a trace of itself. Objects of packages run code of their own when
+they are asked for their class, an attribute or their truth: nothing here asks them.
 
 Who is on the other end, and in which form, stands in `message.rs` of gantry-init.
 Only modules are used that every start of CPython has loaded.
 """
 
-import io
+import _io
+import _warnings
+import _weakref
 import os
 import posix
 import sys
@@ -22,8 +25,9 @@ import sys
 # How this interpreter came here.
 NOT_THE_SCRIPTS = (b"GANTRY_STAND_BY", b"PYTHONPATH")
 
-# Set for each execution, after the interpreter has been started.
-OURS = frozenset([b"EXECUTION_ID", b"JOB_ID"])
+# Set for each execution, after the interpreter has been started: always, and for some.
+ALWAYS_SET, SOMETIMES_SET = b"EXECUTION_ID", b"JOB_ID"
+DIFFERING = (ALWAYS_SET, SOMETIMES_SET)
 
 # Statements that have no effect but on the script's own names.
 QUIET = frozenset(["FunctionDef", "AsyncFunctionDef"])
@@ -31,65 +35,161 @@ QUIET = frozenset(["FunctionDef", "AsyncFunctionDef"])
 # Compile to a syntax tree only (ast.PyCF_ONLY_AST).
 ONLY_AST = 0x400
 
+# Callbacks of references that the interpreter has for abc and for threading.local.
+TIDYING = frozenset(["_destroy", "_localdummy_destroyed", "clear_locals"])
+
+# What a module has in its names when something has warned on one of its lines.
+WARNED = "__warningregistry__"
+
+# Bytes of the line in which this module explains itself.
 MAX_REASON = 1000
 
+Builtin = type(len)
+Function = type(lambda: None)
+Generator = type((lambda: (yield))())
+Frame = type(sys._getframe())
+Module = type(sys)
 
-class Unfit(Exception):
-    """Nothing can be prepared for this script."""
+# The answers of the interpreter, whatever a class would answer itself.
+ancestors_of = type.__dict__["__mro__"].__get__
+members_of = type.__dict__["__dict__"].__get__
+callback_of = _weakref.ref.__dict__["__callback__"].__get__
+
+
+class Unfit(BaseException):
+    """This interpreter can't serve the script. No `except Exception` of a package holds
+    it up."""
 
 
 class Environment:
-    """The environment variables, and which of them somebody has looked at."""
+    """The environment variables while the script's imports run. What differs each time
+    is withheld: one variable has a placeholder for its value, the other, which only
+    some executions have, is not there."""
+
+    __slots__ = ("placeholder", "references", "holders", "plain", "is_used", "is_searched")
 
     def __init__(self):
         for name in NOT_THE_SCRIPTS:
             remove(name)
-        self.first = dict(posix.environ)
-        self.seen = set()
-        self.is_seen_as_a_whole = False
-        self.plain = type(os.environ)
-        watched = self.watching(self.plain)
-        os.environ.__class__ = os.environb.__class__ = watched
+        self.placeholder = placeholder(self)
+        self.references = self.count_references()
+        self.holders = []
+        self.is_used = self.is_searched = False
+        # In the class itself, so that a copy of os.environ is what it would be.
+        kind, watching = type(os.environ), self.watching()
+        self.plain = {name: members_of(kind).get(name) for name in watching}
+        for name, method in watching.items():
+            setattr(kind, name, method)
 
-    def watching(self, plain):
+    def watching(self):
+        """The methods of os.environ and os.environb that are replaced meanwhile."""
         environment = self
 
-        class Watched(plain):
-            def __getitem__(self, key):
-                environment.seen.add(os.fsencode(key))
-                return plain.__getitem__(self, key)
+        def __getitem__(self, key):
+            name, value = self.encodekey(key), environment.plain["__getitem__"](self, key)
+            if name == SOMETIMES_SET:
+                environment.is_searched = True
+                raise KeyError(key)
+            if name != ALWAYS_SET:
+                return value
+            return environment.placeholder if self is os.environ else environment.use()
 
-            def __iter__(self):
-                environment.is_seen_as_a_whole = True
-                return plain.__iter__(self)
+        def __setitem__(self, key, value):
+            if self.encodekey(key) in DIFFERING:
+                environment.use()
+            environment.plain["__setitem__"](self, key, value)
 
-            def __len__(self):
-                environment.is_seen_as_a_whole = True
-                return plain.__len__(self)
+        def __delitem__(self, key):
+            if self.encodekey(key) in DIFFERING:
+                environment.use()
+            environment.plain["__delitem__"](self, key)
 
-        return Watched
+        def __iter__(self):
+            environment.is_searched = True
+            for key in environment.plain["__iter__"](self):
+                if self.encodekey(key) != SOMETIMES_SET:
+                    yield key
 
-    def unwatch(self):
-        os.environ.__class__ = os.environb.__class__ = self.plain
+        def __len__(self):
+            environment.is_searched = True
+            return environment.plain["__len__"](self) - (SOMETIMES_SET in self._data)
 
-    def can_become(self, wanted):
-        """Whether nothing can have met a value that is another one now. Modules of C
-        may have looked at any, but not at those that differ each time."""
-        names = self.first.keys() | wanted.keys()
-        changed = {name for name in names if self.first.get(name) != wanted.get(name)}
-        return changed <= OURS and not self.is_seen_as_a_whole and not changed & self.seen
+        def use(self, *_arguments):
+            environment.use()
+
+        methods = (__getitem__, __setitem__, __delitem__, __iter__, __len__)
+        watching = {method.__name__: method for method in methods}
+        # What looks at the values without asking for them by their names.
+        return watching | dict.fromkeys(("__reduce_ex__", "__repr__", "values"), use)
+
+    def use(self):
+        """Ends imports that depend on a value which is withheld."""
+        self.is_used = True
+        raise self.unfit()
+
+    def unfit(self):
+        return Unfit(f"what it imports uses the value of {ALWAYS_SET.decode()}")
+
+    def count_references(self):
+        return sys.getrefcount(self.placeholder)
+
+    def find_holders(self, gc):
+        """Finds what has kept the placeholder. A dictionary gets the value in its place
+        at the request; anything else could not be told."""
+        for holder in gc.get_referrers(self.placeholder):
+            if type(holder) is dict and not is_of_class(gc, holder):
+                names = [name for name, value in holder.items() if value is self.placeholder]
+                self.holders += [(holder, name) for name in names if type(name) is str]
+        if self.is_used or self.count_references() != self.references + len(self.holders):
+            raise self.unfit()
 
     def become(self, wanted):
-        for name in OURS:
+        """Takes over the variables of the request."""
+        kind = type(os.environ)
+        for name, method in self.plain.items():
+            setattr(kind, name, method) if method else delattr(kind, name)
+        for name in DIFFERING:
             if name in wanted:
                 os.environb[name] = posix.environ[name] = wanted[name]
             else:
                 remove(name)
+        value = os.environ.get(ALWAYS_SET.decode())
+        for holder, name in self.holders:
+            holder[name] = value
+        self.holders.clear()
+
+
+def placeholder(environment):
+    """An object in the place of a text that is not known yet. It can be kept and handed
+    on; whoever looks at it ends the imports. It is no string, because what is written in
+    C looks into strings without asking them."""
+
+    def tell(*_arguments):
+        environment.use()
+
+    asked = set(dir(str)) - {"__class__", "__delattr__", "__doc__", "__init__", "__new__"}
+    asked -= {"__init_subclass__", "__setattr__", "__subclasshook__"}
+    asked |= {"__bool__", "__bytes__", "__float__", "__fspath__", "__index__", "__int__"}
+    asked.add("__radd__")
+    return type("str", (), {"__slots__": (), **dict.fromkeys(asked, tell)})()
+
+
+def is_of_class(gc, members):
+    return any(descends(type(holder), type) for holder in gc.get_referrers(members))
 
 
 def remove(name):
     os.environb.pop(name, None)
     posix.environ.pop(name, None)
+
+
+def borrowed(name):
+    """A module that is built into the interpreter, without a trace of its import."""
+    is_new = name not in sys.modules
+    module = __import__(name)
+    if is_new:
+        del sys.modules[name]
+    return module
 
 
 def fields(descriptor):
@@ -103,17 +203,28 @@ def fields(descriptor):
         yield bytes(content[begin:at])
 
 
-def imports(source, path):
-    """The imports at the top of a script, as arguments of __import__. They end where
-    the script begins to do something."""
-    tree = compile(source, path, "exec", ONLY_AST, dont_inherit=True)
+def parsed(source, path):
+    """The script's syntax tree. What there is to warn of will be said when it runs."""
+    filters = getattr(sys.modules.get("warnings"), "filters", _warnings.filters)
+    filters.insert(0, ("ignore", None, Warning, None, 0))
+    try:
+        return compile(source, path, "exec", ONLY_AST, dont_inherit=True)
+    finally:
+        del filters[0]
+
+
+def imports(tree):
+    """The imports at the top of a script, each with the modules and the names that it
+    binds. They end where the script begins to do something."""
     for statement in tree.body:
         kind = type(statement).__name__
         if kind == "Import":
-            for alias in statement.names:
-                yield alias.name, ()
+            modules = [alias.name for alias in statement.names]
+            bound = [alias.asname or alias.name.partition(".")[0] for alias in statement.names]
+            yield statement, modules, bound
         elif kind == "ImportFrom" and not statement.level:
-            yield statement.module, tuple(alias.name for alias in statement.names)
+            bound = [alias.asname or alias.name for alias in statement.names]
+            yield statement, [statement.module], bound
         elif not is_quiet(statement, kind):
             return
 
@@ -134,13 +245,33 @@ def is_quiet(statement, kind):
     return kind == "Expr" and type(statement.value).__name__ == "Constant"
 
 
-def load(path, source, is_listed, modules):
+def load(path, source):
+    """Runs the script's imports as what they are, lines of the script: a module may look
+    at them, or warn of them."""
+    tree, names = parsed(source, path), sys.modules["__main__"].__dict__
+    for statement, modules, bound in imports(tree):
+        refuse_own_name(path, modules)
+        line = type(tree)(body=[statement], type_ignores=[])
+        before = dict(names)
+        exec(compile(line, path, "exec", dont_inherit=True), names)
+        if bound == ["*"]:
+            bound = names.keys() - before.keys() - {WARNED}
+        for name in bound:
+            del names[name]
+        names.update((name, before[name]) for name in bound if name in before)
+
+
+def load_listed(path, modules):
+    refuse_own_name(path, modules)
+    for name in modules:
+        __import__(name, {}, {}, (), 0)
+
+
+def refuse_own_name(path, modules):
     own_name = os.path.basename(path).partition(".")[0]
-    wanted = [(name, ()) for name in modules] if is_listed else imports(source, path)
-    for name, members in wanted:
+    for name in modules:
         if name.partition(".")[0] == own_name:
             raise Unfit(f"{name} would be the script itself")
-        __import__(name, {}, {}, members, 0)
 
 
 def import_the_real_one():
@@ -160,113 +291,197 @@ def import_the_real_one():
     return True
 
 
-def start_anew(argv, variables):
-    """The interpreter as it would have been started without all this."""
-    import _signal
+def prepare(preparation, environment, end):
+    """Imports what the script will import. Returns a remark about the end, if any.
 
-    # Python ignores these, and what is ignored stays so.
-    for number in (_signal.SIGPIPE, _signal.SIGXFSZ):
-        _signal.signal(number, _signal.SIG_DFL)
-    posix.execve(argv[0], argv, variables)
-
-
-def prepare(preparation):
+    Raises Unfit if this can't be done ahead of the script."""
     path, source, is_listed, *modules = fields(preparation)
     path, modules = os.fsdecode(path), [os.fsdecode(name) for name in modules]
-    main = sys.modules["__main__"]
     # Modules look there for the script's name.
-    main.__file__ = path
+    sys.modules["__main__"].__file__ = path
     try:
-        load(path, source, is_listed == b"1", modules)
+        if is_listed == b"1":
+            load_listed(path, modules)
+        else:
+            load(path, source)
         sys.stdout.flush()
         sys.stderr.flush()
     except BaseException as error:
-        text = f"{type(error).__name__}: {error}"
-        raise Unfit(text) from None
+        text = str(error) if type(error) is Unfit else f"{type(error).__name__}: {error}"
+        raise (environment.unfit() if environment.is_used else Unfit(text)) from None
     finally:
-        del main.__file__
-    loaded = set(sys.modules)
-    settle()
-    for name in set(sys.modules) - loaded:
-        del sys.modules[name]
+        del sys.modules["__main__"].__file__
+    if WARNED in globals():
+        raise Unfit("what it imports warns of whoever imports it")
+    gc = borrowed("gc")
+    gc.collect()
+    environment.find_holders(gc)
+    return end.shorten(gc, source)
 
 
-def ends_with_effect(thing):
-    """Whether somebody could notice that a thing is freed, or that it is not."""
-    kind = type(thing)
-    if kind.__name__ == "generator":
-        return getattr(thing, "gi_suspended", True)
-    return hasattr(kind, "__del__") or isinstance(thing, io.IOBase)
+class End:
+    """The end of the interpreter. It looks several times at all that there is, and most
+    of that are modules: these are taken out of the collector's sight, and so not freed.
+    Nobody can tell, unless something has an effect when it is freed, or uses the
+    collector: then all is as ever."""
+
+    def __init__(self):
+        self.streams = {id(stream): stream for stream in standard_streams()}
+        self.gc = None
+        self.classes = []
+        # Before all others, so that it runs after them.
+        borrowed("atexit").register(self.check)
+
+    def shorten(self, gc, source):
+        """Takes what has been loaded out of sight. Returns why it does not."""
+        try:
+            if b"gc" in source or "gc" in sys.modules:
+                return "the collector is used"
+            things = gc.get_objects()
+            if any(id(thing) not in self.streams for thing in with_effect(things)):
+                return "something that is imported has an effect when it is freed"
+            self.classes = ancestors_of_all(classes_of(things).values())
+            del things
+            if is_held(gc, sys.modules["__main__"]):
+                return "something that is imported holds __main__"
+            gc.freeze()
+            self.gc = gc
+            renew_main()
+        except Exception as error:
+            self.gc = None
+            gc.unfreeze()
+            return f"{type(error).__name__}: {error}"
+
+    def check(self):
+        """Has everything freed after all, if what the script has made may hang on what
+        is out of sight. The last thing before the end."""
+        gc = self.gc
+        if gc is None:
+            return
+        try:
+            is_noticed = with_effect(gc.get_objects()) or any(map(has_finalizer, self.classes))
+        except Exception:
+            is_noticed = True
+        if is_noticed:
+            gc.unfreeze()
 
 
 def standard_streams():
     for stream in (sys.__stdin__, sys.__stdout__, sys.__stderr__):
-        while stream is not None:
-            yield id(stream)
+        while descends(type(stream), _io._IOBase):
+            yield stream
             stream = getattr(stream, "buffer", None) or getattr(stream, "raw", None)
 
 
-def settle():
-    """Takes what has been loaded out of the collector's sight: at its end an
-    interpreter looks several times at all that it has, and most of that are modules.
-    They are not freed then. Nobody can tell, unless something has an effect when it is
-    freed: then all is as ever."""
-    import gc
+def with_effect(things):
+    """Those of which somebody could notice that they are freed, or that they are not."""
+    suspects = {number for number, kind in classes_of(things).items() if is_suspect(kind)}
+    return [it for it in things if id(type(it)) in suspects and is_noticed(it)]
 
-    gc.collect()
-    main, streams = sys.modules["__main__"], set(standard_streams())
-    # Somebody who has it would not have the new one.
-    for holder in gc.get_referrers(main):
-        if holder is not sys.modules and type(holder).__name__ != "frame":
-            return
-    if any(ends_with_effect(it) and id(it) not in streams for it in gc.get_objects()):
-        return
-    gc.freeze()
-    # The script's own names have to be freed.
-    sys.modules["__main__"] = new = type(sys)("__main__")
+
+def is_suspect(kind):
+    # A file's finalizer is no member, and a reference may have a callback.
+    unlisted = (_io._IOBase, _weakref.ref)
+    return any(map(has_finalizer, ancestors_of(kind))) or any(descends(kind, it) for it in unlisted)
+
+
+def has_finalizer(kind):
+    return "__del__" in members_of(kind)
+
+
+def descends(kind, ancestor):
+    # By identity: classes may compare themselves, too.
+    return any(it is ancestor for it in ancestors_of(kind))
+
+
+def is_noticed(thing):
+    kind = type(thing)
+    if kind is Generator:
+        return thing.gi_frame is not None
+    if descends(kind, _weakref.ref) and not any(map(has_finalizer, ancestors_of(kind))):
+        return is_callback_noticed(callback_of(thing))
+    return True
+
+
+def is_callback_noticed(callback):
+    """Callbacks of the interpreter and of its library tidy their registers, and finalizers
+    have run when the interpreter ends."""
+    weakref = sys.modules.get("weakref")
+    finalize = weakref.__dict__.get("finalize") if type(weakref) is Module else None
+    if callback is None or type(callback) is finalize:
+        return False
+    if type(callback) is Builtin:
+        return callback.__name__ not in TIDYING
+    place = callback.__code__.co_filename if type(callback) is Function else ""
+    library = os.path.dirname(os.__file__) + "/"
+    is_known = place.startswith((library, "<frozen importlib."))
+    return not is_known or "-packages/" in place
+
+
+def classes_of(things):
+    """By their numbers: a class may not be able to be in a set."""
+    return {id(kind): kind for kind in map(type, things)}
+
+
+def ancestors_of_all(classes):
+    ancestors = {id(it): it for kind in classes for it in ancestors_of(kind)}
+    return [it for it in ancestors.values() if not has_finalizer(it)]
+
+
+def is_held(gc, main):
+    """Whether somebody has the module of the script or its names, and would not have
+    those that take their place."""
+    if type(main) is not Module or _weakref.getweakrefcount(main):
+        return True
+    holders = gc.get_referrers(main) + gc.get_referrers(main.__dict__)
+    known = {id(sys.modules), id(main)}
+    return any(
+        id(it) not in known and not (type(it) is Frame and it.f_code.co_filename == __file__)
+        for it in holders
+    )
+
+
+def renew_main():
+    """Has a module with the same content take the place of __main__: the script's own
+    names have to be freed. It goes by two names when multiprocessing is there."""
+    main = sys.modules["__main__"]
+    new = Module("__main__")
     new.__dict__.clear()
     new.__dict__.update(main.__dict__)
-
-    import atexit
-
-    atexit.register(unsettle, gc)
-
-
-def unsettle(gc):
-    """The last thing before the end: what the script has made may hang on what is out
-    of sight."""
-    if any(map(ends_with_effect, gc.get_objects())):
-        gc.unfreeze()
+    for name in [name for name, module in sys.modules.items() if module is main]:
+        sys.modules[name] = new
 
 
 def take_over(request, environment):
     directory, count, *words = fields(request)
     os.chdir(directory)
     argv, variables = words[: int(count)], words[int(count) :]
-    wanted = dict(variable.split(b"=", 1) for variable in variables)
-    if not environment.can_become(wanted):
-        start_anew(argv, wanted)
-    environment.unwatch()
-    environment.become(wanted)
+    environment.become(dict(variable.split(b"=", 1) for variable in variables))
     words = [os.fsdecode(word) for word in argv]
     more = words[len(sys.orig_argv) :]
     sys.orig_argv += more
     sys.argv += more
 
 
+def say(control, text):
+    text = text[:MAX_REASON].encode("utf-8", "replace").replace(b"\n", b" ")
+    os.write(control, text + b"\n")
+
+
 def stand_by():
     control, preparation, request = map(int, os.environ["GANTRY_STAND_BY"].split(","))
     for descriptor in (control, preparation, request):
         os.set_inheritable(descriptor, False)
+    end = End()
     has_real_one = import_the_real_one()
     environment = Environment()
     try:
-        prepare(preparation)
+        remark = prepare(preparation, environment, end)
     except Unfit as error:
-        text = str(error)[:MAX_REASON].encode("utf-8", "replace").replace(b"\n", b" ")
-        os.write(control, text + b"\n")
+        say(control, str(error))
         os._exit(0)
-    os.write(control, b"ready\n")
+    never = f" {SOMETIMES_SET.decode()}" if environment.is_searched else ""
+    say(control, f"ready{never}" + (f": {remark}" if remark else ""))
     # Nobody is there any more, if there is nothing to read.
     if not os.read(control, 1):
         os._exit(0)

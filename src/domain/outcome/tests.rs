@@ -14,6 +14,7 @@ fn exit(end: End) -> Exit {
         artifacts_unlisted: 0,
         artifacts_sent: 0,
         places: Vec::new(),
+        stood_by: None,
     }
 }
 

@@ -125,6 +125,7 @@ pub(crate) fn exit(code: i32) -> Exit {
         artifacts_unlisted: 0,
         artifacts_sent: 0,
         places: Vec::new(),
+        stood_by: None,
     }
 }
 

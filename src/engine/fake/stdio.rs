@@ -179,7 +179,7 @@ impl Stdio {
         let preparation: Preparation = serde_json::from_slice(json).unwrap();
         let stand_by = preparation.stand_by;
         let reason = stand_by.as_ref().map(|it| it.source.clone()).filter(|it| !it.is_empty());
-        self.tell(Kind::Prepared, &Prepared { unfit: reason }).await;
+        self.tell(Kind::Prepared, &Prepared { unfit: reason, remark: None }).await;
         stand_by.map(|it| it.file_name)
     }
 

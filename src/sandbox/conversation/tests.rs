@@ -52,6 +52,7 @@ fn exit() -> Frame {
         artifacts_unlisted: 0,
         artifacts_sent: 0,
         places: Vec::new(),
+        stood_by: None,
     };
     frame(Kind::Exit, serde_json::to_vec(&exit).unwrap())
 }

@@ -44,7 +44,8 @@ async fn a_prepared_sandbox_runs_its_request() {
 
 #[tokio::test(start_paused = true)]
 async fn why_nobody_stands_by_is_short_printable_text() {
-    let unfit = Prepared { unfit: Some(format!("\u{1b}[31m{}", "x".repeat(10_000))) };
+    let reason = format!("\u{1b}[31m{}", "x".repeat(10_000));
+    let unfit = Prepared { unfit: Some(reason), remark: None };
     let payload: &'static [u8] = serde_json::to_vec(&unfit).unwrap().leak();
     let bench = Bench::running(answers(Kind::Prepared, payload));
     let Err(Unprepared::Unfit(reason)) = prepared(&bench).await else { panic!("it is fit") };

@@ -2,7 +2,7 @@
 
 use gantry_init::frame::MAX_REPLY_PAYLOAD;
 use gantry_init::message::Prepared;
-use gantry_init::ready_line::{MAX_REASON, READY, ReadyLine};
+use gantry_init::ready_line::{MAX_REASON, READY, Ready, ReadyLine};
 
 /// How it is cut makes no difference; nobody is ready who has not said so in a line;
 /// what is passed on is short and fits into a frame.
@@ -12,12 +12,16 @@ pub fn hold(input: &[u8]) -> bool {
     assert_eq!(read(said, usize::from(piece) + 1), verdict);
 
     let line = said.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    assert_eq!(verdict.is_ok(), line == READY.as_bytes());
-    if let Err(reason) = &verdict {
-        assert!(!reason.is_empty() && !reason.contains('\n'));
+    assert!(verdict.is_err() || line.starts_with(READY.as_bytes()));
+    let words = match &verdict {
+        Err(reason) => Some(reason),
+        Ok(ready) => ready.remark.as_ref(),
+    };
+    assert!(verdict.as_ref().err().is_none_or(|reason| !reason.is_empty()));
+    if let Some(words) = words {
         // A byte that is no UTF-8 becomes a character of three.
-        assert!(reason.len() <= 3 * MAX_REASON);
-        let answer = Prepared { unfit: Some(reason.clone()) };
+        assert!(!words.contains('\n') && words.len() <= 3 * MAX_REASON);
+        let answer = Prepared { unfit: Some(words.clone()), remark: None };
         let answer = serde_json::to_vec(&answer).expect("messages can be written");
         assert!(answer.len() <= MAX_REPLY_PAYLOAD);
     }
@@ -25,7 +29,7 @@ pub fn hold(input: &[u8]) -> bool {
 }
 
 /// What it comes to in pieces. Nothing is read on when that is all.
-fn read(said: &[u8], piece: usize) -> Result<(), String> {
+fn read(said: &[u8], piece: usize) -> Result<Ready, String> {
     let mut line = ReadyLine::default();
     let _is_all = said.chunks(piece).any(|piece| line.hears_all(piece));
     line.verdict()
