@@ -191,6 +191,8 @@ pub struct Sandbox {
     pub container_id: Shown,
     pub node: Shown,
     pub warm: Shown,
+    pub preloaded: Shown,
+    pub preload_reason: Shown,
     pub confinement: Option<Confinement>,
 }
 

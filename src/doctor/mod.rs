@@ -96,6 +96,7 @@ pub async fn examine(
         let memory_bytes = pool.memory_bytes(memory_for_scripts(engine.memory_bytes));
         let size = u64::try_from(pool.size()).unwrap_or(u64::MAX);
         findings.push(pool::floors(pool::Limits { size, memory_bytes }, needs.warm));
+        findings.extend(pool::preloading(&needs.not_preloaded));
     }
     if endpoint.is_local() {
         findings.extend(machine::engine_disk(&engine));

@@ -1,10 +1,15 @@
 //! The unused sandboxes that scripts want to be held, and whether there is room.
 
 use super::Finding;
+use crate::domain::excerpt::excerpt;
 use crate::domain::quantities::show_bytes;
 use crate::pool::BARE_BYTES;
+use crate::store::NotPreloaded;
 
 const SUBJECT: &str = "pool";
+
+/// Scripts that are named; there may be many.
+const MAX_NAMED: usize = 3;
 
 /// What the pool of a server may hold.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +45,22 @@ pub(super) fn floors(limits: Limits, asked: u64) -> Finding {
     Finding::ok(SUBJECT, seen)
 }
 
+/// Scripts whose modules are imported only when they are called, although unused
+/// sandboxes are held for them.
+pub(super) fn preloading(scripts: &[NotPreloaded]) -> Option<Finding> {
+    if scripts.is_empty() {
+        return None;
+    }
+    let named = scripts.iter().take(MAX_NAMED);
+    let named: Vec<_> =
+        named.map(|it| format!("{}: {}", it.name, excerpt(&it.preload_reason))).collect();
+    let (count, named) = (scripts.len(), named.join("; "));
+    let more = if count > MAX_NAMED { "; \u{2026}" } else { "" };
+    let seen = format!("{count} of the scripts last called are not preloaded: {named}{more}");
+    let advice = "list in `preload` the modules that may be imported ahead, or set it to false";
+    Some(Finding::warning(SUBJECT, seen, advice))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,5 +75,19 @@ mod tests {
         assert_eq!(found(0, 512, 1).standing, Standing::Warning);
         assert!(found(8, 512, 9).advice.unwrap().contains("GANTRY_POOL_SIZE to 9"));
         assert!(found(8, 16, 3).advice.unwrap().contains("GANTRY_POOL_MEMORY to 24 MiB"));
+    }
+
+    #[test]
+    fn scripts_that_are_not_preloaded_are_named_with_the_reason() {
+        let script = |name: &str| NotPreloaded {
+            name: name.to_owned(),
+            preload_reason: "it uses EXECUTION_ID".to_owned(),
+        };
+        assert!(preloading(&[]).is_none());
+        let one = preloading(&[script("a")]).unwrap();
+        assert_eq!(one.standing, Standing::Warning);
+        assert!(one.seen.ends_with("a: it uses EXECUTION_ID"), "{}", one.seen);
+        let many = preloading(&["a", "b", "c", "d"].map(script)).unwrap();
+        assert!(many.seen.starts_with("4 of") && many.seen.ends_with("; \u{2026}"));
     }
 }

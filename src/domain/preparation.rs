@@ -26,18 +26,37 @@ impl Job {
         Preparation { rehearsal: rehearsal(&launch), stand_by: self.stand_by(launch) }
     }
 
+    /// True if an unused sandbox may have the script's modules imported; false for a
+    /// script that is not Python.
+    ///
+    /// # Errors
+    /// Why none ever has.
+    pub fn preloads(&self) -> Result<bool, &'static str> {
+        let Launch::Interpreted { interpreter, .. } = self.request_launch() else {
+            return Ok(false);
+        };
+        if self.script.runtime() != Runtime::Python {
+            return Ok(false);
+        }
+        match std::str::from_utf8(self.script.bytes()) {
+            _ if self.preload == Preload::Off => Err("the script's `preload` is false"),
+            _ if self.script.bytes().len() > MAX_SOURCE => Err("the script has over 256 KiB"),
+            _ if !heeds_site(&interpreter) => Err("its interpreter is told to ignore `site`"),
+            Err(_) => Err("the script is not UTF-8"),
+            Ok(_) => Ok(true),
+        }
+    }
+
     fn stand_by(&self, launch: Launch) -> Option<StandBy> {
         let Launch::Interpreted { interpreter, file_name } = launch else { return None };
-        let modules = match &self.preload {
-            Preload::Off => return None,
-            Preload::Automatic => None,
-            Preload::Modules(names) => Some(names.clone()),
-        };
-        let is_python = self.script.runtime() == Runtime::Python && heeds_site(&interpreter);
-        if !is_python || self.script.bytes().len() > MAX_SOURCE {
+        if self.preloads() != Ok(true) {
             return None;
         }
         let source = std::str::from_utf8(self.script.bytes()).ok()?.to_owned();
+        let modules = match &self.preload {
+            Preload::Modules(names) => Some(names.clone()),
+            Preload::Automatic | Preload::Off => None,
+        };
         Some(StandBy {
             interpreter,
             file_name,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use gantry_init::message::{Exit, Request};
+use gantry_init::message::{Exit, Request, StoodBy};
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -34,6 +34,7 @@ use crate::images::ImageError;
 use crate::pool::{Pool, PoolStatus, Template};
 use crate::sandbox::{
     Cancel, Loaded, Order, Ran, Remains, Remover, Running, Sandbox, SandboxError, Terms, Wishes,
+    printable,
 };
 
 /// How long the container of a warm execution stays after the answer, in milliseconds:
@@ -265,11 +266,13 @@ impl Runner {
         let is_held = self.pool.holds(&job.mounts);
         let unused = is_held.then(|| self.pool.take(template(job, image.clone()))).flatten();
         if let Some(sandbox) = unused {
-            let receipt = SandboxReceipt { warm: true, ..receipt(sandbox.name(), &image) };
+            let mut receipt = SandboxReceipt { warm: true, ..receipt(sandbox.name(), &image) };
+            note_not_preloaded(&mut receipt, job, sandbox.not_standing_by());
             return Ok(Ready { sandbox, receipt, begun });
         }
         let _cold = self.pool.cold();
-        let receipt = receipt(&name, &image);
+        let mut receipt = receipt(&name, &image);
+        note_not_preloaded(&mut receipt, job, Some("its container was started for it"));
         let container = self.container(job, name, image);
         let starting = async {
             if job.network == Network::Egress {
@@ -435,7 +438,29 @@ fn receipt(name: &str, image: &str) -> SandboxReceipt {
         container_id: name.to_owned(),
         node: None,
         warm: false,
+        preloaded: None,
+        preload_reason: None,
         confinement: None,
+    }
+}
+
+/// Notes why nothing is imported ahead, if that is known before the script has run.
+fn note_not_preloaded(receipt: &mut SandboxReceipt, job: &Job, of_sandbox: Option<&str>) {
+    let reason = match job.preloads() {
+        Ok(false) => None,
+        Ok(true) => of_sandbox,
+        Err(reason) => Some(reason),
+    };
+    if let Some(reason) = reason {
+        receipt.note_preload(Err(reason.to_owned()));
+    }
+}
+
+/// What PID 1 says of the interpreter that stood by.
+fn preload_of(exit: &Exit) -> Option<Result<(), String>> {
+    match exit.stood_by.as_ref()? {
+        StoodBy::Ran => Some(Ok(())),
+        StoodBy::Replaced(reason) => Some(Err(printable(reason))),
     }
 }
 
@@ -482,9 +507,13 @@ fn report(
     terms: Terms,
     outcome: Outcome,
     exit: Option<Exit>,
-    reached: Reached,
+    mut reached: Reached,
     mut capture: Capture,
 ) -> Report {
+    let preload = exit.as_ref().and_then(preload_of);
+    if let Some((receipt, preload)) = reached.receipt.as_mut().zip(preload) {
+        receipt.note_preload(preload);
+    }
     if let Some(exit) = &exit {
         capture.note_skipped(exit);
     }

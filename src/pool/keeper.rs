@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::plan::plan;
-use super::{Kind, Pool, ReadMemory, State, Template, UNUSED};
+use super::{Kind, Pool, ReadMemory, State, Template, UNUSED, Unfit};
 use crate::engine::{LABEL_ROLE, NewContainer};
 use crate::sandbox::{Sandbox, Unprepared};
 use gantry_init::message::Preparation;
@@ -146,9 +146,9 @@ impl Pool {
                 state.start_time = (state.start_time * 3 + took) / 4;
             }
             Err(Unprepared::Unfit(reason)) => {
-                kind.unfit_until = now + UNFIT_FOR;
                 let file = template.preparation.stand_by.as_ref().map(|it| it.file_name.as_str());
                 tracing::info!(file, reason, "the script's interpreter does not wait for it");
+                kind.unfit = Some(Unfit { reason, until: now + UNFIT_FOR });
             }
             Err(Unprepared::Failed(error)) => {
                 kind.failures = kind.failures.saturating_add(1);
@@ -158,6 +158,14 @@ impl Pool {
         }
         drop(state);
         self.inner.nudge.notify_one();
+    }
+
+    /// Why no process can stand by for this kind now.
+    fn why_unfit(&self, template: &Arc<Template>) -> Option<String> {
+        let now = self.now();
+        let state = self.state();
+        let unfit = state.kinds.get(template)?.unfit.as_ref()?;
+        (unfit.until > now).then(|| unfit.reason.clone())
     }
 
     /// A sandbox with all ready that can be.
@@ -171,10 +179,10 @@ impl Pool {
         };
         let engine = Arc::clone(&self.inner.engine);
         let sandbox = Sandbox::start(engine, &self.inner.remover, &container).await?;
-        let sandbox = sandbox.examined(&template.spec).await?;
-        let is_unfit =
-            self.state().kinds.get(template).is_some_and(|it| it.unfit_until > self.now());
-        let preparation = possible(&template.preparation, is_unfit);
+        let mut sandbox = sandbox.examined(&template.spec).await?;
+        let unfit = self.why_unfit(template);
+        let preparation = possible(&template.preparation, unfit.is_some());
+        sandbox.note_not_standing_by(unfit);
         if preparation == Preparation::default() {
             return Ok(sandbox);
         }

@@ -107,8 +107,15 @@ struct Kind {
     failures: u32,
     /// Not to be tried before.
     not_before: Duration,
-    /// No process can stand by for it; not to be tried again before.
-    unfit_until: Duration,
+    /// No process can stand by for it.
+    unfit: Option<Unfit>,
+}
+
+/// Why no process stands by.
+struct Unfit {
+    reason: String,
+    /// It is not tried again before.
+    until: Duration,
 }
 
 /// How full it is.

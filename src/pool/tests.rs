@@ -266,10 +266,15 @@ async fn what_can_not_stand_by_is_rehearsed_and_tried_again_later() {
     assert_eq!(bench.soon().await.unused, 1);
     // The first of them was given up.
     assert_eq!(bench.engine.calls(Verb::Create), 2);
+    let taken = bench.pool.take(template.clone()).unwrap();
+    assert_eq!(taken.not_standing_by(), Some("no such module"));
+    drop(taken);
+    assert_eq!(bench.soon().await.unused, 1);
+    let before = bench.engine.calls(Verb::Create);
     for round in 1..4 {
         assert_eq!(bench.take(&template, 1), 1);
         assert_eq!(bench.soon().await.unused, 1);
-        assert_eq!(bench.engine.calls(Verb::Create), 2 + round);
+        assert_eq!(bench.engine.calls(Verb::Create), before + round);
     }
     let before = bench.engine.calls(Verb::Create);
     for _ in 0..7 {

@@ -45,6 +45,7 @@ use thiserror::Error;
 
 pub use load::{Loaded, Order};
 pub use prepare::Unprepared;
+pub(crate) use prepare::printable;
 pub use remover::Remover;
 pub use run::{Cancel, Ran, Remains, Sink, Wishes};
 pub use running::Running;
@@ -64,9 +65,22 @@ pub struct Sandbox {
     container: Doomed,
     /// How it is confined, once the engine has said so.
     confinement: Option<SealedConfinement>,
+    /// Why no interpreter stands by, if one was to.
+    not_standing_by: Option<String>,
 }
 
 impl Sandbox {
+    /// Why no interpreter stands by in it, although its template asks for one.
+    #[must_use]
+    pub fn not_standing_by(&self) -> Option<&str> {
+        self.not_standing_by.as_deref()
+    }
+
+    /// Remembers why no interpreter stands by in it.
+    pub fn note_not_standing_by(&mut self, reason: Option<String>) {
+        self.not_standing_by = reason;
+    }
+
     /// The name of its container.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -18,7 +18,7 @@ const PREPARED_WITHIN: Duration = Duration::from_millis(REHEARSAL_MS + STAND_BY_
 const MAX_REASON: usize = 500;
 
 /// Words out of a sandbox, as a line of bounded length.
-fn printable(words: &str) -> String {
+pub(crate) fn printable(words: &str) -> String {
     let begin: String = words.chars().take(MAX_REASON).collect();
     begin.escape_debug().to_string()
 }

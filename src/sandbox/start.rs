@@ -53,7 +53,8 @@ impl Sandbox {
                 )));
             }
         }
-        Ok(Self { engine, input, frames, container: doomed, confinement: None })
+        let (confinement, not_standing_by) = (None, None);
+        Ok(Self { engine, input, frames, container: doomed, confinement, not_standing_by })
     }
 }
 

@@ -121,6 +121,8 @@ macro_rules! bound_end {
             .bind(report.completed_at)
             .bind(sandbox.and_then(|it| it.confinement.as_ref()).map(|it| it.digest().as_slice()))
             .bind(outcome.error_kind.map(ErrorKind::name))
+            .bind(sandbox.and_then(|it| it.preloaded))
+            .bind(sandbox.and_then(|it| it.preload_reason.as_deref()).map(without_nul))
     }};
 }
 use bound_end;
@@ -148,7 +150,8 @@ macro_rules! end {
              oom_kills = $18, image = COALESCE($19, image), \
              container = COALESCE($20, container), warm = $21, \
              started_at = COALESCE($22, started_at), completed_at = $23, updated_at = $23, \
-             receipt = $24, exact_error_kind = $25 \
+             receipt = $24, exact_error_kind = $25, preloaded = $26, \
+             preload_reason = $27 \
              WHERE id = $1 AND status = 'running' AND node = $2 AND attempt = $3",
             returning_execution!()
         )
@@ -157,8 +160,8 @@ macro_rules! end {
 
 macro_rules! keep {
     () => {
-        "UPDATE execution_payloads SET output = $26, stdout = $27, stderr = $28, \
-         log_order = $29 WHERE execution_id = $1"
+        "UPDATE execution_payloads SET output = $28, stdout = $29, stderr = $30, \
+         log_order = $31 WHERE execution_id = $1"
     };
 }
 

@@ -75,8 +75,9 @@ macro_rules! execution_columns {
          executions.signal, executions.duration_us, executions.queue_us, \
          executions.overhead_us, executions.cpu_us, executions.peak_memory_bytes, \
          executions.oom_kills, executions.image, executions.container, executions.node, \
-         executions.warm, executions.attempt, executions.started_at, executions.completed_at, \
-         executions.created_at, executions.updated_at"
+         executions.warm, executions.preloaded, executions.preload_reason, executions.attempt, \
+         executions.started_at, executions.completed_at, executions.created_at, \
+         executions.updated_at"
     };
 }
 
@@ -141,6 +142,8 @@ pub(super) struct ExecutionRow {
     container: Option<String>,
     node: Option<String>,
     warm: bool,
+    preloaded: Option<bool>,
+    preload_reason: Option<String>,
     attempt: i32,
     started_at: Option<DateTime<Utc>>,
     completed_at: Option<DateTime<Utc>>,
@@ -178,6 +181,8 @@ impl ExecutionRow {
                 container_id,
                 node: self.node,
                 warm: self.warm,
+                preloaded: self.preloaded,
+                preload_reason: self.preload_reason,
                 confinement: None,
             }),
             id: self.id,

@@ -42,7 +42,7 @@ pub use error::StoreError;
 pub use figures::{Counts, Run};
 pub use listing::{ExecutionFilter, Page};
 pub use node_lock::NodeLock;
-pub use probe::{Begun, Needs, Probed};
+pub use probe::{Begun, Needs, NotPreloaded, Probed};
 pub use retention::Ended;
 pub use scripts::{NewScript, ScriptChange, ScriptFilter, ScriptsStamp, VersionChange};
 pub use sessions::{NewSession, Session};

@@ -27,6 +27,18 @@ pub struct Needs {
     /// The OCI runtimes that their current versions name, without those that they
     /// have by default.
     pub runtimes: Vec<String>,
+    /// Scripts whose last execution that completed found an unused sandbox in which
+    /// nothing was imported, although it may be.
+    pub not_preloaded: Vec<NotPreloaded>,
+}
+
+/// A script whose modules are not imported ahead.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct NotPreloaded {
+    /// Its name.
+    pub name: String,
+    /// Why, as its last execution says.
+    pub preload_reason: String,
 }
 
 /// An execution that has begun and has not ended.
@@ -45,6 +57,15 @@ const WARM: &str = "SELECT CAST(COALESCE(SUM(warm), 0) AS BIGINT) FROM scripts W
 const RUNTIMES: &str = "SELECT DISTINCT v.definition->>'runtime' AS runtime FROM scripts s \
      JOIN script_versions v ON v.script_id = s.id AND v.number = s.current_version \
      WHERE s.is_enabled AND v.definition->>'runtime' IS NOT NULL ORDER BY runtime LIMIT 100";
+
+/// Whoever has turned it off knows; `SQLite` has 0 where PostgreSQL has false.
+const NOT_PRELOADED: &str = "SELECT s.name, e.preload_reason FROM scripts s \
+     JOIN script_versions v ON v.script_id = s.id AND v.number = s.current_version \
+     JOIN executions e ON e.id = (SELECT last.id FROM executions last \
+     WHERE last.script_id = s.id AND last.status = 'completed' ORDER BY last.id DESC LIMIT 1) \
+     WHERE s.is_enabled AND e.warm AND e.preload_reason IS NOT NULL \
+     AND e.version_id = v.id AND COALESCE(v.definition->>'preload', '') NOT IN ('0', 'false') \
+     ORDER BY s.name LIMIT 100";
 
 const LAST_MIGRATION: &str = "SELECT max(version) FROM _sqlx_migrations WHERE success";
 
@@ -93,19 +114,21 @@ impl DatabaseUrl {
     /// # Errors
     /// [`StoreError`] when it does not answer, or has other migrations.
     pub async fn needs(&self) -> Result<Needs, StoreError> {
-        let (warm, runtimes): (i64, Vec<String>) = match self {
+        let (warm, runtimes, not_preloaded): (i64, Vec<String>, Vec<NotPreloaded>) = match self {
             Self::Sqlite(path) => {
                 let mut connection = sqlite(path).await?;
                 let warm = sqlx::query_scalar(WARM).fetch_one(&mut connection).await?;
-                (warm, sqlx::query_scalar(RUNTIMES).fetch_all(&mut connection).await?)
+                let runtimes = sqlx::query_scalar(RUNTIMES).fetch_all(&mut connection).await?;
+                (warm, runtimes, sqlx::query_as(NOT_PRELOADED).fetch_all(&mut connection).await?)
             }
             Self::Postgres(options) => {
                 let mut connection: PgConnection = options.connect().await?;
                 let warm = sqlx::query_scalar(WARM).fetch_one(&mut connection).await?;
-                (warm, sqlx::query_scalar(RUNTIMES).fetch_all(&mut connection).await?)
+                let runtimes = sqlx::query_scalar(RUNTIMES).fetch_all(&mut connection).await?;
+                (warm, runtimes, sqlx::query_as(NOT_PRELOADED).fetch_all(&mut connection).await?)
             }
         };
-        Ok(Needs { warm: u64::try_from(warm).unwrap_or_default(), runtimes })
+        Ok(Needs { warm: u64::try_from(warm).unwrap_or_default(), runtimes, not_preloaded })
     }
 }
 

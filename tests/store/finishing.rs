@@ -68,6 +68,8 @@ fn full_report() -> Report {
             container_id: "gantry-1".to_owned(),
             node: Some(NODE.to_owned()),
             warm: true,
+            preloaded: Some(true),
+            preload_reason: None,
             confinement: None,
         }),
         artifacts: vec![

@@ -6,17 +6,20 @@ use chrono::{DateTime, TimeDelta, Utc};
 use gantry::domain::confinement::{Confinement, SealedConfinement};
 use gantry::domain::execution::{Report, SandboxReceipt};
 use gantry::domain::outcome::Status;
-use gantry::store::Store;
+use gantry::domain::preload::Preload;
+use gantry::domain::runtime::Runtime;
+use gantry::store::{NotPreloaded, Store};
 use uuid::Uuid;
 
 use crate::database::{Database, on_both};
-use crate::samples::{Invocations, NODE, claim, now, report};
+use crate::samples::{Invocations, NODE, audit, caller, claim, now, report, script};
 
 on_both! {
     a_receipt_is_read_back_with_its_execution_alone,
     executions_that_were_confined_alike_share_a_receipt,
     receipts_that_no_execution_has_any_more_are_forgotten,
     a_receipt_that_was_used_of_late_is_kept,
+    scripts_that_were_not_preloaded_are_found_without_a_server,
 }
 
 const COUNT: &str = "SELECT count(*) FROM sandbox_receipts";
@@ -32,9 +35,33 @@ fn ended(pids: i64, completed_at: DateTime<Utc>) -> Report {
         container_id: "gantry-1".to_owned(),
         node: Some(NODE.to_owned()),
         warm: true,
+        preloaded: Some(false),
+        preload_reason: Some("it reads EXECUTION_ID".to_owned()),
         confinement: Some(confined(pids)),
     };
     Report { sandbox: Some(sandbox), completed_at, ..report(Status::Completed) }
+}
+
+async fn scripts_that_were_not_preloaded_are_found_without_a_server(database: Database) {
+    let store = &database.store;
+    let mut new = script("thumbs");
+    new.version.definition.script_type = Runtime::Python;
+    new.version.definition.preload = Preload::Automatic;
+    let id = store.insert_script(&new, &audit("script.create")).await.unwrap();
+    let python = store.script(id).await.unwrap().unwrap();
+    let python = Invocations { script: python, caller: caller(store, "runner").await };
+    // Nobody asked for it: its version has it turned off.
+    let shell = Invocations::of(store, "weather").await;
+    finish(store, &shell, &ended(1, now())).await;
+    finish(store, &python, &ended(1, now())).await;
+    let found = database.url.needs().await.unwrap().not_preloaded;
+    let expected =
+        NotPreloaded { name: "thumbs".into(), preload_reason: "it reads EXECUTION_ID".into() };
+    assert_eq!(found, [expected]);
+    let mut preloaded = ended(1, now());
+    preloaded.sandbox.as_mut().unwrap().note_preload(Ok(()));
+    finish(store, &python, &preloaded).await;
+    assert_eq!(database.url.needs().await.unwrap().not_preloaded, []);
 }
 
 async fn finish(store: &Store, invocations: &Invocations, report: &Report) -> Uuid {

@@ -121,6 +121,8 @@ fn lines(execution: &Execution) -> Lines {
     }
     if let Some(sandbox) = &execution.sandbox {
         lines.add("node", &sandbox.node).add("container", &sandbox.container_id);
+        lines.add("warm", &sandbox.warm).add("preloaded", &sandbox.preloaded);
+        lines.add_whole("not preloaded", &sandbox.preload_reason);
         if let Some(confinement) = &sandbox.confinement {
             confinement::add(&mut lines, confinement);
         }

@@ -173,11 +173,25 @@ pub struct SandboxReceipt {
     pub node: Option<String>,
     /// Its container had been started before the execution came.
     pub warm: bool,
+    /// True when the script's interpreter waited in it with the modules imported, false
+    /// when it started with the execution. Null for scripts that are not Python, until
+    /// the execution has ended, and when its end was not seen.
+    pub preloaded: Option<bool>,
+    /// Why `preloaded` is false; null when it is not.
+    pub preload_reason: Option<String>,
     /// How the container was confined, as the engine says. Left out of lists, until the
     /// execution has ended, and when the engine did not say.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Confinement>, nullable = false)]
     pub confinement: Option<SealedConfinement>,
+}
+
+impl SandboxReceipt {
+    /// Notes that the script's modules had been imported, or why they had not.
+    pub fn note_preload(&mut self, preload: Result<(), String>) {
+        self.preloaded = Some(preload.is_ok());
+        self.preload_reason = preload.err();
+    }
 }
 
 /// A file that a script left.

@@ -107,7 +107,15 @@ impl Executions {
         let (container_id, image) = taken.place.clone()?;
         let node = Some(self.inner.settings.node.clone());
         let warm = taken.warm;
-        Some(SandboxReceipt { image, container_id, node, warm, confinement: None })
+        Some(SandboxReceipt {
+            image,
+            container_id,
+            node,
+            warm,
+            preloaded: None,
+            preload_reason: None,
+            confinement: None,
+        })
     }
 
     /// Ends one of which not even its request can be read.

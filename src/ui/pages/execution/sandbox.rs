@@ -9,6 +9,9 @@ use crate::ui::pieces::value::short;
 /// Characters of an image's id that tell it from others.
 const IMAGE_CHARACTERS: usize = 19;
 
+/// Characters of a reason, which may have come out of a sandbox.
+const REASON_CHARACTERS: usize = 500;
+
 /// The sandbox and how it was confined; nothing when there was none.
 pub(super) fn card(summary: &ExecutionSummary) -> Markup {
     html! {
@@ -26,6 +29,10 @@ pub(super) fn card(summary: &ExecutionSummary) -> Markup {
                     }
                     dt { "Start" }
                     dd { (start(sandbox)) }
+                    @if let Some(preloaded) = sandbox.preloaded {
+                        dt { "Imported ahead" }
+                        dd { (preload(preloaded, sandbox.preload_reason.as_deref())) }
+                    }
                 }
                 @if let Some(confinement) = &sandbox.confinement {
                     details.receipt #receipt {
@@ -35,6 +42,14 @@ pub(super) fn card(summary: &ExecutionSummary) -> Markup {
                 }
             }
         }
+    }
+}
+
+fn preload(preloaded: bool, reason: Option<&str>) -> String {
+    match (preloaded, reason) {
+        (true, _) => "yes: its interpreter waited with the modules imported".to_owned(),
+        (false, None) => "no".to_owned(),
+        (false, Some(reason)) => format!("no: {}", short(reason, REASON_CHARACTERS)),
     }
 }
 

@@ -1,0 +1,88 @@
+"""Runs one module of CPython's own tests, whose name is its argument, and leaves what
+became of each test in `out/outcomes`, a line of JSON for each.
+
+It is the same script in a sandbox and in a plain container. What it imports here is
+what a waiting interpreter has imported before it is called.
+"""
+
+import asyncio
+import concurrent.futures
+import importlib.util
+import io
+import json
+import logging
+import multiprocessing
+import os
+import pickle
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import unittest
+import weakref
+
+# Characters of a reason: the last line says what went wrong.
+MAX_REASON = 300
+
+
+class Outcomes(unittest.TestResult):
+    """Tells each outcome at once: a test may end the process."""
+
+    def __init__(self, file):
+        super().__init__()
+        self.file = file
+        self.own = os.getpid()
+
+    def tell(self, test, outcome, reason=""):
+        # Tests fork, and some of the children come back here.
+        if os.getpid() == self.own:
+            line = {"test": test.id(), "outcome": outcome, "reason": reason[-MAX_REASON:]}
+            self.file.write(json.dumps(line) + "\n")
+            self.file.flush()
+
+    def fail(self, test, error):
+        lines = self._exc_info_to_string(error, test).strip().splitlines()
+        self.tell(test, "failed", lines[-1] if lines else "")
+
+    def addSuccess(self, test):
+        self.tell(test, "passed")
+
+    def addError(self, test, error):
+        self.fail(test, error)
+
+    def addFailure(self, test, error):
+        self.fail(test, error)
+
+    def addSubTest(self, test, subtest, error):
+        if error:
+            self.fail(test, error)
+
+    def addSkip(self, test, reason):
+        self.tell(test, "skipped", reason)
+
+    def addExpectedFailure(self, test, error):
+        self.tell(test, "passed")
+
+    def addUnexpectedSuccess(self, test):
+        self.tell(test, "failed", "unexpected success")
+
+
+def main():
+    from test import support
+
+    module = sys.argv.pop(1)
+    # What regrtest has by default: nothing that needs a network, a screen or hours.
+    support.use_resources = []
+    support.verbose = False
+    os.makedirs("out", exist_ok=True)
+    with open("out/outcomes", "w") as file:
+        outcomes = Outcomes(file)
+        # Whatever a test does with the outputs is not looked at.
+        unittest.TestLoader().loadTestsFromName(f"test.{module}").run(outcomes)
+        file.write(json.dumps({"test": module, "outcome": "ended", "reason": ""}) + "\n")
+
+
+if __name__ == "__main__":
+    main()
