@@ -3,7 +3,7 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test explore chaos bench soak fuzz fuzz-api lint base
+.PHONY: demo test explore chaos bench soak fuzz fuzz-api conformance lint base
 
 # From a clean clone to real results on real input.
 demo: base
@@ -91,6 +91,14 @@ fuzz-api: base
 	$(CARGO) build --locked
 	target/debug/gantry images build
 	GANTRY=target/debug/gantry tests/fuzz_api/run.py
+
+# CPython's own tests, of the version that the image has, in sandboxes that start for
+# them, in sandboxes that waited, and in a plain container; the table of what differs is
+# left in target/conformance. An hour or two; less: make conformance MODULES='test_io'
+conformance: base
+	$(CARGO) build --locked
+	target/debug/gantry images build
+	GANTRY=target/debug/gantry tests/conformance/run.py $(MODULES)
 
 # What .ci/run checks before the tests.
 lint:

@@ -200,8 +200,8 @@ impl Kind {
                 return Some(sandbox);
             }
             if let Some(why) = sandbox.complaint() {
-                self.unfit_until = now + UNFIT_FOR;
                 tracing::warn!(container = sandbox.name(), why, "a warm sandbox gave itself up");
+                self.unfit = Some(Unfit { reason: why, until: now + UNFIT_FOR });
             }
         }
         None

@@ -64,7 +64,8 @@ const NOT_PRELOADED: &str = "SELECT s.name, e.preload_reason FROM scripts s \
      JOIN executions e ON e.id = (SELECT last.id FROM executions last \
      WHERE last.script_id = s.id AND last.status = 'completed' ORDER BY last.id DESC LIMIT 1) \
      WHERE s.is_enabled AND e.warm AND e.preload_reason IS NOT NULL \
-     AND e.version_id = v.id AND COALESCE(v.definition->>'preload', '') NOT IN ('0', 'false') \
+     AND e.version_id = v.id \
+     AND COALESCE(CAST(v.definition->>'preload' AS TEXT), '') NOT IN ('0', 'false') \
      ORDER BY s.name LIMIT 100";
 
 const LAST_MIGRATION: &str = "SELECT max(version) FROM _sqlx_migrations WHERE success";

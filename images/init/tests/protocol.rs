@@ -9,7 +9,7 @@ use gantry_init::frame::{
 };
 use gantry_init::message::{
     ArtifactBegin, ArtifactCaps, End, Exit, Hello, Launch, OutputFile, OutputFileEnd, Place,
-    Refused, RefusedReason, Request, SkipReason, SkippedArtifact, Stopped, Usage,
+    Refused, RefusedReason, Request, SkipReason, SkippedArtifact, StoodBy, Stopped, Usage,
 };
 use proptest::prelude::*;
 use serde::{Serialize, de::DeserializeOwned};
@@ -202,6 +202,9 @@ proptest! {
             artifacts_unlisted: size,
             artifacts_sent: size,
             places: vec![Place { path: text.clone(), bytes: size, was_full: true, is_full: false }],
+            stood_by: [None, Some(StoodBy::Ran), Some(StoodBy::Replaced(text.clone())), None]
+                [variant]
+                .clone(),
         });
         round_trip(&Hello { init: text.clone() });
         round_trip(&ArtifactBegin { name: text.clone(), size });
