@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use crate::domain::quantities::parse_bytes;
 use crate::domain::requirements::RequirementsPolicy;
 use crate::engine::docker::Endpoint;
-use crate::images::{BaseSource, InstallerSettings};
+use crate::images::{BaseSource, BuildDisk, InstallerSettings};
 
 pub use serve::{DatabaseSettings, PoolSettings, ServeSettings};
 
@@ -94,6 +95,31 @@ pub struct Settings {
         hide_env_values = true
     )]
     requirements_allow: Option<String>,
+
+    /// Disk that one build of an environment may take: fetched, unpacked and packed
+    #[arg(
+        long,
+        env = "GANTRY_BUILD_DISK",
+        value_name = "SIZE",
+        default_value = "16GiB",
+        value_parser = bytes,
+        global = true,
+        hide_env_values = true
+    )]
+    build_disk: u64,
+
+    /// Disk that packages may take which are kept for the next builds; those that
+    /// were used longest ago go first
+    #[arg(
+        long,
+        env = "GANTRY_CACHE_DISK",
+        value_name = "SIZE",
+        default_value = "16GiB",
+        value_parser = bytes,
+        global = true,
+        hide_env_values = true
+    )]
+    cache_disk: u64,
 
     /// OCI runtime of the sandboxes, such as runsc [default: the engine's]
     #[arg(
@@ -197,6 +223,7 @@ impl Settings {
             variables: installer_variables(variable),
             ca_bundle: ca_bundle(),
             policy: self.requirements_policy()?,
+            disk: BuildDisk { build_bytes: self.build_disk, cache_bytes: self.cache_disk },
         })
     }
 }
@@ -251,6 +278,14 @@ impl ClientSettings {
         }
         Ok(Some(text))
     }
+}
+
+/// A size such as `512MiB`.
+fn bytes(text: &str) -> Result<u64, String> {
+    parse_bytes(text).map_err(|error| match error.hint() {
+        Some(hint) => format!("{error}; {hint}"),
+        None => error.to_string(),
+    })
 }
 
 /// An environment variable that is set and not empty.

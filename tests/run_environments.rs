@@ -11,7 +11,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use support::engine::{self, Images};
-use support::index::Index;
+use support::index::{Index, Wheel};
 use support::run::{Run, python};
 
 /// A password, and `user:` and it in Base64.
@@ -80,6 +80,92 @@ fn a_script_finds_its_packages_and_can_not_change_them() {
     assert_eq!(execution["stdout_log"], "/opt/env\n", "{ended:?}");
     let stderr = execution["stderr_log"].as_str().unwrap();
     assert!(stderr.contains("Read-only file system"), "{ended:?}");
+}
+
+/// A package of an attacker, by name and by what it leaves where, and one that many
+/// people install.
+const EVIL: &str = "gantrytestevil";
+const VICTIM: &str = "gantrytestvictim";
+
+/// Wheels that try to change another package, each in a way of its own.
+fn evil_wheels() -> Vec<Wheel> {
+    let site = "python3.13/site-packages";
+    let data = format!("{EVIL}-1.0.data");
+    let evil = "VALUE = 'evil'\n";
+    vec![
+        Wheel::new(EVIL).with(&format!("{data}/data/lib64/{site}/{VICTIM}.py"), evil),
+        Wheel::new(EVIL).with(&format!("{data}/data/lib/{site}/{VICTIM}.py"), evil),
+        Wheel::new(EVIL).with(&format!("{VICTIM}.py"), evil),
+        Wheel::new(EVIL).with(&format!("__pycache__/{VICTIM}.cpython-313.pyc"), evil),
+        Wheel::new(EVIL).with(&format!("{VICTIM}.pyc"), evil),
+        Wheel::new(EVIL).with(&format!("{data}/purelib/{VICTIM}.py"), evil),
+        Wheel::new(EVIL).with(
+            &format!("{data}/data/lib/{site}/{VICTIM}-1.0.dist-info/RECORD"),
+            format!("{VICTIM}-1.0.dist-info/RECORD,,\n"),
+        ),
+        Wheel::new(EVIL).with(
+            &format!("{EVIL}-1.0.dist-info/entry_points.txt"),
+            format!("[console_scripts]\n../lib/{site}/{VICTIM}.py = {EVIL}:main\n"),
+        ),
+    ]
+}
+
+#[test]
+fn a_package_never_changes_what_others_install() {
+    let mut images = Images::default();
+    for evil in evil_wheels() {
+        let index = Index::of(vec![evil, Wheel::new(VICTIM)]);
+        let host = engine::gateway("gantry-build");
+        let url = format!("http://{host}:{}/simple/", index.port);
+        let show = |requirements: &str| {
+            let source = format!("import {VICTIM}; print({VICTIM}.VALUE)");
+            let run = python(&source).requirements(requirements).arg("--json");
+            run.env("PIP_INDEX_URL", &url).env("NO_PROXY", &host).end()
+        };
+        let both = show(&format!("{EVIL}\n{VICTIM}\n"));
+        if both.code == 0 {
+            images.add(&both.json());
+        }
+        let victim = show(VICTIM).with_success().json();
+        images.add(&victim);
+        assert_eq!(victim["stdout_log"], "42\n", "{both:?}");
+    }
+}
+
+#[test]
+fn a_package_that_reaches_into_others_is_refused_and_named() {
+    let site = "python3.13/site-packages";
+    let through_a_link = format!("{EVIL}-1.0.data/data/lib64/{site}/{VICTIM}.py");
+    let index = Index::of(vec![Wheel::new(EVIL).with(&through_a_link, "VALUE = 'evil'\n")]);
+    let host = engine::gateway("gantry-build");
+    let run = python("print(1)").requirements(EVIL).env("NO_PROXY", &host);
+    let run = run.env("PIP_INDEX_URL", format!("http://{host}:{}/simple/", index.port));
+    let said = [&format!("can't install {EVIL}"), "RECORD does not list", "hint: "];
+    run.end().with(125, &said);
+}
+
+#[test]
+fn a_build_that_takes_too_much_disk_is_ended_and_said() {
+    let large = Wheel::new("gantrytestlarge").with("zeros", vec![0; 3 << 20]);
+    let index = Index::of(vec![large]);
+    let host = engine::gateway("gantry-build");
+    let run = python("print(1)").requirements("gantrytestlarge").env("NO_PROXY", &host);
+    let run = run.env("PIP_INDEX_URL", format!("http://{host}:{}/simple/", index.port));
+    let said =
+        ["can't be installed", "take more than 1 MiB of disk", "hint: ", "GANTRY_BUILD_DISK"];
+    run.env("GANTRY_BUILD_DISK", "2MiB").end().with(125, &said);
+}
+
+#[test]
+fn tokens_in_the_address_of_an_index_are_not_shown() {
+    let index = format!("http://127.0.0.1:9/{PASSWORD}/T0k3nInThePath/simple?key=q3stionable");
+    for name in ["UV_INDEX", "PIP_INDEX_URL"] {
+        let ended = python("print(1)").requirements("markupsafe").env(name, &index).end();
+        let ended = ended.with(125, &["can't install markupsafe", "127.0.0.1:9", "hint: "]);
+        for secret in [PASSWORD, "T0k3nInThePath", "q3stionable"] {
+            assert!(!ended.stderr.contains(secret), "{ended:?}");
+        }
+    }
 }
 
 #[test]

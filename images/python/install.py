@@ -12,36 +12,46 @@ into the layer of an image:
 
 A wheel is unpacked, compiled to bytecode and packed once per volume: the
 outcome is kept as a *fragment*, a piece of a tar without its end, under a key
-of the pin with its hashes. An environment is the skeleton of a virtual
-environment and one fragment per package, laid end to end in the order of
-their names; where two packages own the same path, the later one wins, as it
-does when they are installed one after the other. A fragment is kept only when
-its content can depend on nothing but the wheel: not when it was built from
-source, has no hash, or was unpacked together with a package that owns one of
-its paths.
+of the pin with its hashes and of where packages come from. An environment is
+the skeleton of a virtual environment and one fragment per package, laid end to
+end in the order of their names; where two packages own the same path, the later
+one wins, as it does when they are installed one after the other.
+
+Builds trust each other's fragments, so a fragment must follow from its wheel
+alone, whatever else the build that made it installed: each wheel is unpacked
+below a root of its own, with a download cache of the build's own, and packed
+only when all that it wrote stands in its own RECORD with the right hash. Nothing
+is published before the whole layer is written, and nothing that was built from
+source or has no hash ever is.
 
 It must never write an index's URL, a credential or the CA bundle into the
 tar, and never leave a build directory behind.
 """
 
+import base64
 import csv
+import fcntl
 import hashlib
 import importlib.util
 import json
 import os
 import platform
 import py_compile
+import queue
 import re
+import resource
 import shutil
 import signal
 import subprocess
 import sys
 import tarfile
 import tempfile
+import threading
 import time
+import unicodedata
 import warnings
-from collections import Counter
 from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -53,20 +63,41 @@ WORK = Path("/work")
 CACHE = Path("/cache")
 ENVIRONMENT = "opt/env"
 
-# Part of every fragment's key: a new number forgets all fragments.
-FRAGMENT_FORMAT = 2
+# Part of the fragments' place and keys: a new number forgets all fragments.
+FRAGMENT_FORMAT = 3
+FRAGMENTS = f"fragments-{FRAGMENT_FORMAT}"
 FRAGMENT_LIFE = 30 * 86400.0
-BUILD_LIFE = 3600.0
+
+# Of formats that are not read any more; older versions may still be at work.
+FORMER_PLACES = ("fragments", "uv")
+FORMER_LIFE = 86400.0
+
+# Younger directories of builds may not be locked yet.
+BUILD_BEGINS = 60.0
+
+# Where a build has the fragments that others made: they take no disk of its own.
+TAKEN = "taken"
+
+# Bytes on the disk that one build, and all fragments together, may take, unless
+# the request says otherwise.
+BUILD_BYTES = 16 << 30
+CACHE_BYTES = 16 << 30
+
+# Seconds between two looks at what a build takes; more, when looking takes long.
+WATCHED_EVERY = 0.25
+WATCH_SHARE = 4
+
+# Wheels that are fetched and unpacked at once: most of it is waiting.
+UNPACKED_AT_ONCE = 4
+
+# Most of one command's words that are passed on, in bytes.
+WORDS_BYTES = 128 << 10
 
 # One time for all files, so that equal content makes equal layers; 1980,
 # because zip archives made from them can't say anything earlier.
 MTIME = 315532800
 TAR_END = bytes(2 * tarfile.BLOCKSIZE)
 COPY_BYTES = 1 << 20
-
-# What uv has downloaded is of little use once there are fragments of it.
-UV_CACHE_BYTES = 4 << 30
-UV_CACHE_CHECKED_EVERY = 3600.0
 
 # Half of the time that compiling takes goes into these, and nobody runs them.
 NOT_COMPILED = frozenset({"test", "tests"})
@@ -80,6 +111,13 @@ PIN = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^]]*])?\s*==\s*(?P<
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 HASH = re.compile(r"--hash=(\S+)")
 HASHES_AT_END = re.compile(r"(?:\s+--hash=[a-z0-9]+:[0-9a-f]+)+\s*$")
+# Hash algorithms that a RECORD may use ("Recording installed projects").
+RECORD_ALGORITHMS = frozenset({"sha256", "sha384", "sha512"})
+# Rows of a RECORD that can't have a hash.
+WITHOUT_HASH = frozenset({"RECORD", "RECORD.jws", "RECORD.p7s"})
+# Left by uv in the root of an environment.
+LOCK_FILE = ".lock"
+CREDENTIALS = re.compile(r"//[^/\s]*@")
 SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -140,6 +178,8 @@ class EnvironmentRequest:
     candidates: tuple[Candidate, ...]
     allow_sources: bool
     compile: bool
+    build_bytes: int = BUILD_BYTES
+    cache_bytes: int = CACHE_BYTES
 
 
 @dataclass(frozen=True)
@@ -166,11 +206,16 @@ class Fragment:
         """The paths in the image that this package owns."""
         return frozenset(self.index.read_text().splitlines())
 
-    def mark_used(self) -> bool:
-        """Says whether the fragment is there, and keeps it from being swept."""
+    def link_to(self, other: "Fragment") -> bool:
+        """Gives its files a second name, which stays when the first one goes;
+        says whether they were there."""
         try:
+            for own, its in ((self.index, other.index), (self.tar, other.tar)):
+                with suppress(FileExistsError):
+                    os.link(own, its)
             os.utime(self.tar)
         except FileNotFoundError:
+            other.index.unlink(missing_ok=True)
             return False
         return True
 
@@ -192,6 +237,74 @@ class Clock:
             self.seconds[name] = round(self.seconds.get(name, 0.0) + spent, 3)
 
 
+class Watch:
+    """Holds a build to its disk: ends its commands when its directory takes more.
+    Until packages are packed they may take half of it, because that doubles them."""
+
+    def __init__(self, directory: Path, limit: int) -> None:
+        self.directory, self.limit = directory, limit
+        self.allowed = limit // 2
+        self.is_over = False
+        self._commands: set[subprocess.Popen[bytes]] = set()
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Looks, until the end, at what the directory takes."""
+        limit_files(self.allowed)
+        thread = threading.Thread(target=self._look, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self.end()
+            thread.join()
+
+    def _look(self) -> None:
+        pause = WATCHED_EVERY
+        while not self._ended.wait(pause):
+            begin = time.monotonic()
+            if disk_usage(self.directory) > self.allowed:
+                self.is_over = True
+                self.end()
+            pause = max(WATCHED_EVERY, WATCH_SHARE * (time.monotonic() - begin))
+
+    def end(self) -> None:
+        """Kills what runs, and lets nothing more begin."""
+        with self._lock:
+            self._ended.set()
+            for command in self._commands:
+                command.kill()
+
+    def allow_all(self) -> None:
+        """Lets the build take all that it may: packages are packed now."""
+        self.allowed = self.limit
+        limit_files(self.limit)
+
+    @contextmanager
+    def guarding(self, command: subprocess.Popen[bytes]) -> Iterator[None]:
+        """Has the command killed when the build is to end, or nobody waits for it."""
+        with self._lock:
+            self._commands.add(command)
+            if self._ended.is_set():
+                command.kill()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._commands.discard(command)
+            if command.poll() is None:
+                command.kill()
+
+    def check(self, step: str) -> None:
+        """Fails when the build takes more than it may."""
+        if self.is_over:
+            half = "half of " if self.allowed < self.limit else ""
+            words = f"{self.allowed >> 20} MiB of disk, {half}what a build may take"
+            raise StepFailed(step, f"the packages take more than {words}")
+
+
 @dataclass(frozen=True)
 class Build:
     """An environment that is being built."""
@@ -199,6 +312,7 @@ class Build:
     request: EnvironmentRequest
     directory: Path
     variables: dict[str, str]
+    watch: Watch
     clock: Clock = field(default_factory=Clock)
 
     @property
@@ -206,22 +320,33 @@ class Build:
         """Keeps uv from running any package's own code."""
         return [] if self.request.allow_sources else ["--only-binary", ":all:"]
 
-    def private_fragment(self, pin: Pin) -> Fragment:
-        """A place for a fragment that goes with the build."""
-        return Fragment(self.directory / "fragments" / f"{pin.name}.tar")
-
     def fragment(self, pin: Pin) -> Fragment:
-        """Where a package's fragment is or will be: on the volume when other
-        builds may use it, with this build otherwise."""
-        key = None if self.request.allow_sources else fragment_key(pin, self.request.compile)
-        if key is None:
-            return self.private_fragment(pin)
-        return Fragment(CACHE / "fragments" / f"{key}.tar")
+        """A package's fragment in this build, taken or to be made; it goes with it."""
+        taken = self._taken(pin)
+        made = Fragment(self.directory / "fragments" / f"{pin.name}.tar")
+        return taken if taken.tar.exists() else made
+
+    def _taken(self, pin: Pin) -> Fragment:
+        return Fragment(self.directory / TAKEN / f"{pin.name}.tar")
+
+    def published(self, pin: Pin) -> Fragment | None:
+        """The same for other builds, where they may use it."""
+        key = fragment_key(pin, self.request, self.variables)
+        if self.request.allow_sources or key is None:
+            return None
+        return Fragment(CACHE / FRAGMENTS / f"{key}.tar")
+
+    def take(self, pin: Pin) -> bool:
+        """Says whether another build has published the package's fragment, and
+        makes it one of this build."""
+        published = self.published(pin)
+        return published is not None and published.link_to(self._taken(pin))
 
 
 def say(text: str) -> None:
     """One line for the build's log."""
-    print(f"gantry: {text}", file=sys.stderr, flush=True)
+    sys.stderr.write(f"gantry: {text}\n")
+    sys.stderr.flush()
 
 
 # Locks and candidates
@@ -303,57 +428,97 @@ def choose_candidate(candidates: Iterable[Candidate], packages: frozenset[str]) 
     return max(usable, key=lambda c: len(c.packages), default=None)
 
 
-def fragment_key(pin: Pin, compiled: bool) -> str | None:
-    """The name of a package's fragment, where its pin says all about it."""
-    if pin.version is None or not pin.hashes:
+def fragment_key(pin: Pin, request: EnvironmentRequest, variables: dict[str, str]) -> str | None:
+    """The name of a package's fragment, where all that it follows from is known.
+    The hashes are those of all files of a release; which of them is this
+    platform's is the index's word, so builds share only what they have from the
+    same indexes."""
+    strong = [digest for digest in pin.hashes if algorithm(digest) in RECORD_ALGORITHMS]
+    if pin.version is None or not strong or len(strong) != len(pin.hashes):
         return None
     parts = (
         FRAGMENT_FORMAT,
         platform.machine(),
         platform.python_version(),
-        compiled,
+        platform.libc_ver(),
+        request.compile,
         pin.package,
         *pin.hashes,
+        *origins(request, variables),
     )
     return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
+
+
+def origins(request: EnvironmentRequest, variables: dict[str, str]) -> list[str]:
+    """Where packages come from: the options of the requirements, and the
+    installers' variables without the credentials in them."""
+    named = ("PIP_", "UV_")
+    ours = tool_settings(Path())
+    settings = sorted(
+        f"{name}={CREDENTIALS.sub('//', value)}"
+        for name, value in variables.items()
+        if name.startswith(named) and name not in ours
+    )
+    return [*options_text(request.requirements).splitlines(), *settings]
 
 
 # Running uv and pip
 
 
-def run(step: str, command: list[str], variables: dict[str, str], cwd: Path = WORK) -> str:
-    """Runs a command whose words go to stderr; answers its stdout."""
-    done = subprocess.run(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        env=variables,
-        cwd=cwd,
-        check=False,
-    )
+def run(step: str, command: list[str], variables: dict[str, str], cwd: Path, watch: Watch) -> str:
+    """Runs a command, passes its words on in one piece, and answers its stdout."""
+    with (
+        tempfile.TemporaryFile(dir=cwd) as words,
+        subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=words,
+            env=variables,
+            cwd=cwd,
+        ) as child,
+        watch.guarding(child),
+    ):
+        output, _ = child.communicate()
+        watch.check(step)
+        if child.returncode >= 0:
+            pass_on(words)
     program = Path(command[0]).name
-    if done.returncode < 0:
-        raise StepFailed(step, f"signal {-done.returncode} ended {program}")
-    if done.returncode > 0:
-        raise CommandFailed(step, f"{program} ended with {done.returncode}")
-    return done.stdout.decode()
+    if child.returncode == -signal.SIGXFSZ:
+        watch.is_over = True
+        watch.check(step)
+    if child.returncode < 0:
+        raise StepFailed(step, f"signal {-child.returncode} ended {program}")
+    if child.returncode > 0:
+        raise CommandFailed(step, f"{program} ended with {child.returncode}")
+    return output.decode()
 
 
-def tool_variables(directory: Path, ca_bundle: str | None) -> dict[str, str]:
-    """The environment variables of uv and pip: ours, and such that they write
-    to the volume alone."""
-    variables = dict(os.environ)
-    variables |= {
+def pass_on(words: IO[bytes]) -> None:
+    """Copies the end of a command's words to stderr."""
+    words.seek(max(0, words.seek(0, os.SEEK_END) - WORDS_BYTES))
+    sys.stderr.write(words.read().decode(errors="replace"))
+    sys.stderr.flush()
+
+
+def tool_settings(directory: Path) -> dict[str, str]:
+    """What uv and pip are always told: to write to the build's directory alone."""
+    return {
         "HOME": str(directory),
         "TMPDIR": str(directory),
         "NO_COLOR": "1",
-        "UV_CACHE_DIR": str(CACHE / "uv"),
+        "UV_CACHE_DIR": str(directory / "uv"),
         "UV_NO_CONFIG": "1",
         "UV_NO_PROGRESS": "1",
         "UV_PYTHON_DOWNLOADS": "never",
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "PIP_NO_INPUT": "1",
     }
+
+
+def tool_variables(directory: Path, ca_bundle: str | None) -> dict[str, str]:
+    """The environment variables of uv and pip."""
+    variables = dict(os.environ) | tool_settings(directory)
     if ca_bundle is not None:
         path = directory / "ca.pem"
         path.write_text(ca_bundle)
@@ -369,19 +534,59 @@ def resolve(build: Build) -> str:
     (build.directory / requirements).write_text(build.request.requirements)
     command = ["uv", "pip", "compile", "--python", PYTHON, "--generate-hashes"]
     command += ["--no-header", "--no-annotate", *build.sources_flag, requirements]
-    return run("resolve", command, build.variables, build.directory)
+    return run("resolve", command, build.variables, build.directory, build.watch)
 
 
-def install(build: Build, pins: Iterable[Pin], top: Path) -> Path:
-    """Unpacks exactly these packages into a fresh tree; answers its root."""
-    tree = top / ENVIRONMENT
+@dataclass(frozen=True)
+class Unpacked:
+    """A package below a root of its own."""
+
+    pin: Pin
+    top: Path
+    files: list[Path]
+
+
+def unpack_all(build: Build, pins: list[Pin], top: Path) -> list[Unpacked]:
+    """Fetches and unpacks packages, several at once; the first failure ends all."""
+    slots: queue.SimpleQueue[Path] = queue.SimpleQueue()
+    for number in range(UNPACKED_AT_ONCE):
+        slots.put(top / f"slot-{number}")
+    with ThreadPoolExecutor(UNPACKED_AT_ONCE) as pool:
+        (top / "unpacked").mkdir()
+        places = {pin: top / "unpacked" / pin.name for pin in pins}
+        tasks = [pool.submit(unpack, build, pin, slots, place) for pin, place in places.items()]
+        try:
+            done, _ = wait(tasks, return_when=FIRST_EXCEPTION)
+            failures = [task.exception() for task in tasks if task in done]
+            failure = next((it for it in failures if it is not None), None)
+        finally:
+            if not all(task.done() for task in tasks):
+                build.watch.end()
+                pool.shutdown(wait=False, cancel_futures=True)
+    if failure is not None:
+        raise failure
+    return [task.result() for task in tasks]
+
+
+def unpack(build: Build, pin: Pin, slots: "queue.SimpleQueue[Path]", top: Path) -> Unpacked:
+    """Has uv unpack one package where nothing else is. uv asks an interpreter
+    about itself once for each place, so a few places are used in turn."""
+    slot = slots.get()
+    tree = slot / ENVIRONMENT
     write_skeleton(tree)
-    missing = top / "missing.txt"
-    missing.write_text(options_text(build.request.requirements) + lock_text(pins))
-    command = ["uv", "pip", "install", "--python", str(tree), "--no-deps"]
-    command += [*build.sources_flag, "-r", str(missing)]
-    run("install", command, build.variables)
-    return tree
+    skeleton = states(tree)
+    wanted = slot / "wanted.txt"
+    wanted.write_text(options_text(build.request.requirements) + lock_text([pin]))
+    command = ["uv", "pip", "install", "--quiet", "--python", str(tree), "--no-deps"]
+    command += [*build.sources_flag, "-r", str(wanted)]
+    try:
+        run("install", command, build.variables, slot, build.watch)
+        slot.rename(top)
+    finally:
+        slots.put(slot)
+    files = owned_files(top / ENVIRONMENT, pin, skeleton)
+    say(f"{pin.package} is unpacked: {len(files)} files")
+    return Unpacked(pin, top, files)
 
 
 def options_text(requirements: str) -> str:
@@ -416,36 +621,142 @@ def site_packages(tree: Path) -> Path:
     return next((tree / "lib").glob("python*/site-packages"))
 
 
-def installed_records(tree: Path) -> dict[str, Path]:
-    """The RECORD of each package in the tree, by the package's name."""
-    return {
-        normalise(info.name.removesuffix(".dist-info").rpartition("-")[0]): info / "RECORD"
-        for info in site_packages(tree).glob("*.dist-info")
-    }
+def states(tree: Path) -> dict[str, str]:
+    """What stands in a tree, by path: where a link leads, and a file's content."""
+    return {str(path.relative_to(tree)): state(path) for path in tree.rglob("*")}
 
 
-def recorded_files(tree: Path, record: Path) -> list[Path]:
-    """The regular files that a package put into the tree, bytecode left out."""
-    site = record.parent.parent
+def state(path: Path) -> str:
+    """What a path is: the same in two trees when neither has been written to."""
+    if path.is_symlink():
+        return f"-> {os.readlink(path)}"
+    if path.is_dir():
+        return "directory"
+    return path.read_text() if path.is_file() else "gone"
+
+
+# What one package may write
+
+
+def owned_files(tree: Path, pin: Pin, skeleton: dict[str, str]) -> list[Path]:
+    """The files that a package wrote into a tree that had been a skeleton, without
+    bytecode. All stand in its own RECORD, under their own names, with their hash."""
+    own = own_info(site_packages(tree), pin)
+    try:
+        drop_provenance(own)
+        hashes = recorded_hashes(tree, own / "RECORD")
+    except (FileNotFoundError, UnicodeDecodeError, csv.Error) as error:
+        raise refusal(pin, f"its RECORD can't be read: {error}") from error
+    aliases = {fold(path): path for path in skeleton}
+    for path, was in skeleton.items():
+        if state(tree / path) != was:
+            raise refusal(pin, f"it replaces {path}, which every environment has")
+    owned = []
+    for name in sorted(written_files(tree, skeleton)):
+        if is_bytecode(name):
+            (tree / name).unlink()
+            continue
+        check_name(pin, name, aliases)
+        check_content(pin, tree / name, hashes.get(name))
+        owned.append(tree / name)
+    return owned
+
+
+def refusal(pin: Pin, why: str) -> StepFailed:
+    """A wheel that is not one."""
+    return StepFailed("install", f"{pin.package} can't be used: {why}")
+
+
+def own_info(site: Path, pin: Pin) -> Path:
+    """Where a package says what it is; it may not speak for others."""
+    infos = {entry: fold(entry.name).rpartition(".") for entry in site.iterdir()}
+    infos = {entry: it for entry, it in infos.items() if it[2] in ("dist-info", "egg-info")}
+    own = [e for e, it in infos.items() if normalise(it[0].partition("-")[0]) == pin.name]
+    foreign = sorted(entry.name for entry in infos if entry not in own)
+    if foreign:
+        raise refusal(pin, f"it has another package's {foreign[0]!a}")
+    own = [entry for entry in own if entry.name.endswith(".dist-info") and entry.is_dir()]
+    if len(own) != 1:
+        raise refusal(pin, "it was installed without a .dist-info of its own")
+    return own[0]
+
+
+def recorded_hashes(tree: Path, record: Path) -> dict[str, str | None]:
+    """The hashes in a RECORD, by paths below the tree. uv adds what a wheel's own
+    RECORD lacks, with a size and no hash: that has `None`. A wheel's own rows may
+    be without either, which is an empty string."""
+    site = record.parent.parent.relative_to(tree)
+    hashes: dict[str, str | None] = {}
     with record.open(newline="") as rows:
-        names = [row[0] for row in csv.reader(rows) if row]
-    paths = {Path(os.path.normpath(site / name)) for name in names}
-    return sorted(path for path in paths if is_packed(tree, path))
+        for row in csv.reader(rows):
+            name, digest, size = (*row, "", "", "")[:3]
+            added = size != "" and digest == "" and name.rpartition("/")[2] not in WITHOUT_HASH
+            hashes[os.path.normpath(site / name)] = None if added else digest
+    return hashes
 
 
-def is_packed(tree: Path, path: Path) -> bool:
-    """Whether a recorded path belongs into an image."""
-    if not path.is_relative_to(tree):
-        raise StepFailed("install", f"a package records a file outside of the environment: {path}")
-    kept = path.name not in PROVENANCE and "__pycache__" not in path.parts
-    return kept and path.is_file() and not path.is_symlink()
+def written_files(tree: Path, skeleton: dict[str, str]) -> Iterator[str]:
+    """All that is in a tree now, folders apart."""
+    for parent, directories, names in os.walk(tree):
+        links = [name for name in directories if os.path.islink(os.path.join(parent, name))]
+        for name in (*names, *links):
+            path = os.path.relpath(os.path.join(parent, name), tree)
+            if path not in skeleton and path != LOCK_FILE:
+                yield path
 
 
-def drop_provenance(record: Path) -> None:
+def is_bytecode(name: str) -> bool:
+    """Whether a file is, or passes for, what an interpreter has compiled. It would
+    run in the place of a source that says something else."""
+    return "__pycache__" in fold(name).split("/") or fold(name).endswith((".pyc", ".pyo"))
+
+
+def fold(name: str) -> str:
+    """One spelling of all names that a file system or a reader may take for each other."""
+    return unicodedata.normalize("NFKC", name).casefold()
+
+
+def check_name(pin: Pin, name: str, aliases: dict[str, str]) -> None:
+    """Refuses names that mean something else elsewhere."""
+    if not all(" " <= c < "\x7f" or c > "\x9f" for c in name) or "\\" in name:
+        raise refusal(pin, f"it has a file with an odd name: {name!a}")
+    if any("\ud800" <= c <= "\udfff" for c in name):
+        raise refusal(pin, f"it has a file whose name is not UTF-8: {name!a}")
+    parts = name.split("/")
+    if any(part.startswith(".wh.") for part in parts):
+        raise refusal(pin, f"an image can't hold {name!a}")
+    for count in range(1, len(parts) + 1):
+        above = "/".join(parts[:count])
+        if aliases.get(fold(above), above) != above:
+            raise refusal(pin, f"it has {name!a} beside {aliases[fold(above)]}")
+
+
+def check_content(pin: Pin, path: Path, digest: str | None) -> None:
+    """Refuses what is not the file that the RECORD names."""
+    if digest is None:
+        raise refusal(pin, f"its RECORD does not list {path.name!a}")
+    if path.is_symlink() or not path.is_file():
+        raise refusal(pin, f"{path.name!a} is not a file")
+    if digest == "":
+        return
+    name, _, value = digest.partition("=")
+    if name not in RECORD_ALGORITHMS:
+        raise refusal(pin, f"its RECORD has no usable hash of {path.name!a}")
+    with path.open("rb") as content:
+        actual = hashlib.file_digest(content, name).digest()
+    if base64.urlsafe_b64encode(actual).decode().rstrip("=") != value.rstrip("="):
+        raise refusal(pin, f"{path.name!a} has another hash than in its RECORD")
+
+
+def drop_provenance(info: Path) -> None:
     """Removes the files that say where a package came from, also from its
-    RECORD. The file is replaced, because it may be a hard link into uv's cache."""
+    RECORD."""
+    for name in PROVENANCE:
+        (info / name).unlink(missing_ok=True)
+    record = info / "RECORD"
     lines = record.read_text().splitlines(keepends=True)
-    kept = [line for line in lines if line.split(",")[0].rpartition("/")[2] not in PROVENANCE]
+    dropped = {f"{info.name}/{name}" for name in PROVENANCE}
+    kept = [line for line in lines if line.split(",")[0] not in dropped]
     if len(kept) != len(lines):
         record.unlink()
         record.write_text("".join(kept))
@@ -460,19 +771,20 @@ def is_compiled(path: Path, tree: Path) -> bool:
     return path.suffix == ".py" and NOT_COMPILED.isdisjoint(parents)
 
 
-def compile_files(paths: list[Path], tree: Path) -> None:
+def compile_all(packages: list[Unpacked]) -> None:
     """Compiles in as many processes as there are processors. They are forked
     by hand: pools need semaphores, which a sandbox without IPC lacks."""
+    files = [(path, it.top) for it in packages for path in it.files if is_compiled(path, it.top)]
     jobs = min(len(os.sched_getaffinity(0)), COMPILE_JOBS_AT_MOST)
-    by_size = sorted(paths, key=lambda path: (-path.stat().st_size, path))
-    children = [fork_compiler(by_size[job::jobs], tree) for job in range(jobs)]
+    files.sort(key=lambda file: (-file[0].stat().st_size, file))
+    children = [fork_compiler(files[job::jobs]) for job in range(jobs)]
     for child in children:
         _, status = os.waitpid(child, 0)
         if status != 0:
             raise StepFailed("compile", f"a compiling process ended with status {status}")
 
 
-def fork_compiler(paths: list[Path], tree: Path) -> int:
+def fork_compiler(files: list[tuple[Path, Path]]) -> int:
     """A child process that compiles these files; answers its process id."""
     child = os.fork()
     if child != 0:
@@ -480,8 +792,8 @@ def fork_compiler(paths: list[Path], tree: Path) -> int:
     try:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         warnings.simplefilter("ignore")
-        for path in paths:
-            compile_file(path, tree)
+        for path, top in files:
+            compile_file(path, top)
         os._exit(0)
     except OSError as error:
         say(f"can't write bytecode: {error}")
@@ -489,14 +801,14 @@ def fork_compiler(paths: list[Path], tree: Path) -> int:
         os._exit(1)
 
 
-def compile_file(path: Path, tree: Path) -> None:
+def compile_file(path: Path, top: Path) -> None:
     """Writes bytecode that is never checked against its source: images don't
     change. A file that is not valid for this Python (a template, say) stays as
     it is, and fails where it is imported, if anywhere."""
     with suppress(py_compile.PyCompileError, ValueError, RecursionError):
         py_compile.compile(
             str(path),
-            dfile=f"/{ENVIRONMENT}/{path.relative_to(tree)}",
+            dfile=f"/{path.relative_to(top)}",
             doraise=True,
             quiet=2,
             invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
@@ -584,101 +896,111 @@ def plain_member(path: Path, name: Path) -> tarfile.TarInfo:
 
 
 def write_fragment(fragment: Fragment, paths: list[Path], top: Path) -> None:
-    """Packs a package's files. The tar appears last and at once: who sees it
-    sees all of it."""
-    fragment.tar.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=top) as scratch:
-        index, tar = Path(scratch, "index"), Path(scratch, "tar")
-        index.write_text("".join(f"{path.relative_to(top)}\n" for path in paths))
-        with tar.open("wb") as output:
-            write_members(output, paths, top)
-        index.replace(fragment.index)
-        tar.replace(fragment.tar)
+    """Packs a package's files."""
+    names = [str(path.relative_to(top)) for path in paths]
+    fragment.index.write_text("".join(f"{name}\n" for name in names))
+    with fragment.tar.open("wb") as output:
+        write_members(output, paths, top)
 
 
-def write_environment(output: IO[bytes], fragments: Iterable[Fragment], directory: Path) -> None:
+def write_environment(output: IO[bytes], fragments: list[Fragment], directory: Path) -> None:
     """The whole tar: the skeleton, all directories, and the fragments. No path
-    is named twice but one that two packages own: an engine that is to load the
-    layer refuses those, and has to build it instead."""
-    fragments = list(fragments)
+    is named twice."""
+    hidden = hidden_names(fragments)
+    directories = parent_directories(name for one in fragments for name in one.names())
+    blocked = [name for one in fragments for name in one.names() if name in directories]
+    if blocked:
+        raise StepFailed("pack", f"{blocked[0]} is a file of one package, a folder of another")
     with tempfile.TemporaryDirectory(dir=directory) as scratch:
         top = Path(scratch)
         write_skeleton(top / ENVIRONMENT)
         skeleton = list(top.rglob("*"))
         write_members(output, skeleton, top)
-    directories = parent_directories(name for one in fragments for name in one.names())
     directories -= {str(path.relative_to(top)) for path in skeleton}
     for name in sorted(directories):
         output.write(directory_header(name))
     for fragment in fragments:
-        with fragment.tar.open("rb") as content:
-            shutil.copyfileobj(content, output, COPY_BYTES)
+        copy_members(output, fragment, hidden.get(fragment, set()))
     output.write(TAR_END)
     output.flush()
+
+
+def hidden_names(fragments: list[Fragment]) -> dict[Fragment, set[str]]:
+    """Paths that a later package owns as well, with the bytecode of what had
+    been there."""
+    owners: dict[str, Fragment] = {}
+    hidden: dict[Fragment, set[str]] = {}
+    for fragment in fragments:
+        for name in fragment.names():
+            before = owners.get(name)
+            if before is not None:
+                lost = {name}
+                if name.endswith(".py"):
+                    lost.add(importlib.util.cache_from_source(name))
+                hidden.setdefault(before, set()).update(lost)
+            owners[name] = fragment
+    return hidden
+
+
+def copy_members(output: IO[bytes], fragment: Fragment, hidden: set[str]) -> None:
+    """Appends a fragment, without what is hidden."""
+    with fragment.tar.open("rb") as content:
+        if not hidden:
+            shutil.copyfileobj(content, output, COPY_BYTES)
+            return
+        with tarfile.open(fileobj=content, mode="r:") as archive:
+            kept = [member for member in archive.getmembers() if member.name not in hidden]
+        for member in kept:
+            content.seek(member.offset)
+            end = member.offset_data + member.size + -member.size % tarfile.BLOCKSIZE
+            output.write(content.read(end - member.offset))
 
 
 # Fragments of a lock
 
 
-def fill(build: Build, fragments: dict[Pin, Fragment], pins: list[Pin]) -> None:
-    """Sees to it that these packages' fragments are there."""
-    absent = [pin for pin in pins if not fragments[pin].mark_used()]
+def fill(build: Build, pins: list[Pin]) -> list[Pin]:
+    """Sees to it that these packages' fragments are there; answers those that
+    were made."""
+    absent = [pin for pin in pins if not build.take(pin)]
     if pins:
         say(f"{len(pins) - len(absent)} of {len(pins)} packages are in the cache")
     if absent:
         with tempfile.TemporaryDirectory(dir=build.directory) as top:
-            add_fragments(build, fragments, absent, Path(top))
+            add_fragments(build, absent, Path(top))
+    return absent
 
 
-def add_fragments(build: Build, fragments: dict[Pin, Fragment], pins: list[Pin], top: Path) -> None:
-    """Installs packages and leaves the fragment of each where it belongs."""
+def add_fragments(build: Build, pins: list[Pin], top: Path) -> None:
+    """Installs packages, each for itself, and packs them."""
     with build.clock.step("install"):
-        tree = install(build, pins, top)
-        files = package_files(tree, pins)
+        packages = unpack_all(build, pins, top)
     with build.clock.step("compile"):
         if build.request.compile:
-            compile_files(compilable(files, tree), tree)
+            compile_all(packages)
     with build.clock.step("pack"):
-        shared = shared_paths(files)
-        for pin, paths in files.items():
-            if not shared.isdisjoint(paths):
-                fragments[pin] = build.private_fragment(pin)
-            write_fragment(fragments[pin], with_bytecode(paths), top)
+        build.watch.allow_all()
+        for package in packages:
+            build.watch.check("pack")
+            write_fragment(build.fragment(package.pin), with_bytecode(package.files), package.top)
 
 
-def package_files(tree: Path, pins: list[Pin]) -> dict[Pin, list[Path]]:
-    """The files of each package that was to be installed."""
-    records = installed_records(tree)
-    absent = [pin.package for pin in pins if pin.name not in records]
-    if absent:
-        raise StepFailed("install", f"in the lock but not installed: {', '.join(absent)}")
-    for pin in pins:
-        drop_provenance(records[pin.name])
-    return {pin: recorded_files(tree, records[pin.name]) for pin in pins}
-
-
-def compilable(files: dict[Pin, list[Path]], tree: Path) -> list[Path]:
-    """Every file that gets bytecode, once."""
-    every = {path for paths in files.values() for path in paths}
-    return sorted(path for path in every if is_compiled(path, tree))
-
-
-def shared_paths(files: dict[Pin, list[Path]]) -> frozenset[Path]:
-    """Paths that more than one package owns."""
-    owners = Counter(path for paths in files.values() for path in paths)
-    return frozenset(path for path, count in owners.items() if count > 1)
-
-
-def covers(candidate: Candidate, fragments: dict[Pin, Fragment]) -> bool:
-    """Whether the rest may be laid on top of a candidate: only when no file of
-    it would be replaced. A package whose files aren't known counts as a clash."""
-    there = [f for pin, f in fragments.items() if pin.package in candidate.packages]
-    added = [f for pin, f in fragments.items() if pin.package not in candidate.packages]
-    try:
-        owned = frozenset().union(*(fragment.names() for fragment in there))
-        return all(owned.isdisjoint(fragment.names()) for fragment in added)
-    except FileNotFoundError:
+def covers(build: Build, held: list[Pin], added: list[Pin]) -> bool:
+    """Whether packages may be laid on top of a candidate that holds others: only
+    when no file of it would be replaced. One whose files aren't known counts as a
+    clash."""
+    if not all(build.take(pin) for pin in held):
         return False
+    owned = frozenset().union(*(build.fragment(pin).names() for pin in held))
+    return all(owned.isdisjoint(build.fragment(pin).names()) for pin in added)
+
+
+def publish(build: Build, pins: Iterable[Pin]) -> None:
+    """Lets other builds use these packages' fragments."""
+    for pin in pins:
+        published = build.published(pin)
+        if published is not None:
+            build.fragment(pin).link_to(published)
 
 
 # The two modes
@@ -686,17 +1008,18 @@ def covers(candidate: Candidate, fragments: dict[Pin, Fragment]) -> bool:
 
 def build_environment(request: EnvironmentRequest, ca_bundle: str | None) -> dict[str, Any]:
     """Writes the environment's tar; answers the result."""
-    with build_directory() as directory:
-        build = Build(request, directory, tool_variables(directory, ca_bundle))
-        bound_uv_cache(build.variables)
+    with build_directory(request) as (directory, watch):
+        build = Build(request, directory, tool_variables(directory, ca_bundle), watch)
         lock = request.lock
         if lock is None:
             with build.clock.step("resolve"):
                 lock = resolve(build)
         pins = enforce_hashes(parse_lock(lock), asked_hashes(request.requirements))
-        fragments, parent = gather(build, pins)
+        laid, made, parent = gather(build, pins)
         with build.clock.step("pack"):
-            write_environment(sys.stdout.buffer, fragments, directory)
+            write_environment(sys.stdout.buffer, [build.fragment(pin) for pin in laid], directory)
+        watch.check("pack")
+        publish(build, made)
     return {
         "lock": lock_text(pins),
         "packages": [pin.package for pin in pins],
@@ -705,30 +1028,29 @@ def build_environment(request: EnvironmentRequest, ca_bundle: str | None) -> dic
     }
 
 
-def gather(build: Build, pins: list[Pin]) -> tuple[list[Fragment], str | None]:
-    """Makes the fragments that are needed and not there yet; answers those of
-    the layer in order, and the candidate that the layer goes on top of. What a
-    candidate's packages were made from isn't known: none may hold a checked one."""
-    fragments = {pin: build.fragment(pin) for pin in pins}
+def gather(build: Build, pins: list[Pin]) -> tuple[list[Pin], list[Pin], str | None]:
+    """Makes the fragments that are needed and not there yet; answers the packages
+    of the layer in order, those that were made, and the candidate that the layer
+    goes on top of. What a candidate's packages were made from isn't known: none
+    may hold a checked one."""
     packages = frozenset(pin.package for pin in pins if not pin.is_checked)
     candidate = choose_candidate(build.request.candidates, packages)
     held = [pin for pin in pins if candidate and pin.package in candidate.packages]
     needed = [pin for pin in pins if pin not in held]
-    fill(build, fragments, needed)
-    if candidate and covers(candidate, fragments):
+    made = fill(build, needed)
+    if candidate and covers(build, held, needed):
         say(f"{len(held)} packages are in {candidate.id} already")
-        return [fragments[pin] for pin in needed], candidate.id
-    fill(build, fragments, held)
-    return [fragments[pin] for pin in pins], None
+        return needed, made, candidate.id
+    return pins, made + fill(build, held), None
 
 
 def build_uv(request: UvRequest, ca_bundle: str | None) -> dict[str, Any]:
     """Writes a tar with uv, fetched by the pip that Debian ships as a wheel."""
     clock = Clock()
-    with build_directory() as directory:
+    with build_directory(EnvironmentRequest("", None, (), False, False)) as (directory, watch):
         variables = tool_variables(directory, ca_bundle)
         with clock.step("install"):
-            fetch_uv(request, directory, variables)
+            fetch_uv(request, directory, variables, watch)
         with clock.step("pack"):
             binary = directory / "usr/local/bin/uv"
             binary.parent.mkdir(parents=True)
@@ -739,7 +1061,7 @@ def build_uv(request: UvRequest, ca_bundle: str | None) -> dict[str, Any]:
     return {"uv": request.version, "seconds": clock.seconds}
 
 
-def fetch_uv(request: UvRequest, directory: Path, variables: dict[str, str]) -> None:
+def fetch_uv(request: UvRequest, directory: Path, variables: dict[str, str], watch: Watch) -> None:
     """Has pip unpack uv's wheel into `uv`."""
     wheel = next(PIP_WHEELS.glob("pip-*.whl"), None)
     if wheel is None:
@@ -750,78 +1072,105 @@ def fetch_uv(request: UvRequest, directory: Path, variables: dict[str, str]) -> 
     requirements = directory / "uv.txt"
     hashes = (f" --hash={digest}" for digest in request.hashes)
     requirements.write_text(f"uv=={request.version}{''.join(hashes)}\n")
-    run("install", [*command, "-r", str(requirements)], variables)
+    run("install", [*command, "-r", str(requirements)], variables, directory, watch)
 
 
 # The volume
 
 
 @contextmanager
-def build_directory() -> Iterator[Path]:
-    """A directory on the volume, where hard links to uv's cache are possible."""
-    sweep(CACHE / "build", BUILD_LIFE)
-    sweep(CACHE / "fragments", FRAGMENT_LIFE)
+def build_directory(request: EnvironmentRequest) -> Iterator[tuple[Path, Watch]]:
+    """A directory on the volume, where fragments can be had without copying, and
+    what holds it to its size. The volume is tidied up before and after."""
+    for name in FORMER_PLACES:
+        sweep(CACHE / name, FORMER_LIFE)
+    for name in ("build", FRAGMENTS):
+        (CACHE / name).mkdir(exist_ok=True)
+    remove_dead_builds()
+    evict(request.cache_bytes)
     path = Path(tempfile.mkdtemp(dir=CACHE / "build"))
+    handle = os.open(path, os.O_RDONLY)
     try:
-        yield path
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        (path / "fragments").mkdir()
+        (path / TAKEN).mkdir()
+        # Code that runs while packages are built may write everywhere on the volume,
+        # which is this build's own then.
+        watch = Watch(CACHE if request.allow_sources else path, request.build_bytes)
+        with watch.watching():
+            yield path, watch
+        evict(request.cache_bytes)
     finally:
         shutil.rmtree(path, ignore_errors=True)
+        os.close(handle)
+
+
+def limit_files(limit: int) -> None:
+    """Keeps any one file of this process and its children from being larger."""
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    soft = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def remove_dead_builds() -> None:
+    """Removes what builds have left that were killed: nobody holds its lock."""
+    for entry in list(os.scandir(CACHE / "build")):
+        with suppress(OSError):
+            if time.time() - entry.stat(follow_symlinks=False).st_mtime < BUILD_BEGINS:
+                continue
+            handle = os.open(entry.path, os.O_RDONLY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(entry.path, ignore_errors=True)
+            finally:
+                os.close(handle)
 
 
 def sweep(directory: Path, life: float) -> None:
-    """Removes what has not been touched for so many seconds: what crashed
-    builds left, and what no environment has used for long."""
-    directory.mkdir(parents=True, exist_ok=True)
+    """Removes what has not been touched for so many seconds."""
+    if not directory.is_dir():
+        return
     oldest = time.time() - life
     for entry in list(os.scandir(directory)):
-        try:
+        with suppress(FileNotFoundError):
             if entry.stat(follow_symlinks=False).st_mtime >= oldest:
                 continue
             if entry.is_dir(follow_symlinks=False):
                 shutil.rmtree(entry.path, ignore_errors=True)
             else:
                 os.unlink(entry.path)
-        except FileNotFoundError:
-            continue
 
 
-def bound_uv_cache(variables: dict[str, str]) -> None:
-    """Empties uv's cache when it is too large. uv does so only while no other
-    uv works with it, and those that begin wait: if it is in use, it stays until
-    the next look."""
-    cache = CACHE / "uv"
-    if not is_due(CACHE / "uv-checked", UV_CACHE_CHECKED_EVERY):
-        return
-    if disk_usage(cache) <= UV_CACHE_BYTES:
-        return
-    done = subprocess.run(
-        ["uv", "cache", "clean", "--quiet"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=variables | {"UV_LOCK_TIMEOUT": "2"},
-        check=False,
-    )
-    outcome = "has been emptied" if done.returncode == 0 else "stays: it is in use"
-    say(f"uv's cache has become too large and {outcome}")
-
-
-def is_due(stamp: Path, every: float) -> bool:
-    """Whether so many seconds have passed since it last was."""
-    with suppress(FileNotFoundError):
-        if time.time() - stamp.stat().st_mtime < every:
-            return False
-    stamp.touch()
-    return True
+def evict(limit: int) -> None:
+    """Removes fragments that no build has used for long, and those used longest
+    ago until the others take no more than so many bytes. Builds that use one have
+    it under a name of their own."""
+    sweep(CACHE / FRAGMENTS, FRAGMENT_LIFE)
+    found = []
+    for tar in (CACHE / FRAGMENTS).glob("*.tar"):
+        with suppress(FileNotFoundError):
+            status = tar.stat()
+            found.append((status.st_mtime, status.st_size, Fragment(tar)))
+    total = sum(size for _, size, _ in found)
+    for _, size, fragment in sorted(found, key=lambda it: it[:2]):
+        if total <= limit:
+            break
+        fragment.tar.unlink(missing_ok=True)
+        fragment.index.unlink(missing_ok=True)
+        total -= size
 
 
 def disk_usage(directory: Path) -> int:
-    """Bytes on the disk of the files below a directory; they may be going."""
+    """Bytes on the disk of a build's own files below a directory; they may be going.
+    A file with several names counts in parts, once in all."""
     used = 0
-    for parent, _, names in os.walk(directory):
+    for parent, directories, names in os.walk(directory):
+        if parent == str(directory) and TAKEN in directories:
+            directories.remove(TAKEN)
         for name in names:
             with suppress(FileNotFoundError):
-                used += os.lstat(os.path.join(parent, name)).st_blocks * 512
+                status = os.lstat(os.path.join(parent, name))
+                used += status.st_blocks * 512 // status.st_nlink
     return used
 
 
@@ -852,6 +1201,8 @@ def parse_environment_request(request: dict[str, Any]) -> EnvironmentRequest:
         candidates=tuple(map(parse_candidate, typed(request, "candidates", list, []))),
         allow_sources=typed(request, "allow_sources", bool, False),
         compile=typed(request, "compile", bool, True),
+        build_bytes=typed(request, "build_bytes", int, BUILD_BYTES),
+        cache_bytes=typed(request, "cache_bytes", int, CACHE_BYTES),
     )
 
 

@@ -1,7 +1,12 @@
 """Tests of the installer's pure parts: `python3 -m unittest`."""
 
+import base64
+import hashlib
+import importlib.util
 import io
 import os
+import resource
+import sys
 import tarfile
 import tempfile
 import time
@@ -10,6 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import install
 from install import (
@@ -21,7 +28,11 @@ from install import (
     MalformedRequest,
     Pin,
     StepFailed,
+    Unpacked,
+    Watch,
 )
+
+LIBRARY = f"python{sys.version_info.major}.{sys.version_info.minor}"
 
 LOCK = """\
 charset-normalizer==3.5.2 \\
@@ -50,6 +61,51 @@ def write(path: Path, content: str = "") -> Path:
 
 def pin(name: str) -> Pin:
     return install.parse_pin(f"{name}==1 --hash=sha256:{name}")
+
+
+def build(top: Path, request: EnvironmentRequest | None = None) -> Build:
+    for name in ("fragments", install.TAKEN):
+        (top / "mine" / name).mkdir(parents=True)
+    return Build(request or Keys.REQUEST, top / "mine", {}, Watch(top, 1 << 30))
+
+
+@contextmanager
+def volume() -> Iterator[Path]:
+    """A volume in the place of /cache."""
+    with directory() as top, mock.patch.object(install, "CACHE", top):
+        yield top
+
+
+def write_published(builder: Build, one: Pin, names: str = "", content: str = "") -> Fragment:
+    published = builder.published(one)
+    assert published is not None
+    write(published.index, names)
+    write(published.tar, content)
+    return published
+
+
+def make_old(path: Path) -> None:
+    days_ago = time.time() - 10 * 86400
+    os.utime(path, (days_ago, days_ago))
+
+
+def fragment(top: Path, name: str, files: dict[str, str]) -> Fragment:
+    """A package with these files below opt/env."""
+    made = Fragment(top / f"{name}.tar")
+    paths = [write(top / name / "opt/env" / path, text) for path, text in files.items()]
+    install.write_fragment(made, paths, top / name)
+    return made
+
+
+def environment(top: Path, fragments: list[Fragment]) -> list[tarfile.TarInfo]:
+    output = io.BytesIO()
+    install.write_environment(output, fragments, top)
+    return read_tar(output.getvalue())
+
+
+def record_row(text: str, name: str = "sha256") -> str:
+    digest = hashlib.new(name, text.encode()).digest()
+    return f"{name}={base64.urlsafe_b64encode(digest).decode().rstrip('=')},{len(text)}"
 
 
 def read_tar(content: bytes) -> list[tarfile.TarInfo]:
@@ -141,7 +197,7 @@ class AskedHashes(unittest.TestCase):
 
     def test_they_change_the_key(self) -> None:
         keys = {
-            install.fragment_key(self.pins(requirements)["charset-normalizer"], True)
+            install.fragment_key(self.pins(requirements)["charset-normalizer"], Keys.REQUEST, {})
             for requirements in ("", "charset-normalizer --hash=sha256:bb")
         }
         self.assertEqual(len(keys), 2)
@@ -160,24 +216,55 @@ class AskedHashes(unittest.TestCase):
 
 
 class Keys(unittest.TestCase):
+    REQUEST = EnvironmentRequest("", None, (), allow_sources=False, compile=True)
+
+    def key(self, text: str, variables: dict[str, str] | None = None, **other: Any) -> str | None:
+        request = replace(self.REQUEST, **other)
+        return install.fragment_key(install.parse_pin(text), request, variables or {})
+
     def test_the_order_of_hashes_does_not_matter(self) -> None:
-        one = install.parse_pin("six==1.17.0 --hash=sha256:a --hash=sha256:b")
-        other = install.parse_pin("six==1.17.0 \\\n    --hash=sha256:b \\\n    --hash=sha256:a")
-        self.assertEqual(install.fragment_key(one, True), install.fragment_key(other, True))
+        one = self.key("six==1.17.0 --hash=sha256:a --hash=sha256:b")
+        self.assertEqual(one, self.key("six==1.17.0 \\\n --hash=sha256:b \\\n --hash=sha256:a"))
 
     def test_versions_hashes_and_bytecode_do(self) -> None:
-        pins = [install.parse_pin(f"six=={v} --hash=sha256:{h}") for v in "12" for h in "ab"]
-        keys = {install.fragment_key(pin, flag) for pin in pins for flag in (True, False)}
+        texts = [f"six=={v} --hash=sha256:{h}" for v in "12" for h in "ab"]
+        keys = {self.key(text, compile=flag) for text in texts for flag in (True, False)}
         self.assertEqual(len(keys), 8)
 
-    def test_what_has_no_hash_or_no_version_has_no_key(self) -> None:
-        for text in ("six==1.17.0", "six @ https://packages.example/six.whl --hash=sha256:a"):
-            self.assertIsNone(install.fragment_key(install.parse_pin(text), True))
+    def test_what_has_no_good_hash_or_no_version_has_no_key(self) -> None:
+        for text in (
+            "six==1.17.0",
+            "six @ https://packages.example/six.whl --hash=sha256:a",
+            "six==1.17.0 --hash=md5:a",
+            "six==1.17.0 --hash=sha256:a --hash=md5:a",
+        ):
+            self.assertIsNone(self.key(text))
 
-    def test_packages_built_from_source_stay_in_the_build(self) -> None:
-        request = EnvironmentRequest("", None, (), allow_sources=True, compile=True)
-        fragment = Build(request, Path("/cache/build/x"), {}).fragment(pin("six"))
-        self.assertEqual(fragment.tar, Path("/cache/build/x/fragments/six.tar"))
+    def test_builds_share_only_what_they_have_from_the_same_indexes(self) -> None:
+        six = "six==1.17.0 --hash=sha256:a"
+        keys = [
+            self.key(six),
+            self.key(six, {"UV_INDEX": "https://a.example/simple"}),
+            self.key(six, {"UV_INDEX": "https://b.example/simple"}),
+            self.key(six, {"UV_INDEX_STRATEGY": "unsafe-best-match"}),
+            self.key(six, requirements="--index-url https://a.example/simple\nsix"),
+            self.key(six, requirements="--find-links https://a.example/simple\nsix"),
+        ]
+        self.assertEqual(len(set(keys)), len(keys))
+
+    def test_other_requirements_credentials_and_places_of_builds_do_not_matter(self) -> None:
+        six = "six==1.17.0 --hash=sha256:a"
+        self.assertEqual(self.key(six), self.key(six, requirements="six\nnumpy"))
+        self.assertEqual(self.key(six), self.key(six, install.tool_settings(Path("/x"))))
+        one, other = ({"UV_INDEX": f"https://{it}a.example"} for it in ("me:old@", "me:new@"))
+        self.assertEqual(self.key(six, one), self.key(six, other))
+
+    def test_packages_built_from_source_are_not_published(self) -> None:
+        for allow_sources in (True, False):
+            request = replace(self.REQUEST, allow_sources=allow_sources)
+            with directory() as top:
+                published = build(top, request).published(pin("six"))
+            self.assertEqual(published is None, allow_sources)
 
 
 class Candidates(unittest.TestCase):
@@ -201,35 +288,30 @@ class Candidates(unittest.TestCase):
         self.assertEqual(chosen, candidates[0])
 
     def test_a_checked_package_is_taken_from_no_candidate(self) -> None:
-        candidates = (Candidate("x", frozenset({"a==1"})),)
-        request = EnvironmentRequest("", None, candidates, allow_sources=True, compile=True)
-        with directory() as top:
-            build = Build(request, top, {})
-            for is_checked, parent in ((False, "x"), (True, None)):
-                checked = replace(pin("a"), is_checked=is_checked)
-                fragment = build.fragment(checked)
-                write(fragment.tar)
-                write(fragment.index)
+        for is_checked, parent in ((False, "x"), (True, None)):
+            with volume() as top:
+                request = replace(Keys.REQUEST, candidates=(Candidate("x", frozenset({"a==1"})),))
+                builder, checked = build(top, request), replace(pin("a"), is_checked=is_checked)
+                write_published(builder, checked)
                 with redirect_stderr(io.StringIO()):
-                    self.assertEqual(install.gather(build, [checked])[1], parent)
+                    self.assertEqual(install.gather(builder, [checked])[2], parent)
 
     def test_a_layer_on_top_may_not_replace_files(self) -> None:
-        candidate = Candidate("x", frozenset({"a==1"}))
-        with directory() as top:
-            there, added = Fragment(top / "a.tar"), Fragment(top / "b.tar")
-            fragments = {pin("a"): there, pin("b"): added}
-            write(there.index, "opt/env/a.py\nopt/env/bin/run\n")
-            write(added.index, "opt/env/b.py\n")
-            self.assertTrue(install.covers(candidate, fragments))
-            write(added.index, "opt/env/b.py\nopt/env/bin/run\n")
-            self.assertFalse(install.covers(candidate, fragments))
+        for added, expected in (
+            ("opt/env/b.py\n", True),
+            ("opt/env/b.py\nopt/env/bin/run\n", False),
+        ):
+            with volume() as top:
+                builder = build(top)
+                write_published(builder, pin("a"), "opt/env/a.py\nopt/env/bin/run\n")
+                write(builder.fragment(pin("b")).index, added)
+                self.assertEqual(install.covers(builder, [pin("a")], [pin("b")]), expected)
 
     def test_a_candidate_with_unknown_files_is_of_no_use(self) -> None:
-        candidate = Candidate("x", frozenset({"a==1"}))
-        with directory() as top:
-            fragments = {pin("a"): Fragment(top / "a.tar"), pin("b"): Fragment(top / "b.tar")}
-            write(fragments[pin("b")].index, "opt/env/b.py\n")
-            self.assertFalse(install.covers(candidate, fragments))
+        with volume() as top:
+            builder = build(top)
+            write(builder.fragment(pin("b")).index, "opt/env/b.py\n")
+            self.assertFalse(install.covers(builder, [pin("a")], [pin("b")]))
 
 
 class Trees(unittest.TestCase):
@@ -242,52 +324,140 @@ class Trees(unittest.TestCase):
     def test_where_the_tree_is_does_not_matter(self) -> None:
         self.assertTrue(install.is_compiled(Path("/tests/tree/a.py"), Path("/tests/tree")))
 
-    def test_a_package_owns_what_its_record_says_without_provenance(self) -> None:
-        with directory() as tree:
-            install.write_skeleton(tree)
-            site = install.site_packages(tree)
-            record = write(
-                site / "Some_Tool-1.0.dist-info/RECORD",
-                "tool.py,sha256=x,1\n"
-                "__pycache__/tool.cpython-313.pyc,,\n"
-                "../../../bin/tool,sha256=x,1\n"
-                "Some_Tool-1.0.dist-info/direct_url.json,sha256=x,1\n"
-                "Some_Tool-1.0.dist-info/RECORD,,\n",
-            )
-            for name in ("tool.py", "__pycache__/tool.cpython-313.pyc"):
-                write(site / name)
-            write(tree / "bin/tool")
-            write(record.parent / "direct_url.json", "https://user:secret@packages.example/")
-            self.assertEqual(install.installed_records(tree), {"some-tool": record})
-            install.drop_provenance(record)
-            files = install.recorded_files(tree, record)
-            self.assertEqual(files, [tree / "bin/tool", record, site / "tool.py"])
-            self.assertNotIn("direct_url", record.read_text())
-
-    def test_a_record_can_not_name_files_outside(self) -> None:
-        with directory() as tree:
-            install.write_skeleton(tree / "env")
-            site = install.site_packages(tree / "env")
-            record = write(site / "x-1.dist-info/RECORD", "../../../../../etc/passwd,,\n")
-            with self.assertRaises(StepFailed):
-                install.recorded_files(tree / "env", record)
-
-    def test_paths_of_two_packages_are_shared(self) -> None:
-        both = Path("/tree/ns/__init__.py")
-        files = {pin("a"): [Path("/tree/ns/a.py"), both], pin("b"): [both]}
-        self.assertEqual(install.shared_paths(files), frozenset({both}))
-
     def test_bytecode_speaks_of_the_final_place_and_is_never_checked(self) -> None:
         with directory() as tree:
-            source = write(tree / "lib/a.py", "def f(): pass\n")
-            broken = write(tree / "lib/template.py", "{{ name }} =\n")
-            install.compile_files([source, broken], tree)
+            source = write(tree / "opt/env/lib/a.py", "def f(): pass\n")
+            broken = write(tree / "opt/env/lib/template.py", "{{ name }} =\n")
+            install.compile_all([Unpacked(pin("a"), tree, [source, broken])])
             paths = install.with_bytecode([source, broken])
             self.assertEqual(len(paths), 3)
             content = paths[0].read_bytes()
             self.assertEqual(content[4:8], b"\1\0\0\0")
             self.assertIn(b"/opt/env/lib/a.py", content)
             self.assertNotIn(str(tree).encode(), content)
+
+
+class Wheels(unittest.TestCase):
+    """What one package may leave in a tree."""
+
+    def owned(self, files: dict[str, str], rows: dict[str, str | None] | None = None) -> list[str]:
+        """The files that `tool` owns, below the tree, when it wrote these, below
+        site-packages. `rows` are what its RECORD says otherwise than the truth."""
+        with directory() as tree:
+            install.write_skeleton(tree)
+            skeleton = install.states(tree)
+            site = install.site_packages(tree)
+            info = "Some_Tool-1.0.dist-info"
+            files = {f"{info}/METADATA": "Name: some-tool", **files}
+            recorded: dict[str, str | None] = {
+                name: record_row(text) for name, text in files.items()
+            }
+            recorded |= {f"{info}/RECORD": ",", **(rows or {})}
+            for name, text in files.items():
+                write(site / name, text)
+            lines = [f'"{name}",{row}\n' for name, row in recorded.items() if row is not None]
+            write(site / info / "RECORD", "".join(lines))
+            tool = install.parse_pin("some.tool==1.0")
+            owned = install.owned_files(tree, tool, skeleton)
+            return [str(path.relative_to(tree)) for path in owned]
+
+    def refused(self, files: dict[str, str], rows: dict[str, str | None] | None = None) -> str:
+        with self.assertRaises(StepFailed) as raised:
+            self.owned(files, rows)
+        self.assertEqual(raised.exception.step, "install")
+        return str(raised.exception)
+
+    def test_it_owns_what_its_record_says_wherever_that_is(self) -> None:
+        owned = self.owned({"tool.py": "x", "../../../bin/tool": "x", "../../../share/a/b.c": "x"})
+        site = f"lib/{LIBRARY}/site-packages"
+        expected = [
+            f"{site}/{it}"
+            for it in (
+                "Some_Tool-1.0.dist-info/METADATA",
+                "Some_Tool-1.0.dist-info/RECORD",
+                "tool.py",
+            )
+        ]
+        self.assertEqual(owned, ["bin/tool", *expected, "share/a/b.c"])
+
+    def test_bytecode_that_it_ships_is_left_out(self) -> None:
+        names = ("__pycache__/tool.cpython-313.pyc", "tool.pyc", "a/__PYCACHE__/b", "a/b.PYO")
+        owned = self.owned({"tool.py": "x", **dict.fromkeys(names, "evil")})
+        self.assertEqual(
+            [it for it in owned if "Some_Tool" not in it], [f"lib/{LIBRARY}/site-packages/tool.py"]
+        )
+
+    def test_where_it_came_from_is_left_out(self) -> None:
+        info = "Some_Tool-1.0.dist-info"
+        for name in install.PROVENANCE:
+            owned = self.owned({f"{info}/{name}": "https://user:secret@packages.example/"})
+            self.assertEqual([it for it in owned if name in it], [])
+
+    def test_what_its_record_does_not_list_is_refused(self) -> None:
+        self.assertIn("does not list 'evil.py'", self.refused({"evil.py": "x"}, {"evil.py": None}))
+        # As uv lists it.
+        self.assertIn("does not list 'evil.py'", self.refused({"evil.py": "x"}, {"evil.py": ",1"}))
+
+    def test_other_content_than_its_record_says_is_refused(self) -> None:
+        for row in (record_row("other"), "md5=x,1", "sha256=,1", "x,1"):
+            self.assertIn(
+                "some-tool==1.0 can't be used", self.refused({"a.py": "x"}, {"a.py": row})
+            )
+
+    def test_a_row_without_hash_and_size_lists_its_file(self) -> None:
+        owned = self.owned(
+            {"a.py": "x", "b.py": "x"}, {"a.py": ",", "b.py": record_row("x", "sha512")}
+        )
+        self.assertEqual(len(owned), 4)
+
+    def test_a_name_through_a_link_is_not_the_files_own(self) -> None:
+        victim = f"lib64/{LIBRARY}/site-packages/victim/__init__.py"
+        refused = self.refused({f"../../../{victim}": "evil"})
+        self.assertIn("does not list '__init__.py'", refused)
+
+    def test_what_every_environment_has_is_not_replaced(self) -> None:
+        self.assertIn("replaces pyvenv.cfg", self.refused({"../../../pyvenv.cfg": "home = /x"}))
+
+    def test_what_passes_for_a_part_of_every_environment_is_refused(self) -> None:
+        for name in ("LIB64/a", "Lib/a", "bin/PYTHON3", "\uff42in/python", "PyVenv.cfg"):
+            self.assertIn("beside", self.refused({f"../../../{name}": "x"}), name)
+
+    def test_another_packages_metadata_is_refused(self) -> None:
+        for name in (
+            "victim-1.0.dist-info/RECORD",
+            "Victim-1.0.DIST-INFO/METADATA",
+            "victim.egg-info/PKG-INFO",
+            "victim-1.0-py3.13.egg-info",
+        ):
+            self.assertIn("another package's", self.refused({name: "Name: victim"}), name)
+        self.assertEqual(len(self.owned({"some_tool.egg-info/PKG-INFO": "x"})), 3)
+
+    def test_odd_names_are_refused(self) -> None:
+        for name in ("a\nb.py", "a\\b.py", "a\x7f", "a\x9b31m", ".wh.os.py", "a/.wh..wh..opq"):
+            self.assertIn("some-tool==1.0 can't be used", self.refused({name: "x"}), ascii(name))
+        self.assertEqual(len(self.owned({"d\u00e9j\u00e0 vu.txt": "x"})), 3)
+
+    def test_a_record_that_can_not_be_read_is_refused(self) -> None:
+        with directory() as tree:
+            install.write_skeleton(tree)
+            skeleton = install.states(tree)
+            info = install.site_packages(tree) / "tool-1.dist-info"
+            info.mkdir()
+            for content in (None, b"\xff,,\n", b"a\0,,\n", b"x" * 200_000 + b",,\n"):
+                if content is not None:
+                    (info / "RECORD").write_bytes(content)
+                with self.assertRaisesRegex(StepFailed, "RECORD"):
+                    install.owned_files(tree, install.parse_pin("tool==1"), skeleton)
+
+    def test_links_are_refused(self) -> None:
+        with directory() as tree:
+            install.write_skeleton(tree)
+            skeleton = install.states(tree)
+            info = install.site_packages(tree) / "tool-1.dist-info"
+            write(info / "RECORD", "../../../out,,\ntool-1.dist-info/RECORD,,\n")
+            (tree / "out").symlink_to("/etc")
+            with self.assertRaisesRegex(StepFailed, "'out' is not a file"):
+                install.owned_files(tree, install.parse_pin("tool==1"), skeleton)
 
 
 class Tars(unittest.TestCase):
@@ -316,20 +486,37 @@ class Tars(unittest.TestCase):
 
     def test_fragments_laid_end_to_end_are_one_tar(self) -> None:
         with directory() as top:
-            output = io.BytesIO()
-            fragments = []
-            for name in ("a", "long" * 40, "b"):
-                build = top / f"build-{name}"
-                fragment = Fragment(top / "cache" / f"{name}.tar")
-                install.write_fragment(fragment, [write(build / "opt/env/lib" / name)], build)
-                fragments.append(fragment)
+            packages = ("a", "long" * 40, "b")
+            fragments = [fragment(top, name, {f"lib/{name}": ""}) for name in packages]
             self.assertEqual(fragments[0].names(), {"opt/env/lib/a"})
-            install.write_environment(output, fragments, top)
-        names = [member.name for member in read_tar(output.getvalue())]
+            members = environment(top, fragments)
+        names = [member.name for member in members]
         self.assertIn("opt/env/pyvenv.cfg", names)
         self.assertEqual(names[-1], "opt/env/lib/b")
         self.assertIn("opt/env/lib/" + "long" * 40, names)
         self.assertEqual(len(names), len(set(names)))
+
+    def test_of_two_packages_the_later_one_wins_once(self) -> None:
+        with directory() as top:
+            cache = importlib.util.cache_from_source("lib/x.py")
+            first = {"lib/x.py": "first", cache: "first", "lib/only.py": "é" * 300, "z" * 120: "a"}
+            fragments = [
+                fragment(top, "a", first),
+                fragment(top, "b", {"lib/x.py": "second", "z" * 120: "b" * 600}),
+            ]
+            members = environment(top, fragments)
+        contents = {it.name: it.size for it in members if it.isreg()}
+        self.assertEqual(len(members), len({it.name for it in members}))
+        self.assertEqual(contents["opt/env/lib/x.py"], 6)
+        self.assertEqual(contents["opt/env/" + "z" * 120], 600)
+        self.assertEqual(contents["opt/env/lib/only.py"], 600)
+        self.assertNotIn(f"opt/env/{cache}", contents)
+
+    def test_a_file_can_not_be_anothers_folder(self) -> None:
+        with directory() as top:
+            fragments = [fragment(top, "a", {"x": ""}), fragment(top, "b", {"x/y": ""})]
+            with self.assertRaisesRegex(StepFailed, "opt/env/x is a file of one package"):
+                environment(top, fragments)
 
     def test_every_directory_above_is_there_once(self) -> None:
         directories = install.parent_directories(["a/b/c.py", "a/b/d.py", "a/b-c/d", "top.py"])
@@ -350,49 +537,105 @@ class Volume(unittest.TestCase):
     def test_only_what_is_old_is_swept(self) -> None:
         with directory() as top:
             old, young = write(top / "old/file").parent, write(top / "young/file").parent
-            hours_ago = time.time() - 2 * install.BUILD_LIFE
-            os.utime(old, (hours_ago, hours_ago))
-            install.sweep(top, install.BUILD_LIFE)
+            make_old(old)
+            install.sweep(top, 3600)
             self.assertEqual(list(top.iterdir()), [young])
+            install.sweep(top / "absent", 3600)
 
-    def test_a_stamp_keeps_things_from_being_done_too_often(self) -> None:
-        with directory() as top:
-            self.assertTrue(install.is_due(top / "stamp", 100))
-            self.assertFalse(install.is_due(top / "stamp", 100))
-            os.utime(top / "stamp", (0, 0))
-            self.assertTrue(install.is_due(top / "stamp", 100))
-            self.assertFalse(install.is_due(top / "stamp", 100))
+    def test_what_dead_builds_left_goes_and_the_living_stay(self) -> None:
+        with volume() as top, install.build_directory(Keys.REQUEST) as (living, _):
+            dead, begun = top / "build/dead", top / "build/begun"
+            write(dead / "a/b")
+            begun.mkdir()
+            make_old(dead)
+            make_old(living)
+            install.remove_dead_builds()
+            self.assertEqual({*(top / "build").iterdir()}, {living, begun})
 
-    def test_the_files_at_all_depths_use_the_disk(self) -> None:
+    def test_a_build_leaves_nothing_but_what_it_published(self) -> None:
+        with volume() as top:
+            with install.build_directory(Keys.REQUEST) as (path, watch):
+                builder = Build(Keys.REQUEST, path, {}, watch)
+                for name in ("a", "b"):
+                    write(builder.fragment(pin(name)).index)
+                    write(builder.fragment(pin(name)).tar)
+                install.publish(builder, [pin("a")])
+            self.assertEqual(list((top / "build").iterdir()), [])
+            self.assertEqual(len(list((top / install.FRAGMENTS).glob("*.tar"))), 1)
+
+    def test_fragments_of_former_formats_are_not_read_and_go(self) -> None:
+        with volume() as top:
+            for name in ("fragments/x.tar", "uv/archive-v0/x"):
+                write(top / name)
+                make_old((top / name).parent if "archive" in name else top / name)
+            with install.build_directory(Keys.REQUEST):
+                pass
+            self.assertEqual([*(top / "fragments").iterdir(), *(top / "uv").iterdir()], [])
+
+    def test_what_was_used_longest_ago_is_evicted_but_not_from_who_uses_it(self) -> None:
+        with volume() as top:
+            builder, pins = build(top), [pin(name) for name in "abc"]
+            published = [write_published(builder, one, content="x" * 1000) for one in pins]
+            self.assertTrue(builder.take(pins[2]))
+            for age, one in enumerate(published):
+                os.utime(one.tar, (time.time() - age, time.time() - age))
+            install.evict(2500)
+            self.assertEqual([one.tar.exists() for one in published], [True, True, False])
+            self.assertTrue(builder.fragment(pins[2]).tar.exists())
+            install.evict(0)
+            self.assertEqual(list((top / install.FRAGMENTS).iterdir()), [])
+
+    def test_the_files_at_all_depths_use_the_disk_once(self) -> None:
         with directory() as top:
             self.assertEqual(install.disk_usage(top / "absent"), 0)
             write(top / "a", "x" * 10_000)
-            write(top / "b/c/d", "x" * 10_000)
+            os.link(write(top / "b/c/d", "x" * 10_000), top / "e")
             self.assertGreaterEqual(install.disk_usage(top), 20_000)
-            self.assertLess(install.disk_usage(top), 1_000_000)
+            self.assertLess(install.disk_usage(top), 30_000)
+            write(top / install.TAKEN / "x.tar", "x" * 100_000)
+            self.assertLess(install.disk_usage(top), 30_000)
 
 
 class Commands(unittest.TestCase):
-    def run_shell(self, script: str) -> StepFailed:
+    def run_shell(self, script: str, limit: int = 1 << 30) -> StepFailed:
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_FSIZE, limits)
         with directory() as top, self.assertRaises(StepFailed) as raised:
-            install.run("install", ["/bin/sh", "-c", script], {}, top)
+            watch = Watch(top, limit)
+            with watch.watching(), redirect_stderr(io.StringIO()) as said:
+                install.run("install", ["/bin/sh", "-c", script], {}, top, watch)
+        self.said = said.getvalue()
         return raised.exception
 
     def test_one_that_failed_has_said_why(self) -> None:
-        error = self.run_shell("exit 3")
+        error = self.run_shell("echo no >&2; exit 3")
         self.assertIsInstance(error, CommandFailed)
-        self.assertEqual(str(error), "sh ended with 3")
+        self.assertEqual((str(error), self.said), ("sh ended with 3", "no\n"))
 
     def test_one_that_was_killed_has_not(self) -> None:
         error = self.run_shell("kill -9 $$")
         self.assertNotIsInstance(error, CommandFailed)
         self.assertEqual(str(error), "signal 9 ended sh")
 
+    def test_one_that_takes_too_much_disk_is_ended(self) -> None:
+        many = "i=0; while :; do i=$((i+1)); head -c 100000 /dev/zero >$i; done"
+        error = self.run_shell(many, limit=10 << 20)
+        self.assertEqual(
+            str(error), "the packages take more than 5 MiB of disk, half of what a build may take"
+        )
+
+    def test_no_file_is_larger_than_a_build(self) -> None:
+        error = self.run_shell("head -c 20000000 /dev/zero >x; kill -XFSZ $$", limit=10 << 20)
+        self.assertEqual(
+            str(error), "the packages take more than 5 MiB of disk, half of what a build may take"
+        )
+
 
 class Requests(unittest.TestCase):
     def test_what_is_left_out_has_a_default(self) -> None:
         request = install.parse_environment_request({"requirements": "six"})
         self.assertEqual(request, EnvironmentRequest("six", None, (), False, True))
+        self.assertEqual((request.build_bytes, request.cache_bytes), (16 << 30, 16 << 30))
 
     def test_wrong_requests_are_malformed(self) -> None:
         for text in (

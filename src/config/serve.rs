@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{Settings, variable};
-use crate::domain::quantities::{parse_bytes, parse_duration};
+use super::{Settings, bytes, variable};
+use crate::domain::quantities::parse_duration;
 use crate::store::{DatabaseUrl, StoreError};
 
 /// Where the database is.
@@ -123,13 +123,6 @@ pub struct ServeSettings {
 
 fn time(text: &str) -> Result<Duration, String> {
     parse_duration(text).map_err(|error| error.to_string())
-}
-
-fn bytes(text: &str) -> Result<u64, String> {
-    parse_bytes(text).map_err(|error| match error.hint() {
-        Some(hint) => format!("{error}; {hint}"),
-        None => error.to_string(),
-    })
 }
 
 impl ServeSettings {

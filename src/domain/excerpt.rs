@@ -12,7 +12,7 @@ const REDACTED: &str = "****";
 /// direction characters escaped, at most [`EXCERPT_CHARS`] characters.
 #[must_use]
 pub fn excerpt(text: &str) -> String {
-    bounded(&escaped(&redacted(text)), EXCERPT_CHARS)
+    bounded(&escaped(&without_credentials(text)), EXCERPT_CHARS)
 }
 
 /// Escapes what is no visible character: controls, line ends, and the marks
@@ -48,7 +48,8 @@ fn bounded(text: &str, limit: usize) -> String {
 }
 
 /// Replaces user names, passwords and query strings of every URL in `text`.
-fn redacted(text: &str) -> String {
+#[must_use]
+pub fn without_credentials(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("://") {

@@ -68,15 +68,19 @@ impl Library {
         let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
             return Ok(Err("its output can't be read".to_owned()));
         };
+        let installer = &self.settings.installer;
+        // A proxy's password may be in what apt says of it.
+        let redacted = |line: &str| progress(&installer.redacted(line));
         let (imported, last_lines) = tokio::join!(
             self.import_root_file_system(stdout, &tag),
-            follow_lines(stderr, progress)
+            follow_lines(stderr, &redacted)
         );
         let status = child.wait().await.map_err(ImageError::io("mmdebstrap"))?;
         if !status.success() {
             // What it had written until then may have made an image.
             self.docker.remove_image(&tag).await?;
-            return Ok(Err(format!("{status}\n    {}", last_lines.join("\n    "))));
+            let words = installer.redacted(&last_lines.join("\n    "));
+            return Ok(Err(format!("{status}\n    {words}")));
         }
         imported?;
         Ok(Ok(tag))

@@ -17,8 +17,9 @@ use crate::sandbox::Cancel;
 
 /// Label with the id of the image that an environment was installed on.
 pub(super) const LABEL_BASE: &str = "gantry.base";
-/// Label of environments that others may be put upon: `true` or `false`.
-const LABEL_SHARED: &str = "gantry.shared";
+/// Label of environments that others may be put upon, with [`INSTALLER_FORMAT`]. What
+/// earlier formats have left is not built upon.
+const LABEL_SHARED: &str = "gantry.shared-format";
 /// Label with the packages' names and versions, in one line.
 pub(super) const LABEL_PACKAGES: &str = "gantry.packages";
 /// Label with the number of layers that environments have put on the base.
@@ -29,6 +30,10 @@ pub(super) const ROLE: &str = "environment";
 
 /// Environments on environments at most; storage drivers end at 128 layers.
 const MAX_DEPTH: u32 = 32;
+
+/// A part of environments' tags: a new number has all of them built anew. It changes
+/// when what the installer left before is not to be trusted any more.
+const INSTALLER_FORMAT: &str = "3";
 
 /// What the tags of environments begin with.
 const TAG_PREFIX: &str = "gantry/environment:";
@@ -157,7 +162,9 @@ impl Library {
         labels.insert(LABEL_BASE.to_owned(), base.id.clone());
         labels.insert(LABEL_DEPTH.to_owned(), depth.to_string());
         labels.insert(LABEL_PACKAGES.to_owned(), installed.packages.join(" "));
-        labels.insert(LABEL_SHARED.to_owned(), is_shared(requirements).to_string());
+        if is_shared(requirements) {
+            labels.insert(LABEL_SHARED.to_owned(), INSTALLER_FORMAT.to_owned());
+        }
         labels
     }
 
@@ -211,7 +218,8 @@ fn is_shared(requirements: &Requirements) -> bool {
 
 pub(super) fn environment_tag(base: &Image, requirements: &Requirements) -> String {
     let hash = requirements.hash();
-    format!("{TAG_PREFIX}{}", tag_hash([base.id.as_bytes(), hash.as_bytes()]))
+    let parts = [INSTALLER_FORMAT.as_bytes(), base.id.as_bytes(), hash.as_bytes()];
+    format!("{TAG_PREFIX}{}", tag_hash(parts))
 }
 
 #[derive(Debug)]
@@ -223,7 +231,8 @@ struct Parent {
 
 impl Parent {
     fn of(image: Image, base: &Image) -> Option<Self> {
-        if image.labels.get(LABEL_BASE)? != &base.id || image.labels.get(LABEL_SHARED)? != "true" {
+        let format = image.labels.get(LABEL_SHARED)?;
+        if image.labels.get(LABEL_BASE)? != &base.id || format != INSTALLER_FORMAT {
             return None;
         }
         let packages = image.labels.get(LABEL_PACKAGES)?;

@@ -81,6 +81,12 @@ pub enum ImageError {
     /// What the build left is not what an image may get.
     #[error("the build left a layer that is not accepted: {0}")]
     Layer(String),
+    /// It left more than an image may get.
+    #[error("the requirements can't be installed\nthe environment has more than {} MiB", bytes >> 20)]
+    LayerTooLarge {
+        /// What it may have.
+        bytes: u64,
+    },
     /// A file of ours could not be read or written.
     #[error("{what}: {source}")]
     Io {
@@ -131,6 +137,7 @@ impl ImageError {
             Self::InstallTimeout { .. } => {
                 Some("can the engine's containers reach the package index?".to_owned())
             }
+            Self::LayerTooLarge { .. } => Some("require less".to_owned()),
             Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 Some("free some disk space; `gantry images prune` removes old images".to_owned())
             }
@@ -202,6 +209,14 @@ fn install_hint(words: &str) -> Option<&'static str> {
         return Some(
             "only wheels are installed by default; choose a version that has one for this \
              platform, or let GANTRY_REQUIREMENTS_ALLOW=sources build packages from source",
+        );
+    }
+    if says("MiB of disk") {
+        return Some("require less, or let builds take more: GANTRY_BUILD_DISK");
+    }
+    if says("can't be used: ") {
+        return Some(
+            "the package's wheel is broken, or made to harm others: choose another version",
         );
     }
     if says("certificate") || says("UnknownIssuer") {

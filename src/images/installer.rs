@@ -14,6 +14,7 @@ use tempfile::NamedTempFile;
 
 use super::library::Library;
 use super::recipe::{UV_HASHES, UV_VERSION};
+use super::secrets::Secrets;
 use super::{ImageError, layer};
 use crate::domain::limits::Limits;
 use crate::domain::outcome::{Ending, Status, classify};
@@ -63,6 +64,24 @@ pub struct InstallerSettings {
     pub ca_bundle: Option<PathBuf>,
     /// What requirements may be.
     pub policy: RequirementsPolicy,
+    /// How much of the disk they may take.
+    pub disk: BuildDisk,
+}
+
+/// Bytes on the disk that installations may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BuildDisk {
+    /// Of one build: what it fetches, unpacks and packs.
+    pub build_bytes: u64,
+    /// Of the packages that are kept between builds; those used longest ago go.
+    pub cache_bytes: u64,
+}
+
+impl Default for BuildDisk {
+    /// Room for the largest environments that are usual, twice: unpacked and packed.
+    fn default() -> Self {
+        Self { build_bytes: 16 << 30, cache_bytes: 16 << 30 }
+    }
 }
 
 impl InstallerSettings {
@@ -73,10 +92,16 @@ impl InstallerSettings {
         self.variables.iter().filter(move |(name, _)| is_proxy(name)).cloned()
     }
 
-    /// Replaces the credentials that URLs of indexes and proxies carry.
+    /// Replaces what the URLs of indexes and proxies carry that nobody may see.
     pub(super) fn redacted(&self, text: &str) -> String {
-        let secrets = self.variables.iter().flat_map(|(_, value)| url_secrets(value));
-        secrets.fold(text.to_owned(), |text, secret| text.replace(&secret, "****"))
+        self.secrets("").redacted(text)
+    }
+
+    /// The secrets in the URLs of indexes and proxies: the server's, and those that
+    /// options in requirements name.
+    fn secrets(&self, requirements: &str) -> Secrets {
+        let options = requirements.lines().filter(|line| line.starts_with('-'));
+        Secrets::of(self.variables.iter().map(|(_, value)| value.as_str()).chain(options))
     }
 
     async fn read_ca_bundle(&self) -> Result<Option<String>, ImageError> {
@@ -88,29 +113,20 @@ impl InstallerSettings {
     }
 }
 
-/// Shorter passwords are only replaced together with the name before them: alone
-/// they would be found in ordinary words.
-const SHORT_PASSWORD: usize = 4;
-
-/// What must not be shown of the URLs in a variable: `user:password`, which
-/// stands before an `@`, and the password alone.
-fn url_secrets(value: &str) -> impl Iterator<Item = String> {
-    value.split_whitespace().flat_map(|url| {
-        let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
-        let authority = authority.split(['/', '?']).next().unwrap_or_default();
-        let user_info = authority.rsplit_once('@').map(|(user_info, _)| user_info);
-        let password = user_info.and_then(|it| it.split_once(':')).map(|(_, password)| password);
-        let password = password.filter(|password| password.len() >= SHORT_PASSWORD);
-        let user_info = user_info.filter(|it| !it.is_empty()).map(|it| format!("{it}@"));
-        user_info.into_iter().chain(password.map(str::to_owned))
-    })
-}
-
 /// An environment image whose packages could be a part of another one.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Candidate {
     pub(super) id: String,
     pub(super) packages: Vec<String>,
+}
+
+impl Input<'_> {
+    fn requirements(&self) -> &str {
+        match self {
+            Self::Environment { requirements, .. } => requirements,
+            Self::Uv { .. } => "",
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -122,6 +138,8 @@ enum Input<'a> {
         candidates: &'a [Candidate],
         allow_sources: bool,
         compile: bool,
+        build_bytes: u64,
+        cache_bytes: u64,
         ca_bundle: Option<&'a str>,
     },
     Uv {
@@ -212,6 +230,8 @@ pub(super) async fn install_requirements(
         candidates: wanted.candidates,
         allow_sources: settings.policy.allow_sources,
         compile: true,
+        build_bytes: settings.disk.build_bytes,
+        cache_bytes: settings.disk.cache_bytes,
         ca_bundle: ca_bundle.as_deref(),
     };
     install(library, image, &input, ENVIRONMENT_PLACE, progress, cancel).await
@@ -225,13 +245,12 @@ async fn install(
     progress: Progress<'_>,
     cancel: &Cancel,
 ) -> Result<Built, NoLayer> {
-    let settings = &library.settings.installer;
     let (ending, sink) = run_installer(library, image, input, progress, cancel).await?;
-    let words = settings.redacted(&String::from_utf8_lossy(&sink.words));
+    let words = sink.words();
     let outcome = classify(&ending);
     match (outcome.status, outcome.exit_code) {
         (Status::Completed, _) => {}
-        (Status::Failed, Some(1)) => return Err(NoLayer::Words(words)),
+        (Status::Failed, Some(1)) => return Err(NoLayer::Words(complaints(&words))),
         (Status::Timeout, _) => {
             return Err(ImageError::InstallTimeout { seconds: TIMEOUT.as_secs() }.into());
         }
@@ -240,6 +259,9 @@ async fn install(
             let message = outcome.error_message.unwrap_or_default();
             return Err(ImageError::SandboxEnding(format!("{message}\n{words}")).into());
         }
+    }
+    if sink.layer_bytes >= MAX_LAYER {
+        return Err(ImageError::LayerTooLarge { bytes: MAX_LAYER }.into());
     }
     let installed = serde_json::from_slice(&sink.result)
         .map_err(|error| ImageError::SandboxEnding(format!("its result: {error}")))?;
@@ -254,8 +276,15 @@ async fn install(
     Ok(Built { layer, installed })
 }
 
+/// What the installer says of its failure, without what it says of its progress: that
+/// names packages which nothing is wrong with.
+fn complaints(words: &str) -> String {
+    let is_progress = |line: &str| line.starts_with("gantry: ") && !line.contains(" failed: ");
+    words.lines().filter(|line| !is_progress(line)).collect::<Vec<_>>().join("\n")
+}
+
 async fn run_installer<'a>(
-    library: &'a Library,
+    library: &Library,
     image: &str,
     input: &Input<'_>,
     progress: Progress<'a>,
@@ -295,7 +324,8 @@ async fn run_installer<'a>(
     let sandbox = sandbox.examined(&container.spec).await?;
     let order_request = request(library, stdin.len() as u64);
     let order = Order { request: &order_request, script: SCRIPT.as_bytes(), stdin: &stdin };
-    let mut sink = BuildSink::new(library, progress)?;
+    let secrets = library.settings.installer.secrets(input.requirements());
+    let mut sink = BuildSink::new(library, secrets, progress)?;
     let ending = sandbox.load(&order, cancel).await?.run_to_the_end(&mut sink, cancel).await?;
     Ok((ending, sink))
 }
@@ -335,15 +365,20 @@ fn request(library: &Library, stdin_bytes: u64) -> Request {
 /// Keeps the layer in a file and the rest in memory.
 struct BuildSink<'a> {
     layer: NamedTempFile,
+    layer_bytes: u64,
     words: Vec<u8>,
     line: Vec<u8>,
     result: Vec<u8>,
-    settings: &'a InstallerSettings,
+    secrets: Secrets,
     progress: Progress<'a>,
 }
 
 impl<'a> BuildSink<'a> {
-    fn new(library: &'a Library, progress: Progress<'a>) -> Result<Self, ImageError> {
+    fn new(
+        library: &Library,
+        secrets: Secrets,
+        progress: Progress<'a>,
+    ) -> Result<Self, ImageError> {
         let folder = library.settings.data_dir.join("layers");
         let what = folder.display().to_string();
         let layer = std::fs::create_dir_all(&folder)
@@ -352,12 +387,22 @@ impl<'a> BuildSink<'a> {
             .map_err(ImageError::io(what))?;
         Ok(Self {
             layer,
+            layer_bytes: 0,
             words: Vec::new(),
             line: Vec::new(),
             result: Vec::new(),
-            settings: &library.settings.installer,
+            secrets,
             progress,
         })
+    }
+
+    /// What it has said. Of what was cut, a line that is not whole is left out: it may
+    /// end within a secret.
+    fn words(&self) -> String {
+        let is_whole = self.words.len() < MAX_WORDS;
+        let end = self.words.iter().rposition(|byte| *byte == b'\n' && !is_whole);
+        let kept = self.words.get(..end.unwrap_or(self.words.len())).unwrap_or_default();
+        self.secrets.redacted(&String::from_utf8_lossy(kept))
     }
 }
 
@@ -376,6 +421,7 @@ fn sweep(folder: &Path) -> io::Result<()> {
 
 impl Sink for BuildSink<'_> {
     fn stdout(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.layer_bytes += bytes.len() as u64;
         self.layer.write_all(bytes)
     }
 
@@ -386,7 +432,7 @@ impl Sink for BuildSink<'_> {
             match byte {
                 b'\n' | b'\r' => {
                     let line = String::from_utf8_lossy(&self.line).into_owned();
-                    (self.progress)(&self.settings.redacted(&line));
+                    (self.progress)(&self.secrets.redacted(&line));
                     self.line.clear();
                 }
                 byte => self.line.push(*byte),
@@ -414,24 +460,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn passwords_of_indexes_are_never_shown() {
-        let settings = InstallerSettings {
-            variables: vec![
-                ("UV_DEFAULT_INDEX".into(), "https://me:s3cret@index.example/simple".into()),
-                ("UV_INDEX".into(), "https://tok3n@a.example https://b.example".into()),
-            ],
-            ..InstallerSettings::default()
-        };
-        let shown = settings.redacted("GET https://me:s3cret@index.example s3cret tok3n failed");
-        assert_eq!(shown, "GET https://****index.example **** tok3n failed");
-    }
-
-    #[test]
-    fn ordinary_words_are_not_taken_for_secrets() {
-        let settings = InstallerSettings {
-            variables: vec![("UV_DEFAULT_INDEX".into(), "https://me:pip@index.example".into())],
-            ..InstallerSettings::default()
-        };
-        assert_eq!(settings.redacted("name pip me:pip@index"), "name pip ****index");
+    fn complaints_name_only_what_is_wrong() {
+        let words = "gantry: 0 of 2 packages are in the cache\n\
+                     gantry: six==1.17.0 is unpacked: 9 files\n\
+                     gantry: install failed: evil==1.0 can't be used: it has a link\n\
+                     error: no\n";
+        let expected = "gantry: install failed: evil==1.0 can't be used: it has a link\nerror: no";
+        assert_eq!(complaints(words), expected);
     }
 }

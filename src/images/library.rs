@@ -177,9 +177,12 @@ impl Library {
             tag: tag.to_owned(),
             labels: self.labels(name),
         };
-        self.docker.build(build, progress).await.map_err(|error| match error {
+        let installer = &self.settings.installer;
+        // A proxy's password may be in what apt says of it.
+        let redacted = |line: &str| progress(&installer.redacted(line));
+        self.docker.build(build, &redacted).await.map_err(|error| match error {
             EngineError::Refused { message, .. } => {
-                ImageError::Build { runtime: name, words: message }
+                ImageError::Build { runtime: name, words: installer.redacted(&message) }
             }
             other => other.into(),
         })

@@ -29,11 +29,12 @@ mod packages;
 mod prepare;
 mod prune;
 mod recipe;
+mod secrets;
 mod single_flight;
 
 pub use environment::Environment;
 pub use error::{ImageError, LockSource};
-pub use installer::InstallerSettings;
+pub use installer::{BuildDisk, InstallerSettings};
 pub use library::{BaseSource, Library, LibrarySettings};
 pub use prepare::Prepared;
 pub use prune::{Listed, Prunable, Standing};

@@ -13,7 +13,7 @@ use gantry::domain::output_log::{OutputLog, StreamName};
 use gantry::domain::requirements::RequirementsPolicy;
 use gantry::domain::token::Role;
 use gantry::engine::docker::{Docker, Endpoint};
-use gantry::images::{BaseSource, InstallerSettings, Library, LibrarySettings};
+use gantry::images::{BaseSource, BuildDisk, InstallerSettings, Library, LibrarySettings};
 use gantry::metrics::Metrics;
 use gantry::orchestrator::{
     Capacity, Environments, Executions, ExecutionsParts, ExecutionsSettings, Runner,
@@ -205,6 +205,7 @@ fn work(
                 variables: Vec::new(),
                 ca_bundle: None,
                 policy: RequirementsPolicy::default(),
+                disk: BuildDisk::default(),
             },
         },
     );

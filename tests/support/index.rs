@@ -1,9 +1,12 @@
-//! A package index of the tests' own (PEP 503), with one pure Python package,
-//! for whoever knows the password.
+//! A package index of the tests' own (PEP 503), with a few wheels, for whoever knows
+//! the password.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
 /// Serves until the process ends.
@@ -12,25 +15,80 @@ pub(crate) struct Index {
     pub(crate) port: u16,
 }
 
-#[derive(Clone)]
 struct Shop {
-    /// `user:password` in Base64 (RFC 7617).
-    authorization: String,
+    /// `user:password` in Base64 (RFC 7617), where one is asked for.
+    authorization: Option<String>,
+    /// Names, and wheels.
+    wheels: Vec<(Wheel, Vec<u8>)>,
+}
+
+/// Version 1.0 of a pure Python package.
+pub(crate) struct Wheel {
     name: String,
-    wheel: Vec<u8>,
+    files: Vec<(String, Vec<u8>)>,
+}
+
+impl Wheel {
+    /// One module, `<name>.py`.
+    pub(crate) fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), files: Vec::new() }
+            .with(&format!("{name}.py"), "VALUE = 42\n")
+    }
+
+    /// One more file, at a path in the wheel.
+    pub(crate) fn with(mut self, path: &str, content: impl Into<Vec<u8>>) -> Self {
+        self.files.push((path.to_owned(), content.into()));
+        self
+    }
+
+    fn file_name(&self) -> String {
+        format!("{}-1.0-py3-none-any.whl", self.name)
+    }
+
+    /// A zip with the files and the three that say what they are.
+    fn zip(&self) -> Vec<u8> {
+        let info = format!("{}-1.0.dist-info", self.name);
+        let metadata = format!("Metadata-Version: 2.1\nName: {}\nVersion: 1.0\n", self.name);
+        let tags = "Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: py3-none-any\n";
+        let mut files = self.files.clone();
+        files.push((format!("{info}/METADATA"), metadata.into()));
+        files.push((format!("{info}/WHEEL"), tags.into()));
+        let record: String =
+            files.iter().map(|(path, content)| record_row(path, content)).collect();
+        files.push((format!("{info}/RECORD"), format!("{record}{info}/RECORD,,\n").into()));
+        zip(&files)
+    }
+}
+
+/// A row of a RECORD.
+fn record_row(path: &str, content: &[u8]) -> String {
+    let hash = URL_SAFE_NO_PAD.encode(Sha256::digest(content));
+    format!("{path},sha256={hash},{}\n", content.len())
 }
 
 impl Index {
-    /// Serves version 1.0 of a package with one module, `<name>.py`.
-    /// `authorization` is the Base64 of `user:password`.
+    /// Serves a package with one module, `<name>.py`. `authorization` is the Base64 of
+    /// `user:password`.
     pub(crate) fn serve(name: &str, authorization: &str) -> Self {
+        Self::open(vec![Wheel::new(name)], Some(authorization.to_owned()))
+    }
+
+    /// Serves wheels to everybody.
+    pub(crate) fn of(wheels: Vec<Wheel>) -> Self {
+        Self::open(wheels, None)
+    }
+
+    fn open(wheels: Vec<Wheel>, authorization: Option<String>) -> Self {
         let listener = TcpListener::bind(("0.0.0.0", 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (name, authorization) = (name.to_owned(), authorization.to_owned());
-        let shop = Shop { wheel: wheel(&name), name, authorization };
+        let zipped = wheels.into_iter().map(|wheel| {
+            let zip = wheel.zip();
+            (wheel, zip)
+        });
+        let shop = Arc::new(Shop { authorization, wheels: zipped.collect() });
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let shop = shop.clone();
+                let shop = Arc::clone(&shop);
                 // A client that goes away is no concern of the others.
                 std::thread::spawn(move || shop.answer(&stream));
             }
@@ -43,26 +101,22 @@ impl Shop {
     fn answer(&self, stream: &TcpStream) -> std::io::Result<()> {
         let mut lines = BufReader::new(stream).lines();
         let request = lines.next().transpose()?.unwrap_or_default();
-        let mut is_known = false;
+        let mut is_known = self.authorization.is_none();
         for line in lines {
             let line = line?;
             if line.is_empty() {
                 break;
             }
             let (header, value) = line.split_once(": ").unwrap_or_default();
-            let expected = format!("Basic {}", self.authorization);
-            is_known |= header.eq_ignore_ascii_case("authorization") && value == expected;
+            let expected = self.authorization.as_ref().map(|it| format!("Basic {it}"));
+            is_known |=
+                header.eq_ignore_ascii_case("authorization") && Some(value) == expected.as_deref();
         }
         let place = request.split(' ').nth(1).unwrap_or_default();
-        let (status, kind, body) = match place {
+        let (status, kind, body) = match self.body(place) {
             _ if !is_known => ("401 Unauthorized", "text/plain", Vec::new()),
-            place if place == format!("/simple/{}/", self.name) => {
-                ("200 OK", "text/html", self.page())
-            }
-            place if place.ends_with(".whl") => {
-                ("200 OK", "application/octet-stream", self.wheel.clone())
-            }
-            _ => ("404 Not Found", "text/plain", Vec::new()),
+            Some((kind, body)) => ("200 OK", kind, body),
+            None => ("404 Not Found", "text/plain", Vec::new()),
         };
         let head = format!(
             "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\
@@ -74,38 +128,35 @@ impl Shop {
         stream.write_all(&body)
     }
 
-    fn page(&self) -> Vec<u8> {
-        let hash: String =
-            Sha256::digest(&self.wheel).iter().map(|it| format!("{it:02x}")).collect();
-        let file = format!("{}-1.0-py3-none-any.whl", self.name);
-        format!("<!DOCTYPE html><a href=\"/files/{file}#sha256={hash}\">{file}</a>").into_bytes()
+    fn body(&self, place: &str) -> Option<(&'static str, Vec<u8>)> {
+        self.wheels.iter().find_map(|(wheel, zip)| {
+            let file = wheel.file_name();
+            if place == format!("/simple/{}/", wheel.name) {
+                Some(("text/html", page(&file, zip)))
+            } else if place == format!("/files/{file}") {
+                Some(("application/octet-stream", zip.clone()))
+            } else {
+                None
+            }
+        })
     }
 }
 
-/// A wheel: a zip with a module and the three files that say what it is.
-fn wheel(name: &str) -> Vec<u8> {
-    let info = format!("{name}-1.0.dist-info");
-    let metadata = format!("Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n");
-    let tags = "Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: py3-none-any\n";
-    let record = format!("{name}.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n");
-    zip(&[
-        (format!("{name}.py"), "VALUE = 42\n".to_owned()),
-        (format!("{info}/METADATA"), metadata),
-        (format!("{info}/WHEEL"), tags.to_owned()),
-        (format!("{info}/RECORD"), record),
-    ])
+fn page(file: &str, zip: &[u8]) -> Vec<u8> {
+    let hash: String = Sha256::digest(zip).iter().map(|it| format!("{it:02x}")).collect();
+    format!("<!DOCTYPE html><a href=\"/files/{file}#sha256={hash}\">{file}</a>").into_bytes()
 }
 
 /// A zip archive without compression (PKWARE's APPNOTE, 4.3).
-fn zip(files: &[(String, String)]) -> Vec<u8> {
+fn zip(files: &[(String, Vec<u8>)]) -> Vec<u8> {
     let (mut archive, mut directory) = (Vec::new(), Vec::new());
     for (name, content) in files {
         let offset = u32::try_from(archive.len()).unwrap();
-        let common = common_fields(name, content.as_bytes());
+        let common = common_fields(name, content);
         archive.extend(b"PK\x03\x04");
         archive.extend(&common);
         archive.extend(name.as_bytes());
-        archive.extend(content.as_bytes());
+        archive.extend(content);
         directory.extend(b"PK\x01\x02\x14\x03");
         directory.extend(&common);
         directory.extend([0; 6]);
