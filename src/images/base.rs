@@ -10,11 +10,8 @@ use tokio_util::io::ReaderStream;
 
 use super::ImageError;
 use super::library::{BaseSource, Library};
-use super::recipe::tag_hash;
+use super::recipe::{BOOTSTRAP_ARGUMENTS, tag_hash};
 use crate::engine::docker::Progress;
-
-/// mmdebstrap's arguments, one a line.
-const ARGUMENTS: &str = include_str!("../../images/base/mmdebstrap.args");
 
 /// Lines of mmdebstrap's output that an error shows.
 const LAST_LINES: usize = 8;
@@ -94,11 +91,12 @@ impl Library {
 
 /// The tag of the root file system that this version's arguments make.
 pub(super) fn root_file_system_tag() -> String {
-    format!("gantry/rootfs:{}", tag_hash([ARGUMENTS.as_bytes()]))
+    format!("gantry/rootfs:{}", tag_hash([BOOTSTRAP_ARGUMENTS.as_bytes()]))
 }
 
 fn mmdebstrap() -> std::io::Result<tokio::process::Child> {
-    let arguments = ARGUMENTS.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let arguments =
+        BOOTSTRAP_ARGUMENTS.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     Command::new("mmdebstrap")
         .args(arguments)
         .arg("-")

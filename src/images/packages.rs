@@ -123,12 +123,34 @@ fn tag(base: &Image, dockerfile: &str) -> String {
 }
 
 /// Of a failed build's last words those that apt says an error with, or all when
-/// apt said none: the engine's own are a long command that nobody typed.
+/// apt said none: the engine's own are a long command that nobody typed. Where dpkg
+/// failed, apt says no more than that: the packages' own scripts have said why.
 fn apts_words(message: &str) -> String {
     let is_apts = |line: &&str| ["E: ", "Err:", "W: "].iter().any(|it| line.starts_with(it));
-    let said: Vec<_> = message.lines().map(str::trim).filter(is_apts).collect();
-    let words = if said.is_empty() { message.to_owned() } else { said.join("\n") };
-    words.replace(":native", "")
+    let lines = || message.lines().map(str::trim_end).filter(|line| !line.is_empty());
+    let mut said: Vec<_> = lines().map(str::trim).filter(is_apts).collect();
+    if said.is_empty() || said.iter().any(|line| line.contains("returned an error code")) {
+        said = lines().filter(|line| !is_routine(line)).collect();
+    }
+    said.join("\n").replace(":native", "")
+}
+
+/// True for what the engine, apt and dpkg say when all goes well, and for what of a
+/// failed step was typed by nobody.
+fn is_routine(line: &str) -> bool {
+    const ROUTINE: [&str; 10] = [
+        "The command '",
+        "Removing intermediate container ",
+        "Get:",
+        "Fetched ",
+        "Selecting previously ",
+        "Preparing to unpack ",
+        "Unpacking ",
+        "Setting up ",
+        "Processing triggers ",
+        "(Reading database",
+    ];
+    ROUTINE.iter().any(|begin| line.starts_with(begin))
 }
 
 #[cfg(test)]
@@ -164,5 +186,27 @@ mod tests {
                        Reading package lists...\nE: Unable to locate package nosuch:native\n";
         assert_eq!(apts_words(message), "E: Unable to locate package nosuch");
         assert_eq!(apts_words("no space left on device"), "no space left on device");
+    }
+
+    #[test]
+    fn where_dpkg_fails_its_own_words_are_shown() {
+        let message = "The command '/bin/sh -c apt-get' returned a non-zero code: 100\n\
+                       Setting up java-common (0.76) ...\n\
+                       Setting up openjdk-21-jre-headless:amd64 (21.0.9+10-1) ...\n\
+                       update-alternatives: error: error creating symbolic link '/usr/share/man/man1/\
+                       java.1.gz.dpkg-tmp': No such file or directory\n\
+                       dpkg: error processing package openjdk-21-jre-headless:amd64 (--configure):\n \
+                       installed openjdk-21-jre-headless:amd64 package post-installation script \
+                       subprocess returned error exit status 2\n\
+                       Errors were encountered while processing:\n openjdk-21-jre-headless:amd64\n\
+                       E: Sub-process /usr/bin/dpkg returned an error code (1)\n\
+                       Removing intermediate container b3fd25eb8390\n";
+        let words = apts_words(message);
+        assert!(words.starts_with("update-alternatives: error: error creating"), "{words}");
+        assert!(words.contains("\n installed openjdk-21-jre-headless:amd64 package"), "{words}");
+        assert!(
+            words.ends_with("E: Sub-process /usr/bin/dpkg returned an error code (1)"),
+            "{words}"
+        );
     }
 }

@@ -9,6 +9,10 @@ use crate::domain::runtime::Runtime;
 /// PID 1, built by `build.rs` for this version of Gantry.
 const INIT: &[u8] = include_bytes!(env!("GANTRY_INIT"));
 
+/// mmdebstrap's arguments, one a line. The root file system that they make is below all
+/// images where no registry can be reached.
+pub(super) const BOOTSTRAP_ARGUMENTS: &str = include_str!("../../images/base/mmdebstrap.args");
+
 /// `/etc/hosts` of every image. Docker puts an empty file over it where a
 /// container has no network; other engines leave it.
 const HOSTS: &[u8] = b"127.0.0.1\tlocalhost sandbox\n::1\tlocalhost sandbox\n";
@@ -62,7 +66,7 @@ impl Recipe {
     }
 
     fn hash(&self, more: &[&str]) -> String {
-        let more = more.iter().map(|text| text.as_bytes());
+        let more = more.iter().chain([&BOOTSTRAP_ARGUMENTS]).map(|text| text.as_bytes());
         let files = self.files().map(|(_, _, content)| content);
         tag_hash(files.chain(more))
     }

@@ -287,7 +287,7 @@ fn without_colours(text: &str) -> String {
 struct LastLines(std::collections::VecDeque<String>);
 
 impl LastLines {
-    const KEPT: usize = 20;
+    const KEPT: usize = 60;
     const LINE: usize = 500;
 
     fn push(&mut self, line: &str) {
