@@ -1,7 +1,7 @@
 //! Settings of `gantry serve`.
 
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -96,6 +96,11 @@ pub struct ServeSettings {
     #[command(flatten)]
     pool: PoolSettings,
 
+    /// Environments that are built at once. Those that take longer than 30 s make room
+    /// for others, as many at most
+    #[arg(long, env = "GANTRY_MAX_BUILDS", value_name = "COUNT", default_value = "2")]
+    max_builds: NonZeroU16,
+
     /// Executions that may wait; more are refused with 429
     #[arg(long, env = "GANTRY_QUEUE_LIMIT", value_name = "COUNT", default_value = "1000")]
     queue_limit: NonZeroU32,
@@ -164,6 +169,12 @@ impl ServeSettings {
     #[must_use]
     pub fn max_concurrent(&self, cpus: u32) -> u32 {
         self.max_concurrent.map_or(cpus.saturating_mul(4), NonZeroU32::get)
+    }
+
+    /// Environments that are built at once.
+    #[must_use]
+    pub fn max_builds(&self) -> usize {
+        self.max_builds.get().into()
     }
 
     /// What waits unused.

@@ -6,15 +6,17 @@ mod build;
 mod build_log;
 mod flights;
 mod resume;
+mod slots;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use flights::Flights;
+use slots::Slots;
 
 use super::{Observer, RunError};
 use crate::clock;
@@ -24,9 +26,6 @@ use crate::domain::runtime::Runtime;
 use crate::images::Library;
 use crate::sandbox::Cancel;
 use crate::store::{Store, StoreError};
-
-/// Builds at once; more would only be slower.
-const BUILDS: usize = 2;
 
 /// Why there is no image, told to everybody who waited for it.
 #[derive(Debug, Clone)]
@@ -65,7 +64,7 @@ struct Inner {
     /// Another image is known, or one less.
     changed: Notify,
     flights: Flights<Built>,
-    builds: Semaphore,
+    slots: Slots,
     tasks: TaskTracker,
     stop: Cancel,
 }
@@ -87,13 +86,15 @@ impl Wanted {
 }
 
 impl Environments {
-    /// No image is known yet. `policy` is what requirements may be.
+    /// No image is known yet. `policy` is what requirements may be, `builds` how many
+    /// environments are built at once.
     #[must_use]
     pub fn new(
         store: Store,
         library: Library,
         policy: RequirementsPolicy,
         observer: Arc<dyn Observer>,
+        builds: usize,
     ) -> Self {
         let tasks = TaskTracker::new();
         tasks.close();
@@ -105,7 +106,7 @@ impl Environments {
             images: Mutex::default(),
             changed: Notify::new(),
             flights: Flights::new(tasks.clone()),
-            builds: Semaphore::new(BUILDS),
+            slots: Slots::new(builds),
             tasks,
             stop: Cancel::new(),
         };

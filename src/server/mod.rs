@@ -83,6 +83,7 @@ impl Server {
             services.library.clone(),
             policy,
             Arc::clone(&metrics) as _,
+            serve.max_builds(),
         );
         let registry = registry(settings, serve, &services, &store, &environments, machine)?;
         let parts = ExecutionsParts {

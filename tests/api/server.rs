@@ -212,7 +212,7 @@ fn work(
     let policy = RequirementsPolicy::default();
     let engine = Arc::new(docker.clone());
     let pool = Pool::new(engine, remover.clone(), Default::default(), 0);
-    let environments = Environments::new(store.clone(), library, policy, metrics.clone());
+    let environments = Environments::new(store.clone(), library, policy, metrics.clone(), 2);
     let parts = ExecutionsParts {
         store: store.clone(),
         runner: Runner::new(docker, remover, pool, Default::default()),

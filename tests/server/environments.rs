@@ -61,6 +61,24 @@ async fn system_packages_are_there() {
     assert_eq!(script["environment"]["status"], "ready", "{script:#}");
 }
 
+#[tokio::test]
+async fn a_build_that_waits_for_a_slot_says_so() {
+    let index = SilentIndex::listen().await;
+    let server = server().env("GANTRY_MAX_BUILDS", "1").env("PIP_INDEX_URL", index.url()).start();
+    let mut paths = Vec::new();
+    for name in ["first", "second"] {
+        let others = json!({"requirements": format!("gantry-tests-wait-for-{name}")});
+        let script = server.register(name, "python", "print(1)", others).await;
+        let key = script["environment"]["key"].as_str().unwrap();
+        paths.push(format!("/api/v1/admin/environments/{key}/log"));
+    }
+    let says = async |path: &String| {
+        let answer = server.request(reqwest::Method::GET, path).send().await.unwrap();
+        answer.text().await.unwrap().contains("waiting for a slot: 1 builds")
+    };
+    server.until("one waits", async || says(&paths[0]).await != says(&paths[1]).await).await;
+}
+
 /// A server with room for one execution, and a script whose environment is being
 /// built for as long as there is the index.
 async fn building() -> (Server, SilentIndex) {

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::build_log::BuildLog;
+use super::slots::Slot;
 use super::{BuildFailure, Environments, Wanted};
 use crate::clock;
 use crate::domain::environment::EnvironmentSpec;
@@ -115,24 +116,45 @@ impl Environments {
 
     async fn prepare(&self, known: &EnvironmentRecord) -> Result<Prepared, BuildFailure> {
         let spec = self.spec(known)?;
-        let _permit = self.inner.builds.acquire().await;
         let log = BuildLog::default();
+        let mut slot = self.slot(&known.key, &log).await?;
         let progress = |line: &str| log.add(line);
         let library = &self.inner.library;
         let building = library.prepare(&spec, known.lock.as_deref(), &progress, &self.inner.stop);
         tokio::pin!(building);
         loop {
             let ended = tokio::time::timeout(FLUSH, &mut building).await.ok();
-            if let Some(text) = log.news() {
-                let stored = self.inner.store.set_environment_log(&known.key, &text, clock::now());
-                // Whoever looks at it sees less; the build goes on.
-                if let Err(error) = stored.await {
-                    tracing::warn!(%error, "the log of a build was not stored");
-                }
-            }
+            self.store_log(&known.key, &log).await;
             if let Some(ended) = ended {
                 return Ok(ended?);
             }
+            slot.make_room();
+        }
+    }
+
+    /// The right to build, when it is this build's turn.
+    async fn slot(&self, key: &str, log: &BuildLog) -> Result<Slot, BuildFailure> {
+        let slots = &self.inner.slots;
+        if let Some(slot) = slots.try_enter() {
+            return Ok(slot);
+        }
+        log.add(&slots.waiting());
+        self.store_log(key, log).await;
+        tokio::select! {
+            slot = slots.enter() => {
+                slot.ok_or_else(|| BuildFailure::of_environment("builds have ended"))
+            }
+            () = self.inner.stop.cancelled() => Err(ImageError::Cancelled.into()),
+        }
+    }
+
+    async fn store_log(&self, key: &str, log: &BuildLog) {
+        let Some(text) = log.news() else {
+            return;
+        };
+        // Whoever looks at it sees less; the build goes on.
+        if let Err(error) = self.inner.store.set_environment_log(key, &text, clock::now()).await {
+            tracing::warn!(%error, environment = key, "the log of a build was not stored");
         }
     }
 
