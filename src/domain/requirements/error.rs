@@ -50,6 +50,12 @@ pub enum LineFault {
     /// A direct URL, and the policy does not allow them.
     #[error("direct URLs are not allowed")]
     Url,
+    /// A direct URL that would not be accepted where URLs are allowed, either.
+    #[error("direct URLs are not allowed, and this one never is ({0})")]
+    UselessUrl(&'static str),
+    /// An index option that would not be accepted where they are allowed, either.
+    #[error("option {0} is not allowed")]
+    UselessOption(String),
     /// A URL without a package name.
     #[error("URL without a package name")]
     UnnamedUrl,
@@ -100,11 +106,16 @@ impl LineFault {
             }
             Self::Files(_) => "write the requirements themselves into this file",
             Self::Url => "name a version from the index (name==1.2.3), or allow URLs on the server",
+            Self::UselessUrl(_) => "name a version from the index: name==1.2.3",
+            Self::UselessOption(_) => "remove it; the index is set on the server",
             Self::UnnamedUrl => "write name @ URL",
             Self::UnusableUrl(_) => {
                 "use https:// or git+https://, without user, password or variables"
             }
-            Self::LocalPath => "name a version from the index: name==1.2.3",
+            Self::LocalPath => {
+                "name a version from the index: name==1.2.3; `pip list --format=freeze` writes \
+                 those of an environment, conda's included"
+            }
         };
         Some(hint.to_owned())
     }
@@ -112,5 +123,12 @@ impl LineFault {
 
 /// A fault at its line.
 pub(super) fn at(line: &Line, fault: LineFault) -> RequirementsError {
-    RequirementsError::Line { line: line.number, excerpt: excerpt(&line.text), fault }
+    let text = match line.text.split_once("://") {
+        // The paths of indexes can hold tokens.
+        Some((before, url)) if line.text.starts_with('-') => {
+            format!("{before}://{}/****", url.split(['/', '?', '#']).next().unwrap_or_default())
+        }
+        _ => line.text.clone(),
+    };
+    RequirementsError::Line { line: line.number, excerpt: excerpt(&text), fault }
 }

@@ -5,11 +5,14 @@
 
 use std::collections::BTreeSet;
 
+use crate::domain::excerpt::is_invisible;
+
 /// Deepest nesting of parentheses.
 const MAX_DEPTH: usize = 32;
 
-/// Variables and their modern names (PEP 508, PEP 345 for the dotted ones).
-const VARIABLES: [(&str, &str); 18] = [
+/// Variables and their modern names (PEP 508, PEP 345 for the dotted ones, PEP 751 for
+/// the sets).
+const VARIABLES: [(&str, &str); 20] = [
     ("python_version", "python_version"),
     ("python_full_version", "python_full_version"),
     ("os_name", "os_name"),
@@ -28,6 +31,8 @@ const VARIABLES: [(&str, &str); 18] = [
     ("implementation_name", "implementation_name"),
     ("implementation_version", "implementation_version"),
     ("extra", "extra"),
+    ("extras", "extras"),
+    ("dependency_groups", "dependency_groups"),
 ];
 
 /// Comparisons that can be turned around, and what they become.
@@ -159,9 +164,6 @@ impl Parser<'_> {
         let right = self.operand()?;
         let mirrored = MIRRORED.iter().find(|(from, _)| *from == operator).map(|(_, to)| *to);
         let text = match (&left, mirrored, &right) {
-            (Operand::Literal(_), _, Operand::Literal(_)) => {
-                return Err("marker: a comparison of two strings".to_owned());
-            }
             (Operand::Literal(literal), Some(mirrored), Operand::Variable(variable)) => {
                 format!("{variable} {mirrored} {literal}")
             }
@@ -190,7 +192,7 @@ impl Parser<'_> {
         let inner = self.rest.get(1..).unwrap_or_default();
         let (value, rest) =
             inner.split_once(quote).ok_or_else(|| format!("marker: {quote} is not closed"))?;
-        if !value.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'\\') {
+        if value.contains(|c| c == '\\' || is_invisible(c)) {
             return Err(format!("marker: {value:?} has characters that are not allowed"));
         }
         self.rest = rest;

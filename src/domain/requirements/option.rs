@@ -24,8 +24,8 @@ const FILE_OPTIONS: [&str; 6] = ["-r", "--requirement", "-c", "--constraint", "-
 ///
 /// # Errors
 /// [`LineFault::Files`], [`LineFault::UnsupportedOption`],
-/// [`LineFault::Option`] when the policy does not allow it, and
-/// [`LineFault::UnusableUrl`].
+/// [`LineFault::Option`] and [`LineFault::UselessOption`] when the policy does not allow
+/// it, and [`LineFault::UnusableUrl`].
 pub(super) fn parse(text: &str, policy: RequirementsPolicy) -> Result<String, LineFault> {
     let (name, value) = split(text);
     if FILE_OPTIONS.contains(&name) {
@@ -35,17 +35,17 @@ pub(super) fn parse(text: &str, policy: RequirementsPolicy) -> Result<String, Li
     else {
         return Err(LineFault::UnsupportedOption(excerpt(name)));
     };
-    if !policy.allow_options {
-        return Err(LineFault::Option(name.to_owned()));
-    }
-    match (has_url, value) {
+    let checked = match (has_url, value) {
         (false, "") => Ok(normal.to_owned()),
         (false, _) => Err(LineFault::Syntax(format!("{name} takes no value"))),
         (true, "") => Err(LineFault::Syntax(format!("{name} without a URL"))),
-        (true, url) => {
-            check_url(url, &["https", "http"])?;
-            Ok(format!("{normal} {url}"))
-        }
+        (true, url) => check_url(url, &["https", "http"]).map(|()| format!("{normal} {url}")),
+    };
+    match (policy.allow_options, checked) {
+        (true, checked) => checked,
+        (false, Ok(_)) => Err(LineFault::Option(name.to_owned())),
+        // No setting of the server would let it through.
+        (false, Err(_)) => Err(LineFault::UselessOption(name.to_owned())),
     }
 }
 

@@ -31,7 +31,10 @@ impl Requirement {
         let first_word = text.split(char::is_whitespace).next().unwrap_or_default();
         let before_at = first_word.split_once('@').map_or(first_word, |(name, _)| name);
         if is_url(before_at) {
-            return Err(if policy.allow_urls { LineFault::UnnamedUrl } else { LineFault::Url });
+            return Err(match policy.allow_urls {
+                true => LineFault::UnnamedUrl,
+                false => LineFault::UselessUrl("it has no package name"),
+            });
         }
         let (specifier, options) = split_options(text);
         let hashes = hashes(options)?;
@@ -167,7 +170,8 @@ fn split_extras(text: &str) -> Result<(String, &str), LineFault> {
     Ok((format!("[{}]", extras.join(",")), rest.trim_start()))
 }
 
-/// `>=1,<2` sorted, in parentheses or not, or nothing, and what follows.
+/// `>=1,<2` sorted, in parentheses or not, or nothing, and what follows. A comma may
+/// end the list.
 fn split_versions(text: &str) -> Result<(String, &str), LineFault> {
     let (text, rest) = text.split_at(text.find(';').unwrap_or(text.len()));
     let text = text.trim();
@@ -178,8 +182,12 @@ fn split_versions(text: &str) -> Result<(String, &str), LineFault> {
         Some(inner) => inner.strip_suffix(')').ok_or_else(|| syntax("`(` without `)`"))?,
         None => text,
     };
+    let inner = inner.trim();
+    if inner.is_empty() {
+        return Ok((String::new(), rest));
+    }
     let mut versions = BTreeSet::new();
-    for version in inner.split(',').map(str::trim) {
+    for version in inner.strip_suffix(',').unwrap_or(inner).split(',').map(str::trim) {
         let specifier = VersionSpecifier::from_str(version)
             .map_err(|error| syntax(format!("{version:?}: {error}")))?;
         versions.insert(specifier.to_string());
@@ -195,10 +203,14 @@ fn split_url(text: &str, policy: RequirementsPolicy) -> Result<(String, &str), L
     if !is_url(url) {
         return Err(LineFault::LocalPath);
     }
+    check_url(url, &URL_SCHEMES).map_err(|fault| match fault {
+        // No setting of the server would let it through.
+        LineFault::UnusableUrl(reason) if !policy.allow_urls => LineFault::UselessUrl(reason),
+        other => other,
+    })?;
     if !policy.allow_urls {
         return Err(LineFault::Url);
     }
-    check_url(url, &URL_SCHEMES)?;
     if url.ends_with(';') || !(rest.is_empty() || rest.starts_with(';')) {
         return Err(syntax("after a URL only ` ; marker` may follow"));
     }

@@ -28,6 +28,10 @@ fn requirements_have_a_normal_form() {
         ("Zope.Interface_x--y", "zope-interface-x-y\n"),
         ("a >= 1.0 , < 2", "a<2,>=1.0\n"),
         ("a (>=1,<2)", "a<2,>=1\n"),
+        ("a>=1,<2,", "a<2,>=1\n"),
+        ("a (>=1, <2 , ) ; extra == 'x'", "a<2,>=1 ; extra == \"x\"\n"),
+        ("a[b]==1,;extra=='x'", "a[b]==1 ; extra == \"x\"\n"),
+        ("a ( )", "a\n"),
         ("a== v1.0ALPHA1", "a==1.0a1\n"),
         ("a==1.*", "a==1.*\n"),
         ("a[Y, x_z ,y]", "a[x-z,y]\n"),
@@ -53,6 +57,13 @@ fn markers_have_a_normal_form() {
         ("(extra=='a' or extra=='a') and os_name=='b'", "extra == \"a\" and os_name == \"b\""),
         ("'x' not   in platform_version", "\"x\" not in platform_version"),
         ("extra == 'say \"x\"'", "extra == 'say \"x\"'"),
+        ("'a' == 'b'", "\"a\" == \"b\""),
+        ("os_name==sys_platform", "os_name == sys_platform"),
+        ("extra=='é'", "extra == \"é\""),
+        (
+            "'x' in extras or 'y' in dependency_groups",
+            "\"x\" in extras or \"y\" in dependency_groups",
+        ),
     ] {
         assert_eq!(normal(&format!("a ; {marker}")), format!("a ; {normalised}\n"));
     }
@@ -65,14 +76,13 @@ fn broken_markers_are_refused() {
         "",
         "extra",
         "extra == ",
-        "'a' == 'b'",
         "extra == 'a",
         "extra == 'a' nand extra == 'b'",
         "extra == 'a' and",
         "(extra == 'a'",
         "extra == 'a')",
         "sudo == 'a'",
-        "extra == 'é'",
+        "extra == '\u{202e}'",
         "extra == 'a\\'",
         "extra not 'a'",
         &deep,
@@ -116,7 +126,9 @@ fn what_is_no_requirement_is_refused() {
         "é",
         "a~=1",
         "a>=1.0+local",
-        "a==1,",
+        "a==1,,",
+        "a,,",
+        "a (,)",
         "a\u{0}",
         "a==99999999999999999999",
         "==1",
@@ -136,10 +148,12 @@ fn options_are_refused_and_named() {
         ("-ihttps://x", "-i"),
         ("--extra-index-url https://x", "--extra-index-url"),
         ("-f https://x", "-f"),
-        ("--find-links .", "--find-links"),
         ("--no-index", "--no-index"),
     ] {
         assert_eq!(fault(text, STRICT), LineFault::Option(option.to_owned()));
+    }
+    for (text, option) in [("--find-links .", "--find-links"), ("-i", "-i"), ("-i ftp://x", "-i")] {
+        assert_eq!(fault(text, STRICT), LineFault::UselessOption(option.to_owned()));
     }
     for option in ["--no-binary :all:", "--pre", "--only-binary x", "--what", "-x", "-", "--"] {
         assert!(matches!(fault(option, OPEN), LineFault::UnsupportedOption(_)), "{option}");
@@ -151,20 +165,56 @@ fn options_are_refused_and_named() {
 
 #[test]
 fn urls_and_paths_are_refused() {
+    for text in ["a @ https://x/a.whl", "a@https://x/a.whl", "a[b]@git+https://x/a"] {
+        assert_eq!(fault(text, STRICT), LineFault::Url, "{text}");
+    }
     for text in [
-        "a @ https://x/a.whl",
-        "a@https://x/a.whl",
-        "a[b]@git+https://x/a",
         "https://x/a.whl",
         "git+https://x/a",
         "git+ssh://git@x/a",
+        "a @ git+ssh://git@x/a",
+        "a @ https://me:pw@x/a.whl",
     ] {
-        assert_eq!(fault(text, STRICT), LineFault::Url, "{text}");
+        assert!(matches!(fault(text, STRICT), LineFault::UselessUrl(_)), "{text}");
     }
-    for text in
-        ["./a", "../a", "/a", "~/a", "a/b", "a.whl", "A.TAR.GZ", "a @ ./b", "C:\\a", "a @ b"]
-    {
+    for text in [
+        "./a",
+        "../a",
+        "/a",
+        "~/a",
+        "a/b",
+        "a.whl",
+        "A.TAR.GZ",
+        "a @ ./b",
+        "C:\\a",
+        "a @ b",
+        "a @ file:///croot/a_1700/work",
+    ] {
         assert_eq!(fault(text, STRICT), LineFault::LocalPath, "{text}");
+    }
+}
+
+/// What a hint says must not lead to the next refusal: who is told that the server
+/// could allow a line would be let through then.
+#[test]
+fn what_the_server_could_allow_is_allowed_then() {
+    for text in [
+        "a @ file:///croot/a/work",
+        "a @ https://x/a.whl",
+        "a @ https://me:pw@x/a.whl",
+        "a @ git+ssh://git@x/a",
+        "a @ ./b",
+        "https://x/a.whl",
+        "-f ./wheels",
+        "-i https://x/simple",
+        "-i https://me:pw@x/simple",
+        "-i $INDEX",
+        "--no-index x",
+        "-i",
+    ] {
+        let hint = fault(text, STRICT).hint().unwrap();
+        let is_allowed = Requirements::parse(text, OPEN).is_ok();
+        assert_eq!(hint.contains("allow"), is_allowed, "{text}: {hint}");
     }
 }
 
@@ -175,8 +225,12 @@ fn an_error_names_line_text_and_remedy() {
     assert_eq!(
         error.to_string(),
         "requirements line 3: option --extra-index-url is not allowed: \
-         --extra-index-url https://****@x/simple\\u{1b}[2J"
+         --extra-index-url https://****@x/****"
     );
+    let text = "--index-url https://x/T0k3n/simple";
+    assert!(!Requirements::parse(text, STRICT).unwrap_err().to_string().contains("T0k3n"));
+    let text = "a=1\u{1b}[2J";
+    assert!(Requirements::parse(text, STRICT).unwrap_err().to_string().contains("\\u{1b}[2J"));
     assert!(error.hint().unwrap().contains("server"));
     for text in ["a=1", "-e .", "--pre", "./a", "a @ https://x", "https://x"] {
         assert!(Requirements::parse(text, STRICT).unwrap_err().hint().is_some());
