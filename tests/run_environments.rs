@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use support::engine::{self, Images};
 use support::index::{Index, Wheel};
-use support::run::{Run, python};
+use support::run::{Run, python, shell};
 
 /// A password, and `user:` and it in Base64.
 const PASSWORD: &str = "pa55w0rd-0f-the-index";
@@ -65,6 +65,31 @@ fn the_same_requirements_are_built_once_for_all_who_need_them() {
 fn builds_of(installation: &str) -> Vec<String> {
     let containers = engine::containers(installation);
     containers.into_iter().filter(|name| name.contains("build")).collect()
+}
+
+#[test]
+fn a_script_finds_its_system_packages() {
+    let mut images = Images::default();
+    let run = shell("hello").args(["--system-package", "hello", "--json"]);
+    let execution = run.end().with_success().json();
+    images.add(&execution);
+    assert_eq!(execution["stdout_log"], "Hello, world!\n");
+    let said = ["--system-package: system package \"hello!\"", "hint: "];
+    shell("hello").args(["--system-package", "hello!"]).end().with(125, &said);
+}
+
+#[test]
+fn a_library_that_is_missing_is_named_with_its_package() {
+    let missing = "libGL.so.1: cannot open shared object file: No such file or directory";
+    let source = format!("import sys; sys.exit('ImportError: {missing}')");
+    let said = [missing, "hint: libGL.so.1 is not in the image", "--system-package libgl1"];
+    python(&source).end().with(1, &said);
+    let execution = python(&source).arg("--json").end().json();
+    let message = execution["error_message"].as_str().unwrap();
+    assert!(message.contains("hint: libGL.so.1 is not in the image"), "{message}");
+    // The words alone are none.
+    let ended = python(&format!("print('{missing}')")).end().with_success();
+    assert!(!ended.stderr.contains("hint"), "{ended:?}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod support;
 
 use std::time::Duration;
 
+use support::home::system;
 use support::run::{Run, python};
 
 /// Refuses requirements before anything is built, saying all of `said`.
@@ -85,7 +86,24 @@ fn a_huge_requirements_file_is_refused() {
 
 #[test]
 fn requirements_that_are_no_text_are_refused_with_the_place() {
-    refuses(b"six\n\xff\xfe\n", &["is not UTF-8 text (byte 4)"]);
+    refuses(b"six\n\xff\xfe\n", &["is not UTF-8 text (byte 4)", "hint: save it as UTF-8"]);
+    let utf16: Vec<u8> = "\u{feff}six\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    refuses(&utf16, &["is UTF-16 text, not UTF-8", "hint: save it as UTF-8"]);
+}
+
+#[test]
+fn requirements_may_come_out_of_a_pipe() {
+    let run = Run::command(&["run"]);
+    let script = run.file("script.py", b"print(1)");
+    let pipe = script.with_file_name("requirements");
+    system("mkfifo", &[pipe.to_str().unwrap()]);
+    let writer = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || std::fs::write(pipe, "six\n--pre\n").unwrap()
+    });
+    let ended = run.arg(script).arg("--requirements").arg(pipe).end();
+    ended.with(125, &["requirements line 2: option --pre is not supported"]);
+    writer.join().unwrap();
 }
 
 #[test]

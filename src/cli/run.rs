@@ -24,8 +24,10 @@ use crate::domain::mount::{self, Mount};
 use crate::domain::outcome::{ErrorKind, Status};
 use crate::domain::preload::Preload;
 use crate::domain::quantities;
+use crate::domain::requirements::Requirements;
 use crate::domain::runtime::Runtime;
 use crate::domain::sandbox_spec::Network;
+use crate::domain::system_packages::SystemPackages;
 use crate::domain::variables::{EnvVar, Variables};
 use crate::engine::docker::Endpoint;
 use crate::orchestrator::{ArtifactStore, Capture, Live, LiveSender, RunError, container_name};
@@ -47,6 +49,10 @@ pub(super) struct Arguments {
     /// Python packages that it needs: a requirements.txt
     #[arg(long, value_name = "FILE")]
     requirements: Option<PathBuf>,
+
+    /// A Debian package that it needs, such as libgl1 or hello=2.10-5; may be repeated
+    #[arg(long = "system-package", value_name = "PACKAGE")]
+    system_packages: Vec<String>,
 
     /// What it reads from stdin: JSON, @FILE, or - for this command's stdin
     #[arg(long, value_name = "JSON|@FILE|-")]
@@ -258,10 +264,11 @@ fn report(execution: &Execution, error: Option<&RunError>, arguments: &Arguments
     let hint = error.and_then(RunError::hint).or_else(|| outcome_hint(execution, arguments));
     match (&execution.summary.error_message, execution.summary.status) {
         // A script that exits with a code of its own has said why.
-        (Some(_), State::Ended(Status::Failed))
+        (Some(what), State::Ended(Status::Failed))
             if execution.summary.error_kind == Some(ErrorKind::ExitNonzero)
                 && execution.summary.exit_code.is_some_and(outcome::is_own_word)
-                && execution.artifacts.iter().all(|it| it.skipped.is_none()) => {}
+                && execution.artifacts.iter().all(|it| it.skipped.is_none())
+                && !what.contains("\nhint: ") => {}
         (Some(what), _) => message::error(what, hint.as_deref()),
         (None, _) => {}
     }
@@ -285,10 +292,9 @@ fn outcome_hint(execution: &Execution, arguments: &Arguments) -> Option<String> 
 async fn prepare(arguments: &Arguments, settings: &Settings) -> Result<Prepared, Problem> {
     let variables = variables(&arguments.env)?;
     let script_bytes = file::read_script(&arguments.file)?;
-    let requirements = match &arguments.requirements {
-        Some(path) => Some(file::read_requirements(path, settings)?),
-        None => None,
-    };
+    let requirements = requirements(arguments, settings).await?;
+    let packages = SystemPackages::new(arguments.system_packages.clone())
+        .map_err(|error| Problem::new(&format!("--system-package: {error}"), error.hint()))?;
     let input = match &arguments.input {
         Some(input) => Some(file::read_input(input).await?),
         None => None,
@@ -304,7 +310,7 @@ async fn prepare(arguments: &Arguments, settings: &Settings) -> Result<Prepared,
         script_id: None,
         script_name: script.file_name().to_owned(),
         job_id: None,
-        environment: EnvironmentSpec { requirements, ..EnvironmentSpec::plain(script.runtime()) },
+        environment: EnvironmentSpec { runtime: script.runtime(), packages, requirements },
         script,
         working_directory: None,
         input,
@@ -327,6 +333,19 @@ async fn prepare(arguments: &Arguments, settings: &Settings) -> Result<Prepared,
     // Last, because it leaves a folder.
     let artifacts = open_artifacts(arguments)?;
     Ok(Prepared { services, id, job, artifacts })
+}
+
+async fn requirements(
+    arguments: &Arguments,
+    settings: &Settings,
+) -> Result<Option<Requirements>, Problem> {
+    let Some(path) = arguments.requirements.clone() else {
+        return Ok(None);
+    };
+    let settings = settings.clone();
+    // It may be a pipe that nothing comes out of yet.
+    let read = tokio::task::spawn_blocking(move || file::read_requirements(&path, &settings)).await;
+    read.map_err(|error| Problem::new(&error, None)).flatten().map(Some)
 }
 
 /// The folder for artifacts, where there is one: said before anything runs when

@@ -30,5 +30,6 @@ pub mod runtime;
 pub mod sandbox_spec;
 pub mod script;
 pub mod system_packages;
+pub mod text;
 pub mod token;
 pub mod variables;

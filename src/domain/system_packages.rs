@@ -4,6 +4,7 @@
 //! such a package exists only apt knows.
 
 mod error;
+pub mod missing;
 
 use std::fmt;
 

@@ -25,6 +25,7 @@ use crate::domain::json_input::parse_output;
 use crate::domain::limits::Limits;
 use crate::domain::outcome::{Ending, ErrorKind, Outcome, Status, classify};
 use crate::domain::sandbox_spec::{Network, Purpose, SandboxSpec};
+use crate::domain::system_packages::missing;
 use crate::engine::docker::Docker;
 use crate::engine::{
     Engine, EngineError, LABEL_EXECUTION, LABEL_PROCESS, LABEL_ROLE, Labels, ListedContainer,
@@ -538,13 +539,24 @@ fn report(
         duration: exit.as_ref().map(|it| Duration::from_micros(it.duration_us)),
         usage: exit.as_ref().map(usage),
         sandbox: reached.receipt,
-        outcome,
+        outcome: with_hint(outcome, log.stderr()),
         log,
         took: reached.took,
         artifacts: capture.artifacts,
         started_at: capture.started_at,
         completed_at: clock::now(),
     }
+}
+
+/// A script that did not find a library says so in words that don't say what to do.
+fn with_hint(mut outcome: Outcome, stderr: &[u8]) -> Outcome {
+    if outcome.error_kind == Some(ErrorKind::ExitNonzero)
+        && let Some(message) = &mut outcome.error_message
+        && let Some(hint) = missing::hint(stderr)
+    {
+        *message = format!("{message}\nhint: {hint}");
+    }
+    outcome
 }
 
 /// Nobody may have heard that it did.

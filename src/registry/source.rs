@@ -13,6 +13,7 @@ use crate::domain::registry::RegisteredScript;
 use crate::domain::requirements::{MAX_BYTES as MAX_REQUIREMENTS_BYTES, Requirements};
 use crate::domain::runtime::Runtime;
 use crate::domain::script::{MAX_SCRIPT_BYTES, Script};
+use crate::domain::text::utf8;
 
 /// Longest name of a file, in bytes (`NAME_MAX`, limits.h).
 const MAX_FILE_NAME_BYTES: usize = 255;
@@ -205,9 +206,6 @@ fn requirements_file(
     let pointer = "/requirements_path";
     let read = read_below(&settings.script_roots, path, MAX_REQUIREMENTS_BYTES as u64);
     let file = faults.keep(pointer, read, |error| error.hint().map(str::to_owned))?;
-    let text = String::from_utf8(file.bytes).map_err(|error| {
-        let offset = error.utf8_error().valid_up_to();
-        format!("{:?} is not UTF-8 text (byte {offset})", excerpt(path))
-    });
-    faults.keep(pointer, text, |_| None)
+    let text = utf8(file.bytes).map_err(|error| format!("{:?} {error}", excerpt(path)));
+    faults.keep(pointer, text, |_| Some("save it as UTF-8".to_owned()))
 }

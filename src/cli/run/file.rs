@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use super::Arguments;
@@ -12,6 +13,7 @@ use crate::domain::json_input::{JsonInput, JsonInputError, MAX_INPUT_BYTES};
 use crate::domain::requirements::Requirements;
 use crate::domain::runtime::Runtime;
 use crate::domain::script::{MAX_SCRIPT_BYTES, Script, ScriptError};
+use crate::domain::text::utf8;
 use crate::engine::docker::Docker;
 
 /// Longest requirements file that is looked at, in bytes; its own limit is
@@ -44,16 +46,20 @@ pub(in crate::cli) fn read_requirements(
     settings: &Settings,
 ) -> Result<Requirements, Problem> {
     let shown = path.display();
-    let bytes = read_file(path, MAX_REQUIREMENTS_FILE, || {
+    let bytes = read_file_or_pipe(path, MAX_REQUIREMENTS_FILE, || {
         Problem::new(&format!("{shown} has more than 1 MiB: is it a requirements file?"), None)
     })?;
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let offset = error.utf8_error().valid_up_to();
-        Problem::new(&format!("{shown} is not UTF-8 text (byte {offset})"), None)
-    })?;
+    let text = text(path, bytes)?;
     let policy = settings.requirements_policy().map_err(|error| Problem::new(&error, None))?;
     Requirements::parse(&text, policy)
         .map_err(|error| Problem::new(&format!("{shown}: {error}"), error.hint()))
+}
+
+/// A file's content as text.
+pub(in crate::cli) fn text(path: &Path, bytes: Vec<u8>) -> Result<String, Problem> {
+    utf8(bytes).map_err(|error| {
+        Problem::new(&format!("{} {error}", path.display()), Some(error.hint().to_owned()))
+    })
 }
 
 /// The input that `text` stands for: JSON, `@FILE`, or `-`.
@@ -120,6 +126,26 @@ pub(in crate::cli) fn read_file(
     limit: u64,
     too_large: impl FnOnce() -> Problem,
 ) -> Result<Vec<u8>, Problem> {
+    read_kind(path, limit, too_large, std::fs::Metadata::is_file)
+}
+
+/// The same, or all that comes out of a pipe: a shell's `<(command)` is one. Waits for
+/// whoever writes.
+pub(in crate::cli) fn read_file_or_pipe(
+    path: &Path,
+    limit: u64,
+    too_large: impl FnOnce() -> Problem,
+) -> Result<Vec<u8>, Problem> {
+    let is_usable = |it: &std::fs::Metadata| it.is_file() || it.file_type().is_fifo();
+    read_kind(path, limit, too_large, is_usable)
+}
+
+fn read_kind(
+    path: &Path,
+    limit: u64,
+    too_large: impl FnOnce() -> Problem,
+    is_usable: impl FnOnce(&std::fs::Metadata) -> bool,
+) -> Result<Vec<u8>, Problem> {
     let failed = |reason: &dyn Display| {
         Problem::new(&format!("{} can't be read: {reason}", path.display()), None)
     };
@@ -128,7 +154,7 @@ pub(in crate::cli) fn read_file(
     if metadata.is_dir() {
         return Err(failed(&"it is a folder, not a file"));
     }
-    if !metadata.is_file() {
+    if !is_usable(&metadata) {
         return Err(failed(&"it is not a regular file"));
     }
     let mut bytes = Vec::new();

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Map, Number, Value};
 
 use crate::cli::remote::Failure;
-use crate::cli::run::file::{self, Problem, read_file};
+use crate::cli::run::file::{self, Problem, read_file_or_pipe};
 use crate::cli::run::{NetworkArgument, cpus, memory, runtime, timeout, variables};
 use crate::client::{ClientError, Fields};
 use crate::domain::json_input::{JsonInput, JsonInputError};
@@ -311,13 +311,10 @@ fn set_schema(
 
 fn read_text(path: &Path, limit: u64) -> Result<String, Problem> {
     let shown = path.display();
-    let bytes = read_file(path, limit, || {
+    let bytes = read_file_or_pipe(path, limit, || {
         Problem::new(&format!("{shown} has more than {limit} bytes: is it the right file?"), None)
     })?;
-    String::from_utf8(bytes).map_err(|error| {
-        let offset = error.utf8_error().valid_up_to();
-        Problem::new(&format!("{shown} is not UTF-8 text (byte {offset})"), None)
-    })
+    file::text(path, bytes)
 }
 
 /// A script's name from its file's: letters, digits, `-` and `_`, a letter
