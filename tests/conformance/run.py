@@ -47,6 +47,9 @@ END_WITHIN = 60
 # Times that an unused sandbox is waited for, a second each.
 PATIENCE = 60
 
+# Times that a module is run until it has found an interpreter that waited.
+ATTEMPTS = 5
+
 WAYS = ("plain", "cold", "warm")
 
 
@@ -119,14 +122,21 @@ class Server:
             execution = json.loads(self.ask(f"/api/v1/executions/{execution['id']}"))
         return execution
 
+    def wait_for_unused(self):
+        for _ in range(PATIENCE):
+            if json.loads(self.ask("/readyz"))["pool"]["unused"]:
+                return
+            time.sleep(1)
+
     def outcomes(self, module, is_warm):
         """What became of a module's tests, in a sandbox of this kind."""
-        for _ in range(PATIENCE):
+        for _ in range(ATTEMPTS):
+            if is_warm:
+                self.wait_for_unused()
             execution = self.run([module])
             sandbox = execution["sandbox"] or {}
             if not is_warm or sandbox.get("preloaded"):
                 break
-            time.sleep(1)
         else:
             sys.exit(f"error: nothing was imported ahead: {sandbox.get('preload_reason')}")
         names = [it["name"] for it in execution["artifacts"] or []]
@@ -140,7 +150,8 @@ def plain(image, module):
     """The same in a container that is as hard as `docker run` makes one, and in which
     what was written may be executed."""
     name = f"gantry-conformance-{secrets.token_hex(6)}"
-    places = [f"--tmpfs={it}:rw,exec,nosuid,nodev,mode=1777,size={SCRATCH}" for it in ("/work", "/tmp")]
+    places = {"/work": "uid=65534,gid=65534,mode=0755", "/tmp": "mode=1777"}
+    options = f"rw,exec,nosuid,nodev,size={SCRATCH}"
     variables = {
         "HOME": "/work", "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1", "EXECUTION_ID": "plain", "SCRIPT_NAME": "conformance",
@@ -149,7 +160,8 @@ def plain(image, module):
         "docker", "run", "--rm", "--init", "--interactive", f"--name={name}", "--read-only",
         "--network=none", "--cap-drop=ALL", "--security-opt=no-new-privileges",
         "--user=65534:65534", "--workdir=/work", f"--memory={MEMORY}", f"--pids-limit={PIDS}",
-        f"--volume={HERE / 'suite.py'}:/run/gantry/suite.py:ro", *places,
+        f"--volume={HERE / 'suite.py'}:/run/gantry/suite.py:ro",
+        *(f"--tmpfs={place}:{options},{owner}" for place, owner in places.items()),
         *(f"--env={key}={value}" for key, value in variables.items()), "--entrypoint=/bin/sh",
         image, "-c", f"python3 /run/gantry/suite.py {module} > log 2>&1; cat out/outcomes",
     ]
