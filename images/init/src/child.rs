@@ -5,7 +5,7 @@
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open};
 use nix::sys::prctl;
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::{Pid, execve, setsid, write};
 use std::env::set_current_dir;
 use std::ffi::{CString, NulError};
@@ -53,6 +53,9 @@ impl Pipes {
     /// it the kernel gives every new pipe only two pages.
     pub(crate) fn new() -> io::Result<Self> {
         let (its_stdin, stdin) = io::pipe()?;
+        // Else who opens its own stdin by name could write into it, and wait for ever for
+        // somebody to read that.
+        fchmod(&its_stdin, Mode::S_IRUSR)?;
         let (stdout, stdout_writer) = io::pipe()?;
         let (stderr, stderr_writer) = io::pipe()?;
         for ours in [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()] {

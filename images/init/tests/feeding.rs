@@ -3,6 +3,7 @@
 mod sandbox;
 
 use gantry_init::message::{End, Stopped};
+use sandbox::is_root;
 use sandbox::run::{bash, shell};
 
 /// More than any pipe holds.
@@ -25,6 +26,15 @@ fn stdin_that_is_not_read_costs_nothing() {
     for source in ["exit 7", "exec <&-; exit 7", "head -c 1 >/dev/null; exit 7"] {
         let Some(answer) = shell(source).stdin(&vec![b'x'; 50 << 20]).run() else { return };
         assert_eq!((answer.end(), answer.stopped()), (End::Code(7), None), "{source}");
+    }
+}
+
+#[test]
+fn stdin_can_be_opened_by_name_to_be_read_and_not_to_be_written() {
+    let source = "cat /dev/stdin; head -c 100000 /dev/zero >/proc/self/fd/0; echo $?";
+    let Some(answer) = bash(source).stdin(b"in\n").run() else { return };
+    if is_root() {
+        assert_eq!(answer.stdout(), "in\n1\n", "{}", answer.stderr());
     }
 }
 

@@ -1,5 +1,6 @@
 //! Who the script is, and whom it can become.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{MetadataExt, chown};
@@ -52,7 +53,10 @@ pub(crate) fn attempt(attempts: &mut Attempts) {
     let mut names = [0_u8; 6 * 65];
     let named = crate::attempt::call(hostname, [names.as_mut_ptr() as usize]);
     attempts.read("identity.host name", named.map(|_| text_at(&names, 65)));
-    let mut environment: Vec<_> = std::env::vars_os().map(|(name, _)| name).collect();
+    // A plain number is one of CPUs, for those who would count them (`OMP_NUM_THREADS`).
+    let is_number = |value: &OsStr| value.to_str().is_some_and(|it| it.parse::<u32>().is_ok());
+    let variables = std::env::vars_os().filter(|(_, value)| !is_number(value));
+    let mut environment: Vec<_> = variables.map(|(name, _)| name).collect();
     environment.sort();
     let names: Vec<_> = environment.iter().map(|it| it.to_string_lossy()).collect();
     attempts.read("identity.environment", Ok(names.join(" ")));
