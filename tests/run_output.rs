@@ -146,8 +146,7 @@ fn the_execution_says_all_about_a_run() {
     let is_positive = |value: &serde_json::Value| value.as_f64().unwrap() > 0.0;
     assert!(is_positive(&execution["duration_ms"]) && is_positive(&execution["overhead_ms"]));
     assert!(is_positive(&execution["usage"]["peak_memory_bytes"]), "{execution}");
-    let id = execution["id"].as_str().unwrap();
-    assert!(execution["sandbox"]["container_id"].as_str().unwrap().contains(id), "{execution}");
+    assert!(execution["sandbox"]["container_id"].as_str().unwrap().starts_with("gantry-"));
     let times =
         ["created_at", "started_at", "completed_at"].map(|it| execution[it].as_str().unwrap());
     assert!(times.is_sorted() && times.iter().all(|time| time.ends_with('Z')), "{times:?}");

@@ -141,3 +141,20 @@ fn egress_has_no_more_rights_than_any_other_script() {
                     NoNewPrivs:\t1\nSeccomp:\t2\n65534\n";
     assert_eq!(ended.text(), expected);
 }
+
+#[test]
+fn names_of_containers_beside_it_say_nothing_of_executions() {
+    let other = shell("echo $EXECUTION_ID $(hostname -I) now >&2; sleep 60");
+    let other = other.args(["--network", "egress"]).start();
+    other.wait_for(" now");
+    let said = other.said();
+    let mut words = said.split_whitespace();
+    let (id, address) = (words.next().unwrap(), words.next().unwrap());
+    let source = "import socket, sys; print(*socket.gethostbyaddr(sys.argv[1])[:2])";
+    let asking = python(source).args(["--network", "egress", "--arg", address]).end();
+    let named = asking.with_success();
+    assert!(named.text().starts_with("gantry-"), "{named:?}");
+    assert!(!named.text().contains(id), "{named:?}");
+    other.signal("INT");
+    other.end().with(130, &[]);
+}

@@ -12,6 +12,7 @@
 mod artifact_storage;
 mod artifacts;
 mod capture;
+mod container_name;
 mod engine_health;
 mod environments;
 mod executions;
@@ -26,6 +27,7 @@ use tokio::sync::mpsc;
 
 pub use artifacts::ArtifactStore;
 pub use capture::Capture;
+pub use container_name::container_name;
 pub use environments::{BuildFailure, Environments};
 pub use executions::{
     Accepted, ArtifactError, Cancelled, Event, Executions, ExecutionsParts, ExecutionsSettings,
@@ -35,7 +37,7 @@ pub use leftovers::{Known, find_leftovers};
 pub use live::{Hub, LiveExecution, Stage};
 pub use observer::{Observer, Unobserved};
 pub use queue::{AGEING, Capacity, Demand, Full, PATIENCE, PRIORITIES, Place, Queue, Waiting};
-pub use runner::{RunError, Runner, container_name};
+pub use runner::{RunError, Runner};
 
 /// What a follower of a running execution sees, in order of arrival.
 #[derive(Debug, Clone, PartialEq, Eq)]

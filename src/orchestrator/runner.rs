@@ -17,6 +17,7 @@ use uuid::Uuid;
 use super::BuildFailure;
 use super::artifacts::is_want_of_room;
 use super::capture::Capture;
+use super::container_name::container_name;
 use crate::clock;
 use crate::domain::confinement::SealedConfinement;
 use crate::domain::execution::{Report, SandboxReceipt, Usage, milliseconds};
@@ -418,19 +419,6 @@ impl Runner {
 /// The unused sandboxes that a job can take.
 pub(super) fn template(job: &Job, image: String) -> Template {
     Template { spec: job.sandbox_spec(image), preparation: job.preparation() }
-}
-
-/// The name of the only container of an execution.
-#[must_use]
-pub fn container_name(execution_id: &str) -> String {
-    format!("gantry-{execution_id}")
-}
-
-/// The name of one of the containers of an execution that may be tried again: the
-/// one before may not be removed yet.
-pub(super) fn fresh_container_name(execution_id: &str) -> String {
-    let number = Uuid::new_v4().as_u64_pair().1 & 0xffff_ffff;
-    format!("{}-{number:08x}", container_name(execution_id))
 }
 
 fn receipt(name: &str, image: &str) -> SandboxReceipt {
