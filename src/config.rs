@@ -11,6 +11,7 @@ use clap::Args;
 
 use crate::domain::quantities::parse_bytes;
 use crate::domain::requirements::RequirementsPolicy;
+use crate::domain::uid_range::UidRange;
 use crate::engine::docker::Endpoint;
 use crate::images::{BaseSource, BuildDisk, InstallerSettings};
 
@@ -130,6 +131,12 @@ pub struct Settings {
         hide_env_values = true
     )]
     oci_runtime: Option<String>,
+
+    /// User ids of sandboxes, FIRST-LAST: each has one that no other has. 65534 is
+    /// one that all share, and with it the kernel's quotas per user
+    /// [default: 60578-61183]
+    #[arg(long, env = "GANTRY_UIDS", value_name = "RANGE", global = true, hide_env_values = true)]
+    uids: Option<String>,
 }
 
 impl Settings {
@@ -177,6 +184,16 @@ impl Settings {
     #[must_use]
     pub fn oci_runtime(&self) -> Option<String> {
         self.oci_runtime.clone().filter(|name| !name.is_empty())
+    }
+
+    /// The user ids of sandboxes.
+    ///
+    /// # Errors
+    /// A sentence, when it is no range of ids that they may have.
+    pub fn uids(&self) -> Result<UidRange, String> {
+        let set = self.uids.as_deref().filter(|text| !text.is_empty());
+        let range = set.map_or(Ok(UidRange::DEFAULT), str::parse);
+        range.map_err(|error| format!("GANTRY_UIDS: {error}"))
     }
 
     /// What requirements may be.

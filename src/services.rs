@@ -77,11 +77,12 @@ impl Services {
     pub fn with_pool(settings: &Settings, pool_size: usize) -> Result<Self, ServicesError> {
         let endpoint = settings.endpoint().map_err(ServicesError::Setting)?;
         let data_dir = settings.data_dir().map_err(ServicesError::Setting)?;
+        let uids = settings.uids().map_err(ServicesError::Setting)?;
         let folder = data_dir.display().to_string();
         let unusable = |source| ServicesError::DataDir { folder: folder.clone(), source };
         let installation = crate::installation::id(&data_dir).map_err(unusable)?;
         let process = Process::enter(&data_dir).map_err(unusable)?;
-        let docker = Docker::connect(endpoint)?;
+        let docker = Docker::connect(endpoint, uids)?;
         let remover = Remover::new(Arc::new(docker.clone()));
         let library_settings = LibrarySettings {
             base: settings.base(),

@@ -41,13 +41,15 @@ async fn packages_are_installed_once_for_all_who_need_them() {
     let again = again.unwrap();
     assert_eq!((again.image.id, again.built), (one.image.id.clone(), false));
 
-    let look = "hello; which tree jq; id -u; echo /usr/share/man/man[1-8]; \
+    let look = "hello; which tree jq; id -u; readlink /etc/passwd; echo /usr/share/man/man[1-8]; \
                 find / -xdev -type f \\( -perm /6000 -o -path '/var/lib/apt/lists/*' \\) 2>/dev/null";
     let printed = workshop.output_of(&one.image.id, &["/bin/sh", "-c", look]);
     // Where update-alternatives puts links, nothing is left out.
     let manuals: Vec<_> = (1..=8).map(|section| format!("/usr/share/man/man{section}")).collect();
     let manuals = manuals.join(" ");
-    let expected = format!("Hello, world!\n/usr/bin/tree\n/usr/bin/jq\n65534\n{manuals}\n");
+    let expected = format!(
+        "Hello, world!\n/usr/bin/tree\n/usr/bin/jq\n65534\n/run/gantry/@passwd\n{manuals}\n"
+    );
     assert_eq!(printed, expected);
 }
 

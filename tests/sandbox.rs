@@ -32,6 +32,103 @@ fn ordinary_programs_get_what_they_need() {
     assert_eq!(probe(ORDINARY), json!({"squares": [1, 2, 3], "heard": "x"}));
 }
 
+/// What ordinary programs do to processes of their own, by number.
+const OWN: &str = r"
+import ctypes, json, os, resource, socket, subprocess
+child = subprocess.Popen(['sleep', '60'])
+pid = child.pid
+os.setpriority(os.PRIO_PGRP, os.getpgid(0), 5)
+os.setpriority(os.PRIO_PROCESS, pid, 7)
+os.sched_setscheduler(pid, os.SCHED_BATCH, os.sched_param(0))
+os.sched_setparam(pid, os.sched_param(0))
+os.sched_setaffinity(pid, [min(os.sched_getaffinity(pid))])
+resource.prlimit(pid, resource.RLIMIT_NOFILE, (10, 20))
+# ioprio_set(IOPRIO_WHO_PROCESS, pid, IOPRIO_CLASS_IDLE)
+libc = ctypes.CDLL(None, use_errno=True)
+idle = libc.syscall({'x86_64': 251, 'aarch64': 30}[os.uname().machine], 1, pid, 3 << 13)
+found = {
+    'priority': os.getpriority(os.PRIO_PROCESS, pid),
+    'processors': len(os.sched_getaffinity(pid)),
+    'files': resource.prlimit(pid, resource.RLIMIT_NOFILE),
+    'idle': idle,
+    'interfaces': [name for _, name in socket.if_nameindex() if name == 'lo'],
+}
+child.kill()
+print(json.dumps(found))
+";
+
+#[test]
+fn a_script_changes_its_own_processes_and_sees_its_own_interfaces() {
+    let expected = json!({
+        "priority": 7, "processors": 1, "files": [10, 20], "idle": 0, "interfaces": ["lo"],
+    });
+    assert_eq!(probe(OWN), expected);
+}
+
+/// Leaves a queue and semaphores behind, and takes a segment of memory.
+const SHARED: &str = r"
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+libc.shmat.restype = ctypes.c_void_p
+def done(answer):
+    if answer in (-1, ctypes.c_void_p(-1).value):
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return answer
+done(libc.semget(0, 3, 0o1600))
+done(libc.msgget(0, 0o1600))
+size = int(sys.argv[1])
+segment = done(libc.shmget(0, size, 0o1600))
+ctypes.memset(ctypes.c_void_p(done(libc.shmat(segment, None, 0))), 1, size)
+print('shared')
+";
+
+#[test]
+fn shared_memory_is_the_scripts_own_and_counts_as_its_memory() {
+    let shared = |mib: u64| {
+        let size = (mib << 20).to_string();
+        python(SHARED).args(["--memory", "128MiB", "--arg", &size])
+    };
+    assert_eq!(shared(16).end().with_success().text(), "shared\n");
+    let execution = shared(256).end_with_json();
+    assert_eq!(execution.json()["error_kind"], "out_of_memory", "{execution:?}");
+}
+
+#[test]
+fn files_have_attributes_where_the_kernel_gives_them_to_memory() {
+    let source = "
+import errno, os
+path = '/work/file'
+open(path, 'w').close()
+try:
+    os.setxattr(path, 'user.a', b'value')
+    assert os.getxattr(path, 'user.a') == b'value' and os.listxattr(path) == ['user.a']
+    os.removexattr(path, 'user.a')
+except OSError as error:
+    assert error.errno == errno.EOPNOTSUPP, error
+for name in ('trusted.a', 'security.capability'):
+    try:
+        os.setxattr(path, name, (0x2000000).to_bytes(4, 'little') + bytes(16))
+    except PermissionError:
+        continue
+    raise AssertionError(name)
+";
+    python(source).end().with_success();
+}
+
+#[test]
+fn a_core_limit_that_lets_the_host_see_a_crash_can_not_be_set() {
+    let source = "
+import resource
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+print(resource.getrlimit(resource.RLIMIT_CORE))
+try:
+    resource.prlimit(0, resource.RLIMIT_CORE, (0, 0))
+except PermissionError:
+    print(resource.prlimit(0, resource.RLIMIT_CORE))
+";
+    assert_eq!(python(source).end().with_success().text(), "(1, 1)\n(1, 1)\n");
+}
+
 #[test]
 fn what_a_script_writes_can_be_executed_and_loaded() {
     let source = "for place in /work /tmp; do
@@ -77,7 +174,6 @@ fn a_script_is_nobody_and_can_become_nobody_else() {
     let status: BTreeMap<_, _> =
         ended.text().lines().filter_map(|line| line.split_once(":\t")).collect();
     for (name, expected) in [
-        ("Uid", "65534\t65534\t65534\t65534"),
         ("Gid", "65534\t65534\t65534\t65534"),
         ("Groups", "65534 "),
         ("CapInh", "0000000000000000"),
@@ -90,7 +186,11 @@ fn a_script_is_nobody_and_can_become_nobody_else() {
     ] {
         assert_eq!(status.get(name), Some(&expected), "{name}");
     }
-    assert!(ended.text().ends_with("\n65534\n0022\n"), "{ended:?}");
+    assert!(ended.text().ends_with("\n0022\n"), "{ended:?}");
+    let uids: Vec<_> = status["Uid"].split('\t').chain(ended.text().lines().rev().nth(1)).collect();
+    assert!(uids.len() == 5 && uids.iter().all(|it| *it == uids[0]), "{uids:?}");
+    let uid: u32 = uids[0].parse().unwrap();
+    assert!((60_578..=61_183).contains(&uid), "{uid}");
 }
 
 #[test]
@@ -211,5 +311,6 @@ fn the_execution_has_an_id_that_the_script_sees() {
 fn the_scripts_own_file_is_there_and_ours_alone() {
     let ended = Run::of("own name.sh", b"cat \"$0\"; ls -A /run/gantry").end().with_success();
     assert!(ended.text().starts_with("cat \"$0\""), "{ended:?}");
-    assert!(ended.text().ends_with("own_name.sh\n"), "{ended:?}");
+    // Beside it is what /etc/passwd leads to.
+    assert!(ended.text().ends_with("@passwd\nown_name.sh\n"), "{ended:?}");
 }

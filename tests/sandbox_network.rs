@@ -135,11 +135,40 @@ print('somebody came')
 
 #[test]
 fn egress_has_no_more_rights_than_any_other_script() {
-    let source = "grep -E '^(CapEff|CapBnd|NoNewPrivs|Seccomp):' /proc/self/status; id -u";
+    let source = "grep -E '^(CapEff|CapBnd|NoNewPrivs|Seccomp):' /proc/self/status; id -g";
     let ended = shell(source).args(["--network", "egress"]).end().with_success();
     let expected = "CapEff:\t0000000000000000\nCapBnd:\t0000000000000000\n\
                     NoNewPrivs:\t1\nSeccomp:\t2\n65534\n";
     assert_eq!(ended.text(), expected);
+}
+
+/// Connects to itself as often as may be, and writes until nothing fits.
+const FILLER: &str = "
+import socket
+listener = socket.create_server(('127.0.0.1', 0), backlog=64)
+listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 30)
+held, sockets = 0, []
+for _ in range(50):
+    writer = socket.socket()
+    writer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 30)
+    writer.connect(listener.getsockname())
+    sockets += [writer, listener.accept()[0]]
+    writer.setblocking(False)
+    try:
+        while True:
+            held += writer.send(bytes(1 << 20))
+    except BlockingIOError:
+        pass
+print(held // 50)
+";
+
+#[test]
+fn a_connection_holds_no_more_than_it_may_whatever_it_asks_for() {
+    for (network, most) in [("none", 256 << 10), ("egress", 4 << 20)] {
+        let ended = python(FILLER).args(["--network", network]).end().with_success();
+        let held: u64 = ended.text().trim().parse().unwrap();
+        assert!((16 << 10..=most).contains(&held), "{network}: {held}");
+    }
 }
 
 #[test]

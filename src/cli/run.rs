@@ -82,8 +82,8 @@ pub(super) struct Arguments {
     cpus: u64,
 
     /// A folder or file of the host that it sees, read-only unless :rw; must be
-    /// below GANTRY_MOUNT_ROOTS. Scripts run as uid 65534, which must be allowed
-    /// to read it, and with :rw to write it
+    /// below GANTRY_MOUNT_ROOTS. Group 65534 or everybody must be allowed to read
+    /// it; with :rw the script runs as uid 65534, which must be allowed to write it
     #[arg(long = "mount", value_name = "SRC:DST[:rw]", value_parser = mount_argument)]
     mounts: Vec<Mount>,
 

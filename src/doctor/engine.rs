@@ -4,17 +4,23 @@ use super::Finding;
 use super::versions::Version;
 use crate::domain::elf::Architecture;
 use crate::domain::quantities::show_bytes;
+use crate::domain::uid_range::UidRange;
 use crate::engine::docker::{Description, Endpoint};
 
 /// The oldest engine that Gantry is made for: before it, a seccomp profile can't
 /// answer ENOSYS, and threads of a current glibc fail.
 const OLDEST: Version = Version::of(20, 10, 10);
 
+/// Last id that engines with mapped users have as a rule (`SUB_UID_COUNT`,
+/// login.defs(5)).
+const MAPPED: u32 = 65_535;
+
 pub(super) fn examine(endpoint: &Endpoint, engine: &Description) -> Vec<Finding> {
     vec![
         reached(endpoint, engine),
         architecture(engine),
         limits(engine),
+        socket_memory(engine),
         confinement(engine),
         live_restore(engine),
     ]
@@ -61,6 +67,36 @@ fn limits(engine: &Description) -> Finding {
         return Finding::warning("cgroups", seen, "boot with swapaccount=1, or without swap");
     }
     Finding::ok("cgroups", seen)
+}
+
+/// cgroups of version 1 have a count of their own for the memory of TCP and UDP sockets,
+/// which no runtime sets any more (runc 1.0.0-rc94).
+fn socket_memory(engine: &Description) -> Finding {
+    let subject = "socket memory";
+    if engine.cgroup_version != "1" {
+        return Finding::ok(subject, "is part of what each sandbox may use");
+    }
+    let seen = "cgroups of version 1 don't count it: sandboxes are bounded by the size of each \
+                socket's buffers alone, and many sockets take the host's `tcp_mem` and `udp_mem`";
+    let advice = "boot with cgroups of version 2 (systemd.unified_cgroup_hierarchy=1)";
+    Finding::warning(subject, seen, advice)
+}
+
+/// Whether sandboxes can have the users that they are to have.
+pub(super) fn users(engine: &Description, uids: UidRange) -> Finding {
+    let subject = "users";
+    let seen = format!("sandboxes have uids out of {uids}");
+    if uids == UidRange::SHARED {
+        let seen = format!("all sandboxes share uid {uids}, and the kernel's quotas for it");
+        return Finding::warning(subject, seen, "unset GANTRY_UIDS, or give it a range");
+    }
+    let mapped = ["name=rootless", "name=userns"];
+    let is_mapped = engine.security_options.iter().any(|it| mapped.iter().any(|m| it.contains(m)));
+    if is_mapped && uids.last() > MAPPED {
+        let seen = format!("{seen}; an engine with mapped users may have no more than {MAPPED}");
+        return Finding::warning(subject, seen, "give GANTRY_UIDS a range below");
+    }
+    Finding::ok(subject, seen)
 }
 
 fn confinement(engine: &Description) -> Finding {
@@ -148,6 +184,28 @@ mod tests {
         assert_eq!(found.standing, Standing::Error);
         assert!(found.seen.starts_with("Podman 5.8.6 "), "{}", found.seen);
         assert!(super::super::versions::examine(&podman).is_empty());
+    }
+
+    #[test]
+    fn what_bounds_users_and_sockets_is_said() {
+        let with = |options: &[&str], version: &str| Description {
+            security_options: options.iter().map(|it| (*it).to_owned()).collect(),
+            cgroup_version: version.to_owned(),
+            ..engine(&[])
+        };
+        let (plain, mapped) = (with(&["name=seccomp"], "1"), with(&["name=userns"], "2"));
+        let large: UidRange = "70000-80000".parse().unwrap();
+        for (engine, uids, standing) in [
+            (&plain, UidRange::DEFAULT, Standing::Ok),
+            (&mapped, UidRange::DEFAULT, Standing::Ok),
+            (&plain, large, Standing::Ok),
+            (&mapped, large, Standing::Warning),
+            (&plain, UidRange::SHARED, Standing::Warning),
+        ] {
+            assert_eq!(users(engine, uids).standing, standing, "{uids}");
+        }
+        assert_eq!(socket_memory(&plain).standing, Standing::Warning);
+        assert_eq!(socket_memory(&mapped).standing, Standing::Ok);
     }
 
     #[test]

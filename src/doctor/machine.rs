@@ -1,11 +1,13 @@
-//! This machine's disks.
+//! This machine's disks, and what of it sandboxes share.
 
+use std::fs;
 use std::io::Write;
 use std::path::Path;
 
 use super::Finding;
 use crate::config::Settings;
 use crate::domain::quantities::show_bytes;
+use crate::domain::uid_range::UidRange;
 use crate::engine::docker::Description;
 
 /// Below this an image can't be built, in bytes.
@@ -53,9 +55,49 @@ fn disk(subject: &'static str, folder: &Path) -> Finding {
     }
 }
 
+/// People and programs of this machine that have a sandbox's uid: each would share the
+/// other's quotas, and a script that got out would be they.
+pub(super) fn taken_uids(uids: UidRange) -> Option<Finding> {
+    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let taken = users_within(&users, uids);
+    if uids == UidRange::SHARED || taken.is_empty() {
+        return None;
+    }
+    let seen = format!("{} of this machine have uids of sandboxes ({uids})", taken.join(", "));
+    Some(Finding::warning("users", seen, "give sandboxes a range of their own: GANTRY_UIDS"))
+}
+
+fn users_within(passwd: &str, uids: UidRange) -> Vec<&str> {
+    let entries = passwd.lines().filter_map(|line| {
+        let mut fields = line.split(':');
+        Some((fields.next()?, fields.nth(1)?.parse().ok()?))
+    });
+    entries.filter(|(_, uid)| uids.contains(*uid)).map(|(name, _)| name).collect()
+}
+
+/// The kernel has one bound on terminals for all containers, and none for each.
+pub(super) fn terminals() -> Option<Finding> {
+    let most: u64 = fs::read_to_string("/proc/sys/kernel/pty/max").ok()?.trim().parse().ok()?;
+    let reserved = fs::read_to_string("/proc/sys/kernel/pty/reserve").ok()?.trim().parse().ok()?;
+    let seen = format!("{} for all containers together", most.saturating_sub(reserved));
+    Some(Finding::ok("terminals", seen))
+}
+
 const FREE_SOME: &str = "free some; `gantry images prune` removes what nobody needs";
 
 fn free_bytes(folder: &Path) -> std::io::Result<u64> {
     let disk = rustix::fs::statvfs(folder)?;
     Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_with_a_sandboxs_uid_are_named() {
+        let passwd = "root:x:0:0:root:/root:/bin/sh\nann:x:60578:60578::/home/ann:/bin/sh\n\n\
+                      bob:x:61184:1::/:/bin/sh\nodd:x:y:1::/:\n";
+        assert_eq!(users_within(passwd, UidRange::DEFAULT), ["ann"]);
+    }
 }

@@ -88,6 +88,7 @@ pub async fn examine(
     };
     let endpoint = services.docker.endpoint();
     findings.extend(engine::examine(endpoint, &engine));
+    findings.push(engine::users(&engine, services.docker.uids()));
     findings.extend(versions::examine(&engine));
     let needs = database::needs(settings, database).await;
     let runtimes = needs.iter().flat_map(|it| it.runtimes.iter().map(String::as_str));
@@ -100,6 +101,8 @@ pub async fn examine(
     }
     if endpoint.is_local() {
         findings.extend(machine::engine_disk(&engine));
+        findings.extend(machine::taken_uids(services.docker.uids()));
+        findings.extend(machine::terminals());
     }
     findings.extend(trial::images(&services).await);
     findings.extend(leftovers::look(&services, settings, database).await);

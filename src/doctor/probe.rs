@@ -22,6 +22,7 @@ use crate::domain::runtime::Runtime;
 use crate::domain::sandbox_spec::Network;
 use crate::domain::script::Script;
 use crate::domain::system_packages::SystemPackages;
+use crate::domain::uid_range::UidRange;
 use crate::domain::variables::Variables;
 use crate::engine::docker::Progress;
 use crate::orchestrator::{Capture, RunError};
@@ -111,7 +112,7 @@ pub async fn probe(
         progress(&format!("probing {kind}"));
         let said = one(services, kind, oci_runtime, progress, cancel).await;
         let (checks, error) = match said {
-            Ok(document) => (judge(&document, kind), None),
+            Ok(document) => (judge(&document, kind, services.docker.uids()), None),
             Err(error) => (Vec::new(), Some(error)),
         };
         all.push(Probed { kind, error, checks });
@@ -193,8 +194,8 @@ fn job(kind: Kind, oci_runtime: Option<&str>) -> Result<Job, String> {
 }
 
 /// What came of every attempt, and of those that were expected and not made.
-fn judge(document: &Document, kind: Kind) -> Vec<Check> {
-    let expectations = table::expectations(kind.network, kind.exec, &LIMITS);
+fn judge(document: &Document, kind: Kind, uids: UidRange) -> Vec<Check> {
+    let expectations = table::expectations(kind.network, kind.exec, &LIMITS, uids);
     let expected = expectations.iter().map(|(name, expected)| {
         let found = document.get(name);
         let is_met = found.is_some_and(|it| expected.is_met_by(it));
@@ -227,7 +228,7 @@ mod tests {
     const PLAIN: Kind = Kind { image: Runtime::Shell, network: Network::None, exec: true };
 
     fn only(name: &str, found: Found) -> Vec<Check> {
-        let checks = judge(&Document::from([(name.to_owned(), found)]), PLAIN);
+        let checks = judge(&Document::from([(name.to_owned(), found)]), PLAIN, UidRange::DEFAULT);
         checks.into_iter().filter(|it| format!("{}.{}", it.group, it.what) == name).collect()
     }
 
@@ -248,7 +249,11 @@ mod tests {
             (noexec, Found::Done, false),
             (noexec, Found::Refused("EACCES".to_owned()), true),
         ] {
-            let checks = judge(&Document::from([("executing./work".to_owned(), found)]), kind);
+            let checks = judge(
+                &Document::from([("executing./work".to_owned(), found)]),
+                kind,
+                UidRange::DEFAULT,
+            );
             let work = checks.iter().find(|it| it.group == "executing" && it.what == "/work");
             assert_eq!(work.map(|it| it.is_met), Some(is_met), "{kind}: {work:?}");
         }
@@ -260,7 +265,7 @@ mod tests {
 
     #[test]
     fn what_was_not_tried_and_what_nobody_expects_are_not_met() {
-        let nothing = judge(&Document::new(), PLAIN);
+        let nothing = judge(&Document::new(), PLAIN, UidRange::DEFAULT);
         assert!(nothing.iter().all(|it| !it.is_met && it.found == "not tried"));
         assert!(nothing.len() > 150, "{}", nothing.len());
         let more = only("moon.landing", Found::Refused("EPERM".to_owned()));

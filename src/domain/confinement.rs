@@ -56,6 +56,8 @@ pub struct Confinement {
     pub pids: i64,
     /// Limits of each process, by their names.
     pub ulimits: BTreeMap<String, Ulimit>,
+    /// Settings of its own kernel namespaces; null when the engine does not say.
+    pub sysctls: Option<BTreeMap<String, String>>,
     /// The places in memory that can be written to, with their mount options.
     pub tmpfs: BTreeMap<String, String>,
     /// What it sees of the host.

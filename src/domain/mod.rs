@@ -32,4 +32,5 @@ pub mod script;
 pub mod system_packages;
 pub mod text;
 pub mod token;
+pub mod uid_range;
 pub mod variables;

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::limits::Limits;
 use super::mount::Mount;
 
-/// The user and group that everything in a sandbox runs as: `nobody` of Debian.
+/// The group that everything in a sandbox runs as, and the user of those that have
+/// none of their own ([`SandboxSpec::shares_user`]): `nogroup` and `nobody` of Debian.
 pub const SANDBOX_UID: u32 = 65534;
 
 /// What a sandbox can reach.
@@ -53,4 +54,13 @@ pub struct SandboxSpec {
     pub exec: bool,
     /// What it is for.
     pub purpose: Purpose,
+}
+
+impl SandboxSpec {
+    /// Whether it runs as [`SANDBOX_UID`], because what it writes to outlives it and is
+    /// made for that user.
+    #[must_use]
+    pub fn shares_user(&self) -> bool {
+        self.purpose != Purpose::Execution || self.mounts.iter().any(|mount| !mount.read_only)
+    }
 }

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::{
     Attached, ContainerState, Engine, EngineError, LABEL_EXECUTION, LABEL_INSTALLATION, LABEL_ROLE,
-    Labels, NewContainer, Output, Printed, asked_confinement,
+    Labels, NewContainer, Output, Printed,
 };
 use crate::domain::limits::Limits;
 use crate::domain::sandbox_spec::{Network, Purpose, SandboxSpec};
@@ -326,7 +326,7 @@ pub(crate) async fn the_state_is_told_before_during_and_after(subject: &Subject)
 pub(crate) async fn a_container_is_confined_as_it_was_asked_for(subject: &Subject) {
     let (name, _connection) = subject.running().await;
     let confinement = subject.engine.confinement(&name).await.unwrap();
-    let asked = asked_confinement(&subject.new_container().spec);
+    let asked = subject.engine.asked(&name, &subject.new_container().spec);
     assert_eq!(confinement.holds(&asked), Ok(()), "{confinement:#?}");
 }
 

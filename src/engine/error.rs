@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::domain::uid_range::UidRange;
+
 /// What was asked of the engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Verb {
@@ -90,6 +92,12 @@ pub enum EngineError {
         /// `memory`, `cpu`, `pids`.
         missing: Vec<&'static str>,
     },
+    /// Every user that a sandbox could have is another's.
+    #[error("all {range} users of sandboxes are in use", range = range.count())]
+    NoUser {
+        /// The ids of all of them.
+        range: UidRange,
+    },
     /// There is no such container, image or runtime.
     #[error("{verb}: {message}")]
     NotFound {
@@ -136,6 +144,7 @@ impl EngineError {
             Self::NoLimits { .. } => {
                 Some("enable these cgroup controllers, and delegate them to a rootless engine")
             }
+            Self::NoUser { .. } => Some("give sandboxes a larger range of user ids: GANTRY_UIDS"),
             _ => None,
         }
     }

@@ -26,11 +26,13 @@ pub(crate) use program::{Ended, Program};
 pub(crate) use stdio::RUNS_ON;
 
 use super::deadline::{self, within};
+use super::docker::asked;
 use super::{
     Attached, ContainerState, Engine, EngineError, Labels, ListedContainer, NewContainer, Printed,
     Verb,
 };
 use crate::domain::confinement::Confinement;
+use crate::domain::sandbox_spec::{SANDBOX_UID, SandboxSpec};
 use world::{World, has_ended, not_found};
 
 /// The one image that a [`Fake`] has.
@@ -214,6 +216,10 @@ impl Engine for Fake {
             Ok(())
         };
         self.call(Verb::Terminate, deadline::TERMINATE, name, effect).await
+    }
+
+    fn asked(&self, _name: &str, spec: &SandboxSpec) -> Confinement {
+        asked(spec, SANDBOX_UID)
     }
 
     async fn confinement(&self, name: &str) -> Result<Confinement, EngineError> {

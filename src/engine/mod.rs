@@ -38,7 +38,6 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use tokio::io::AsyncWrite;
 
-pub use docker::asked as asked_confinement;
 pub use error::{EngineError, Verb};
 
 use crate::domain::confinement::Confinement;
@@ -56,6 +55,9 @@ pub const LABEL_EXECUTION: &str = "gantry.execution";
 
 /// Label on a container with the id of the process that made it and removes it.
 pub const LABEL_PROCESS: &str = "gantry.process";
+
+/// Label on a container with the id of its user, where it has one of its own.
+pub const LABEL_UID: &str = "gantry.uid";
 
 /// Names and values on a container or an image.
 pub type Labels = BTreeMap<String, String>;
@@ -143,6 +145,9 @@ pub trait Engine: Send + Sync {
 
     /// Sends TERM to PID 1. Fine when it has ended already.
     async fn terminate(&self, name: &str) -> Result<(), EngineError>;
+
+    /// How a container with this spec should be confined, if it was created here.
+    fn asked(&self, name: &str, spec: &SandboxSpec) -> Confinement;
 
     /// How a container is confined, as the engine sees it.
     async fn confinement(&self, name: &str) -> Result<Confinement, EngineError>;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{Cancel, Loaded, Order, Sandbox, SandboxError};
 use crate::domain::confinement::SealedConfinement;
 use crate::domain::sandbox_spec::SandboxSpec;
-use crate::engine::{Engine, asked_confinement};
+use crate::engine::Engine;
 
 /// How long the engine may take to say it. It takes about a millisecond; one that is
 /// slow holds no script up.
@@ -38,7 +38,7 @@ pub(super) async fn examine(
             return Ok(None);
         }
     };
-    confinement.holds(&asked_confinement(spec))?;
+    confinement.holds(&engine.asked(name, spec))?;
     Ok(SealedConfinement::new(confinement).ok())
 }
 

@@ -12,6 +12,7 @@ use gantry::domain::outcome::{Outcome, Status};
 use gantry::domain::output_log::{OutputLog, StreamName};
 use gantry::domain::requirements::RequirementsPolicy;
 use gantry::domain::token::Role;
+use gantry::domain::uid_range::UidRange;
 use gantry::engine::docker::{Docker, Endpoint};
 use gantry::images::{BaseSource, BuildDisk, InstallerSettings, Library, LibrarySettings};
 use gantry::metrics::Metrics;
@@ -189,7 +190,7 @@ fn work(
     queue_limit: usize,
 ) -> (Executions, Environments) {
     let endpoint = Endpoint::parse(Some("tcp://127.0.0.1:1"), None).unwrap();
-    let docker = Docker::connect(endpoint).unwrap();
+    let docker = Docker::connect(endpoint, UidRange::DEFAULT).unwrap();
     let remover = Remover::new(Arc::new(docker.clone()));
     let library = Library::new(
         docker.clone(),

@@ -15,11 +15,12 @@ use super::running::Running;
 const GUARD: Duration = Duration::from_secs(90);
 
 /// Settings of whoever runs the tests, which must not change what they see.
-const SETTINGS: [&str; 5] = [
+const SETTINGS: [&str; 6] = [
     "GANTRY_LOG",
     "GANTRY_MOUNT_ROOTS",
     "GANTRY_OCI_RUNTIME",
     "GANTRY_REQUIREMENTS_ALLOW",
+    "GANTRY_UIDS",
     "NO_COLOR",
 ];
 

@@ -13,6 +13,7 @@ use gantry::domain::requirements::{Requirements, RequirementsPolicy};
 use gantry::domain::runtime::Runtime;
 use gantry::domain::sandbox_spec::Network;
 use gantry::domain::script::Script;
+use gantry::domain::uid_range::UidRange;
 use gantry::domain::variables::Variables;
 use gantry::engine::docker::{Docker, Endpoint};
 use gantry::engine::{LABEL_INSTALLATION, Labels, NewContainer};
@@ -49,7 +50,7 @@ pub(crate) struct Task {
 impl Subject {
     pub(crate) async fn new() -> Result<Self, Failure> {
         let host = std::env::var("DOCKER_HOST").ok();
-        let docker = Docker::connect(Endpoint::parse(host.as_deref(), None)?)?;
+        let docker = Docker::connect(Endpoint::parse(host.as_deref(), None)?, UidRange::DEFAULT)?;
         let remover = Remover::new(Arc::new(docker.clone()));
         let data_dir = tempfile::tempdir()?;
         let bundle = std::env::var("SSL_CERT_FILE")

@@ -12,10 +12,9 @@
 //! script's word for anything: all that the script can touch is its own files
 //! and its three pipes.
 //!
-//! One thing it can't prevent: a process of the same user may change our limits
-//! and our scheduling (prlimit(2) with our number, sched_setattr(2)), and so end
-//! PID 1 and lose its own result. The seccomp profile has to forbid these on
-//! others than oneself.
+//! A process of the same user may change our limits and our scheduling (prlimit(2) with
+//! our number, sched_setattr(2)), and so end PID 1 and lose its own result: [`filter`]
+//! keeps them from it.
 
 mod beneath;
 mod cgroup;
@@ -25,8 +24,10 @@ mod delivery;
 mod execution;
 mod feed;
 mod fields;
+mod filter;
 mod inbox;
 mod outgoing;
+mod passwd;
 mod pid_one;
 mod places;
 mod preparation;
@@ -89,8 +90,11 @@ fn main() -> ExitCode {
 fn live(pid_one: &PidOne) -> io::Result<ExitCode> {
     // Nobody in the sandbox may read our memory or our /proc/1/fd.
     prctl::set_dumpable(false)?;
+    filter::install()?;
     close_inherited();
     umask(Mode::S_IWGRP | Mode::S_IWOTH);
+    // A script that asks for its name is told by its number then.
+    let _ = passwd::name_user();
     let mut init = Init {
         pid_one,
         signals: Signals::listen()?,

@@ -34,7 +34,10 @@ pub(crate) fn attempt(attempts: &mut Attempts) {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     for (name, value) in status.lines().filter_map(|line| line.split_once(':')) {
         if STATUS.contains(&name) {
-            let value = value.split_whitespace().collect::<Vec<_>>().join(" ");
+            let mut words: Vec<_> = value.split_whitespace().collect();
+            // The four kinds of an id are one as a rule.
+            words.dedup();
+            let value = words.join(" ");
             attempts.read(format!("identity.{name}"), Ok(value));
         }
     }

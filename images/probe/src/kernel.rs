@@ -1,6 +1,9 @@
 //! Corners of the kernel that ordinary programs have no use for, and that holes are
 //! found in.
 
+use std::fs;
+use std::io;
+
 use nix::libc;
 
 use crate::attempt::{Attempts, signed};
@@ -26,6 +29,7 @@ pub(crate) fn attempt(attempts: &mut Attempts) {
     risky(attempts);
     administration(attempts);
     shared_memory(attempts);
+    attributes(attempts);
     clock(attempts);
 }
 
@@ -127,6 +131,41 @@ fn shared_memory(attempts: &mut Attempts) {
     let name = c"gantry-probe".as_ptr() as usize;
     let flags = signed(libc::O_CREAT | libc::O_RDWR);
     attempts.call("IPC.mq_open", libc::SYS_mq_open, [name, flags, 0o600, 0]);
+    attempts.read("IPC.beyond its own", of_others());
+}
+
+/// Whether there is anything but what was just made.
+fn of_others() -> io::Result<String> {
+    let mut counts = Vec::new();
+    for kind in ["shm", "msg", "sem"] {
+        // The first line is the heading.
+        let lines = fs::read_to_string(format!("/proc/sysvipc/{kind}"))?.lines().count();
+        counts.push(lines.saturating_sub(2).to_string());
+    }
+    counts.dedup();
+    Ok(counts.join(" "))
+}
+
+/// What is written beside a file's content, and what only root may.
+fn attributes(attempts: &mut Attempts) {
+    if let Err(error) = fs::write("/work/attributes", "") {
+        return attempts.try_to::<()>("attributes.user", Err(error));
+    }
+    let path = c"/work/attributes".as_ptr() as usize;
+    for (what, name) in [
+        ("user", c"user.gantry"),
+        ("capability", c"security.capability"),
+        ("trusted", c"trusted.gantry"),
+    ] {
+        // `VFS_CAP_REVISION_2` (linux/capability.h); to others it is any value.
+        let value = [0x0200_0000_u32, 0, 0, 0, 0];
+        let (name, value) = (name.as_ptr() as usize, value.as_ptr() as usize);
+        attempts.call(
+            &format!("attributes.{what}"),
+            libc::SYS_setxattr,
+            [path, name, value, 20, 0],
+        );
+    }
 }
 
 /// The time is set to what it is, and adjusted by nothing.

@@ -39,6 +39,7 @@ pub(crate) fn attempt(attempts: &mut Attempts) {
         attempts.read(format!("limits.{name}"), hard.map_err(io::Error::from));
     }
     attempts.try_to("limits.raised", raise());
+    attempts.read("limits.core files once lowered", lowered_core());
     for place in PLACES {
         let filled = fill(place);
         attempts.read(format!("limits.bytes in {place}"), filled.map(|it| it.to_string()));
@@ -54,6 +55,14 @@ pub(crate) fn attempt(attempts: &mut Attempts) {
 fn raise() -> io::Result<()> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     Ok(setrlimit(Resource::RLIMIT_NOFILE, soft, hard.saturating_add(1))?)
+}
+
+/// The limit of core files after it was set to 0: with that the kernel would hand what
+/// fails to a program of the host's, where it has one (core(5)).
+fn lowered_core() -> io::Result<String> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_CORE)?;
+    setrlimit(Resource::RLIMIT_CORE, 0, hard)?;
+    Ok(getrlimit(Resource::RLIMIT_CORE)?.0.to_string())
 }
 
 /// Bytes that fit into a place.

@@ -1,13 +1,14 @@
 //! What can be reached. Nothing is sent to anybody but the sandbox's own resolver.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use nix::libc;
 
-use crate::attempt::{Attempts, call};
+use crate::attempt::{Attempts, call, signed};
 
 /// Addresses for documentation, where nobody is (RFC 5737, RFC 3849).
 const NOBODY: &str = "192.0.2.1:9";
@@ -22,15 +23,27 @@ const UP: u32 = 1;
 /// The resolver's answer is waited for this long.
 const RESOLVED_WITHIN: Duration = Duration::from_secs(1);
 
+/// A connection that takes nothing for so long is full.
+const BUFFERED_WITHIN: Duration = Duration::from_millis(200);
+
+/// Bytes that are put into one socket at most: far more than it should hold.
+const MOST_BUFFERED: usize = 64 << 20;
+
 /// A question for the address of `invalid.`, which no resolver has (RFC 1035, RFC 6761).
 const QUESTION: &[u8] =
     b"\x13\x37\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x07invalid\x00\x00\x01\x00\x01";
 
 /// Families of sockets that lead into the kernel or past the network's limits, with
 /// type and protocol.
-const FAMILIES: [(&str, [i32; 3]); 14] = [
-    ("netlink", [libc::AF_NETLINK, libc::SOCK_RAW, 0]),
+const FAMILIES: [(&str, [i32; 3]); 20] = [
+    ("netlink route", [libc::AF_NETLINK, libc::SOCK_RAW, libc::NETLINK_ROUTE]),
     ("netlink audit", [libc::AF_NETLINK, libc::SOCK_RAW, libc::NETLINK_AUDIT]),
+    ("netlink diagnosis", [libc::AF_NETLINK, libc::SOCK_RAW, libc::NETLINK_SOCK_DIAG]),
+    ("netlink filters", [libc::AF_NETLINK, libc::SOCK_RAW, libc::NETLINK_NETFILTER]),
+    ("netlink IPsec", [libc::AF_NETLINK, libc::SOCK_RAW, libc::NETLINK_XFRM]),
+    ("netlink events", [libc::AF_NETLINK, libc::SOCK_RAW, libc::NETLINK_KOBJECT_UEVENT]),
+    ("netlink generic", [libc::AF_NETLINK, libc::SOCK_RAW, libc::NETLINK_GENERIC]),
+    ("netlink cryptography", [libc::AF_NETLINK, libc::SOCK_RAW, libc::NETLINK_CRYPTO]),
     ("vsock", [libc::AF_VSOCK, libc::SOCK_STREAM, 0]),
     ("AF_ALG", [libc::AF_ALG, libc::SOCK_SEQPACKET, 0]),
     ("packet", [libc::AF_PACKET, libc::SOCK_RAW, 0]),
@@ -54,13 +67,15 @@ pub(crate) fn attempt(attempts: &mut Attempts) {
     attempts.read("network.resolvers", resolvers().map(|it| it.len().to_string()));
     attempts.try_to("network.DNS", ask_resolver());
     attempts.try_to("network.loopback", loopback());
+    attempts.read("network.bytes in a TCP connection", tcp_bytes().map(|it| it.to_string()));
+    attempts.read("network.bytes in a UDP socket", udp_bytes().map(|it| it.to_string()));
     attempts.read("network.host's abstract sockets", abstract_sockets());
     for (name, [family, kind, protocol]) in FAMILIES {
-        let arguments = [family, kind, protocol].map(crate::attempt::signed);
+        let arguments = [family, kind, protocol].map(signed);
         attempts.call(&format!("sockets.{name}"), libc::SYS_socket, arguments);
     }
     let mut pair = [0_i32; 2];
-    let arguments = [libc::AF_VSOCK, libc::SOCK_STREAM, 0].map(crate::attempt::signed);
+    let arguments = [libc::AF_VSOCK, libc::SOCK_STREAM, 0].map(signed);
     let [family, kind, protocol] = arguments;
     let made = call(libc::SYS_socketpair, [family, kind, protocol, pair.as_mut_ptr() as usize]);
     attempts.try_to("sockets.pair of vsock", made);
@@ -122,6 +137,53 @@ fn ask_resolver() -> io::Result<()> {
 fn loopback() -> io::Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     TcpStream::connect_timeout(&listener.local_addr()?, RESOLVED_WITHIN).map(|_| ())
+}
+
+/// Bytes that a connection holds while nobody reads them.
+fn tcp_bytes() -> io::Result<usize> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    // A connection has its listener's sizes.
+    ask_for_buffers(&listener)?;
+    let mut writer = TcpStream::connect_timeout(&listener.local_addr()?, RESOLVED_WITHIN)?;
+    ask_for_buffers(&writer)?;
+    let _reader = listener.accept()?;
+    writer.set_write_timeout(Some(BUFFERED_WITHIN))?;
+    let mut held = 0;
+    while held < MOST_BUFFERED {
+        match writer.write(&[0; 65_536]) {
+            Ok(written) => held += written,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(held)
+}
+
+/// The same of a socket for datagrams, which drops what it can't hold.
+fn udp_bytes() -> io::Result<usize> {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    ask_for_buffers(&socket)?;
+    socket.connect(socket.local_addr()?)?;
+    socket.set_nonblocking(true)?;
+    for _ in 0..MOST_BUFFERED / 32_768 {
+        socket.send(&[0; 32_768])?;
+    }
+    let mut held = 0;
+    while let Ok(read) = socket.recv(&mut [0; 32_768]) {
+        held += read;
+    }
+    Ok(held)
+}
+
+/// Asks for as large ones as there may be; the kernel gives less without a word.
+fn ask_for_buffers(socket: &impl AsRawFd) -> io::Result<()> {
+    let size = i32::MAX / 2;
+    let at = &raw const size as usize;
+    for option in [libc::SO_SNDBUF, libc::SO_RCVBUF] {
+        let [socket, level, option] = [socket.as_raw_fd(), libc::SOL_SOCKET, option].map(signed);
+        call(libc::SYS_setsockopt, [socket, level, option, at, size_of_val(&size)])?;
+    }
+    Ok(())
 }
 
 /// Abstract sockets are in no file system: the network's namespace keeps them apart.

@@ -31,6 +31,7 @@ pub(crate) fn attempt(attempts: &mut Attempts) {
     attempts.try_to("pid 1.to be killed first", score);
     attempts.try_to("processes.to be killed last", fs::write("/proc/self/oom_score_adj", "-1000"));
     calls(attempts);
+    own(attempts);
 }
 
 /// Priorities and limits are set to what they are.
@@ -47,9 +48,44 @@ fn calls(attempts: &mut Attempts) {
     attempts.call("pid 1.kcmp", libc::SYS_kcmp, [1, 1, 0, 0, 0]);
     attempts.call("pid 1.limits", libc::SYS_prlimit64, [1, 1, 0, at]);
     attempts.call("pid 1.priority", libc::SYS_setpriority, [0, 1, 0]);
-    attempts.call("pid 1.priority of its user", libc::SYS_setpriority, [2, 65534, 0]);
+    attempts.call("pid 1.priority of its group", libc::SYS_setpriority, [1, 1, 0]);
+    // SAFETY: has no arguments and can't fail.
+    let user = unsafe { libc::getuid() } as usize;
+    attempts.call("pid 1.priority of its user", libc::SYS_setpriority, [2, user, 0]);
+    attempts.call("pid 1.priority of reading", libc::SYS_ioprio_set, [1, 1, 0]);
+    attempts.call("pid 1.priority of its user's reading", libc::SYS_ioprio_set, [3, user, 0]);
     attempts.call("pid 1.scheduler", libc::SYS_sched_setscheduler, [1, 0, at]);
+    let all = [usize::MAX; 16];
+    let processors = [1, size_of_val(&all), all.as_ptr() as usize];
+    attempts.call("pid 1.processors", libc::SYS_sched_setaffinity, processors);
+    // The kernel reads 32 bits of a number, filters may read 64.
+    let alias = (1 << 32) | 1;
+    attempts.call("pid 1.limits by another number", libc::SYS_prlimit64, [alias, 1, 0, at]);
+    attempts.call("pid 1.priority by another number", libc::SYS_setpriority, [0, alias, 0]);
+    attempts.call(
+        "pid 1.processors by another number",
+        libc::SYS_sched_setaffinity,
+        [alias, size_of_val(&all), all.as_ptr() as usize],
+    );
     attempts.call("pid 1.move_pages", libc::SYS_move_pages, [1, 0, at, at, at]);
+}
+
+/// What ordinary programs do to processes of their own, here to this one by its number.
+fn own(attempts: &mut Attempts) {
+    let mut place = [0_usize; 2];
+    let at = place.as_mut_ptr() as usize;
+    let own = std::process::id() as usize;
+    let nofile = libc::RLIMIT_NOFILE as usize;
+    attempts.call("processes.own limits", libc::SYS_prlimit64, [own, nofile, 0, at]);
+    attempts.call("processes.own limits set", libc::SYS_prlimit64, [own, nofile, at, 0]);
+    attempts.call("processes.own priority", libc::SYS_setpriority, [0, own, 0]);
+    attempts.call("processes.own priority of reading", libc::SYS_ioprio_set, [1, own, 0]);
+    let parameter = [0_u64];
+    let batch = [own, signed(libc::SCHED_BATCH), parameter.as_ptr() as usize];
+    attempts.call("processes.own scheduler", libc::SYS_sched_setscheduler, batch);
+    let all = [usize::MAX; 16];
+    let processors = [own, size_of_val(&all), all.as_ptr() as usize];
+    attempts.call("processes.own processors", libc::SYS_sched_setaffinity, processors);
 }
 
 /// Those that it was started with.

@@ -10,6 +10,7 @@ use super::expected::Expected;
 use crate::domain::limits::Limits;
 use crate::domain::sandbox_spec::Network;
 use crate::domain::script::MAX_SCRIPT_BYTES;
+use crate::domain::uid_range::UidRange;
 
 /// Things of one group that should come out alike.
 type Row = (&'static str, &'static [&'static str], Expected);
@@ -21,8 +22,13 @@ const EVERYWHERE: &[Row] = &[
     (
         "sockets",
         &[
-            "netlink",
             "netlink audit",
+            "netlink diagnosis",
+            "netlink filters",
+            "netlink IPsec",
+            "netlink events",
+            "netlink generic",
+            "netlink cryptography",
             "vsock",
             "pair of vsock",
             "AF_ALG",
@@ -39,6 +45,8 @@ const EVERYWHERE: &[Row] = &[
         ],
         Expected::Refused,
     ),
+    // Its own interfaces; changing them takes a capability.
+    ("sockets", &["netlink route"], Expected::Done),
     (
         "host",
         &[
@@ -128,7 +136,7 @@ const EVERYWHERE: &[Row] = &[
     ),
     ("writing", &["/work", "/tmp", "/dev/shm"], Expected::Done),
     ("executing", &["/dev/shm"], Expected::Refused),
-    ("identity", &["Uid", "Gid"], Expected::Is("65534 65534 65534 65534")),
+    ("identity", &["Gid"], Expected::Is("65534")),
     ("identity", &["Groups"], Expected::Is("65534")),
     (
         "identity",
@@ -149,6 +157,18 @@ const EVERYWHERE: &[Row] = &[
     ("processes", &["open descriptors"], Expected::Is("0 1 2")),
     ("processes", &["seen"], Expected::Is("gantry-init")),
     ("processes", &["to be killed last"], Expected::Refused),
+    (
+        "processes",
+        &[
+            "own limits",
+            "own limits set",
+            "own priority",
+            "own priority of reading",
+            "own scheduler",
+            "own processors",
+        ],
+        Expected::Done,
+    ),
     (
         "pid 1",
         &[
@@ -176,8 +196,15 @@ const EVERYWHERE: &[Row] = &[
             "kcmp",
             "limits",
             "priority",
+            "priority of its group",
             "priority of its user",
+            "priority of reading",
+            "priority of its user's reading",
             "scheduler",
+            "processors",
+            "limits by another number",
+            "priority by another number",
+            "processors by another number",
             "move_pages",
         ],
         Expected::RefusedOrAbsent,
@@ -251,11 +278,16 @@ const EVERYWHERE: &[Row] = &[
         ],
         Expected::Refused,
     ),
-    ("IPC", &["shmget", "msgget", "semget", "mq_open"], Expected::Refused),
+    ("IPC", &["shmget", "msgget", "semget", "mq_open"], Expected::Done),
+    ("IPC", &["beyond its own"], Expected::Nothing),
+    // Memory has them since kernel 6.6.
+    ("attributes", &["user"], Expected::Anything),
+    ("attributes", &["capability", "trusted"], Expected::Refused),
     ("clock", &["read"], Expected::Done),
     ("clock", &["set", "settimeofday", "adjust"], Expected::Refused),
     ("limits", &["raised"], Expected::Refused),
-    ("limits", &["core files"], Expected::Is("0")),
+    ("limits", &["core files", "core files once lowered"], Expected::Is("1")),
+    ("network", &["bytes in a UDP socket"], Expected::Between(1, 1 << 20)),
     ("limits", &["core file"], Expected::Nothing),
     ("limits", &["memory"], Expected::Is("ended by signal 9")),
     ("limits", &["outlived"], Expected::Done),
@@ -272,6 +304,7 @@ const WITHOUT_NETWORK: &[Row] = &[
     ("network", &["interfaces"], Expected::Is("lo")),
     ("network", &["default route", "resolvers"], Expected::Nothing),
     ("network", &["IPv4", "IPv6", "metadata service", "DNS"], Expected::Unreachable),
+    ("network", &["bytes in a TCP connection"], Expected::Between(1, 256 << 10)),
 ];
 
 /// Whether there is IPv6, a resolver that answers, or a cloud's metadata service is the
@@ -281,6 +314,7 @@ const WITH_EGRESS: &[Row] = &[
     ("network", &["default route"], Expected::Is("eth0")),
     ("network", &["resolvers"], Expected::Between(1, 16)),
     ("network", &["IPv4"], Expected::Done),
+    ("network", &["bytes in a TCP connection"], Expected::Between(1, 4 << 20)),
     ("network", &["IPv6", "metadata service", "DNS"], Expected::Anything),
 ];
 
@@ -302,6 +336,7 @@ pub(super) fn expectations(
     network: Network,
     exec: bool,
     limits: &Limits,
+    uids: UidRange,
 ) -> Vec<(String, Expected)> {
     let of_network = match network {
         Network::None => WITHOUT_NETWORK,
@@ -312,7 +347,9 @@ pub(super) fn expectations(
     let fixed = rows.flat_map(|(group, names, expected)| {
         names.iter().map(move |name| (format!("{group}.{name}"), expected.clone()))
     });
-    fixed.chain(of_limits(limits)).collect()
+    let users = Expected::Between(uids.first().into(), uids.last().into());
+    let user = ("identity.Uid".to_owned(), users);
+    fixed.chain([user]).chain(of_limits(limits)).collect()
 }
 
 fn of_limits(limits: &Limits) -> Vec<(String, Expected)> {

@@ -134,6 +134,11 @@ impl Confinement {
             let is = is.map_or_else(|| "not set".to_owned(), |is| is.to_string());
             require("ulimits", is_held, format!("{name}={is}"), format!("{name}={}", limit.hard))?;
         }
+        let Some(sysctls) = &self.sysctls else { return Ok(()) };
+        for (name, value) in asked.sysctls.iter().flatten() {
+            let is = sysctls.get(name).map_or("not set", String::as_str);
+            require("sysctls", is == value, format!("{name}={is}"), format!("{name}={value}"))?;
+        }
         Ok(())
     }
 

@@ -18,10 +18,10 @@ use crate::engine::Labels;
 /// (`cpu.cfs_period_us`).
 const CPU_PERIOD: i64 = 100_000;
 
-/// What a spec asks the engine for.
+/// What a spec asks the engine for, with the user `uid`.
 #[must_use]
-pub fn asked(spec: &SandboxSpec) -> Confinement {
-    let body = hardening::container_body(spec, &Labels::new());
+pub fn asked(spec: &SandboxSpec, uid: u32) -> Confinement {
+    let body = hardening::container_body(spec, uid, &Labels::new());
     let host = body.host_config.unwrap_or_default();
     let mounts = host.mounts.iter().flatten().map(asked_mount).collect();
     let networks = host.network_mode.clone().into_iter().collect();
@@ -77,6 +77,7 @@ fn of_host(host: HostConfig) -> Confinement {
         nano_cpus: host.nano_cpus.filter(|it| *it > 0).or(quota).unwrap_or_default(),
         pids: host.pids_limit.unwrap_or_default(),
         ulimits: host.ulimits.into_iter().flatten().filter_map(ulimit).collect(),
+        sysctls: host.sysctls.map(|it| it.into_iter().collect()),
         tmpfs: host.tmpfs.unwrap_or_default().into_iter().collect(),
         devices: devices.chain(requests).chain(rules).collect(),
         masked_paths: host.masked_paths,

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use bollard::API_DEFAULT_VERSION;
 use tokio::sync::Semaphore;
 
+use super::users::Users;
 use super::{Docker, STARTS_IN_FLIGHT};
+use crate::domain::uid_range::UidRange;
 use crate::engine::{EngineError, deadline};
 
 /// Where Docker listens when nothing else is said (dockerd(8)).
@@ -75,11 +77,12 @@ impl fmt::Display for Endpoint {
 }
 
 impl Docker {
-    /// A connection to the engine at `endpoint`. Nothing is sent yet.
+    /// A connection to the engine at `endpoint`, whose sandboxes have users out of
+    /// `uids`. Nothing is sent yet.
     ///
     /// # Errors
     /// [`EngineError::Unreachable`] when there is no such socket or certificate.
-    pub fn connect(endpoint: Endpoint) -> Result<Self, EngineError> {
+    pub fn connect(endpoint: Endpoint, uids: UidRange) -> Result<Self, EngineError> {
         // bollard's own timeout runs until an answer's headers; each call has a
         // tighter one of ours, so this is only the last resort.
         let timeout = deadline::IMAGE_BUILD.as_secs();
@@ -107,7 +110,8 @@ impl Docker {
         })?;
         let starts = Arc::new(Semaphore::new(STARTS_IN_FLIGHT));
         let start_within = deadline::START;
-        Ok(Self { client, endpoint: Arc::new(endpoint), starts, start_within })
+        let (endpoint, users) = (Arc::new(endpoint), Arc::new(Users::new(uids)));
+        Ok(Self { client, endpoint, starts, start_within, users })
     }
 
     /// Where this engine is.

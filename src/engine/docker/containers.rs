@@ -16,6 +16,7 @@ use tokio::sync::SemaphorePermit;
 use super::error::is_already_so;
 use super::{Docker, confinement, hardening};
 use crate::domain::confinement::Confinement;
+use crate::domain::sandbox_spec::SandboxSpec;
 use crate::engine::deadline::{self, within};
 use crate::engine::{
     Attached, ContainerState, Engine, EngineError, Labels, ListedContainer, NewContainer, Output,
@@ -26,7 +27,8 @@ use crate::engine::{
 impl Engine for Docker {
     async fn create(&self, container: &NewContainer) -> Result<(), EngineError> {
         let options = CreateContainerOptionsBuilder::default().name(&container.name).build();
-        let body = hardening::container_body(&container.spec, &container.labels);
+        let (uid, labels) = self.user_for(container).await?;
+        let body = hardening::container_body(&container.spec, uid, &labels);
         within(Verb::Create, deadline::CREATE, async {
             let _slot = self.start_slot().await;
             let created = self.client.create_container(Some(options), body).await;
@@ -35,6 +37,10 @@ impl Engine for Docker {
             if answer.warnings.is_empty() { Ok(()) } else { self.check_limits().await }
         })
         .await
+    }
+
+    fn asked(&self, name: &str, spec: &SandboxSpec) -> Confinement {
+        confinement::asked(spec, self.users.of(name))
     }
 
     async fn attach(&self, name: &str) -> Result<Attached, EngineError> {
@@ -143,12 +149,14 @@ impl Engine for Docker {
         })
         .await;
         match removed {
-            Err(EngineError::NotFound { .. }) => Ok(()),
+            Err(EngineError::NotFound { .. }) => {}
             // "Removal in progress": somebody else is at it; it is done when it
             // is gone.
-            Err(error) if is_already_so(&error) => self.await_removal(name, error).await,
-            other => other,
+            Err(error) if is_already_so(&error) => self.await_removal(name, error).await?,
+            other => other?,
         }
+        self.users.release(name);
+        Ok(())
     }
 
     async fn list(&self, labels: &Labels) -> Result<Vec<ListedContainer>, EngineError> {

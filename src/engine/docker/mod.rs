@@ -10,6 +10,7 @@ mod hardening;
 mod images;
 mod layers;
 mod resources;
+mod users;
 
 #[cfg(test)]
 mod wedge_tests;
@@ -25,6 +26,8 @@ pub use describe::Description;
 pub use images::{Image, ImageBuild, Progress};
 pub use layers::NewLayer;
 
+use users::Users;
+
 /// Creates and starts in flight. Starts saturate a two-core machine at four;
 /// more of them only add latency, and a crowd of starts is what wedges old
 /// engines.
@@ -37,4 +40,5 @@ pub struct Docker {
     endpoint: Arc<Endpoint>,
     starts: Arc<Semaphore>,
     start_within: Duration,
+    users: Arc<Users>,
 }

@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 
 use super::{Docker, Endpoint};
+use crate::domain::uid_range::UidRange;
 use crate::engine::{Engine, EngineError, Verb};
 
 const SOON: Duration = Duration::from_millis(300);
@@ -36,7 +37,7 @@ async fn start_on(answered: &'static [&'static str]) -> EngineError {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("engine.sock");
     tokio::spawn(serve(UnixListener::bind(&socket).unwrap(), answered));
-    let mut docker = Docker::connect(Endpoint::Unix(socket)).unwrap();
+    let mut docker = Docker::connect(Endpoint::Unix(socket), UidRange::DEFAULT).unwrap();
     docker.start_within = SOON;
     docker.start("any").await.unwrap_err()
 }

@@ -10,7 +10,9 @@ use super::program::{Ended, Program};
 use super::stdio::{Journal, Stdio, pipes};
 use super::{Attached, ContainerState, EngineError, IMAGE, Labels, ListedContainer, NewContainer};
 use crate::domain::confinement::Confinement;
-use crate::engine::{Printed, Verb, asked_confinement};
+use crate::domain::sandbox_spec::SANDBOX_UID;
+use crate::engine::docker::asked;
+use crate::engine::{Printed, Verb};
 
 /// Where a container is in its life.
 #[derive(Debug, Clone, Copy)]
@@ -83,7 +85,7 @@ impl World {
         }
         let journal = Journal::default();
         let (inside, outside) = pipes(journal.clone());
-        let mut confinement = asked_confinement(&new.spec);
+        let mut confinement = asked(&new.spec, SANDBOX_UID);
         if let Some(loosen) = self.loosened {
             loosen(&mut confinement);
         }

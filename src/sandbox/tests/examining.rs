@@ -2,7 +2,8 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::domain::confinement::SealedConfinement;
-use crate::engine::asked_confinement;
+use crate::domain::sandbox_spec::SANDBOX_UID;
+use crate::engine::docker::asked;
 use crate::engine::fake::Fault;
 use crate::engine::fake::program::echo;
 
@@ -22,7 +23,7 @@ async fn loaded(bench: &Bench) -> Result<Option<SealedConfinement>, SandboxError
 async fn what_is_loaded_is_confined_as_it_was_asked_for() {
     let bench = Bench::running(echo());
     let confinement = loaded(&bench).await.unwrap().unwrap();
-    assert_eq!(*confinement, asked_confinement(&container().spec));
+    assert_eq!(*confinement, asked(&container().spec, SANDBOX_UID));
     bench.assert_nothing_is_left().await;
 }
 

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::domain::confinement::Ulimit;
 
@@ -5,7 +7,7 @@ type Change = fn(&mut Confinement);
 
 fn asked() -> Confinement {
     Confinement {
-        user: "65534:65534".to_owned(),
+        user: "60578:65534".to_owned(),
         network_mode: "none".to_owned(),
         network_disabled: true,
         networks: vec!["none".to_owned()],
@@ -18,6 +20,7 @@ fn asked() -> Confinement {
         nano_cpus: 1_500_000_000,
         pids: 64,
         ulimits: [("core".to_owned(), limit(0)), ("nofile".to_owned(), limit(4096))].into(),
+        sysctls: Some([("net.ipv4.tcp_rmem".to_owned(), "1 2 3".to_owned())].into()),
         tmpfs: [("/work".to_owned(), "rw,noexec,nosuid,nodev,size=64,mode=0700".to_owned())].into(),
         mounts: vec![mount("/srv/in", "/in", true)],
         ipc_mode: "none".to_owned(),
@@ -46,10 +49,11 @@ fn what_is_as_it_was_asked_for_holds() {
 
 #[test]
 fn whatever_is_weaker_is_named() {
-    let weaker: [(&str, Change); 32] = [
+    let weaker: [(&str, Change); 35] = [
         ("privileged", |it| it.privileged = true),
         ("user", |it| it.user = String::new()),
         ("user", |it| it.user = "0:65534".to_owned()),
+        ("user", |it| it.user = "60579:65534".to_owned()),
         ("groups", |it| it.groups.push("docker".to_owned())),
         ("capabilities_added", |it| it.capabilities_added.push("CAP_SYS_ADMIN".to_owned())),
         ("capabilities_dropped", |it| it.capabilities_dropped.clear()),
@@ -75,6 +79,12 @@ fn whatever_is_weaker_is_named() {
         ("pids", |it| it.pids = -1),
         ("ulimits", |it| it.ulimits.retain(|name, _| name != "core")),
         ("ulimits", |it| it.ulimits.extend([("nofile".to_owned(), limit(-1))])),
+        ("sysctls", |it| it.sysctls = Some(BTreeMap::new())),
+        ("sysctls", |it| {
+            it.sysctls
+                .iter_mut()
+                .for_each(|it| drop(it.insert("net.ipv4.tcp_rmem".to_owned(), "1 2 4".to_owned())))
+        }),
         ("readonly_root", |it| it.readonly_root = false),
         ("tmpfs", |it| drop(it.tmpfs.insert("/work".to_owned(), "rw,size=64".to_owned()))),
         ("mounts", |it| it.mounts[0].read_only = false),
@@ -89,7 +99,7 @@ fn whatever_is_weaker_is_named() {
 
 #[test]
 fn what_engines_say_in_other_words_holds() {
-    let other_words: [Change; 12] = [
+    let other_words: [Change; 13] = [
         // Docker since 28 writes capabilities out.
         |it| it.capabilities_dropped = vec!["CAP_ALL".to_owned()],
         // Podman lists what was dropped.
@@ -102,6 +112,7 @@ fn what_engines_say_in_other_words_holds() {
         |it| it.memory_swap_bytes = -1,
         |it| it.nano_cpus = 1_499_990_000,
         |it| it.networks.clear(),
+        |it| it.sysctls = None,
         |it| it.ipc_mode = "private".to_owned(),
         |it| it.cgroupns_mode = "host".to_owned(),
         |it| it.ulimits.extend([("nproc".to_owned(), limit(100))]),

@@ -1,6 +1,6 @@
 use super::*;
 use crate::domain::limits::Limits;
-use crate::domain::sandbox_spec::{Network, Purpose};
+use crate::domain::sandbox_spec::{Network, Purpose, SANDBOX_UID};
 
 fn spec(network: Network) -> SandboxSpec {
     SandboxSpec {
@@ -21,7 +21,7 @@ fn inspected(json: &str) -> Confinement {
 #[test]
 fn what_is_asked_for_holds_for_itself() {
     for network in [Network::None, Network::Egress] {
-        let asked = asked(&spec(network));
+        let asked = asked(&spec(network), 70_000);
         assert_eq!(asked.holds(&asked), Ok(()));
         assert!(asked.seccomp.as_ref().is_some_and(|it| it.len() == 71), "{asked:?}");
         assert!(asked.no_new_privileges && asked.readonly_root && !asked.privileged);
@@ -71,7 +71,8 @@ fn what_the_image_brings_of_the_host_is_seen() {
 fn a_builds_volume_is_the_one_that_was_asked_for() {
     let build = |cache_volume: Option<&str>| {
         let cache_volume = cache_volume.map(str::to_owned);
-        asked(&SandboxSpec { purpose: Purpose::Build { cache_volume }, ..spec(Network::Egress) })
+        let purpose = Purpose::Build { cache_volume };
+        asked(&SandboxSpec { purpose, ..spec(Network::Egress) }, SANDBOX_UID)
     };
     let seen = inspected(
         r#"{"Mounts": [{"Type": "volume", "Name": "gantry-cache", "Destination": "/cache",
@@ -82,10 +83,10 @@ fn a_builds_volume_is_the_one_that_was_asked_for() {
     };
     assert!(holds(&build(Some("gantry-cache"))) && holds(&build(None)));
     assert!(!holds(&build(Some("another"))));
-    assert!(!holds(&asked(&spec(Network::None))));
+    assert!(!holds(&asked(&spec(Network::None), 70_000)));
 }
 
 #[test]
 fn an_engine_that_says_nothing_of_it_confines_nothing() {
-    assert!(inspected("{}").holds(&asked(&spec(Network::None))).is_err());
+    assert!(inspected("{}").holds(&asked(&spec(Network::None), 70_000)).is_err());
 }

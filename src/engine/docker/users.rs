@@ -1,0 +1,198 @@
+//! Which user a sandbox has: an id of its own out of a range, so that what the kernel
+//! counts per user (inotify instances, pipes, descriptors on their way through sockets)
+//! is its own. Those that share one are told by [`SandboxSpec::shares_user`].
+//!
+//! A process knows the ids of its own containers. Those of others, which an earlier
+//! process may have left, are read off the engine's containers now and then: each bears
+//! its id as a label.
+//!
+//! [`SandboxSpec::shares_user`]: crate::domain::sandbox_spec::SandboxSpec::shares_user
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bollard::models::ContainerSummary;
+use bollard::query_parameters::ListContainersOptionsBuilder;
+use tokio::time::{Instant, timeout};
+use uuid::Uuid;
+
+use super::Docker;
+use crate::domain::sandbox_spec::SANDBOX_UID;
+use crate::domain::uid_range::UidRange;
+use crate::engine::{EngineError, LABEL_UID, Labels, NewContainer};
+
+/// How long what was read of others' containers is believed.
+const BELIEVED_FOR: Duration = Duration::from_mins(1);
+
+/// How long the engine may take to list them. Without an answer others' ids are not
+/// known, and one may be had twice; a sandbox waits no longer for that.
+const LISTED_WITHIN: Duration = Duration::from_secs(1);
+
+/// The users of sandboxes.
+pub(super) struct Users {
+    range: UidRange,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// Those of this process's containers, by the containers' names.
+    held: HashMap<String, u32>,
+    /// Those of all containers, as they were read last.
+    seen: HashSet<u32>,
+    read_at: Option<Instant>,
+    /// Where the search for a free one begins: after the last one, so that none is used
+    /// again soon.
+    next: u32,
+}
+
+impl Users {
+    /// Nobody has any of `range`. Where the search begins is random: another process
+    /// that has not read our containers yet has another one, most likely.
+    pub(super) fn new(range: UidRange) -> Self {
+        let random = Uuid::new_v4().as_u64_pair().1 % u64::from(range.count());
+        let state = State {
+            held: HashMap::new(),
+            seen: HashSet::new(),
+            read_at: None,
+            next: u32::try_from(random).unwrap_or_default(),
+        };
+        Self { range, state: Mutex::new(state) }
+    }
+
+    /// The user of a container of this process.
+    pub(super) fn of(&self, name: &str) -> u32 {
+        self.state().held.get(name).copied().unwrap_or(SANDBOX_UID)
+    }
+
+    /// A user for the container `name`.
+    fn take(&self, name: &str) -> Result<u32, EngineError> {
+        let mut state = self.state();
+        if let Some(uid) = state.held.get(name) {
+            return Ok(*uid);
+        }
+        let in_use: HashSet<u32> = state.held.values().chain(&state.seen).copied().collect();
+        let count = self.range.count();
+        let places = (0..count).map(|step| (state.next + step) % count);
+        let mut free = places.filter(|place| !in_use.contains(&(self.range.first() + place)));
+        let place = free.next().ok_or(EngineError::NoUser { range: self.range })?;
+        let uid = self.range.first() + place;
+        state.next = (place + 1) % count;
+        state.held.insert(name.to_owned(), uid);
+        Ok(uid)
+    }
+
+    /// The container `name` is gone.
+    pub(super) fn release(&self, name: &str) {
+        let mut state = self.state();
+        if let Some(uid) = state.held.remove(name) {
+            state.seen.remove(&uid);
+        }
+    }
+
+    /// Whether others' containers are to be read again.
+    fn is_due(&self) -> bool {
+        self.state().read_at.is_none_or(|at| at.elapsed() >= BELIEVED_FOR)
+    }
+
+    fn note(&self, seen: HashSet<u32>) {
+        let mut state = self.state();
+        state.seen = seen;
+        state.read_at = Some(Instant::now());
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Docker {
+    /// The ids out of which sandboxes have their users.
+    #[must_use]
+    pub fn uids(&self) -> UidRange {
+        self.users.range
+    }
+
+    /// The user of a container that is to be created, and its labels with it.
+    pub(super) async fn user_for(
+        &self,
+        container: &NewContainer,
+    ) -> Result<(u32, Labels), EngineError> {
+        let mut labels = container.labels.clone();
+        if container.spec.shares_user() || self.users.range == UidRange::SHARED {
+            return Ok((SANDBOX_UID, labels));
+        }
+        if self.users.is_due() {
+            self.read_users().await;
+        }
+        let uid = self.users.take(&container.name)?;
+        labels.insert(LABEL_UID.to_owned(), uid.to_string());
+        Ok((uid, labels))
+    }
+
+    /// Reads whose containers have which user, as far as the engine says it.
+    async fn read_users(&self) {
+        let filters = HashMap::from([("label".to_owned(), vec![LABEL_UID.to_owned()])]);
+        let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
+        let listing = timeout(LISTED_WITHIN, self.client.list_containers(Some(options)));
+        if let Ok(Ok(containers)) = listing.await {
+            self.users.note(containers.iter().filter_map(uid).collect());
+        }
+    }
+}
+
+fn uid(container: &ContainerSummary) -> Option<u32> {
+    container.labels.as_ref()?.get(LABEL_UID)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn users(range: &str) -> Users {
+        Users::new(range.parse().unwrap())
+    }
+
+    #[test]
+    fn each_container_has_its_own_and_the_last_one_is_told() {
+        let users = users("70000-70002");
+        let mut taken: Vec<_> = ["a", "b", "c"].map(|name| users.take(name).unwrap()).into();
+        assert_eq!(users.take("b").unwrap(), taken[1], "the same once more");
+        let full = users.take("d").unwrap_err();
+        assert_eq!(full.to_string(), "all 3 users of sandboxes are in use");
+        assert!(full.hint().unwrap().contains("GANTRY_UIDS"));
+        taken.sort_unstable();
+        assert_eq!(taken, [70_000, 70_001, 70_002]);
+    }
+
+    #[test]
+    fn one_that_is_free_again_is_the_last_to_be_used() {
+        let users = users("70000-70002");
+        let first = users.take("a").unwrap();
+        users.release("a");
+        let others = ["b", "c"].map(|name| users.take(name).unwrap());
+        assert!(!others.contains(&first));
+        assert_eq!(users.take("d").unwrap(), first);
+    }
+
+    #[test]
+    fn those_of_others_are_not_had_again_until_they_are_gone() {
+        let users = users("70000-70001");
+        users.note(HashSet::from([70_000]));
+        assert_eq!(users.take("a").unwrap(), 70_001);
+        users.note(HashSet::from([70_000, 70_001]));
+        assert!(users.take("b").is_err());
+        users.release("a");
+        assert_eq!(users.take("b").unwrap(), 70_001);
+        users.note(HashSet::new());
+        assert_eq!(users.take("c").unwrap(), 70_000);
+    }
+
+    #[test]
+    fn the_user_of_a_container_is_known_by_its_name() {
+        let users = users("70000");
+        assert_eq!(users.of("a"), SANDBOX_UID);
+        users.take("a").unwrap();
+        assert_eq!(users.of("a"), 70_000);
+    }
+}
