@@ -3,6 +3,7 @@
 //! as they were sent, and so do duplicate keys and key order.
 
 mod fault;
+mod output;
 
 use std::fmt;
 
@@ -11,6 +12,7 @@ use serde_json::value::RawValue;
 use thiserror::Error;
 
 pub use fault::JsonFault;
+pub use output::{OutputFault, parse_output};
 
 use fault::{fault, offset_of};
 
@@ -20,6 +22,11 @@ pub const MAX_INPUT_BYTES: usize = 64 * 1024 * 1024;
 /// Deepest nesting of arrays and objects: `serde_json`'s own limit for trees, so
 /// that whoever reads the document later can.
 pub const MAX_NESTING: usize = 128;
+
+/// Longest number, in bytes: what Jackson reads by default
+/// (`StreamReadConstraints.DEFAULT_MAX_NUM_LEN`), the least of the common readers;
+/// Python's `int` takes 4,300 digits.
+pub const MAX_NUMBER_BYTES: usize = 1_000;
 
 /// One JSON document, unchanged.
 #[derive(Clone, PartialEq, Eq)]
@@ -90,7 +97,7 @@ impl JsonInput {
     }
 
     /// A document that has been read as a part of another one, so that it is known
-    /// to be JSON; only its size and its depth are looked at.
+    /// to be JSON; only its size, its depth and its numbers are looked at.
     ///
     /// # Errors
     /// [`JsonInputError::TooLarge`] and [`JsonInputError::Invalid`].
@@ -99,8 +106,8 @@ impl JsonInput {
         if bytes.len() > MAX_INPUT_BYTES {
             return Err(JsonInputError::TooLarge(bytes.len()));
         }
-        match first_too_deep(bytes) {
-            Some(offset) => Err(JsonInputError::Invalid(fault(bytes, offset, TOO_DEEP))),
+        match first_unreadable(bytes) {
+            Some(fault) => Err(JsonInputError::Invalid(fault)),
             None => Ok(Self { text: document.get().to_owned() }),
         }
     }
@@ -118,48 +125,41 @@ impl JsonInput {
     }
 }
 
-/// What a script printed, when it is exactly one JSON document and nothing else
-/// but white space around it. The document is kept as it was printed.
-#[must_use]
-pub fn parse_output(stdout: &[u8]) -> Option<Box<RawValue>> {
-    check(stdout).ok()?;
-    let text = std::str::from_utf8(stdout).ok()?;
-    RawValue::from_string(text.trim().to_owned()).ok()
-}
-
 const NOT_UTF8: &str = "invalid UTF-8";
 const TOO_DEEP: &str = "nested more than 128 levels deep";
+const TOO_LONG: &str = "a number of more than 1000 characters";
 const BYTE_ORDER_MARK: &str = "byte order mark before the document";
 
-/// Whether `bytes` are one JSON document of bounded depth.
+/// Whether `bytes` are one JSON document that common readers take.
 fn check(bytes: &[u8]) -> Result<(), JsonFault> {
     let text =
         std::str::from_utf8(bytes).map_err(|error| fault(bytes, error.valid_up_to(), NOT_UTF8))?;
     if text.starts_with('\u{feff}') {
         return Err(fault(bytes, 0, BYTE_ORDER_MARK));
     }
-    // What serde_json skips it does not bound, and trees deeper than its limit
-    // can't be built later.
-    let too_deep = first_too_deep(bytes);
     match serde_json::from_str::<IgnoredAny>(text) {
-        Ok(_) => too_deep.map_or(Ok(()), |offset| Err(fault(bytes, offset, TOO_DEEP))),
+        Ok(_) => first_unreadable(bytes).map_or(Ok(()), Err),
         Err(error) => {
             let offset = offset_of(bytes, error.line(), error.column());
             let place = format!(" at line {} column {}", error.line(), error.column());
             let words = error.to_string();
             let reason = words.strip_suffix(&place).unwrap_or(&words);
-            Err(fault(bytes, offset, reason))
+            Err(output::not_a_number(bytes, offset).unwrap_or_else(|| fault(bytes, offset, reason)))
         }
     }
 }
 
-/// Where arrays and objects first nest deeper than [`MAX_NESTING`]; means
-/// something for valid JSON only.
-fn first_too_deep(bytes: &[u8]) -> Option<usize> {
+/// The first place that readers with bounds of their own refuse: what nests deeper
+/// than [`MAX_NESTING`], which no tree of `serde_json` holds, or a number longer
+/// than [`MAX_NUMBER_BYTES`]. Means something for valid JSON only.
+fn first_unreadable(bytes: &[u8]) -> Option<JsonFault> {
     let mut depth = 0_usize;
+    let mut number = 0_usize;
     let mut is_string = false;
     let mut is_escaped = false;
     for (offset, byte) in bytes.iter().enumerate() {
+        let is_of_number = !is_string && is_in_numbers(*byte);
+        number = if is_of_number { number + 1 } else { 0 };
         match byte {
             _ if is_escaped => is_escaped = false,
             b'\\' if is_string => is_escaped = true,
@@ -170,10 +170,18 @@ fn first_too_deep(bytes: &[u8]) -> Option<usize> {
             _ => {}
         }
         if depth > MAX_NESTING {
-            return Some(offset);
+            return Some(fault(bytes, offset, TOO_DEEP));
+        }
+        if number > MAX_NUMBER_BYTES {
+            return Some(fault(bytes, offset - MAX_NUMBER_BYTES, TOO_LONG));
         }
     }
     None
+}
+
+/// Whether numbers are written with this byte; literals have one of them at most.
+fn is_in_numbers(byte: u8) -> bool {
+    byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E')
 }
 
 #[cfg(test)]

@@ -57,7 +57,8 @@ pub enum ErrorKind {
     KilledBySignal,
     /// The kernel killed it, or what it depended on, for want of memory.
     OutOfMemory,
-    /// It did not leave the output that it had promised.
+    /// It did not leave the output that it had promised, or printed JSON that is
+    /// none.
     InvalidOutput,
     /// It exited with code 0, and not all files that it left could be kept.
     OutputsRefused,
@@ -173,6 +174,14 @@ impl Outcome {
             error_message: Some(message.into()),
             exit_code: None,
             signal: None,
+        }
+    }
+
+    /// Makes a success a failure because of what the script left as its output.
+    pub fn fail_output(&mut self, message: &str) {
+        if self.status == Status::Completed {
+            let exit_code = self.exit_code;
+            *self = Self { exit_code, ..Self::failed(ErrorKind::InvalidOutput, message) };
         }
     }
 

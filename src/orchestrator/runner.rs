@@ -22,7 +22,7 @@ use crate::clock;
 use crate::domain::confinement::SealedConfinement;
 use crate::domain::execution::{Report, SandboxReceipt, Usage, milliseconds};
 use crate::domain::job::Job;
-use crate::domain::json_input::parse_output;
+use crate::domain::json_input::{OutputFault, parse_output};
 use crate::domain::limits::Limits;
 use crate::domain::outcome::{Ending, ErrorKind, Outcome, Status, classify};
 use crate::domain::sandbox_spec::{Network, Purpose, SandboxSpec};
@@ -494,7 +494,7 @@ fn exit_of(ending: Ending) -> Option<Exit> {
 
 fn report(
     terms: Terms,
-    outcome: Outcome,
+    mut outcome: Outcome,
     exit: Option<Exit>,
     mut reached: Reached,
     mut capture: Capture,
@@ -514,12 +514,22 @@ fn report(
     let is_unknown = |kept: &[u8]| {
         is_end_missing && !(capture.has_printed_all && (kept.len() as u64) < terms.stream_cap)
     };
+    let printed = match &terms.output_file_cap {
+        Some(_) => Some(capture.output_file.as_slice()),
+        // The beginning of a document may be another one.
+        None => is_whole.then(|| log.stdout()),
+    };
+    let (output, output_fault) = match printed.map(parse_output) {
+        Some(Ok(output)) => (Some(output), None),
+        Some(Err(fault)) => (None, Some(fault)),
+        None => (None, None),
+    };
+    if let Some(OutputFault { fault, is_meant_as_json: true }) = &output_fault {
+        outcome.fail_output(&format!("the output is not JSON: {fault}\n{}", fault.pointed()));
+    }
     Report {
-        output: match &terms.output_file_cap {
-            Some(_) => parse_output(&capture.output_file),
-            // The beginning of a document may be another one.
-            None => is_whole.then(|| parse_output(log.stdout())).flatten(),
-        },
+        output,
+        output_fault: output_fault.map(|it| it.fault),
         is_stdout_unknown: is_unknown(log.stdout()),
         is_stderr_unknown: is_unknown(log.stderr()),
         stdout_bytes,

@@ -55,6 +55,7 @@ fn full_report() -> Report {
         output: Some(
             RawValue::from_string(r#"{"a":"\ud800\u0000","a":1e400}"#.to_owned()).unwrap(),
         ),
+        output_fault: None,
         log,
         stdout_bytes: 4,
         stderr_bytes: 1_000_000,

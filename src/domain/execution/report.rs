@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde_json::value::RawValue;
 
 use super::{Artifact, SandboxReceipt, Usage};
+use crate::domain::json_input::JsonFault;
 use crate::domain::outcome::Outcome;
 use crate::domain::output_log::OutputLog;
 
@@ -16,6 +17,8 @@ pub struct Report {
     pub outcome: Outcome,
     /// stdout, or the output file, when it is one JSON document.
     pub output: Option<Box<RawValue>>,
+    /// Where that is not one JSON document, when all of it was kept.
+    pub output_fault: Option<JsonFault>,
     /// What was kept of stdout and stderr.
     pub log: OutputLog,
     /// Bytes that the script wrote to stdout, kept or not.
@@ -49,6 +52,7 @@ impl Report {
         Self {
             outcome,
             output: None,
+            output_fault: None,
             log: OutputLog::default(),
             stdout_bytes: 0,
             stderr_bytes: 0,

@@ -3,7 +3,8 @@
 use super::Executions;
 use crate::domain::execution::Report;
 use crate::domain::fault::Fault;
-use crate::domain::outcome::{ErrorKind, Outcome, Status};
+use crate::domain::json_input::JsonFault;
+use crate::domain::outcome::Status;
 use crate::store::Runnable;
 
 impl Executions {
@@ -18,7 +19,7 @@ impl Executions {
             return;
         }
         let problem = match &report.output {
-            None => Some("the output is not one JSON document".to_owned()),
+            None => Some(no_document(report.output_fault.as_ref())),
             Some(output) => {
                 let faults =
                     self.inner.schemas.check_output(version_id, schema, output.get()).await;
@@ -26,9 +27,17 @@ impl Executions {
             }
         };
         if let Some(problem) = problem {
-            let failed = Outcome::failed(ErrorKind::InvalidOutput, problem);
-            report.outcome = Outcome { exit_code: report.outcome.exit_code, ..failed };
+            report.outcome.fail_output(&problem);
         }
+    }
+}
+
+fn no_document(fault: Option<&JsonFault>) -> String {
+    match fault {
+        Some(fault) => {
+            format!("the output is not one JSON document: {fault}\n{}", fault.pointed())
+        }
+        None => "the output is not one JSON document: it was cut".to_owned(),
     }
 }
 
