@@ -15,9 +15,15 @@ use super::problem::{Kind, Problem};
 use crate::domain::excerpt::{escaped, excerpt};
 use crate::domain::fault::{Fault, pointer_to};
 use crate::domain::json_input::{JsonInput, JsonInputError};
+use crate::domain::json_schema::MAX_SCHEMA_BYTES;
+use crate::domain::json_shape::Shape;
 
 /// Most fields of a body.
 const MAX_FIELDS: usize = 100;
+
+/// Most values of one field, those in it included: read, they take many times their
+/// size. More have no room in a schema.
+const MAX_VALUES: usize = MAX_SCHEMA_BYTES / 2;
 
 /// Most characters of what is said about a value.
 const MAX_DETAIL_CHARS: usize = 400;
@@ -52,8 +58,25 @@ impl<'a> Fields<'a> {
         Some(self.0.remove(at).1)
     }
 
+    /// Refuses lists and objects with more values than anybody needs.
+    fn check_size(&self) -> Result<(), Problem> {
+        for (name, value) in &self.0 {
+            let is_large = value.get().len() > MAX_VALUES;
+            if is_large && !value.get().starts_with('"') {
+                let values = Shape::of(value.get()).values();
+                if values > MAX_VALUES {
+                    let detail = format!("it has {values} values, at most {MAX_VALUES} are read");
+                    let pointer = pointer_to("", &excerpt(name));
+                    return Err(Problem::invalid(vec![Fault::new(pointer, detail)]));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// What is left of them as a value.
     pub(super) fn into_value<T: DeserializeOwned>(self) -> Result<T, Problem> {
+        self.check_size()?;
         let fields = MapDeserializer::<_, serde_json::Error>::new(self.0.into_iter());
         serde_path_to_error::deserialize(fields).map_err(|error| {
             let pointer =
@@ -175,6 +198,17 @@ mod tests {
         let (status, text) = answer(&long);
         assert_eq!(status, 422);
         assert!(text.len() < 2_000, "{}", text.len());
+    }
+
+    #[test]
+    fn values_of_a_field_are_counted_before_they_are_read() {
+        let list = |count: usize| format!("{{\"list\": [{}\"\"]}}", "\"\",".repeat(count - 1));
+        assert_eq!(answer(&list(MAX_VALUES - 1)).0, 200);
+        let (status, text) = answer(&list(MAX_VALUES));
+        assert_eq!(status, 422);
+        assert!(text.contains("131073 values") && text.contains("/list"), "{text}");
+        let long = format!("{{\"list\": [\"{}\"]}}", "[,".repeat(MAX_VALUES));
+        assert_eq!(answer(&long).0, 200);
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::domain::fault::{Fault, pointer_to};
 use crate::domain::json_input::{JsonInput, JsonInputError};
 use crate::domain::limits::Timeout;
 use crate::domain::registry::{RegisteredScript, ScriptVersion};
-use crate::domain::variables::{EnvVar, Variables};
+use crate::domain::variables::{EnvVar, MAX_VARIABLES, Variables};
 
 /// What an execution is to do. It can only tighten what the script says.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -225,6 +225,10 @@ impl<'de> Deserialize<'de> for RequestVariables {
                         let detail = format!("{:?} is there more than once", excerpt(&name));
                         return Err(A::Error::custom(detail));
                     }
+                    if variables.len() == MAX_VARIABLES {
+                        let detail = format!("more than {MAX_VARIABLES} variables");
+                        return Err(A::Error::custom(detail));
+                    }
                     variables.push((name, value));
                 }
                 Ok(RequestVariables(variables))
@@ -294,6 +298,14 @@ mod tests {
         let problem = Order::parse(body.as_bytes()).err().unwrap();
         assert_eq!(problem.status().as_u16(), 422);
         assert!(problem.json("").len() < 8_192, "{}", problem.json("").len());
+    }
+
+    #[test]
+    fn variables_are_counted_while_they_are_read() {
+        let env: BTreeMap<_, _> = (0..=MAX_VARIABLES).map(|it| (format!("V{it}"), "")).collect();
+        let body = serde_json::json!({"script": "a", "env": env}).to_string();
+        let problem = Order::parse(body.as_bytes()).err().unwrap();
+        assert!(format!("{problem:?}").contains("more than 1000 variables"), "{problem:?}");
     }
 
     #[test]

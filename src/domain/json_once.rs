@@ -1,38 +1,50 @@
 //! JSON in which no object has a name twice. Readers differ in which of the two
 //! counts, so whoever wrote it may mean something else than what is done.
 
+use std::cell::Cell;
 use std::fmt;
 
-use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::Deserializer;
+use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 use super::excerpt::excerpt;
+use super::json_schema::MAX_SCHEMA_BYTES;
+
+/// Most values: what has more of them is larger than anything that is read so
+/// ([`MAX_SCHEMA_BYTES`]), and its tree would take many times its size.
+const MAX_VALUES: usize = MAX_SCHEMA_BYTES / 2;
 
 /// A value as it was written, null among them; `None` stands for a field that is
 /// not there.
 ///
 /// # Errors
-/// Those of the deserializer, and one where a name is there more than once.
+/// Those of the deserializer, and one where a name is there more than once, or where
+/// there are too many values.
 pub fn once<'de, D>(deserializer: D) -> Result<Option<Option<Value>>, D::Error>
 where
     D: Deserializer<'de>,
 {
-    let value = Option::<Once>::deserialize(deserializer)?;
-    Ok(Some(value.map(|Once(value)| value)))
+    let value = Reader(&Cell::new(MAX_VALUES)).deserialize(deserializer)?;
+    Ok(Some(Some(value).filter(|value| !value.is_null())))
 }
 
-struct Once(Value);
+/// Reads a value, and counts how many there may still be.
+#[derive(Clone, Copy)]
+struct Reader<'a>(&'a Cell<usize>);
 
-impl<'de> Deserialize<'de> for Once {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Reader).map(Self)
+impl<'de> DeserializeSeed<'de> for Reader<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        let left = self.0.get().checked_sub(1);
+        let too_many = || D::Error::custom(format!("more than {MAX_VALUES} values"));
+        self.0.set(left.ok_or_else(too_many)?);
+        deserializer.deserialize_any(self)
     }
 }
 
-struct Reader;
-
-impl<'de> Visitor<'de> for Reader {
+impl<'de> Visitor<'de> for Reader<'_> {
     type Value = Value;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -66,7 +78,7 @@ impl<'de> Visitor<'de> for Reader {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Value, A::Error> {
         let mut array = Vec::new();
-        while let Some(Once(element)) = elements.next_element()? {
+        while let Some(element) = elements.next_element_seed(self)? {
             array.push(element);
         }
         Ok(Value::Array(array))
@@ -74,12 +86,12 @@ impl<'de> Visitor<'de> for Reader {
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
         let mut object = Map::new();
-        while let Some((name, Once(member))) = members.next_entry::<String, Once>()? {
+        while let Some(name) = members.next_key::<String>()? {
             if object.contains_key(&name) {
                 let detail = format!("{:?} is there more than once", excerpt(&name));
                 return Err(A::Error::custom(detail));
             }
-            object.insert(name, member);
+            object.insert(name, members.next_value_seed(self)?);
         }
         Ok(Value::Object(object))
     }
@@ -89,6 +101,7 @@ impl<'de> Visitor<'de> for Reader {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use serde::Deserialize;
 
     #[derive(Debug, Deserialize)]
     struct Body {
@@ -119,6 +132,15 @@ mod tests {
             let fault = read(text).unwrap_err();
             assert!(fault.contains("\"x\" is there more than once"), "{fault}");
         }
+    }
+
+    #[test]
+    fn values_are_counted_while_they_are_read() {
+        let many = |count: usize| format!("[{}0]", "0,".repeat(count - 2));
+        assert!(read(&many(MAX_VALUES)).is_ok());
+        assert!(read(&many(MAX_VALUES + 1)).unwrap_err().contains("more than 131072 values"));
+        let objects = format!("[{}0]", "{\"\":{}},".repeat(MAX_VALUES / 2));
+        assert!(read(&objects).unwrap_err().contains("more than 131072 values"));
     }
 
     proptest! {

@@ -5,13 +5,15 @@
 //!
 //! A check looks at its document up to [`MAX_LOOKS`] times, which takes seconds
 //! at worst and says nothing of a document's size: callers on an async thread hand
-//! it to a blocking one.
+//! it to a blocking one. What a document takes meanwhile is counted before
+//! ([`JsonSchema::checked_bytes`]).
 
 mod branches;
 mod counted;
 mod error;
 mod fault;
 mod look;
+mod tree;
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,6 +23,7 @@ use serde_json::Value;
 
 use super::fault::Fault;
 use counted::{Counted, CountedJson, within};
+use tree::Tree;
 
 pub use error::SchemaError;
 
@@ -46,11 +49,20 @@ pub const MAX_FAULTS: usize = 20;
 /// How often one check may look at its document, as [`counted`] counts it.
 pub const MAX_LOOKS: u64 = 100_000_000;
 
+/// Largest document, in bytes of the tree that it is checked as (256 MiB): a list of
+/// objects of a few members and texts may have some 30 MiB of JSON.
+pub const MAX_CHECKED_BYTES: usize = 256 * 1024 * 1024;
+
 /// How often, when it is known to be wrong and only the places are wanted.
 const MAX_LOOKS_FOR_FAULTS: u64 = 2_000_000;
 
 /// Largest pattern, as its compiled form in bytes (256 KiB).
 const MAX_PATTERN_BYTES: usize = 256 * 1024;
+
+/// What is said of a document that is too large for a tree.
+const TOO_MANY_VALUES: &str = "it has too many values to be checked against the schema: a \
+     document takes 24 bytes for a value in an array, 48 for a member of an object and 80 for \
+     an array or object, which may be 256 MiB";
 
 /// A schema that documents can be checked against.
 #[derive(Clone)]
@@ -111,15 +123,25 @@ impl JsonSchema {
         self.validator.is_none()
     }
 
-    /// Checks a document. Of a name that an object has twice the last value
-    /// counts, as it does for Python.
+    /// What the tree takes at most that a document is checked as, in bytes. Whoever
+    /// checks several documents at once adds them up.
+    #[must_use]
+    pub fn checked_bytes(document: &str) -> usize {
+        tree::bytes_of(document)
+    }
+
+    /// Checks a document of at most [`MAX_CHECKED_BYTES`]. Of a name that an object has
+    /// twice the last value counts, as it does for Python.
     ///
     /// # Errors
     /// What is wrong with it: at least one, at most [`MAX_FAULTS`], with pointers
     /// into the document.
     pub fn check(&self, document: &str) -> Result<(), Vec<Fault>> {
         let Some(validator) = &self.validator else { return Ok(()) };
-        let document: Value = serde_json::from_str(document).map_err(|error| {
+        if Self::checked_bytes(document) > MAX_CHECKED_BYTES {
+            return Err(vec![Fault::new("", TOO_MANY_VALUES)]);
+        }
+        let document: Tree<'_> = serde_json::from_str(document).map_err(|error| {
             vec![Fault::new("", format!("it can't be checked against the schema: {error}"))]
         })?;
         let too_hard = || vec![Fault::new("", "it takes too long to check it against the schema")];

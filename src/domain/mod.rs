@@ -16,6 +16,7 @@ pub mod json_form;
 pub mod json_input;
 pub mod json_once;
 pub mod json_schema;
+pub mod json_shape;
 pub mod limits;
 pub mod mount;
 pub mod oci_runtime;

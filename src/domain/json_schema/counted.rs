@@ -5,11 +5,14 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use jsonschema::JsonType;
-use jsonschema::json::{Array, Json, Node, NodeIdentity, Object, SerdeJson};
-use serde_json::{Map, Number, Value};
+use jsonschema::json::{Array, Json, Node, NodeIdentity, Object};
+use serde_json::{Number, Value};
+
+use super::tree::{Member, Text, Tree};
 
 /// Stack that a validation may use, in bytes (1 MiB): half of what the smallest
 /// of our threads have (2 MiB, the standard library's and tokio's default).
@@ -40,7 +43,7 @@ pub(super) fn within<T>(looks: u64, validation: impl FnOnce() -> T) -> Result<T,
 }
 
 /// Counts looks, and ends the validation when there have been too many.
-fn count(looks: u64) {
+pub(super) fn count(looks: u64) {
     let left = LEFT.get().checked_sub(looks);
     let depth = TOP.get().abs_diff(stack_pointer());
     match left.filter(|_| depth < MAX_STACK_BYTES) {
@@ -62,29 +65,25 @@ pub(super) struct CountedJson;
 
 /// A value that counts.
 #[derive(Clone, Copy)]
-pub(super) struct Counted<'a>(pub(super) &'a Value);
+pub(super) struct Counted<'a>(pub(super) &'a Tree<'a>);
 
 /// The members of an object.
-pub(super) struct Members<'a>(&'a Map<String, Value>);
+pub(super) struct Members<'a>(&'a [Member<'a>]);
 
 /// The elements of an array.
-pub(super) struct Elements<'a>(&'a [Value]);
+pub(super) struct Elements<'a>(&'a [Tree<'a>]);
 
 impl Json for CountedJson {
     type Node<'a> = Counted<'a>;
     type PreparedKey = String;
-    type StringBuffer = Value;
+    type StringBuffer = ();
 
     fn prepare_key(key: &str) -> String {
         key.to_owned()
     }
 
-    fn with_string_node<T>(
-        buffer: &mut Value,
-        string: &str,
-        f: impl FnOnce(Counted<'_>) -> T,
-    ) -> T {
-        SerdeJson::with_string_node(buffer, string, |value| f(Counted(value)))
+    fn with_string_node<T>((): &mut (), string: &str, f: impl FnOnce(Counted<'_>) -> T) -> T {
+        f(Counted(&Tree::Text(Text::Borrowed(string))))
     }
 }
 
@@ -95,53 +94,60 @@ impl<'a> Node<'a, CountedJson> for Counted<'a> {
 
     fn as_object(&self) -> Option<Members<'a>> {
         count(1);
-        self.0.as_object().map(Members)
+        if let Tree::Object(members) = self.0 { Some(Members(members)) } else { None }
     }
 
     fn as_array(&self) -> Option<Elements<'a>> {
         count(1);
-        self.0.as_array().map(|elements| Elements(elements))
+        if let Tree::Array(elements) = self.0 { Some(Elements(elements)) } else { None }
     }
 
     fn as_string(&self) -> Option<Cow<'a, str>> {
-        let text = self.0.as_str();
+        let text = if let Tree::Text(text) = self.0 { Some(text.as_str()) } else { None };
         count(1 + text.map_or(0, str::len) as u64 / BYTES_PER_LOOK as u64);
         text.map(Cow::Borrowed)
     }
 
     fn as_number(&self) -> Option<&'a Number> {
         count(1);
-        self.0.as_number()
+        if let Tree::Number(number) = self.0 { Some(number) } else { None }
     }
 
     fn as_boolean(&self) -> Option<bool> {
         count(1);
-        self.0.as_bool()
+        if let Tree::Bool(value) = self.0 { Some(*value) } else { None }
     }
 
     fn is_null(&self) -> bool {
         count(1);
-        self.0.is_null()
+        matches!(self.0, Tree::Null)
     }
 
     fn json_type(&self) -> JsonType {
         count(1);
-        Node::<SerdeJson>::json_type(&self.0)
+        match self.0 {
+            Tree::Null => JsonType::Null,
+            Tree::Bool(_) => JsonType::Boolean,
+            Tree::Number(_) => JsonType::Number,
+            Tree::Text(_) => JsonType::String,
+            Tree::Array(_) => JsonType::Array,
+            Tree::Object(_) => JsonType::Object,
+        }
     }
 
     fn equals_value(&self, expected: &Value) -> bool {
-        count(1);
-        Node::<SerdeJson>::equals_value(&self.0, expected)
+        self.0.equals(expected)
     }
 
+    /// Errors hold it, and what is said of them never repeats it: it stands for all.
     fn to_value(&self) -> Cow<'a, Value> {
         count(1);
-        Cow::Borrowed(self.0)
+        Cow::Owned(Value::Null)
     }
 
     fn identity(&self) -> Option<NodeIdentity> {
         count(1);
-        Node::<SerdeJson>::identity(&self.0)
+        Some(NodeIdentity::new(std::ptr::from_ref(self.0).addr()))
     }
 }
 
@@ -149,8 +155,8 @@ impl<'a> Object<'a, CountedJson> for Members<'a> {
     type Node = Counted<'a>;
     type MemberName = &'a str;
     type MembersIter = std::iter::Map<
-        serde_json::map::Iter<'a>,
-        fn((&'a String, &'a Value)) -> (&'a str, Counted<'a>),
+        std::slice::Iter<'a, Member<'a>>,
+        fn(&'a Member<'a>) -> (&'a str, Counted<'a>),
     >;
 
     fn len(&self) -> usize {
@@ -159,7 +165,8 @@ impl<'a> Object<'a, CountedJson> for Members<'a> {
 
     fn get(&self, key: &String) -> Option<Counted<'a>> {
         count(1);
-        self.0.get(key).map(Counted)
+        let found = self.0.binary_search_by(|(name, _)| name.as_str().cmp(key));
+        found.ok().and_then(|at| self.0.get(at)).map(|(_, value)| Counted(value))
     }
 
     fn members(&self) -> Self::MembersIter {
@@ -170,7 +177,8 @@ impl<'a> Object<'a, CountedJson> for Members<'a> {
 
 impl<'a> Array<'a, CountedJson> for Elements<'a> {
     type Node = Counted<'a>;
-    type ElementsIter = std::iter::Map<std::slice::Iter<'a, Value>, fn(&'a Value) -> Counted<'a>>;
+    type ElementsIter =
+        std::iter::Map<std::slice::Iter<'a, Tree<'a>>, fn(&'a Tree<'a>) -> Counted<'a>>;
 
     fn len(&self) -> usize {
         self.0.len()
@@ -183,6 +191,7 @@ impl<'a> Array<'a, CountedJson> for Elements<'a> {
 
     fn is_unique(&self) -> bool {
         count(self.0.len() as u64);
-        Array::<SerdeJson>::is_unique(&self.0)
+        let mut seen = HashSet::new();
+        self.0.iter().all(|element| seen.insert(element))
     }
 }

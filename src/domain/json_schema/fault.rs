@@ -6,6 +6,7 @@ use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
 
 use super::counted::{Counted, CountedJson, within};
+use super::tree::Tree;
 use super::{MAX_FAULTS, MAX_LOOKS_FOR_FAULTS};
 use crate::domain::excerpt::{EXCERPT_CHARS, excerpt};
 use crate::domain::fault::Fault;
@@ -17,7 +18,7 @@ const VALUE: &str = "it";
 const MAX_POINTER_BYTES: usize = 1_000;
 
 /// The faults of a document that is known to have some.
-pub(super) fn of(validator: &Validator<CountedJson>, document: &Value) -> Vec<Fault> {
+pub(super) fn of(validator: &Validator<CountedJson>, document: &Tree<'_>) -> Vec<Fault> {
     let all = || {
         let errors = validator.iter_errors(Counted(document)).take(MAX_FAULTS);
         let mut faults: Vec<_> = errors.map(|error| of_error(&error)).collect();

@@ -238,6 +238,39 @@ fn documents_that_no_tree_holds_are_refused() {
 }
 
 #[test]
+fn documents_with_too_many_values_are_refused_before_they_are_read() {
+    let schema = compiled(&json!({"type": "array"}));
+    let document = |count: usize| format!("[{}0]", "{\"\":0},".repeat(count));
+    assert!(JsonSchema::checked_bytes(&document(100_000)) < 20 << 20);
+    assert_eq!(schema.check(&document(100_000)), Ok(()));
+    let large = document(1_800_000);
+    assert!(large.len() < 16 << 20 && JsonSchema::checked_bytes(&large) > MAX_CHECKED_BYTES);
+    assert!(schema.check(&large).unwrap_err()[0].detail.contains("too many values"));
+    let texts = format!("[{}1]", "\"[[[[{{{{,,,,\",".repeat(1_000_000));
+    assert_eq!(schema.check(&texts), Ok(()));
+}
+
+#[test]
+fn what_has_to_be_unique_is_compared_as_json() {
+    let schema = compiled(&json!({"uniqueItems": true}));
+    for document in
+        ["[1, 2, \"1\", true, null, [1], {\"a\": 1}, {\"a\": 2}, []]", "[]", "[[1], [2]]"]
+    {
+        assert_eq!(schema.check(document), Ok(()), "{document}");
+    }
+    let many: Vec<_> = (0..20).map(|it| it.to_string()).collect();
+    for document in [
+        "[1, 1.0]".to_owned(),
+        "[{\"a\": [0], \"b\": 2}, {\"b\": 2, \"a\": [-0.0]}]".to_owned(),
+        format!("[{}, 7.0]", many.join(",")),
+    ] {
+        assert!(schema.check(&document).is_err(), "{document}");
+    }
+    let nested = format!("{}1,2{}", "[".repeat(120), "]".repeat(120));
+    assert_eq!(in_time(|| schema.check(&nested)), Ok(()));
+}
+
+#[test]
 fn many_faults_in_a_large_document_take_bounded_time() {
     let schema = compiled(&json!({"items": {"type": "string", "anyOf": [{}, {"minLength": 3}]}}));
     let document = format!("[{}1]", "1,".repeat(500_000));
