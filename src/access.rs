@@ -37,7 +37,7 @@ use crate::store::{NewAuditEntry, NewToken, Store, StoreError};
 use cache::Cache;
 
 pub use cache::TTL;
-pub use environment::{ENVIRONMENT_TOKEN, MIN_TOKEN_CHARS};
+pub use environment::{ENVIRONMENT_TOKEN, MIN_TOKEN_CHARS, TokenStrength, check_admin_token};
 pub use sessions::LIFETIME as SESSION_LIFETIME;
 
 /// What every token begins with, so that people and scanners know one.
@@ -95,6 +95,12 @@ pub enum AccessError {
     /// `GANTRY_ADMIN_TOKEN` could be guessed.
     #[error("GANTRY_ADMIN_TOKEN has {0} characters, it needs at least {MIN_TOKEN_CHARS}")]
     TooShort(usize),
+    /// `GANTRY_ADMIN_TOKEN` repeats itself.
+    #[error(
+        "GANTRY_ADMIN_TOKEN is guessed within little time: it has too few characters, or \
+         repeats them"
+    )]
+    Guessable,
     /// `GANTRY_ADMIN_TOKEN` can't stand in a header.
     #[error("GANTRY_ADMIN_TOKEN has other than printable ASCII characters, or more than 512")]
     NotAToken,
@@ -119,7 +125,7 @@ impl AccessError {
             Self::Taken(_) => Some("choose another name, or revoke that one"),
             Self::Expired => Some("leave expires_at out for a token that does not expire"),
             Self::ScopeSize(0) => Some("leave scripts out for a token that is not limited"),
-            Self::TooShort(_) | Self::NotAToken | Self::Spent(_) => {
+            Self::TooShort(_) | Self::Guessable | Self::NotAToken | Self::Spent(_) => {
                 Some("make one with: openssl rand -hex 32")
             }
             Self::Store(error) => error.hint(),

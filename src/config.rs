@@ -180,6 +180,13 @@ impl Settings {
         folders.filter_map(|folder| Path::new(folder).canonicalize().ok()).collect()
     }
 
+    /// The first admin's token, from the environment alone: what stands on a
+    /// command line is seen by everybody on the machine.
+    #[must_use]
+    pub fn admin_token(&self) -> Option<String> {
+        variable("GANTRY_ADMIN_TOKEN")
+    }
+
     /// The OCI runtime, when it is not the engine's default.
     #[must_use]
     pub fn oci_runtime(&self) -> Option<String> {

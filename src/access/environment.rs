@@ -9,6 +9,54 @@ pub const ENVIRONMENT_TOKEN: &str = "environment";
 /// Fewest characters of `GANTRY_ADMIN_TOKEN`.
 pub const MIN_TOKEN_CHARS: usize = 16;
 
+/// Fewest bits of `GANTRY_ADMIN_TOKEN`, as [`bits_of`] counts them: fewer are guessed.
+const MIN_TOKEN_BITS: f64 = 48.0;
+
+/// Bits of `GANTRY_ADMIN_TOKEN` below which it is warned of. 16 random bytes have
+/// more, in hexadecimal or in base64.
+const GOOD_TOKEN_BITS: f64 = 96.0;
+
+/// What a token is worth that somebody has thought of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenStrength {
+    /// It can't be guessed, as far as can be seen.
+    Good,
+    /// It may be guessed by whoever tries long enough.
+    Weak,
+}
+
+/// Checks a token as `GANTRY_ADMIN_TOKEN` has it.
+///
+/// # Errors
+/// [`AccessError::TooShort`], [`AccessError::Guessable`] and
+/// [`AccessError::NotAToken`].
+pub fn check_admin_token(given: &str) -> Result<TokenStrength, AccessError> {
+    let count = given.chars().count();
+    if count < MIN_TOKEN_CHARS {
+        return Err(AccessError::TooShort(count));
+    }
+    if given.len() > MAX_TOKEN_BYTES || !given.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(AccessError::NotAToken);
+    }
+    match bits_of(given) {
+        bits if bits < MIN_TOKEN_BITS => Err(AccessError::Guessable),
+        bits if bits < GOOD_TOKEN_BITS => Ok(TokenStrength::Weak),
+        _ => Ok(TokenStrength::Good),
+    }
+}
+
+/// The bits in a text, as if its characters were drawn as often as they are in it
+/// (Shannon, "A Mathematical Theory of Communication"). More than that it has only
+/// if it is random; less it may have all the same.
+#[expect(clippy::cast_precision_loss, reason = "at most 512 bytes")]
+fn bits_of(text: &str) -> f64 {
+    let mut counts = [0_u32; 256];
+    text.bytes().for_each(|byte| counts[usize::from(byte)] += 1);
+    let length = text.len() as f64;
+    let counts = counts.into_iter().filter(|count| *count > 0).map(f64::from);
+    counts.map(|count| count * (length / count).log2()).sum()
+}
+
 /// The name of the token that is made at the first start.
 const FIRST_TOKEN: &str = "admin";
 
@@ -43,12 +91,10 @@ impl Access {
     }
 
     async fn admit(&self, given: &str) -> Result<(), AccessError> {
-        let count = given.chars().count();
-        if count < MIN_TOKEN_CHARS {
-            return Err(AccessError::TooShort(count));
-        }
-        if given.len() > MAX_TOKEN_BYTES || !given.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(AccessError::NotAToken);
+        if check_admin_token(given)? == TokenStrength::Weak {
+            tracing::warn!(
+                "GANTRY_ADMIN_TOKEN may be guessed; hint: make one with openssl rand -hex 32"
+            );
         }
         let hash = TokenHash::of(given);
         if let Some(known) = self.store.token_selected(&hash.selector()).await? {
@@ -89,4 +135,26 @@ impl Access {
 
 fn admin(name: &str) -> TokenRequest {
     TokenRequest { name: name.to_owned(), role: Role::Admin, scope: None, expires_at: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_be_guessed_is_refused_or_warned_of() {
+        for (token, strength) in [
+            ("short", None),
+            ("0000000000000000000000000000000000000000", None),
+            ("passwordpassword", None),
+            ("changemechangemechangeme", Some(TokenStrength::Weak)),
+            ("0123456789abcdef", Some(TokenStrength::Weak)),
+            ("Zk3!x9Q_w7Lp2#Ra", Some(TokenStrength::Weak)),
+            ("2f1e6ad94b7c08352f0d9ec1ab7754e3", Some(TokenStrength::Good)),
+            ("q0Pz7m3TnR8yBwUe1KxLdA==", Some(TokenStrength::Good)),
+            ("with a space, which no header can have", None),
+        ] {
+            assert_eq!(check_admin_token(token).ok(), strength, "{token}");
+        }
+    }
 }

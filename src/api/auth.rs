@@ -156,6 +156,7 @@ impl From<AccessError> for Problem {
             AccessError::Expired => invalid("/expires_at"),
             AccessError::Scope(_) | AccessError::ScopeSize(_) => invalid("/scripts"),
             AccessError::TooShort(_)
+            | AccessError::Guessable
             | AccessError::NotAToken
             | AccessError::Spent(_)
             | AccessError::Random(_) => return Self::internal(detail),

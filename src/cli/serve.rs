@@ -16,8 +16,9 @@ pub(super) struct Arguments {
 
 const AFTER: &str = "\
 From the environment alone:
-  GANTRY_ADMIN_TOKEN  The first admin's token, at least 16 characters. Without it
-                      one is made at the first start and printed once
+  GANTRY_ADMIN_TOKEN  The first admin's token, at least 16 characters; one that can
+                      be guessed is refused, or warned of. Without it one is made
+                      at the first start and printed once
   GANTRY_LOG          What is logged, such as warn or gantry=debug [default: info]
   GANTRY_LOG_FORMAT   json: every line of the log is a JSON object";
 

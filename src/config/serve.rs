@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{Settings, bytes, variable};
+use super::{Settings, bytes};
 use crate::domain::quantities::parse_duration;
 use crate::store::{DatabaseUrl, StoreError};
 
@@ -156,13 +156,6 @@ impl ServeSettings {
     #[must_use]
     pub fn script_roots(&self) -> Vec<PathBuf> {
         Settings::folders(self.script_roots.as_deref())
-    }
-
-    /// The first admin's token, from the environment alone: what stands on a
-    /// command line is seen by everybody on the machine.
-    #[must_use]
-    pub fn admin_token(&self) -> Option<String> {
-        variable("GANTRY_ADMIN_TOKEN")
     }
 
     /// Executions at once, on a machine with this many CPUs.

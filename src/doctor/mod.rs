@@ -9,6 +9,7 @@ mod machine;
 mod pool;
 mod probe;
 pub mod reconcile;
+mod token;
 mod trial;
 mod versions;
 
@@ -70,6 +71,7 @@ pub async fn examine(
 ) -> Vec<Finding> {
     let mut findings = vec![machine::data_dir(settings)];
     findings.extend(database::examine(settings, database).await);
+    findings.extend(token::examine(settings.admin_token().as_deref()));
     let services = match Services::new(settings) {
         Ok(services) => services,
         Err(error) => {

@@ -74,7 +74,7 @@ impl Server {
         let node_lock = lock_node(&store, &node).await?;
         let (listener, address) = bind(wanted).await?;
         let access = Access::new(store.clone());
-        let first_token = access.first_admin(serve.admin_token().as_deref()).await?;
+        let first_token = access.first_admin(settings.admin_token().as_deref()).await?;
         let metrics = Arc::new(Metrics::default());
         let machine = Machine::look(&services.docker).await;
         services.pool.limit(machine.pool_budget(serve, services.docker.endpoint().is_local()));

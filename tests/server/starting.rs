@@ -43,6 +43,18 @@ fn no_password_of_a_database_is_said() {
 }
 
 #[test]
+fn an_admins_token_that_can_be_guessed_is_refused_or_warned_of() {
+    let (code, said) = server().env("GANTRY_ADMIN_TOKEN", "passwordpassword").refused();
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("is guessed within little time") && said.contains("hint: "), "{said}");
+    let mut server = server().env("GANTRY_ADMIN_TOKEN", "0123456789abcdef").start();
+    let log = server.read_log();
+    assert!(log.contains("GANTRY_ADMIN_TOKEN may be guessed"), "{log}");
+    assert!(!log.contains("0123456789abcdef"), "{log}");
+    server.stop();
+}
+
+#[test]
 fn the_first_admins_token_is_printed_once_and_works() {
     let home = crate::support::home::Home::new();
     let mut printed = Vec::new();
