@@ -28,6 +28,8 @@ mod resources;
 mod schemas;
 #[path = "api/server.rs"]
 mod server;
+#[path = "api/signing_in.rs"]
+mod signing_in;
 #[path = "api/slow.rs"]
 mod slow;
 #[path = "api/variables.rs"]

@@ -88,7 +88,7 @@ pub(crate) async fn download(
     let artifacts = state.store.artifacts(id).await?;
     let (position, artifact) =
         chosen(&artifacts, path.get("name")).ok_or_else(|| Problem::not_found("artifact"))?;
-    let held = state.memory().hold(artifact.bytes).await?;
+    let held = state.memory().hold(identity.taker(), artifact.bytes).await?;
     let content = state.executions.artifact(id, position).await.map_err(|error| {
         Problem::internal(format!("an artifact can't be read: {}", chain(&error)))
     })?;

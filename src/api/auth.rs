@@ -15,6 +15,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 
 use super::problem::{Kind, Problem};
+use super::shares::Taker;
 use super::state::AppState;
 use crate::access::AccessError;
 use crate::domain::execution::{Caller, ExecutionSummary};
@@ -48,6 +49,11 @@ impl Identity {
     /// Its token.
     pub(crate) fn token_id(&self) -> i64 {
         self.0.id
+    }
+
+    /// As it takes of what tokens share.
+    pub(crate) fn taker(&self) -> Taker {
+        Taker { token_id: self.0.id, is_admin: self.0.role == Role::Admin }
     }
 
     /// Goes on until its token is revoked or expires, and a few seconds longer.
@@ -105,8 +111,9 @@ pub(crate) async fn authenticate(
     next: Next,
 ) -> Result<Response, Problem> {
     let identity = identify(&state, request.headers()).await?;
+    let admitted = state.admission().admit(identity.taker(), request.extensions().get())?;
     request.extensions_mut().insert(identity);
-    Ok(next.run(request).await)
+    Ok(admitted.until_sent(next.run(request).await))
 }
 
 /// Lets those roles pass.

@@ -89,7 +89,7 @@ pub(crate) async fn follow(
     // The header is what a browser sends on its own when it comes back.
     let from = last_event_id(&headers)?.or(named).unwrap_or_default();
     find(&state, &identity, id).await?;
-    let permit = state.streams().enter(identity.token_id())?;
+    let permit = state.streams().follow(identity.taker())?;
     let stopping = state.stopping.clone().cancelled_owned();
     let events = state.executions.follow(id, from).take_until(stopping);
     let events = events.take_until(Box::pin(identity.until_it_ends(&state)));

@@ -145,7 +145,7 @@ pub(super) async fn show(
     ExecutionId(id): ExecutionId,
 ) -> Result<Response, Problem> {
     find(&state, &identity, id).await?;
-    let Whole { execution, held } = whole(&state, id).await?;
+    let Whole { execution, held } = whole(&state, &identity, id).await?;
     Ok(held.json(StatusCode::OK, execution).await)
 }
 
@@ -159,9 +159,10 @@ pub(super) async fn show(
 )]
 pub(super) async fn show_any(
     State(state): State<AppState>,
+    identity: Identity,
     ExecutionId(id): ExecutionId,
 ) -> Result<Response, Problem> {
-    let Whole { execution, held } = whole(&state, id).await?;
+    let Whole { execution, held } = whole(&state, &identity, id).await?;
     Ok(held.json(StatusCode::OK, execution).await)
 }
 
@@ -218,23 +219,28 @@ pub(crate) struct Whole {
 /// All of an execution, with what it printed as it was printed instead of as texts.
 pub(crate) async fn whole_and_log(
     state: &AppState,
+    identity: &Identity,
     id: Uuid,
 ) -> Result<(Whole, OutputLog), Problem> {
-    let held = room(state, id).await?;
+    let held = room(state, identity, id).await?;
     let found = state.store.execution_and_log(id).await?;
     let (execution, log) = found.ok_or_else(|| Problem::not_found("execution"))?;
     Ok((Whole { execution, held }, log))
 }
 
 /// All of an execution.
-pub(crate) async fn whole(state: &AppState, id: Uuid) -> Result<Whole, Problem> {
-    let held = room(state, id).await?;
+pub(crate) async fn whole(
+    state: &AppState,
+    identity: &Identity,
+    id: Uuid,
+) -> Result<Whole, Problem> {
+    let held = room(state, identity, id).await?;
     let execution = state.store.execution(id).await?;
     let execution = execution.ok_or_else(|| Problem::not_found("execution"))?;
     Ok(Whole { execution, held })
 }
 
 /// Room for all of an execution. One that ends meanwhile may take more.
-async fn room(state: &AppState, id: Uuid) -> Result<Held, Problem> {
-    state.memory().hold(state.store.execution_bytes(id).await?).await
+pub(crate) async fn room(state: &AppState, identity: &Identity, id: Uuid) -> Result<Held, Problem> {
+    state.memory().hold(identity.taker(), state.store.execution_bytes(id).await?).await
 }

@@ -6,16 +6,19 @@
 use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream};
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 
+use super::auth::Identity;
 use super::fields::Fields;
 use super::memory::{Held, Memory};
 use super::problem::{Kind, Problem};
+use super::shares::Taker;
 use super::state::AppState;
 use crate::domain::script::MAX_SCRIPT_BYTES;
 
@@ -30,8 +33,11 @@ pub(super) const WITH_INPUT: usize = crate::domain::json_input::MAX_INPUT_BYTES 
 #[expect(clippy::cast_possible_truncation, reason = "64 MiB")]
 pub(crate) const WITH_SCRIPT: usize = 2 * MAX_SCRIPT_BYTES as usize + 4 * SMALL;
 
-/// How long a body may take to come.
-const BODY_WITHIN: Duration = Duration::from_secs(60);
+/// How long is waited for a body beside the time that it may take.
+const GRACE: Duration = Duration::from_secs(15);
+
+/// How fast a body has to come at least, in bytes per second (32 KiB).
+const LEAST_RATE: usize = 32 * 1024;
 
 /// What is still read of a body that is refused, in bytes: whoever hears nothing
 /// before all is sent would otherwise see a broken connection and no answer.
@@ -51,12 +57,13 @@ impl<const LIMIT: usize> FromRequest<AppState> for JsonBytes<LIMIT> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, Problem> {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         if let Err(problem) = check_type(&parts.headers) {
-            drain(body).await;
+            drain(body.into_data_stream()).await;
             return Err(problem);
         }
-        let (bytes, held) = read(&parts.headers, body, LIMIT, state.memory()).await?;
+        let taker = Identity::from_request_parts(&mut parts, state).await?.taker();
+        let (bytes, held) = read(&parts.headers, body, LIMIT, (state.memory(), taker)).await?;
         Ok(Self(bytes, held))
     }
 }
@@ -120,60 +127,85 @@ fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
         .hint("send `Content-Type: application/json`; JSON is UTF-8"))
 }
 
-async fn read(
+/// Reads a body of at most so many bytes, which takes room as it comes.
+///
+/// # Errors
+/// A [`Problem`] when it is too large, comes too slowly, breaks off, or when there
+/// is no room for it.
+pub(crate) async fn read(
     headers: &HeaderMap,
     body: Body,
     limit: usize,
-    memory: &Memory,
+    (memory, taker): (&Memory, Taker),
 ) -> Result<(Bytes, Held), Problem> {
-    let announced = headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse().ok());
-    let room = match announced {
-        Some(bytes) if bytes > limit as u64 => Err(too_large(limit)),
-        bytes => memory.hold(bytes.unwrap_or_default()).await,
-    };
-    let held = match room {
-        Ok(held) => held,
-        Err(problem) => {
-            drain(body).await;
-            return Err(problem);
+    let mut incoming = Incoming::new(body);
+    let mut held = Held::default();
+    let reading = async {
+        check_length(headers, limit)?;
+        let mut read = BytesMut::new();
+        while let Some(piece) = incoming.next(limit).await? {
+            memory.extend(&mut held, taker, read.len() + piece.len()).await?;
+            read.extend_from_slice(&piece);
         }
+        memory.complete(&mut held, taker, read.len()).await?;
+        Ok(read.freeze())
     };
-    let mut stream = body.into_data_stream();
-    let reading = read_within(&mut stream, limit, memory, held);
-    let read = tokio::time::timeout(BODY_WITHIN, reading).await.unwrap_or_else(|_| {
-        let seconds = BODY_WITHIN.as_secs();
-        Err(Problem::new(Kind::SlowBody, format!("the body did not come within {seconds} s")))
-    });
-    if read.is_err() {
-        drain(Body::from_stream(stream)).await;
+    match reading.await {
+        Ok(read) => Ok((read, held)),
+        Err(problem) => {
+            drop(held);
+            drain(incoming.stream).await;
+            Err(problem)
+        }
     }
-    read
 }
 
-async fn read_within(
-    stream: &mut BodyDataStream,
-    limit: usize,
-    memory: &Memory,
-    mut held: Held,
-) -> Result<(Bytes, Held), Problem> {
-    let mut read = BytesMut::new();
-    while let Some(piece) = stream.next().await {
+/// Refuses a body that says itself that it has more bytes than these.
+///
+/// # Errors
+/// A [`Problem`] of what is too large.
+pub(crate) fn check_length(headers: &HeaderMap, limit: usize) -> Result<(), Problem> {
+    let announced = headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse().ok());
+    let is_too_large = announced.is_some_and(|bytes: u64| bytes > limit as u64);
+    if is_too_large { Err(too_large(limit)) } else { Ok(()) }
+}
+
+/// A body that comes, and how fast it does.
+pub(crate) struct Incoming {
+    stream: BodyDataStream,
+    bytes: usize,
+    waited: Duration,
+}
+
+impl Incoming {
+    pub(crate) fn new(body: Body) -> Self {
+        Self { stream: body.into_data_stream(), bytes: 0, waited: Duration::ZERO }
+    }
+
+    /// The next piece of at most so many bytes in all. Only the time without a piece
+    /// counts, and not what is done with those that came.
+    ///
+    /// # Errors
+    /// A [`Problem`] as [`read`] has them.
+    pub(crate) async fn next(&mut self, limit: usize) -> Result<Option<Bytes>, Problem> {
+        let due = GRACE + Duration::from_secs((self.bytes / LEAST_RATE) as u64);
+        let begun = Instant::now();
+        let piece = tokio::time::timeout(due.saturating_sub(self.waited), self.stream.next());
+        let piece = piece.await.map_err(|_| too_slow())?;
+        self.waited += begun.elapsed();
+        let Some(piece) = piece else { return Ok(None) };
         let piece = piece.map_err(|_| {
             Problem::new(Kind::Malformed, "the body broke off, or is not well-formed HTTP")
         })?;
-        if read.len() + piece.len() > limit {
-            return Err(too_large(limit));
-        }
-        memory.extend(&mut held, read.len() + piece.len()).await?;
-        read.extend_from_slice(&piece);
+        self.bytes += piece.len();
+        if self.bytes > limit { Err(too_large(limit)) } else { Ok(Some(piece)) }
     }
-    Ok((read.freeze(), held))
 }
 
 /// Reads and drops the rest of a body, up to a bound.
-async fn drain(body: Body) {
+async fn drain(mut stream: BodyDataStream) {
     let dropping = async {
-        let (mut stream, mut dropped) = (body.into_data_stream(), 0);
+        let mut dropped = 0;
         while let Some(Ok(piece)) = stream.next().await {
             dropped += piece.len();
             if dropped > READ_OF_REFUSED {
@@ -183,6 +215,15 @@ async fn drain(body: Body) {
     };
     // It is refused either way.
     let _ = tokio::time::timeout(REFUSED_WITHIN, dropping).await;
+}
+
+fn too_slow() -> Problem {
+    let detail = format!(
+        "the body came more slowly than {} KiB/s, beside {} s",
+        LEAST_RATE / 1024,
+        GRACE.as_secs()
+    );
+    Problem::new(Kind::SlowBody, detail)
 }
 
 fn too_large(limit: usize) -> Problem {
@@ -223,5 +264,31 @@ mod tests {
         assert!(!is_taken(&[json.clone(), (CONTENT_TYPE, "text/plain")]));
         assert!(!is_taken(&[json.clone(), json]));
         assert!(!is_taken(&[]));
+    }
+
+    /// A body of so many pieces of so many bytes, each after a second.
+    async fn read_slowly(pieces: usize, bytes: usize) -> Result<usize, Problem> {
+        let pieces = futures::stream::iter(0..pieces).then(move |_| async move {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            Ok::<_, std::io::Error>(vec![b'x'; bytes])
+        });
+        let mut incoming = Incoming::new(Body::from_stream(pieces));
+        let mut read = 0;
+        while let Some(piece) = incoming.next(WITH_INPUT).await? {
+            read += piece.len();
+        }
+        Ok(read)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_comes_at_the_least_rate_or_is_given_up() {
+        assert_eq!(read_slowly(10, 1).await.unwrap(), 10);
+        assert_eq!(read_slowly(600, LEAST_RATE).await.unwrap(), 600 * LEAST_RATE);
+        let begun = Instant::now();
+        for bytes in [1, LEAST_RATE / 2] {
+            let problem = read_slowly(600, bytes).await.unwrap_err();
+            assert_eq!(problem.status().as_u16(), 408);
+        }
+        assert!(begun.elapsed() < 4 * GRACE, "{:?}", begun.elapsed());
     }
 }

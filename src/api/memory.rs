@@ -1,11 +1,12 @@
-//! Room for what is large: bodies until they are handed on, and whole executions
-//! until they are sent. So callers can't make the server hold more at once than
-//! it can bear, whatever the number of their connections.
+//! Room for what is large: bodies while they come and until they are handed on, and
+//! whole executions until they are sent. So callers can't make the server hold more
+//! at once than it can bear, whatever the number of their connections, and none of
+//! them takes the room of the others ([`super::shares`]).
 //!
-//! What is held is counted in bytes, by the copies that are made of it. What is
-//! small is not counted: connections are bounded, too ([`crate::server`]).
+//! What is held is counted in bytes, by the copies that are made of it. What was
+//! only announced is not held. What is small is not counted: connections are
+//! bounded, too ([`crate::server`]).
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -14,24 +15,27 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::Serialize;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::extract::aside;
 use super::problem::{Kind, Problem};
+use super::shares::{Share, Shares, Taker};
 
 /// All that is held at once, in bytes (512 MiB).
 const TOTAL: usize = 512 * 1024 * 1024;
 
-/// What is not counted, in bytes (64 KiB).
-const SMALL: usize = 64 * 1024;
+/// What admins may hold beyond that, in bytes (208 MiB): a request with the largest
+/// input.
+const FOR_ADMINS: usize = 208 * 1024 * 1024;
+
+/// What is not counted, in bytes (4 KiB): as much as a connection takes anyway.
+const SMALL: usize = 4 * 1024;
 
 /// How often there is a byte at most: in the body, in the value that is read of
 /// it and in the answer; or in the row, in the execution and in the answer.
 const COPIES: usize = 3;
 
-/// In what steps room is taken for a body that does not say how long it is, in
-/// bytes (1 MiB).
-const STEP: usize = 1024 * 1024;
+/// In what steps room is taken for a body that comes, in bytes (64 KiB).
+const STEP: usize = 64 * 1024;
 
 /// How long somebody waits for room.
 const WITHIN: Duration = Duration::from_secs(3);
@@ -41,11 +45,11 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// What is left of the room.
 #[derive(Debug)]
-pub(crate) struct Memory(Arc<Semaphore>);
+pub(crate) struct Memory(Shares);
 
 impl Default for Memory {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(TOTAL)))
+        Self(Shares::new(TOTAL, FOR_ADMINS))
     }
 }
 
@@ -54,45 +58,67 @@ impl Default for Memory {
 pub(crate) struct Held {
     /// Bytes that it is enough for.
     bytes: usize,
-    permit: Option<OwnedSemaphorePermit>,
+    share: Option<Share>,
 }
 
 impl Memory {
-    /// Room for this many bytes; whoever needs more than there is gets all of it.
+    /// Room for this many bytes in all their copies; whoever needs more than anybody
+    /// can have gets that much.
     ///
     /// # Errors
     /// A [`Problem`] when there is none for a while.
-    pub(crate) async fn hold(&self, bytes: u64) -> Result<Held, Problem> {
+    pub(crate) async fn hold(&self, taker: Taker, bytes: u64) -> Result<Held, Problem> {
+        let bytes = usize::try_from(bytes).unwrap_or(TOTAL);
         let mut held = Held::default();
-        self.add(&mut held, usize::try_from(bytes).unwrap_or(TOTAL)).await?;
+        self.reach(&mut held, taker, bytes, COPIES).await?;
         Ok(held)
     }
 
-    /// Makes room that is held enough for so many bytes, and some more.
+    /// Makes room that is held enough for so many bytes that have come.
     ///
     /// # Errors
     /// As those of [`Self::hold`].
-    pub(crate) async fn extend(&self, held: &mut Held, bytes: usize) -> Result<(), Problem> {
+    pub(crate) async fn extend(
+        &self,
+        held: &mut Held,
+        taker: Taker,
+        bytes: usize,
+    ) -> Result<(), Problem> {
         match bytes > held.bytes.max(SMALL) {
-            true => self.add(held, bytes.max(held.bytes + STEP)).await,
+            true => self.reach(held, taker, bytes.next_multiple_of(STEP), 1).await,
             false => Ok(()),
         }
     }
 
-    async fn add(&self, held: &mut Held, bytes: usize) -> Result<(), Problem> {
+    /// Makes room that is held enough for so many bytes, of which all have come, in
+    /// all the copies that are made of them now.
+    ///
+    /// # Errors
+    /// As those of [`Self::hold`].
+    pub(crate) async fn complete(
+        &self,
+        held: &mut Held,
+        taker: Taker,
+        bytes: usize,
+    ) -> Result<(), Problem> {
+        self.reach(held, taker, bytes, COPIES).await
+    }
+
+    async fn reach(
+        &self,
+        held: &mut Held,
+        taker: Taker,
+        bytes: usize,
+        copies: usize,
+    ) -> Result<(), Problem> {
         if bytes <= SMALL {
             return Ok(());
         }
-        let wanted = bytes.saturating_mul(COPIES).min(TOTAL);
-        let has = held.permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        let missing = u32::try_from(wanted.saturating_sub(has)).unwrap_or(u32::MAX);
-        let taking = Arc::clone(&self.0).acquire_many_owned(missing);
-        let Ok(Ok(more)) = tokio::time::timeout(WITHIN, taking).await else {
+        let wanted = bytes.saturating_mul(copies).min(self.0.most(taker));
+        let share = held.share.get_or_insert_with(|| self.0.empty(taker));
+        let missing = wanted.saturating_sub(share.amount());
+        if !share.grow_within(missing, WITHIN).await {
             return Err(refused());
-        };
-        match &mut held.permit {
-            Some(permit) => permit.merge(more),
-            None => held.permit = Some(more),
         }
         held.bytes = bytes;
         Ok(())
@@ -123,12 +149,11 @@ impl Held {
 
     /// Content to be sent, for which the room is held until it is.
     pub(crate) fn body(mut self, content: impl AsRef<[u8]> + Send + 'static) -> Body {
-        let Some(permit) = &mut self.permit else {
+        let Some(share) = &mut self.share else {
             return Body::from(Bytes::from_owner(content));
         };
         // There are no copies any more.
-        let excess = permit.num_permits().saturating_sub(content.as_ref().len());
-        drop(permit.split(excess));
+        share.shrink(content.as_ref().len());
         Body::from(Bytes::from_owner(Content { content, _held: self }))
     }
 }
@@ -148,46 +173,61 @@ impl<T: AsRef<[u8]>> AsRef<[u8]> for Content<T> {
 mod tests {
     use super::*;
 
-    fn left(memory: &Memory) -> usize {
-        memory.0.available_permits()
-    }
+    const RUNNER: Taker = Taker { token_id: 1, is_admin: false };
+    const OTHER: Taker = Taker { token_id: 2, is_admin: false };
+    const ADMIN: Taker = Taker { token_id: 3, is_admin: true };
+
+    /// The largest body with an input.
+    const LARGEST: u64 = super::super::extract::WITH_INPUT as u64;
 
     #[tokio::test(start_paused = true)]
     async fn what_is_large_waits_for_room_and_what_is_small_does_not() {
         let memory = Memory::default();
-        let all = memory.hold(u64::MAX).await.unwrap();
-        assert_eq!(left(&memory), 0);
-        memory.hold(SMALL as u64).await.unwrap();
-        let refused = memory.hold(SMALL as u64 + 1).await.unwrap_err();
+        let all = memory.hold(RUNNER, u64::MAX).await.unwrap();
+        assert_eq!(memory.0.in_use(), TOTAL / 2);
+        memory.hold(RUNNER, SMALL as u64).await.unwrap();
+        let refused = memory.hold(RUNNER, SMALL as u64 + 1).await.unwrap_err();
         assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
-        let (waited, ()) = tokio::join!(memory.hold(STEP as u64), async {
+        let (waited, ()) = tokio::join!(memory.hold(RUNNER, STEP as u64), async {
             tokio::task::yield_now().await;
             drop(all);
         });
-        assert_eq!(left(&memory), TOTAL - COPIES * STEP);
+        assert_eq!(memory.0.in_use(), COPIES * STEP);
         drop(waited);
-        assert_eq!(left(&memory), TOTAL);
+        assert_eq!(memory.0.in_use(), 0);
     }
 
     #[tokio::test]
-    async fn a_body_of_unknown_length_takes_room_as_it_comes() {
+    async fn the_largest_input_has_room_for_one_token_and_for_an_admin_beside_two() {
+        let memory = Memory::default();
+        let one = memory.hold(RUNNER, LARGEST).await.unwrap();
+        assert_eq!(memory.0.in_use() as u64, COPIES as u64 * LARGEST);
+        let rest = memory.hold(OTHER, 20 << 20).await.unwrap();
+        let all = memory.hold(ADMIN, LARGEST).await.unwrap();
+        drop((one, rest, all));
+    }
+
+    #[tokio::test]
+    async fn a_body_takes_room_as_it_comes_and_for_its_copies_when_it_is_there() {
         let (memory, mut held) = (Memory::default(), Held::default());
         for (bytes, steps) in [(SMALL, 0), (SMALL + 1, 1), (STEP, 1), (STEP + 1, 2), (7 * STEP, 7)]
         {
-            memory.extend(&mut held, bytes).await.unwrap();
-            assert_eq!(left(&memory), TOTAL - COPIES * STEP * steps, "{bytes}");
+            memory.extend(&mut held, RUNNER, bytes).await.unwrap();
+            assert_eq!(memory.0.in_use(), STEP * steps, "{bytes}");
         }
+        memory.complete(&mut held, RUNNER, 7 * STEP).await.unwrap();
+        assert_eq!(memory.0.in_use(), COPIES * 7 * STEP);
     }
 
     #[tokio::test]
     async fn an_answer_holds_its_own_size_until_it_is_sent() {
         let memory = Memory::default();
-        let held = memory.hold(STEP as u64).await.unwrap();
+        let held = memory.hold(RUNNER, STEP as u64).await.unwrap();
         let body = held.body(vec![b'x'; STEP]);
-        assert_eq!(left(&memory), TOTAL - STEP);
+        assert_eq!(memory.0.in_use(), STEP);
         let sent = axum::body::to_bytes(body, usize::MAX).await.unwrap();
-        assert_eq!((sent.len(), left(&memory)), (STEP, TOTAL - STEP));
+        assert_eq!((sent.len(), memory.0.in_use()), (STEP, STEP));
         drop(sent);
-        assert_eq!(left(&memory), TOTAL);
+        assert_eq!(memory.0.in_use(), 0);
     }
 }

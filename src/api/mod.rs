@@ -2,17 +2,19 @@
 //!
 //! [`router`] puts it together. A request passes [`envelope`] (its id, its log
 //! line, what its failures look like), [`auth`] (whose it is, and whether they
-//! may), and then the handler, which reads it ([`extract`], [`query`], [`path`]),
+//! may), [`admission`] (whether its token has too many already), and then the handler, which reads it ([`extract`], [`query`], [`path`]),
 //! asks the store, the registry or the executions, and puts the answer into wire
 //! types. Handlers decide nothing that outlives the request.
 //!
 //! No answer holds SQL, a chain of causes, or a host path that the caller did not
 //! give; and no route answers without a token but `/healthz` and `/readyz`.
 
+mod admission;
 pub(crate) mod artifacts;
 mod audit;
 pub(crate) mod auth;
 pub mod bodies;
+pub(crate) mod connection;
 mod docs;
 pub(crate) mod envelope;
 pub(crate) mod environments;
@@ -32,6 +34,7 @@ pub(crate) mod query;
 pub(crate) mod routes;
 pub(crate) mod script_view;
 pub(crate) mod scripts;
+mod shares;
 pub(crate) mod state;
 mod streams;
 mod submit;

@@ -108,6 +108,7 @@ fn complete(path: &str, operation: &mut Map<String, Value>, examples: &Value) {
         expected.extend([
             ("401", "There is no token, or it does not work"),
             ("403", "The token's role may not do this"),
+            ("429", "Too many requests of this token are under way"),
             ("500", "The server failed; its log has more under the request's id"),
             ("503", "Something that the server stands on does not answer, or it is stopping"),
         ]);

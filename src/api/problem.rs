@@ -57,6 +57,7 @@ pub(crate) enum Kind {
     Invalid,
     KeyReused,
     QueueFull,
+    TooManyRequests,
     Internal,
     Unavailable,
     Stopping,
@@ -90,6 +91,9 @@ impl Kind {
                 "Idempotency-Key was used for another request",
             ),
             Self::QueueFull => (StatusCode::TOO_MANY_REQUESTS, "queue-full", "Queue is full"),
+            Self::TooManyRequests => {
+                (StatusCode::TOO_MANY_REQUESTS, "too-many-requests", "Too many requests")
+            }
             Self::Internal => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal server error")
             }

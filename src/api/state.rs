@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 
+use super::admission::Admission;
 use super::memory::Memory;
 use super::streams::Streams;
 use crate::access::Access;
@@ -41,6 +42,8 @@ pub struct Parts {
     pub engine: EngineProbe,
     /// The folder whose disk must have room.
     pub data_dir: PathBuf,
+    /// Connections at once, at most.
+    pub connections: usize,
     /// Cancelled when the server is about to end: nothing waits any more, and
     /// streams end.
     pub stopping: Cancel,
@@ -54,6 +57,7 @@ pub(crate) struct Inner {
     pub(crate) parts: Parts,
     pub(super) health: super::health::Health,
     outages: Seldom,
+    admission: Admission,
     streams: Streams,
     memory: Memory,
 }
@@ -65,7 +69,8 @@ impl AppState {
         let health = super::health::Health::default();
         let (streams, memory) = (Streams::default(), Memory::default());
         let outages = Seldom::default();
-        Self(Arc::new(Inner { parts, health, outages, streams, memory }))
+        let admission = Admission::new(parts.connections);
+        Self(Arc::new(Inner { parts, health, outages, admission, streams, memory }))
     }
 
     pub(super) fn health(&self) -> &super::health::Health {
@@ -75,6 +80,11 @@ impl AppState {
     /// What is said while the database is out.
     pub(crate) fn outages(&self) -> &Seldom {
         &self.0.outages
+    }
+
+    /// Requests that are under way.
+    pub(crate) fn admission(&self) -> &Admission {
+        &self.0.admission
     }
 
     /// Requests that take as long as an execution does.

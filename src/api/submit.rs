@@ -29,7 +29,8 @@ const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-appli
 /// It is accepted, and can't get lost any more, when this answers. With
 /// `Prefer: wait=SECONDS` (600 at most) the answer waits for its end: 200 when it
 /// has ended, 202 when the time was over first, when the token was revoked
-/// meanwhile, or when the execution can't be read right now. A caller that goes
+/// meanwhile, when the execution can't be read right now, or at once and without
+/// `Preference-Applied` when too many requests wait. A caller that goes
 /// away while it waits changes nothing. With an `Idempotency-Key` that the same token has sent
 /// before, the first execution is answered; with another request under the same
 /// key nothing is run (422).
@@ -64,13 +65,14 @@ pub(super) async fn submit(
     headers: HeaderMap,
     JsonBytes(body, held): JsonBytes<WITH_INPUT>,
 ) -> Result<Response, Problem> {
-    let wait = wait_preferred(&headers)?;
+    let preferred = wait_preferred(&headers)?;
     let key = idempotency_key(&headers)?;
     let (order, input) = aside(body.len(), move || Order::parse(&body)).await?;
+    // Nobody has to wait: whoever can't is answered when it is accepted.
+    let permit = preferred.and_then(|_| state.streams().wait(identity.taker()));
+    let wait = preferred.filter(|_| permit.is_some());
     // Whoever waits is answered with what is stored.
     let input = input.filter(|_| wait.is_none());
-    // Before anything is accepted: whoever wants to wait and can't is told so.
-    let permit = wait.map(|_| state.streams().enter(identity.token_id())).transpose()?;
     let (script, version) = order.resolve(&state, &identity).await?;
     let (order, idempotency_key) = keyed(order, key, script.id).await?;
     let submission = Submission {
@@ -143,7 +145,7 @@ pub(super) async fn read_back(
             () = identity.until_it_ends(state) => return Err(AccessError::Unknown.into()),
         }
     }
-    whole(state, id).await
+    whole(state, identity, id).await
 }
 
 /// An execution that is accepted and can't be read: as it was then.

@@ -95,7 +95,7 @@ impl From<Execution> for TrialResult {
 ///
 /// Runs it with the greatest priority, and answers when it has ended. 202 when it
 /// has not: its environment took longer than ten minutes, the server is about to
-/// stop, or the token was revoked meanwhile; or when it can't be read right now.
+/// stop, the token was revoked meanwhile, or too many requests wait; or when it can't be read right now.
 /// A caller that goes away changes nothing.
 #[utoipa::path(
     post, path = "/api/v1/admin/scripts/{id}/test", tag = "scripts",
@@ -120,7 +120,7 @@ pub(super) async fn test(
     if !faults.is_empty() {
         return Err(Problem::invalid(faults));
     }
-    let _permit = state.streams().enter(identity.token_id())?;
+    let permit = state.streams().wait(identity.taker());
     let timeout = request.timeout_secs.unwrap_or(script.operation.timeout_secs);
     let at_most = timeout.duration() + GRACE + BEFORE;
     let submission = Submission {
@@ -139,7 +139,8 @@ pub(super) async fn test(
     let (accepted, waiter) = state.executions.submit_awaited(submission).await?;
     tracing::Span::current().record("execution", tracing::field::display(accepted.id));
     drop(held);
-    let read = read_back(&state, &identity, accepted.id, Some((waiter, at_most))).await;
+    let waiting = permit.as_ref().map(|_| (waiter, at_most));
+    let read = read_back(&state, &identity, accepted.id, waiting).await;
     let Whole { execution, held } = match (read, accepted.pending) {
         (Ok(whole), _) => whole,
         (Err(problem), Some(pending)) => unread(*pending, &problem),

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::artifacts::disposition;
 use super::auth::Identity;
+use super::memory::Held;
 use super::page::{Listed, PageQuery};
 use super::path::{NamedScript, PathText};
 use super::problem::Problem;
@@ -15,7 +16,9 @@ use super::query::Query;
 use super::script_view::{ScriptView, VersionView};
 use super::scripts::view;
 use super::state::AppState;
-use crate::domain::registry::ScriptVersion;
+use crate::domain::registry::{Definition, ScriptVersion};
+use crate::domain::runtime::Runtime;
+use crate::domain::script::MAX_SCRIPT_BYTES;
 
 /// Lists the versions of a script
 ///
@@ -76,15 +79,31 @@ pub(super) async fn show(
 )]
 pub(crate) async fn source(
     State(state): State<AppState>,
+    identity: Identity,
     NamedScript(script): NamedScript,
     path: PathText,
 ) -> Result<Response, Problem> {
     let version = version(&state, script.id, &path).await?;
+    let held = room_for_source(&state, &identity, &version.definition).await?;
     let code = state.store.code(&version.definition.digest).await?;
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     headers.insert(CONTENT_DISPOSITION, disposition(&version.definition.file_name));
-    Ok((headers, code).into_response())
+    Ok((headers, held.body(code)).into_response())
+}
+
+/// Room for the source of a version: how long a binary is shows when it is there;
+/// texts are short.
+pub(crate) async fn room_for_source(
+    state: &AppState,
+    identity: &Identity,
+    definition: &Definition,
+) -> Result<Held, Problem> {
+    let at_most = match definition.script_type {
+        Runtime::Binary => MAX_SCRIPT_BYTES,
+        Runtime::Shell | Runtime::Python => 0,
+    };
+    state.memory().hold(identity.taker(), at_most).await
 }
 
 /// Makes a version current

@@ -1,14 +1,18 @@
 //! Takes connections, and serves each: bounded in number, in the size of a
-//! request's head, in the time that it may take, and in the time without a byte of
-//! an answer that goes out, so that whoever sends nothing or reads nothing holds
-//! nothing for long. What requests mean is not known here.
+//! request's head, in the time that it may take, and in how slowly an answer may go
+//! out, so that whoever sends nothing or reads nothing holds nothing for long. When
+//! there are as many as there may be, some that work for no token are closed for
+//! those that come ([`super::eviction`]). What requests mean is not known here.
 
 use std::io::{Error, ErrorKind};
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::Request;
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
@@ -17,25 +21,33 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
+use tower::ServiceExt as _;
 
+use super::eviction::Crowd;
 use super::unstalled::Unstalled;
+use crate::api::connection::Connection;
 use crate::sandbox::Cancel;
 
 /// How long the head of a request may take to come, and how long a connection may
 /// stay without a request.
 const HEAD_WITHIN: Duration = Duration::from_secs(30);
 
-/// What is read of a request before its head must be whole, in bytes (64 KiB);
+/// What is read of a request before its head must be whole, in bytes (32 KiB);
 /// those with more are answered with 431.
-const MAX_HEAD_BYTES: usize = 64 * 1024;
+const MAX_HEAD_BYTES: usize = 32 * 1024;
 
-/// How long an answer may wait to be taken, and what was sent to be acknowledged.
+/// Time in which an answer that waits to be taken goes on by [`LEAST_TAKEN`], and in
+/// which what was sent is acknowledged.
 ///
 /// What goes into the system's buffers, of some MiB, counts as taken. So whoever
 /// follows an execution that prints little, and lives, and reads nothing, is not
 /// told from one that reads: both have their place until it has ended. One that
 /// has vanished does not acknowledge the comments of its stream and loses it.
-pub(super) const STALLED_AFTER: Duration = Duration::from_secs(60);
+const STALLED_AFTER: Duration = Duration::from_secs(60);
+
+/// What a peer takes of an answer at least while it waits for [`STALLED_AFTER`], in
+/// bytes (1 MiB; 17 KiB/s): buffers are emptied in large pieces.
+const LEAST_TAKEN: usize = 1024 * 1024;
 
 /// After how long without anything a peer is asked for a sign of life, and how
 /// long after that again (tcp(7)): one that has vanished while it waits for an
@@ -45,30 +57,55 @@ const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(60), Duration::from
 /// Most connections at once, wherever there are files enough for them.
 const MAX_CONNECTIONS: u64 = 4_096;
 
+/// The part of all connections that is closed at once when there are too many: who
+/// they are is not looked for with each that comes.
+const EVICTED: usize = 64;
+
 /// How long nothing is taken after the system has refused to give a connection,
 /// as it does when there are no more file descriptors.
 const AFTER_REFUSAL: Duration = Duration::from_millis(500);
 
+/// How patient the server is with those who connect.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// Most connections.
+    pub(super) connections: usize,
+    /// How long an answer may wait for the least that is taken of it.
+    pub(super) stalled_after: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { connections: most_connections(), stalled_after: STALLED_AFTER }
+    }
+}
+
 /// Serves until `closing` is cancelled and the requests that came before are
-/// answered. Connections that there is no room for wait in the system's queue.
-/// Whoever takes nothing of an answer for `stalled_after` is cut off.
+/// answered. Connections that there is no room for wait in the system's queue until
+/// others end or are closed for them.
 pub(super) async fn serve(
     listener: TcpListener,
     router: Router,
-    stalled_after: Duration,
+    patience: Patience,
     closing: Cancel,
 ) {
-    let room = Arc::new(Semaphore::new(most_connections()));
+    let room = Arc::new(Semaphore::new(patience.connections));
+    let crowd = Crowd::default();
     let open = TaskTracker::new();
-    // It ends only with its last permit: it is never closed.
-    while let Some(Ok(permit)) =
-        closing.run_until_cancelled(Arc::clone(&room).acquire_owned()).await
-    {
-        let Some(stream) = closing.run_until_cancelled(next(&listener)).await else { break };
+    while let Some((stream, address)) = closing.run_until_cancelled(next(&listener)).await {
+        if room.available_permits() == 0 {
+            crowd.evict((patience.connections / EVICTED).max(1));
+        }
+        let permit = closing.run_until_cancelled(Arc::clone(&room).acquire_owned()).await;
+        // It ends only with its last permit: it is never closed.
+        let Some(Ok(permit)) = permit else { break };
         let (router, closing) = (router.clone(), closing.clone());
+        let place = crowd.enter(address.ip());
         open.spawn(async move {
-            serve_one(stream, router, stalled_after, &closing).await;
-            drop(permit);
+            let connection = place.connection();
+            let served = serve_one(stream, router, connection, patience.stalled_after, &closing);
+            place.until_evicted(served).await;
+            drop((place, permit));
         });
     }
     drop(listener);
@@ -83,10 +120,10 @@ fn most_connections() -> usize {
     usize::try_from((files / 2).clamp(16, MAX_CONNECTIONS)).unwrap_or(16)
 }
 
-async fn next(listener: &TcpListener) -> TcpStream {
+async fn next(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return stream,
+            Ok(accepted) => return accepted,
             Err(error) if is_of_the_caller(&error) => {}
             Err(error) => {
                 tracing::error!(%error, "can't take connections");
@@ -104,7 +141,13 @@ fn is_of_the_caller(error: &Error) -> bool {
     )
 }
 
-async fn serve_one(stream: TcpStream, router: Router, stalled_after: Duration, closing: &Cancel) {
+async fn serve_one(
+    stream: TcpStream,
+    router: Router,
+    connection: &Connection,
+    stalled_after: Duration,
+    closing: &Cancel,
+) {
     if let Err(error) = prepare(&stream, stalled_after) {
         // It is served all the same.
         tracing::debug!(%error, "a connection is not as it should be");
@@ -115,14 +158,18 @@ async fn serve_one(stream: TcpStream, router: Router, stalled_after: Duration, c
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WITHIN)
         .max_buf_size(MAX_HEAD_BYTES);
-    let service = TowerToHyperService::new(router);
-    let stream = TokioIo::new(Unstalled::new(stream, stalled_after));
-    let mut connection = pin!(builder.serve_connection(stream, service));
+    let connection = connection.clone();
+    let router = router.map_request(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(connection.clone());
+        request
+    });
+    let stream = TokioIo::new(Unstalled::new(stream, stalled_after, LEAST_TAKEN));
+    let mut serving = pin!(builder.serve_connection(stream, TowerToHyperService::new(router)));
     let served = tokio::select! {
-        served = connection.as_mut() => served,
+        served = serving.as_mut() => served,
         () = closing.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+            serving.as_mut().graceful_shutdown();
+            serving.await
         }
     };
     if let Err(error) = served {
@@ -143,6 +190,7 @@ fn prepare(stream: &TcpStream, stalled_after: Duration) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures::StreamExt as _;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     async fn serving() -> (std::net::SocketAddr, Cancel, tokio::task::JoinHandle<()>) {
@@ -150,7 +198,8 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let router = Router::new().fallback(|| async { "well" });
         let closing = Cancel::new();
-        (address, closing.clone(), tokio::spawn(serve(listener, router, STALLED_AFTER, closing)))
+        let patience = Patience::default();
+        (address, closing.clone(), tokio::spawn(serve(listener, router, patience, closing)))
     }
 
     async fn answer(stream: &mut TcpStream, sent: &[u8]) -> String {
@@ -220,7 +269,8 @@ mod tests {
                 }))
             }
         });
-        tokio::spawn(serve(listener, router, stalled_after, Cancel::new()));
+        let patience = Patience { stalled_after, ..Patience::default() };
+        tokio::spawn(serve(listener, router, patience, Cancel::new()));
         (address, given_up)
     }
 
@@ -248,5 +298,69 @@ mod tests {
         assert!(given_up.try_recv().is_err());
         drop(stream);
         given_up.await.unwrap();
+    }
+
+    /// A server with room for four connections, which holds those with a token.
+    async fn crowded() -> std::net::SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new().route("/well", axum::routing::get(async || "well")).fallback(
+            async |axum::Extension(connection): axum::Extension<Connection>| {
+                let hold = connection.hold();
+                axum::body::Body::from_stream(futures::stream::iter(0..2).then(move |piece| {
+                    let _held = &hold;
+                    async move {
+                        match piece {
+                            0 => Ok::<_, Error>("begun"),
+                            _ => std::future::pending().await,
+                        }
+                    }
+                }))
+            },
+        );
+        let patience = Patience { connections: 4, ..Patience::default() };
+        tokio::spawn(serve(listener, router, patience, Cancel::new()));
+        address
+    }
+
+    async fn asked(address: std::net::SocketAddr, path: &str) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let head = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        answer(&mut stream, head.as_bytes()).await
+    }
+
+    #[tokio::test]
+    async fn connections_that_work_for_nobody_are_closed_for_those_that_come() {
+        let address = crowded().await;
+        let mut idle = Vec::new();
+        for sent in ["", "GET / HTTP/1.1\r\nX: ", "", "POST /well HTTP/1.1\r\n"].repeat(8) {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(sent.as_bytes()).await.unwrap();
+            idle.push(stream);
+        }
+        assert!(asked(address, "/well").await.ends_with("well"));
+    }
+
+    #[tokio::test]
+    async fn connections_that_work_for_a_token_are_not() {
+        let address = crowded().await;
+        let mut held = Vec::new();
+        for _ in 0..3 {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+            assert!(stream.read_u8().await.is_ok());
+            held.push(stream);
+        }
+        for _ in 0..8 {
+            let _idle = TcpStream::connect(address).await.unwrap();
+            assert!(asked(address, "/well").await.ends_with("well"));
+        }
+        for mut stream in held {
+            let mut sent = vec![0; 1024];
+            let end = tokio::time::timeout(Duration::from_millis(50), async {
+                while stream.read(&mut sent).await.is_ok_and(|it| it > 0) {}
+            });
+            assert!(end.await.is_err(), "it was closed");
+        }
     }
 }

@@ -4,6 +4,7 @@
 mod capacity;
 mod connections;
 mod error;
+mod eviction;
 mod lock;
 mod unstalled;
 
@@ -30,7 +31,7 @@ use crate::services::Services;
 use crate::store::{NodeLock, Store};
 use crate::ui;
 use capacity::Machine;
-use connections::STALLED_AFTER;
+use connections::Patience;
 use lock::ServerLock;
 
 /// Time that requests have to end when everything that they could wait for has
@@ -70,8 +71,7 @@ impl Server {
         let policy = settings.requirements_policy().map_err(ServerError::Setting)?;
         let lock = ServerLock::take(&data_dir)?;
         let store = Store::open(&serve.database().url(&data_dir)?).await?;
-        let node = serve.node();
-        let node_lock = lock_node(&store, &node).await?;
+        let node_lock = lock_node(&store, &serve.node()).await?;
         let (listener, address) = bind(wanted).await?;
         let access = Access::new(store.clone());
         let first_token = access.first_admin(settings.admin_token().as_deref()).await?;
@@ -93,7 +93,7 @@ impl Server {
             observer: Arc::clone(&metrics) as _,
         };
         let executions_settings = ExecutionsSettings {
-            node,
+            node: serve.node(),
             capacity: machine.capacity(serve),
             queue_limit: serve.queue_limit(),
             data_dir: data_dir.clone(),
@@ -115,6 +115,7 @@ impl Server {
             examiner: examiner(settings, serve),
             engine: engine_probe(&services),
             data_dir,
+            connections: Patience::default().connections,
             stopping: stopping.clone(),
         });
         Ok(Self {
@@ -153,7 +154,8 @@ impl Server {
         self.pool.open();
         let router = api::router(self.state.clone(), ui::pages(self.state));
         let closing = Cancel::new();
-        let serving = connections::serve(self.listener, router, STALLED_AFTER, closing.clone());
+        let patience = Patience::default();
+        let serving = connections::serve(self.listener, router, patience, closing.clone());
         let serving = tokio::spawn(serving);
         stop.cancelled().await;
         tracing::info!("stopping");

@@ -1,6 +1,7 @@
 //! A stream that a write does not wait on for ever. A peer that lives and reads
 //! nothing answers every probe of the system's that it has no room, so nothing
-//! below this would ever give it up (RFC 9293, 3.8.6.1).
+//! below this would ever give it up (RFC 9293, 3.8.6.1); nor one that reads a byte
+//! now and then.
 
 use std::io::{Error, ErrorKind, IoSlice, Result};
 use std::pin::Pin;
@@ -8,36 +9,54 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
-/// Fails with [`ErrorKind::TimedOut`] when nothing of what is to be written has
-/// gone out for some time.
+/// Fails with [`ErrorKind::TimedOut`] when less than the least of what is to be
+/// written has gone out in some time. Only time counts in which a write waits.
 pub(super) struct Unstalled<S> {
     stream: S,
     at_most: Duration,
-    /// There is one while a write waits.
-    over: Option<Pin<Box<Sleep>>>,
+    at_least: usize,
+    /// Waited since it was last looked at what was taken.
+    waited: Duration,
+    /// Bytes taken since then.
+    taken: usize,
+    /// There is one while a write waits: since when, and until when.
+    waiting: Option<(Instant, Pin<Box<Sleep>>)>,
 }
 
 impl<S> Unstalled<S> {
-    pub(super) fn new(stream: S, at_most: Duration) -> Self {
-        Self { stream, at_most, over: None }
+    /// Waits at most so long for at least so many bytes to be taken.
+    pub(super) fn new(stream: S, at_most: Duration, at_least: usize) -> Self {
+        Self { stream, at_most, at_least, waited: Duration::ZERO, taken: 0, waiting: None }
     }
 
     /// What the stream has said to a write, or that it is over.
-    fn bounded<T>(
+    fn bounded(
         &mut self,
         context: &mut Context<'_>,
-        written: Poll<Result<T>>,
-    ) -> Poll<Result<T>> {
-        if written.is_ready() {
-            self.over = None;
-            return written;
+        written: Poll<Result<usize>>,
+    ) -> Poll<Result<usize>> {
+        if let Poll::Ready(written) = written {
+            if let Some((since, _)) = self.waiting.take() {
+                self.waited += since.elapsed();
+            }
+            self.taken = self.taken.saturating_add(*written.as_ref().unwrap_or(&0));
+            return Poll::Ready(written);
         }
-        let at_most = self.at_most;
-        let over = self.over.get_or_insert_with(|| Box::pin(tokio::time::sleep(at_most)));
-        ready!(over.as_mut().poll(context));
-        let words = format!("the peer has taken nothing for {} s", at_most.as_secs());
+        loop {
+            let left = self.at_most.saturating_sub(self.waited);
+            let (_, over) = self
+                .waiting
+                .get_or_insert_with(|| (Instant::now(), Box::pin(tokio::time::sleep(left))));
+            ready!(over.as_mut().poll(context));
+            let taken = std::mem::take(&mut self.taken);
+            if taken < self.at_least {
+                break;
+            }
+            (self.waited, self.waiting) = (Duration::ZERO, None);
+        }
+        let words = format!("the peer has taken next to nothing for {} s", self.at_most.as_secs());
         Poll::Ready(Err(Error::new(ErrorKind::TimedOut, words)))
     }
 }
@@ -94,32 +113,43 @@ mod tests {
 
     const AT_MOST: Duration = Duration::from_secs(60);
 
+    /// Reads by pieces, each after a while.
+    async fn read(theirs: &mut tokio::io::DuplexStream, piece: usize, every: Duration) {
+        let mut buffer = vec![0; piece];
+        loop {
+            sleep(every).await;
+            if theirs.read_exact(&mut buffer).await.is_err() {
+                return;
+            }
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_write_that_nobody_takes_fails() {
         let (ours, _theirs) = duplex(8);
         let begun = Instant::now();
-        let failed = Unstalled::new(ours, AT_MOST).write_all(&[0; 9]).await.unwrap_err();
+        let failed = Unstalled::new(ours, AT_MOST, 9).write_all(&[0; 9]).await.unwrap_err();
         assert_eq!((failed.kind(), begun.elapsed()), (ErrorKind::TimedOut, AT_MOST));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn every_byte_that_is_taken_gives_time_for_the_next() {
-        let (ours, mut theirs) = duplex(1);
-        let mut stream = Unstalled::new(ours, AT_MOST);
-        let reading = async {
-            for _ in 0..10 {
-                sleep(AT_MOST - Duration::from_secs(1)).await;
-                theirs.read_u8().await.unwrap();
-            }
-        };
-        let (written, ()) = tokio::join!(stream.write_all(&[0; 10]), reading);
-        written.unwrap();
+    async fn a_write_that_is_taken_byte_by_byte_fails_and_one_that_is_taken_slowly_does_not() {
+        for (piece, is_taken) in [(1, false), (7, false), (11, true)] {
+            let (ours, mut theirs) = duplex(11);
+            let mut stream = Unstalled::new(ours, AT_MOST, 50);
+            let every = Duration::from_secs(10);
+            let written = tokio::select! {
+                written = stream.write_all(&[0; 500]) => written,
+                () = read(&mut theirs, piece, every) => unreachable!("it is not dropped"),
+            };
+            assert_eq!(written.is_ok(), is_taken, "{piece}");
+        }
     }
 
     #[tokio::test(start_paused = true)]
     async fn time_without_anything_to_write_does_not_count() {
         let (ours, mut theirs) = duplex(1);
-        let mut stream = Unstalled::new(ours, AT_MOST);
+        let mut stream = Unstalled::new(ours, AT_MOST, 60);
         for _ in 0..3 {
             sleep(2 * AT_MOST).await;
             let (written, read) = tokio::join!(stream.write_all(&[0; 2]), async {

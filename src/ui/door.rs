@@ -5,7 +5,10 @@
 //! anything is asked for twice more: the browser must say that it comes from here, and
 //! the form must have the session's own token ([`super::form`]).
 
-use axum::extract::{FromRequestParts, Request, State};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::extract::{Extension, FromRequestParts, Request, State};
 use axum::http::header::{COOKIE, HOST, LOCATION, ORIGIN, SET_COOKIE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
@@ -14,10 +17,12 @@ use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::form::{Fields, encoded};
+use super::attempts::Attempts;
+use super::form::{Fields, MAX_SIGN_IN_BYTES, SignInForm, encoded};
 use super::layout;
 use crate::access::{AccessError, SESSION_LIFETIME};
 use crate::api::auth::Identity;
+use crate::api::connection::Connection;
 use crate::api::envelope::RequestId;
 use crate::api::problem::{Kind, Problem};
 use crate::api::state::AppState;
@@ -31,6 +36,10 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Where a browser signs in.
 const SIGN_IN: &str = "/sign-in";
+
+/// Longest address that is gone to after signing in, in bytes as a field of a form has
+/// it: half of the form.
+const MAX_NEXT_BYTES: usize = MAX_SIGN_IN_BYTES / 2;
 
 /// Whoever looks at a page.
 #[derive(Debug, Clone)]
@@ -80,9 +89,11 @@ pub(super) async fn enter(
     let Some(visitor) = visitor(&state, request.headers()).await? else {
         return Ok(to_sign_in(&request));
     };
+    let taker = visitor.identity.taker();
+    let admitted = state.admission().admit(taker, request.extensions().get())?;
     request.extensions_mut().insert(visitor.identity.clone());
     request.extensions_mut().insert(visitor);
-    Ok(next.run(request).await)
+    Ok(admitted.until_sent(next.run(request).await))
 }
 
 async fn visitor(state: &AppState, headers: &HeaderMap) -> Result<Option<Visitor>, Problem> {
@@ -126,11 +137,15 @@ fn refuse_foreign(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
 
 fn to_sign_in(request: &Request) -> Response {
     let wanted = request.uri().path_and_query().map_or("/", |it| it.as_str());
-    let address = match request.method().is_safe() && wanted != "/" {
-        true => format!("{SIGN_IN}?next={}", encoded(wanted)),
-        false => SIGN_IN.to_owned(),
+    let wanted = match request.method().is_safe() && wanted != "/" {
+        true => encoded(wanted),
+        false => String::new(),
     };
-    see(&address)
+    // The form that comes back has it, too.
+    match wanted.len() {
+        1..=MAX_NEXT_BYTES => see(&format!("{SIGN_IN}?next={wanted}")),
+        _ => see(SIGN_IN),
+    }
 }
 
 /// Sends a browser to another page.
@@ -154,21 +169,32 @@ pub(super) async fn ask(
 /// Signs in.
 pub(super) async fn sign_in(
     State(state): State<AppState>,
+    Extension(attempts): Extension<Arc<Attempts>>,
+    connection: Option<Extension<Connection>>,
     headers: HeaderMap,
-    fields: Fields,
+    SignInForm(fields): SignInForm,
 ) -> Result<Response, Problem> {
     refuse_foreign(&Method::POST, &headers)?;
     let next = fields.text("next");
     let secret = match state.access.sign_in(fields.text("token").trim()).await {
         Ok(secret) => secret,
-        Err(error @ (AccessError::Unknown | AccessError::Crowded)) => {
+        Err(error @ AccessError::Unknown) => {
+            let peer = connection.map(|it| it.peer());
+            attempts.fail(peer, Instant::now()).map_err(too_often)?;
             return Ok(layout::sign_in(next, Some(&error)));
         }
+        Err(error @ AccessError::Crowded) => return Ok(layout::sign_in(next, Some(&error))),
         Err(error) => return Err(error.into()),
     };
     let mut response = see(local(next));
     set_cookie(&mut response, &headers, &secret, SESSION_LIFETIME.num_seconds());
     Ok(response)
+}
+
+fn too_often(wait: Duration) -> Problem {
+    Problem::new(Kind::TooManyRequests, "signing in has failed too often from this address")
+        .after(wait)
+        .hint("wait, and try again with a token that works")
 }
 
 /// Signs out.

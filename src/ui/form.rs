@@ -2,17 +2,22 @@
 //! with the token of its session, so none can be forged.
 
 use std::collections::{BTreeMap, HashMap};
+use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Multipart, Request};
+use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
-use bytes::Bytes;
+use axum::http::request::Parts;
+use bytes::{Bytes, BytesMut};
+use futures::{Stream, StreamExt};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::door::Visitor;
-use crate::api::extract::WITH_SCRIPT;
+use crate::api::auth::Identity;
+use crate::api::extract::{self, WITH_SCRIPT};
 use crate::api::memory::Held;
 use crate::api::problem::{Kind, Problem};
 use crate::api::state::AppState;
@@ -30,8 +35,14 @@ const MAX_FIELDS: usize = 1_000;
 /// Largest form, in bytes: a script and all that is said of it.
 const MAX_BYTES: usize = WITH_SCRIPT;
 
-/// How long a form may take to come.
-const WITHIN: Duration = Duration::from_secs(60);
+/// Largest form of somebody without a session, in bytes (8 KiB).
+pub(super) const MAX_SIGN_IN_BYTES: usize = 8 * 1024;
+
+/// How long such a form may take to come: browsers send it with its head.
+const SIGN_IN_WITHIN: Duration = Duration::from_secs(5);
+
+/// What is read of a form at once, in bytes (256 KiB).
+const PIECE: usize = 256 * 1024;
 
 /// A file that was chosen.
 #[derive(Debug, Clone)]
@@ -108,60 +119,43 @@ impl Fields {
         hasher.finalize().into()
     }
 
-    async fn read(request: Request, state: &AppState) -> Result<(Self, Held), Problem> {
-        let mut held = Held::default();
-        let media_type = request.headers().get(CONTENT_TYPE);
-        let media_type = media_type.and_then(|it| it.to_str().ok()).unwrap_or_default().to_owned();
-        let reading = async {
-            if media_type.starts_with("multipart/form-data") {
-                return Self::of_parts(request, state, &mut held).await;
-            }
-            if media_type.starts_with("application/x-www-form-urlencoded") {
-                return Self::of_text(request.into_body(), state, &mut held).await;
-            }
-            Err(Problem::new(Kind::MediaType, "the body is not a form"))
+    async fn read(
+        request: Request,
+        state: &AppState,
+        identity: &Identity,
+    ) -> Result<(Self, Held), Problem> {
+        let (parts, body) = request.into_parts();
+        let kind = FormKind::of(&parts.headers)?;
+        let room = (state.memory(), identity.taker());
+        let (bytes, held) = extract::read(&parts.headers, body, MAX_BYTES, room).await?;
+        let fields = match kind {
+            FormKind::Text => Self::of_text(&bytes)?,
+            FormKind::Parts => Self::of_parts(parts, bytes, state).await?,
         };
-        let read = tokio::time::timeout(WITHIN, reading).await;
-        let fields =
-            read.map_err(|_| Problem::new(Kind::SlowBody, "the form came too slowly"))??;
         Ok((fields, held))
     }
 
-    async fn of_text(body: Body, state: &AppState, held: &mut Held) -> Result<Self, Problem> {
-        let bytes = axum::body::to_bytes(body, MAX_BYTES).await.map_err(|_| too_large())?;
-        state.memory().extend(held, bytes.len()).await?;
-        let text = std::str::from_utf8(&bytes).map_err(|_| malformed("it is not UTF-8"))?;
+    fn of_text(bytes: &[u8]) -> Result<Self, Problem> {
+        let text = std::str::from_utf8(bytes).map_err(|_| malformed("it is not UTF-8"))?;
         if form_urlencoded::parse(text.as_bytes()).count() > MAX_FIELDS {
             return Err(malformed("it has too many fields"));
         }
         Ok(Self::of_query(text))
     }
 
-    async fn of_parts(
-        request: Request,
-        state: &AppState,
-        held: &mut Held,
-    ) -> Result<Self, Problem> {
+    async fn of_parts(parts: Parts, bytes: Bytes, state: &AppState) -> Result<Self, Problem> {
+        let request = Request::from_parts(parts, Body::from_stream(pieces(bytes)));
         let parts = Multipart::from_request(request, state).await;
         let mut parts = parts.map_err(|error| malformed(&error.body_text()))?;
-        let (mut fields, mut total, mut count) = (Self::default(), 0, 0);
-        while let Some(mut part) = parts.next_field().await.map_err(broken)? {
+        let (mut fields, mut count) = (Self::default(), 0);
+        while let Some(part) = parts.next_field().await.map_err(broken)? {
             count += 1;
             if count > MAX_FIELDS {
                 return Err(malformed("it has too many fields"));
             }
             let name = part.name().unwrap_or_default().to_owned();
             let file_name = part.file_name().map(str::to_owned);
-            let mut content = Vec::new();
-            while let Some(chunk) = part.chunk().await.map_err(broken)? {
-                total += chunk.len();
-                if total > MAX_BYTES {
-                    return Err(too_large());
-                }
-                state.memory().extend(held, total).await?;
-                content.extend_from_slice(&chunk);
-            }
-            fields.add(name, file_name, content)?;
+            fields.add(name, file_name, part.bytes().await.map_err(broken)?)?;
         }
         Ok(fields)
     }
@@ -170,15 +164,15 @@ impl Fields {
         &mut self,
         name: String,
         file_name: Option<String>,
-        content: Vec<u8>,
+        bytes: Bytes,
     ) -> Result<(), Problem> {
         match file_name {
             Some(file_name) => {
-                let upload = Upload { file_name, bytes: content.into() };
+                let upload = Upload { file_name, bytes };
                 self.files.entry(name).or_insert(upload);
             }
             None => {
-                let text = String::from_utf8(content);
+                let text = String::from_utf8(bytes.into());
                 let text = text.map_err(|_| malformed("a field is not UTF-8"))?;
                 self.values.entry(name).or_default().push(text);
             }
@@ -187,12 +181,59 @@ impl Fields {
     }
 }
 
-/// For signing in, when there is no session whose token a form could have.
-impl FromRequest<AppState> for Fields {
+/// How fields are put into a form.
+enum FormKind {
+    /// `application/x-www-form-urlencoded`.
+    Text,
+    /// `multipart/form-data`.
+    Parts,
+}
+
+impl FormKind {
+    fn of(headers: &HeaderMap) -> Result<Self, Problem> {
+        let media_type = headers.get(CONTENT_TYPE).and_then(|it| it.to_str().ok());
+        match media_type.unwrap_or_default().split(';').next().unwrap_or_default().trim() {
+            "application/x-www-form-urlencoded" => Ok(Self::Text),
+            "multipart/form-data" => Ok(Self::Parts),
+            _ => Err(Problem::new(Kind::MediaType, "the body is not a form")),
+        }
+    }
+}
+
+/// Bytes in pieces, between which others are served.
+fn pieces(bytes: Bytes) -> impl Stream<Item = Result<Bytes, Infallible>> {
+    let starts = futures::stream::iter((0..bytes.len()).step_by(PIECE));
+    starts.then(move |start| {
+        let piece = bytes.slice(start..bytes.len().min(start + PIECE));
+        async move {
+            tokio::task::yield_now().await;
+            Ok(piece)
+        }
+    })
+}
+
+/// The form for signing in, from somebody who has no session and no token yet: a few
+/// fields, at once.
+pub(super) struct SignInForm(pub(super) Fields);
+
+impl<S: Send + Sync> FromRequest<S> for SignInForm {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &AppState) -> Result<Self, Problem> {
-        Self::read(request, state).await.map(|(fields, _held)| fields)
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let FormKind::Text = FormKind::of(&parts.headers)? else {
+            return Err(Problem::new(Kind::MediaType, "the form for signing in has no parts"));
+        };
+        extract::check_length(&parts.headers, MAX_SIGN_IN_BYTES)?;
+        let reading = async {
+            let (mut incoming, mut bytes) = (extract::Incoming::new(body), BytesMut::new());
+            while let Some(piece) = incoming.next(MAX_SIGN_IN_BYTES).await? {
+                bytes.extend_from_slice(&piece);
+            }
+            Fields::of_text(&bytes).map(Self)
+        };
+        let slow = || Problem::new(Kind::SlowBody, "the form came too slowly");
+        tokio::time::timeout(SIGN_IN_WITHIN, reading).await.unwrap_or_else(|_| Err(slow()))
     }
 }
 
@@ -202,10 +243,7 @@ pub(super) struct PageFields(pub(super) Fields);
 impl<S: Send + Sync> FromRequestParts<S> for PageFields {
     type Rejection = Problem;
 
-    async fn from_request_parts(
-        parts: &mut axum::http::request::Parts,
-        _: &S,
-    ) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         Ok(Self(Fields::of_query(parts.uri.query().unwrap_or_default())))
     }
 }
@@ -218,10 +256,11 @@ impl FromRequest<AppState> for Form {
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, Problem> {
         let visitor = request.extensions().get::<Visitor>().cloned();
-        let (fields, held) = Fields::read(request, state).await?;
-        match visitor {
-            Some(visitor) if visitor.owns(fields.text(TOKEN_FIELD)) => Ok(Self(fields, held)),
-            _ => Err(Problem::new(Kind::Forbidden, "the form does not belong to this session")
+        let visitor = visitor.ok_or_else(|| Problem::internal("a form behind no door"))?;
+        let (fields, held) = Fields::read(request, state, &visitor.identity).await?;
+        match visitor.owns(fields.text(TOKEN_FIELD)) {
+            true => Ok(Self(fields, held)),
+            false => Err(Problem::new(Kind::Forbidden, "the form does not belong to this session")
                 .hint("it may be from before you signed in: load its page again")),
         }
     }
@@ -240,10 +279,6 @@ pub(super) fn query(pairs: &[(&str, &str)]) -> String {
     }
     let query = query.finish();
     if query.is_empty() { query } else { format!("?{query}") }
-}
-
-fn too_large() -> Problem {
-    Problem::new(Kind::TooLarge, format!("the form has more than {} MiB", MAX_BYTES >> 20))
 }
 
 fn malformed(detail: &str) -> Problem {

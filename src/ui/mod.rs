@@ -14,6 +14,7 @@
 //! that a script left, and no style or script stands in a page. Pages decide nothing that outlives the request, and know no SQL.
 
 mod assets;
+mod attempts;
 mod door;
 mod failure;
 mod form;

@@ -89,6 +89,7 @@ impl Server {
             examiner: Examiner::new(|| Box::pin(async { Vec::new() })),
             engine,
             data_dir: folder.path().to_owned(),
+            connections: 4_096,
             stopping: stopping.clone(),
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

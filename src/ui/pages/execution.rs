@@ -52,7 +52,7 @@ pub(in crate::ui) async fn show(
     ExecutionId(id): ExecutionId,
 ) -> Result<Response, Problem> {
     find(&state, &visitor.identity, id).await?;
-    let (Whole { execution, held }, log) = whole_and_log(&state, id).await?;
+    let (Whole { execution, held }, log) = whole_and_log(&state, &visitor.identity, id).await?;
     // It says the limits; the page is of use without them.
     let frozen = state.store.frozen(id).await.unwrap_or_else(|error| {
         tracing::warn!(execution = %id, error = chain(&error), "its limits can't be read");
@@ -242,7 +242,7 @@ pub(in crate::ui) async fn run_again(
     };
     let script = script.ok_or_else(|| Problem::not_found("script"))?;
     let frozen = state.store.frozen(id).await?.ok_or_else(|| Problem::not_found("execution"))?;
-    let Whole { execution, held } = whole(&state, id).await?;
+    let Whole { execution, held } = whole(&state, &visitor.identity, id).await?;
     let input = read_input(execution.input_data.as_deref(), "/input")?;
     drop(execution);
     let submission = Submission {

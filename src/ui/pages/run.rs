@@ -241,7 +241,7 @@ impl Begun {
         if summary.script_id != Some(script.id) {
             return Err(missing());
         }
-        let whole = whole(state, id).await?;
+        let whole = whole(state, &visitor.identity, id).await?;
         let input = whole.execution.input_data.as_ref().map_or("{}", |input| input.get());
         Ok(Self::of_input(plan, input))
     }

@@ -14,9 +14,9 @@ use crate::api::problem::Problem;
 use crate::api::routes::ADMIN;
 use crate::api::script_view::HIDDEN;
 use crate::api::state::AppState;
+use crate::api::versions::room_for_source;
 use crate::domain::registry::{Definition, RegisteredScript, ScriptVersion};
 use crate::domain::runtime::Runtime;
-use crate::domain::script::MAX_SCRIPT_BYTES;
 use crate::ui::door::{Visitor, see};
 use crate::ui::form::{Fields, Form, PageFields};
 use crate::ui::layout::{self, Section};
@@ -95,14 +95,14 @@ pub(in crate::ui) async fn show(
 ) -> Result<Response, Problem> {
     let number = path.number("version", "version")?;
     let version = find(&state, &script, number).await?;
-    let source = source_of(&state, &version.definition).await?;
+    let source = source_of(&state, &visitor, &version.definition).await?;
     let is_admin = visitor.is(ADMIN);
     let against = against(&fields, number)?;
     let compared = match against {
         None => None,
         Some(against) => {
             let other = find(&state, &script, against).await?;
-            Some(compare(&state, &other, &version, &source, is_admin).await?)
+            Some(compare(&state, &visitor, &other, (&version, &source)).await?)
         }
     };
     let title = format!("{} version {number}", script.name);
@@ -158,13 +158,12 @@ fn against(fields: &Fields, number: i64) -> Result<Option<i64>, Problem> {
     asked.map(Some).ok_or_else(|| Problem::parameter("against", "it is the number of a version"))
 }
 
-async fn source_of(state: &AppState, definition: &Definition) -> Result<Source, Problem> {
-    // How long a binary is shows when it is there; texts are short.
-    let at_most = match definition.script_type {
-        Runtime::Binary => MAX_SCRIPT_BYTES,
-        Runtime::Shell | Runtime::Python => 0,
-    };
-    let _held = state.memory().hold(at_most).await?;
+async fn source_of(
+    state: &AppState,
+    visitor: &Visitor,
+    definition: &Definition,
+) -> Result<Source, Problem> {
+    let _held = room_for_source(state, &visitor.identity, definition).await?;
     let code = state.store.code(&definition.digest).await?;
     let size = code.len();
     if definition.script_type == Runtime::Binary || size > COMPARED_BYTES {
@@ -175,14 +174,14 @@ async fn source_of(state: &AppState, definition: &Definition) -> Result<Source, 
 
 async fn compare(
     state: &AppState,
+    visitor: &Visitor,
     old: &ScriptVersion,
-    new: &ScriptVersion,
-    new_source: &Source,
-    is_admin: bool,
+    (new, new_source): (&ScriptVersion, &Source),
 ) -> Result<Compared, Problem> {
+    let is_admin = visitor.is(ADMIN);
     let old_source = match old.definition.digest == new.definition.digest {
         true => None,
-        false => Some(source_of(state, &old.definition).await?),
+        false => Some(source_of(state, visitor, &old.definition).await?),
     };
     let texts = match (old_source, new_source) {
         (None, _) => Some((String::new(), String::new())),

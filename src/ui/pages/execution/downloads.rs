@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::api::artifacts::disposition;
-use crate::api::executions::{Whole, find, whole};
+use crate::api::executions::{Whole, find, room, whole};
 use crate::api::memory::Held;
 use crate::api::path::ExecutionId;
 use crate::api::problem::{Kind, Problem};
@@ -39,7 +39,7 @@ pub(in crate::ui) async fn download_log(
         return Err(Problem::new(Kind::Conflict, "the execution has not ended yet")
             .hint("its log can be downloaded when it has"));
     }
-    let held = state.memory().hold(state.store.execution_bytes(id).await?).await?;
+    let held = room(&state, &visitor.identity, id).await?;
     let log = state.store.log(id).await?.unwrap_or_default();
     let what = fields.given("stream").filter(|stream| *stream != "both").unwrap_or("log");
     let name = format!("{}-{id}.{what}.txt", summary.script_name);
@@ -82,7 +82,7 @@ async fn document(
     chosen: fn(Execution) -> Option<Box<RawValue>>,
 ) -> Result<Response, Problem> {
     let summary = find(state, &visitor.identity, id).await?;
-    let Whole { execution, held } = whole(state, id).await?;
+    let Whole { execution, held } = whole(state, &visitor.identity, id).await?;
     let document = chosen(execution).ok_or_else(|| Problem::not_found(what))?;
     let name = format!("{}-{id}.{what}.json", summary.script_name);
     let text = Box::<str>::from(document).into_string();
