@@ -2,6 +2,8 @@
 //! then killed by SIGPIPE when it is slow enough, which under `pipefail` ends the
 //! script with 141, at random.
 
+#![allow(clippy::unwrap_used, reason = "part of tests")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
