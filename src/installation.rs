@@ -4,12 +4,14 @@
 use std::io;
 use std::path::Path;
 
+use crate::private_files::create_folder;
+
 /// The id that is kept in `data_dir`, made at first use.
 ///
 /// # Errors
 /// When the folder can't be written to, or the id in it is not one.
 pub fn id(data_dir: &Path) -> io::Result<String> {
-    std::fs::create_dir_all(data_dir)?;
+    create_folder(data_dir)?;
     let path = data_dir.join("installation");
     // Whoever links its file first wins, and everybody reads the winner's.
     if !path.exists() {

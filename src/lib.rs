@@ -38,6 +38,7 @@ pub mod installation;
 pub mod metrics;
 pub mod orchestrator;
 pub mod pool;
+pub mod private_files;
 pub mod process;
 pub mod registry;
 pub mod sandbox;

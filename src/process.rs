@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use crate::private_files::create_folder;
+
 /// Folder of the locks, in the data folder.
 const FOLDER: &str = "processes";
 
@@ -33,7 +35,7 @@ impl Process {
     /// When the data folder can't be written to.
     pub fn enter(data_dir: &Path) -> io::Result<Self> {
         let folder = data_dir.join(FOLDER);
-        std::fs::create_dir_all(&folder)?;
+        create_folder(&folder)?;
         forget_dead(&folder);
         let id = Uuid::new_v4().simple().to_string();
         let path = folder.join(&id);

@@ -33,6 +33,8 @@ mod log_lines;
 mod outages;
 #[path = "server/pool.rs"]
 mod pool;
+#[path = "server/private_files.rs"]
+mod private_files;
 #[path = "server/queueing.rs"]
 mod queueing;
 #[path = "server/receipts.rs"]

@@ -5,6 +5,7 @@ use clap::Args;
 use super::signals::Interrupts;
 use super::{FAILED, message, stdout};
 use crate::config::{ServeSettings, Settings};
+use crate::private_files;
 use crate::server::{Server, ServerError};
 
 #[derive(Debug, Args)]
@@ -23,6 +24,8 @@ From the environment alone:
   GANTRY_LOG_FORMAT   json: every line of the log is a JSON object";
 
 pub(super) async fn main(arguments: Arguments, settings: &Settings) -> u8 {
+    // Before anything is made: databases and files of libraries count, too.
+    private_files::restrict_umask();
     let interrupts = Interrupts::listen();
     match serve(&arguments, settings, &interrupts).await {
         Ok(code) => code,

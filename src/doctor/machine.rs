@@ -9,6 +9,7 @@ use crate::config::Settings;
 use crate::domain::quantities::show_bytes;
 use crate::domain::uid_range::UidRange;
 use crate::engine::docker::Description;
+use crate::private_files::{self, Exposed, create_folder};
 
 /// Below this an image can't be built, in bytes.
 const TOO_LITTLE: u64 = 1 << 30;
@@ -22,11 +23,17 @@ pub(super) fn data_dir(settings: &Settings) -> Finding {
         Ok(folder) => folder,
         Err(error) => return Finding::error(subject, error, "set GANTRY_DATA_DIR"),
     };
-    let written = std::fs::create_dir_all(&folder)
+    let written = create_folder(&folder)
         .and_then(|()| tempfile::tempfile_in(&folder))
         .and_then(|mut file| file.write_all(b"gantry"));
     match written {
-        Ok(()) => disk(subject, &folder),
+        Ok(()) => match private_files::exposed(&folder) {
+            None => disk(subject, &folder),
+            Some(Exposed { path, mode }) => {
+                let seen = format!("{} is open to other users (mode {mode:04o})", path.display());
+                Finding::warning(subject, seen, CLOSE)
+            }
+        },
         Err(error) => {
             let seen = format!("{} can't be written to: {error}", folder.display());
             Finding::error(subject, seen, "choose another with GANTRY_DATA_DIR")
@@ -82,6 +89,9 @@ pub(super) fn terminals() -> Option<Finding> {
     let seen = format!("{} for all containers together", most.saturating_sub(reserved));
     Some(Finding::ok("terminals", seen))
 }
+
+const CLOSE: &str = "start the server, which closes it, or use chmod; a file system that has no \
+     modes can't keep it to itself: choose another folder with GANTRY_DATA_DIR";
 
 const FREE_SOME: &str = "free some; `gantry images prune` removes what nobody needs";
 

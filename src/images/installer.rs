@@ -24,6 +24,7 @@ use crate::domain::runtime::Runtime;
 use crate::domain::sandbox_spec::{Network, Purpose, SandboxSpec};
 use crate::engine::docker::Progress;
 use crate::engine::{LABEL_EXECUTION, LABEL_PROCESS, NewContainer};
+use crate::private_files::create_folder;
 use crate::sandbox::{Cancel, Order, Sandbox, Sink};
 
 const SCRIPT: &str = include_str!("../../images/python/install.py");
@@ -381,7 +382,7 @@ impl<'a> BuildSink<'a> {
     ) -> Result<Self, ImageError> {
         let folder = library.settings.data_dir.join("layers");
         let what = folder.display().to_string();
-        let layer = std::fs::create_dir_all(&folder)
+        let layer = create_folder(&folder)
             .and_then(|()| sweep(&folder))
             .and_then(|()| NamedTempFile::new_in(&folder))
             .map_err(ImageError::io(what))?;

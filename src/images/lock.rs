@@ -2,10 +2,11 @@
 //! packages, so that it is the same when it is built again, and when it was last
 //! used, so that it can be forgotten.
 
-use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
+
+use crate::private_files::{create_folder, open_to_append};
 
 /// Largest lock that is read, in bytes.
 const MAX_LOCK: u64 = 4 * 1024 * 1024;
@@ -43,7 +44,7 @@ impl LockFile {
     /// Keeps a lock; whoever reads sees the old one or the new one.
     pub(super) fn write(&self, lock: &str) -> io::Result<()> {
         let folder = self.path.parent().unwrap_or(Path::new("."));
-        std::fs::create_dir_all(folder)?;
+        create_folder(folder)?;
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
         file.write_all(lock.as_bytes())?;
         file.persist(&self.path).map(|_| ()).map_err(|error| error.error)
@@ -52,10 +53,9 @@ impl LockFile {
     /// Notes a use.
     pub(super) fn mark_used(&self) -> io::Result<()> {
         if let Some(folder) = self.path.parent() {
-            std::fs::create_dir_all(folder)?;
+            create_folder(folder)?;
         }
-        let file = File::options().create(true).append(true).open(&self.path)?;
-        file.set_modified(SystemTime::now())
+        open_to_append(&self.path)?.set_modified(SystemTime::now())
     }
 
     /// How long ago it was last used here; `None` when it never was.

@@ -6,6 +6,8 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::private_files::{create_folder, open_to_append};
+
 /// Between two looks at a lock that another process holds.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -23,11 +25,11 @@ impl Flight {
         key: &str,
         on_wait: impl FnOnce(),
     ) -> io::Result<Self> {
-        tokio::fs::create_dir_all(folder).await?;
+        create_folder(folder)?;
         // Every caller opens the file anew, so that tasks of one process exclude
         // each other too (flock(2) locks belong to the open file).
         let path = folder.join(format!("{key}.lock"));
-        let file = File::options().create(true).append(true).open(path)?;
+        let file = open_to_append(&path)?;
         let mut on_wait = Some(on_wait);
         loop {
             match file.try_lock() {

@@ -1,8 +1,9 @@
 //! Where the content of artifacts is kept: below the id of their execution, by
 //! their number. No name that came out of a sandbox is part of a path.
 
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use super::ArtifactStore;
 use super::artifacts::is_want_of_room;
 use crate::domain::execution::Artifact;
 use crate::domain::outcome::{ErrorKind, Outcome, Status};
+use crate::private_files::create_folder;
 
 /// What an artifact is not taken for, when it is not its own fault.
 const NOT_STORED: &str = "it could not be stored";
@@ -58,11 +60,11 @@ impl ArtifactStorage {
     /// is removed.
     pub(super) fn open(data_dir: &Path) -> io::Result<Self> {
         let kept = data_dir.join("artifacts");
-        fs::create_dir_all(&kept)?;
+        create_folder(&kept)?;
         let staging = data_dir.join("staging");
         match fs::remove_dir_all(&staging) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => fs::create_dir_all(&staging)?,
+            _ => create_folder(&staging)?,
         }
         let objects = LocalFileSystem::new_with_prefix(&kept).map_err(io::Error::other)?;
         // A folder goes with its last artifact, and what an ended execution has left
@@ -167,7 +169,7 @@ fn place(id: Uuid, position: usize) -> object_store::path::Path {
 /// returns, it survives a power failure there.
 fn move_into(file: &Path, folder: &Path, position: usize) -> io::Result<()> {
     File::open(file)?.sync_all()?;
-    match fs::create_dir(folder) {
+    match DirBuilder::new().mode(0o700).create(folder) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         Err(_) => {}
         // That the folder is there has to survive as well.

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use gantry_init::message::ArtifactBegin;
 use tempfile::NamedTempFile;
 
+use crate::private_files::FILE_MODE;
+
 /// A folder that takes artifacts, or nothing that does: then they are counted
 /// and dropped.
 #[derive(Debug, Default)]
@@ -24,6 +26,17 @@ enum Naming {
     Script,
     /// By their number, from 0: what a script calls them means nothing here.
     Number,
+}
+
+impl Naming {
+    /// Mode of the files: what a script calls by its name is for whoever ran it, and the
+    /// rest is the server's own.
+    fn mode(&self) -> u32 {
+        match self {
+            Self::Script => 0o644,
+            Self::Number => FILE_MODE,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -84,9 +97,8 @@ impl ArtifactStore {
     /// A whole file appears at once under its name, where nothing may be yet.
     fn finish_if_whole(&mut self) -> io::Result<()> {
         match self.current.take_if(|current| current.left == 0) {
-            Some(whole) => {
-                persist(whole.file, &whole.place).map_err(|error| at(&whole.place, &error))
-            }
+            Some(whole) => persist(whole.file, &whole.place, self.naming.mode())
+                .map_err(|error| at(&whole.place, &error)),
             None => Ok(()),
         }
     }
@@ -102,9 +114,9 @@ fn temporary(folder: &Path) -> io::Result<NamedTempFile> {
     NamedTempFile::new_in(folder)
 }
 
-fn persist(file: NamedTempFile, place: &Path) -> io::Result<()> {
+fn persist(file: NamedTempFile, place: &Path, mode: u32) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
-    file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
+    file.as_file().set_permissions(std::fs::Permissions::from_mode(mode))?;
     file.persist_noclobber(place).map(|_| ()).map_err(|error| error.error)
 }
 

@@ -5,6 +5,7 @@ use std::fs::{File, TryLockError};
 use std::path::Path;
 
 use super::ServerError;
+use crate::private_files::{create_folder, open_to_append};
 
 /// The right to be the server of a data folder; ends with the process.
 #[derive(Debug)]
@@ -15,9 +16,9 @@ pub(super) struct ServerLock {
 impl ServerLock {
     pub(super) fn take(data_dir: &Path) -> Result<Self, ServerError> {
         let failed = |source| ServerError::DataDir { folder: data_dir.to_owned(), source };
-        std::fs::create_dir_all(data_dir).map_err(failed)?;
+        create_folder(data_dir).map_err(failed)?;
         let path = data_dir.join("server.lock");
-        let file = File::options().create(true).append(true).open(path).map_err(failed)?;
+        let file = open_to_append(&path).map_err(failed)?;
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),
             Err(TryLockError::WouldBlock) => Err(ServerError::InUse(data_dir.to_owned())),

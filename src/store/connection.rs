@@ -18,6 +18,7 @@ use sqlx::{ConnectOptions, Connection};
 
 use super::StoreError;
 use super::receipts::KnownReceipts;
+use crate::private_files::{Exposed, close_file, create_folder, open_to_append};
 
 static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
@@ -304,16 +305,32 @@ fn is_outside_transactions(
 
 /// SQLite's migrator does not exclude others: a file beside the database does.
 async fn lock_for_migration(path: &Path) -> io::Result<std::fs::File> {
-    let lock = path.with_extension("lock");
+    let (database, lock) = (path.to_owned(), path.with_extension("lock"));
     let locking = tokio::task::spawn_blocking(move || {
         if let Some(folder) = lock.parent() {
-            std::fs::create_dir_all(folder)?;
+            create_folder(folder)?;
         }
-        let file = std::fs::File::options().create(true).append(true).open(lock)?;
+        let file = open_to_append(&lock)?;
         file.lock()?;
+        keep_private(&database)?;
         Ok(file)
     });
     locking.await.map_err(io::Error::other)?
+}
+
+/// Makes the database's file before SQLite does, which gives the files beside it the same
+/// mode (sqlite.org, `findCreateFileMode` in os_unix.c), and takes them from other users.
+fn keep_private(database: &Path) -> io::Result<()> {
+    drop(open_to_append(database)?);
+    for end in ["", "-wal", "-shm", "-journal"] {
+        let mut path = database.as_os_str().to_owned();
+        path.push(end);
+        if let Some(Exposed { path, mode }) = close_file(Path::new(&path)) {
+            let (path, mode) = (path.display(), format!("{mode:04o}"));
+            tracing::warn!(%path, mode, "the database stays open to other users");
+        }
+    }
+    Ok(())
 }
 
 /// What a database has when it was somebody else's before: tables, and none that

@@ -15,21 +15,31 @@ enum Knows {
 use Knows::{AllBefore, Only};
 
 /// The modules of the crate, from the bottom up.
-const MODULES: [(&str, Knows); 22] = [
+const MODULES: [(&str, Knows); 23] = [
     ("domain", Only(&[])),
     ("clock", Only(&[])),
     ("seldom", Only(&[])),
-    ("installation", Only(&[])),
-    ("process", Only(&[])),
-    ("store", Only(&["domain"])),
+    ("private_files", Only(&[])),
+    ("installation", Only(&["private_files"])),
+    ("process", Only(&["private_files"])),
+    ("store", Only(&["domain", "private_files"])),
     ("engine", Only(&["domain"])),
     ("sandbox", Only(&["domain", "engine"])),
     ("pool", Only(&["domain", "engine", "sandbox"])),
-    ("images", Only(&["domain", "engine", "sandbox"])),
+    ("images", Only(&["domain", "private_files", "engine", "sandbox"])),
     (
         "orchestrator",
         Only(&[
-            "domain", "clock", "seldom", "process", "store", "engine", "sandbox", "pool", "images",
+            "domain",
+            "clock",
+            "seldom",
+            "private_files",
+            "process",
+            "store",
+            "engine",
+            "sandbox",
+            "pool",
+            "images",
         ]),
     ),
     (

@@ -1,0 +1,233 @@
+//! Files and folders for Gantry's own account alone. The data folder holds variables,
+//! inputs, outputs and artifacts: whatever the umask, its folders are made with mode 0700
+//! and its files with 0600, and a server takes away from others what an earlier version,
+//! or somebody else, has opened to them. Some file systems have no modes of their own, or
+//! refuse to change them: that is said, and keeps nobody from starting.
+
+use std::fs::{self, DirBuilder, File, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::Mode;
+
+/// Mode of files.
+pub const FILE_MODE: u32 = 0o600;
+
+/// Mode of folders.
+const FOLDER_MODE: u32 = 0o700;
+
+/// Rights of group and others.
+const OTHERS: u32 = 0o077;
+
+/// The folders that Gantry makes in its data folder.
+const FOLDERS: [&str; 6] = ["artifacts", "environments", "layers", "locks", "processes", "staging"];
+
+/// Beginnings of the names of the files that it makes there.
+const FILES: [&str; 4] = ["gantry.db", "gantry.lock", "installation", "server.lock"];
+
+/// What is open to other users of the machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exposed {
+    /// One of the files and folders.
+    pub path: PathBuf,
+    /// Its mode.
+    pub mode: u32,
+}
+
+/// Takes the rights of group and others from everything that this process makes from now
+/// on, files of libraries included.
+pub fn restrict_umask() {
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
+}
+
+/// Makes a folder and all that are missing above it.
+///
+/// # Errors
+/// When it can't be made.
+pub fn create_folder(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder)
+}
+
+/// Opens a file to append to it, and makes it if it is not there.
+///
+/// # Errors
+/// When it can't be opened.
+pub fn open_to_append(path: &Path) -> io::Result<File> {
+    File::options().create(true).append(true).mode(FILE_MODE).open(path)
+}
+
+/// Takes the data folder and all that Gantry has made in it from other users; answers
+/// with what stays open to them. The folder itself is left alone where others' folders
+/// are in it, and so is everything that is not Gantry's.
+#[must_use]
+pub fn close_data_folder(folder: &Path) -> Vec<Exposed> {
+    let mut exposed = Vec::new();
+    if is_gantrys_alone(folder) {
+        close(folder, &mut exposed);
+    }
+    for path in own_entries(folder) {
+        close_all(&path, &mut exposed);
+    }
+    exposed
+}
+
+/// Takes a file from other users; answers with it when it stays open to them. One that is
+/// not there is open to nobody.
+#[must_use]
+pub fn close_file(path: &Path) -> Option<Exposed> {
+    let mut exposed = Vec::new();
+    close(path, &mut exposed);
+    exposed.pop()
+}
+
+/// What other users can get at in a data folder, as far as one look tells; nothing is
+/// changed.
+#[must_use]
+pub fn exposed(folder: &Path) -> Option<Exposed> {
+    open_to_others(folder)?;
+    own_entries(folder).find_map(|path| open_to_others(&path))
+}
+
+/// False where a folder is there that Gantry has not made, as in a home folder, or the
+/// folder is a common one, as `/tmp`.
+fn is_gantrys_alone(folder: &Path) -> bool {
+    let is_common = fs::metadata(folder).is_ok_and(|it| it.mode() & 0o1000 != 0);
+    let others = entries(folder).filter(|path| is_folder(path) && !is_own(path));
+    !is_common && others.count() == 0
+}
+
+/// True for a folder, and not for a link to one.
+fn is_folder(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|it| it.is_dir())
+}
+
+fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path())
+}
+
+fn own_entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    entries(folder).filter(|path| is_own(path))
+}
+
+fn is_own(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    FOLDERS.contains(&&*name) || FILES.iter().any(|file| name.starts_with(file))
+}
+
+/// The same of all that is below it. Links are not followed.
+fn close_all(path: &Path, exposed: &mut Vec<Exposed>) {
+    close(path, exposed);
+    if is_folder(path) {
+        entries(path).for_each(|entry| close_all(&entry, exposed));
+    }
+}
+
+fn close(path: &Path, exposed: &mut Vec<Exposed>) {
+    let Some(open) = open_to_others(path) else { return };
+    let mode = if is_folder(path) { FOLDER_MODE } else { FILE_MODE };
+    // Some file systems answer that it is done, and change nothing.
+    let _ = fs::set_permissions(path, Permissions::from_mode(mode));
+    if open_to_others(path).is_some() {
+        exposed.push(open);
+    }
+}
+
+fn open_to_others(path: &Path) -> Option<Exposed> {
+    let metadata = fs::symlink_metadata(path).ok().filter(|it| !it.is_symlink())?;
+    let mode = metadata.mode() & 0o7777;
+    (mode & OTHERS != 0).then(|| Exposed { path: path.to_owned(), mode })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().mode() & 0o7777
+    }
+
+    fn set_mode(path: &Path, mode: u32) {
+        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    }
+
+    /// A data folder as a server with umask 0 would have left it.
+    fn open_folder() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("artifacts/1")).unwrap();
+        for file in ["gantry.db", "gantry.db-wal", "installation", "artifacts/1/0"] {
+            fs::write(folder.path().join(file), "x").unwrap();
+            set_mode(&folder.path().join(file), 0o666);
+        }
+        for name in ["artifacts/1", "artifacts", ""] {
+            set_mode(&folder.path().join(name), 0o777);
+        }
+        folder
+    }
+
+    #[test]
+    fn what_is_made_is_for_its_owner() {
+        let folder = tempfile::tempdir().unwrap();
+        let made = folder.path().join("a/b");
+        create_folder(&made).unwrap();
+        create_folder(&made).unwrap();
+        open_to_append(&made.join("c")).unwrap();
+        assert_eq!((mode(&folder.path().join("a")), mode(&made)), (0o700, 0o700));
+        assert_eq!(mode(&made.join("c")), 0o600);
+    }
+
+    #[test]
+    fn what_was_open_is_closed() {
+        let folder = open_folder();
+        assert!(exposed(folder.path()).is_some());
+        assert_eq!(close_data_folder(folder.path()), []);
+        for (name, expected) in [
+            ("", 0o700),
+            ("artifacts", 0o700),
+            ("artifacts/1", 0o700),
+            ("artifacts/1/0", 0o600),
+            ("gantry.db", 0o600),
+            ("gantry.db-wal", 0o600),
+            ("installation", 0o600),
+        ] {
+            assert_eq!(mode(&folder.path().join(name)), expected, "{name}");
+        }
+        assert_eq!(exposed(folder.path()), None);
+    }
+
+    #[test]
+    fn what_is_not_gantrys_stays_as_it_is() {
+        let folder = open_folder();
+        let outside = tempfile::tempdir().unwrap();
+        let (others, program) = (folder.path().join("bin"), folder.path().join("bin/program"));
+        fs::create_dir(&others).unwrap();
+        fs::write(&program, "x").unwrap();
+        fs::write(outside.path().join("file"), "x").unwrap();
+        set_mode(&others, 0o755);
+        set_mode(&program, 0o755);
+        set_mode(&outside.path().join("file"), 0o644);
+        std::os::unix::fs::symlink(outside.path(), folder.path().join("artifacts/link")).unwrap();
+        assert_eq!(close_data_folder(folder.path()), []);
+        assert_eq!((mode(folder.path()), mode(&others), mode(&program)), (0o777, 0o755, 0o755));
+        assert_eq!(mode(&outside.path().join("file")), 0o644);
+        assert_eq!(mode(&folder.path().join("artifacts/1/0")), 0o600);
+        assert_eq!(exposed(folder.path()), None);
+    }
+
+    #[test]
+    fn a_common_folder_stays_common() {
+        let folder = open_folder();
+        set_mode(folder.path(), 0o1777);
+        assert_eq!(close_data_folder(folder.path()), []);
+        assert_eq!(mode(folder.path()), 0o1777);
+        assert_eq!(mode(&folder.path().join("gantry.db")), 0o600);
+    }
+
+    #[test]
+    fn what_can_not_be_closed_is_said() {
+        // Nobody changes the modes of a process's files, root included (proc(5)).
+        let path = Path::new("/proc/self/status");
+        assert_eq!(close_file(path), Some(Exposed { path: path.to_owned(), mode: 0o444 }));
+        assert_eq!(close_file(Path::new("/nowhere/at/all")), None);
+    }
+}
