@@ -82,6 +82,15 @@ pub struct Confinement {
     pub log_driver: String,
 }
 
+impl Confinement {
+    /// True when files in the sandbox's own places can be executed.
+    #[must_use]
+    pub fn executes_files(&self) -> bool {
+        let options = self.tmpfs.get("/work").map_or("", String::as_str);
+        !options.split(',').any(|option| option == "noexec")
+    }
+}
+
 /// A limit of each process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Ulimit {

@@ -2,6 +2,7 @@
 //! was seen; who saw it, and what is done about it, is not known here.
 
 mod files;
+mod noexec;
 
 use gantry_init::message::{End, Exit, OutputFileEnd, Refused, RefusedReason, Stopped, WORK_DIR};
 use serde::{Deserialize, Serialize};

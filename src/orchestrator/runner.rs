@@ -478,10 +478,12 @@ fn concluded(
     reached: Reached,
     capture: Capture,
 ) -> (Report, Option<RunError>) {
-    let (outcome, exit, error) = match ended {
+    let (mut outcome, exit, error) = match ended {
         Ok(ending) => (classify(&ending), exit_of(ending), None),
         Err(error) => (error.outcome(), None, Some(error)),
     };
+    let confinement = reached.receipt.as_ref().and_then(|it| it.confinement.as_deref());
+    outcome.note_noexec(confinement);
     (report(terms, outcome, exit, reached, capture), error)
 }
 

@@ -1,6 +1,7 @@
 //! One execution of each type, and what is known of it afterwards.
 
 use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -125,6 +126,40 @@ async fn a_requests_arguments_and_variables_come_behind_the_scripts() {
     let request = json!({"script": "order", "args": ["", "*"], "env": {"B": "me", "C": "`x`"}});
     let execution = server.run(&request).await;
     assert_eq!(execution["stdout_log"], "[a b][$A][][*][script][me][`x`]");
+}
+
+#[tokio::test]
+async fn a_script_without_exec_executes_nothing_that_it_writes() {
+    let server = server().start();
+    let source = "printf '#!/bin/sh\\necho ran\\n' > it; chmod +x it; ./it";
+    server.register("may", "shell", source, json!({})).await;
+    server.register("may-not", "shell", source, json!({"exec": false})).await;
+    let execution = server.run(&json!({"script": "may"})).await;
+    assert_eq!(execution["stdout_log"], "ran\n", "{execution:#}");
+    let execution = server.run(&json!({"script": "may-not"})).await;
+    assert_eq!(execution["exit_code"], 126, "{execution:#}");
+    let message = execution["error_message"].as_str().unwrap();
+    assert!(message.contains("code 126\n") && message.contains("hint: an admin can"), "{message}");
+    let tmpfs = &execution["sandbox"]["confinement"]["tmpfs"];
+    for place in ["/work", "/tmp", "/run/gantry", "/dev/shm"] {
+        assert!(tmpfs[place].as_str().unwrap().contains("noexec"), "{tmpfs:#}");
+    }
+}
+
+#[tokio::test]
+async fn a_program_without_exec_runs_from_memory() {
+    let server = server().start();
+    let readlink = STANDARD.encode(std::fs::read("/usr/bin/readlink").unwrap());
+    for (name, exec, place) in
+        [("placed", true, "/run/gantry/script\n"), ("unplaced", false, "/memfd:script (deleted)\n")]
+    {
+        let body = json!({"name": name, "script_type": "binary", "source_base64": readlink,
+            "args": ["/proc/self/exe"], "exec": exec});
+        let (status, script) = server.post("/api/v1/admin/scripts", &body).await;
+        assert_eq!(status, StatusCode::CREATED, "{script:#}");
+        let execution = server.run(&json!({"script": name})).await;
+        assert_eq!(execution["stdout_log"], place, "{execution:#}");
+    }
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use nix::sys::prctl;
 use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::{Pid, execve, setsid, write};
 use std::env::set_current_dir;
-use std::ffi::{CString, NulError};
+use std::ffi::{CString, NulError, OsStr};
 use std::fs::{create_dir, create_dir_all};
 use std::io::{self, PipeReader, PipeWriter};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -120,6 +120,11 @@ impl Image {
             Script::OnDisk { interpreter, path } => {
                 Self::of_interpreter(interpreter, path, &request.args, &request.env)
             }
+            Script::Program { path } => {
+                let path = path.as_os_str().as_bytes();
+                let words = [path].into_iter().chain(request.args.iter().map(String::as_bytes));
+                Self::new(path, words, &request.env)
+            }
             Script::InMemory { name, file } => {
                 let path = format!("/proc/self/fd/{}", file.as_raw_fd());
                 let words = [name.as_bytes()].into_iter();
@@ -169,6 +174,7 @@ impl Image {
 fn program(script: &Script) -> &str {
     match script {
         Script::OnDisk { interpreter, .. } => interpreter.first().map_or("", String::as_str),
+        Script::Program { path } => path.file_name().and_then(OsStr::to_str).unwrap_or_default(),
         Script::InMemory { name, .. } => name,
     }
 }
@@ -220,7 +226,9 @@ fn not_started(script: &Script, error: &io::Error) -> Refused {
 fn missing(script: &Script) -> &'static str {
     match script {
         Script::OnDisk { .. } => "; the interpreter, or its loader, is not in the image",
-        Script::InMemory { .. } => "; the loader that the binary names is not in the image",
+        Script::Program { .. } | Script::InMemory { .. } => {
+            "; the loader that the binary names is not in the image"
+        }
     }
 }
 

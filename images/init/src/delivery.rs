@@ -9,6 +9,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::libc;
 use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::statvfs::{FsFlags, statvfs};
 use std::ffi::CStr;
 use std::fs::{File, remove_file};
 use std::io::{self, Write};
@@ -46,7 +47,12 @@ pub(crate) enum Script {
         /// The file.
         path: PathBuf,
     },
-    /// A program of its own.
+    /// A program with a place of its own.
+    Program {
+        /// The file, which nothing has open for writing.
+        path: PathBuf,
+    },
+    /// A program where no file can be executed.
     InMemory {
         /// See [`Launch::Executable`].
         name: String,
@@ -61,6 +67,7 @@ impl Delivery {
     pub(crate) fn begin(request: Request) -> Result<Self, Refused> {
         let script = match &request.launch {
             Launch::Interpreted { file_name, .. } => create_script(&script_path(file_name)),
+            Launch::Executable { name } if executes_files() => create_program(&script_path(name)),
             Launch::Executable { .. } => create_in_memory(c"script", libc::MFD_EXEC),
         };
         let script = script.map_err(|error| not_written("script", &error))?;
@@ -85,6 +92,9 @@ impl Delivery {
         let script = match request.launch.clone() {
             Launch::Interpreted { interpreter, file_name } => {
                 Ok(Script::OnDisk { interpreter, path: script_path(&file_name) })
+            }
+            Launch::Executable { name } if executes_files() => {
+                Ok(Script::Program { path: script_path(&name) })
             }
             Launch::Executable { name } => {
                 executable(script).map(|file| Script::InMemory { name, file })
@@ -113,6 +123,18 @@ pub(crate) fn create_script(path: &Path) -> io::Result<File> {
     }
     let mut options = File::options();
     options.write(true).create_new(true).mode(0o600).open(path)
+}
+
+/// True when files beside the script can be executed.
+fn executes_files() -> bool {
+    statvfs(SCRIPT_DIR).is_ok_and(|it| !it.flags().contains(FsFlags::ST_NOEXEC))
+}
+
+/// A program's own file: what `/proc/self/exe`, `$ORIGIN` and argv\[0\] lead to. Nobody
+/// is to write to it.
+fn create_program(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.write(true).create_new(true).mode(0o555).open(path)
 }
 
 /// A memory file. `execution` says whether it may ever be executed, which

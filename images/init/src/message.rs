@@ -155,9 +155,10 @@ pub enum Launch {
         /// One path component.
         file_name: String,
     },
-    /// Executed from memory, without touching a file system.
+    /// Written to [`SCRIPT_DIR`] as `name` and executed there, argv\[0\] being its path.
+    /// Where no file can be executed it is executed from memory, as `name`.
     Executable {
-        /// argv\[0\].
+        /// One path component.
         name: String,
     },
 }

@@ -58,13 +58,19 @@ fn launch_texts(launch: &Launch) -> Vec<&String> {
 }
 
 fn launch_complaint(launch: &Launch) -> Option<String> {
-    let Launch::Interpreted { interpreter, file_name } = launch else { return None };
-    let program = interpreter.first().map_or("", String::as_str);
-    if !is_plain_absolute(program) {
-        return Some(format!("interpreter {program:?} is not an absolute path, or has `..`"));
-    }
-    (!is_one_component(file_name))
-        .then(|| format!("script name {file_name:?} is not one path component"))
+    let name = match launch {
+        Launch::Interpreted { interpreter, file_name } => {
+            let program = interpreter.first().map_or("", String::as_str);
+            if !is_plain_absolute(program) {
+                return Some(format!(
+                    "interpreter {program:?} is not an absolute path, or has `..`"
+                ));
+            }
+            file_name
+        }
+        Launch::Executable { name } => name,
+    };
+    (!is_one_component(name)).then(|| format!("script name {name:?} is not one path component"))
 }
 
 fn is_variable_name(name: &str) -> bool {
@@ -169,8 +175,16 @@ mod tests {
         assert!(with(|request| request.env = vec![("A".into(), "\0".into())]).is_err());
         assert!(with(|request| request.env = vec![("A=B".into(), "c".into())]).is_err());
         assert!(with(|request| request.env = vec![(String::new(), "c".into())]).is_err());
-        let launch = Launch::Executable { name: "\0".into() };
-        assert!(with(|request| request.launch = launch).is_err());
+    }
+
+    #[test]
+    fn a_programs_name_is_one_component() {
+        for name in ["\0", "", ".", "..", "a/b", "/a", "../a"] {
+            let launch = Launch::Executable { name: name.into() };
+            assert!(with(|request| request.launch = launch).is_err(), "{name:?}");
+        }
+        let launch = Launch::Executable { name: "..a b".into() };
+        assert!(with(|request| request.launch = launch).is_ok());
     }
 
     #[test]

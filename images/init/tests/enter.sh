@@ -22,7 +22,7 @@ mkdir dev proc sys run run/gantry tmp work
 mount --rbind /dev dev
 mount --rbind /sys sys
 mount -t proc proc proc
-mount -t tmpfs -o "size=16m,mode=700,uid=$uid,noexec" tmpfs run/gantry
+mount -t tmpfs -o "size=16m,mode=700,uid=$uid" tmpfs run/gantry
 mount -t tmpfs -o "size=64m,mode=700,uid=$uid" tmpfs work
 cp "$init" gantry-init
 # The root of a user namespace has nobody else to become.

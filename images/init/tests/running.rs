@@ -99,13 +99,13 @@ fn it_starts_with_a_clean_process() {
 }
 
 #[test]
-fn a_program_runs_from_memory_under_its_name() {
+fn a_program_runs_under_its_path() {
     let dash = std::fs::read("/bin/sh").unwrap();
     let run = executable("tool", &dash).args(&["-c", "echo $0 $1; ls /run/gantry", "tool", "x"]);
     let Some(answer) = run.run() else { return };
-    assert_eq!(answer.stdout(), "tool x\n", "{}", answer.stderr());
+    assert_eq!(answer.stdout(), "tool x\ntool\n", "{}", answer.stderr());
     let answer = executable("argv-0", &dash).stdin(b"echo $0").run().unwrap();
-    assert_eq!(answer.stdout(), "argv-0\n");
+    assert_eq!(answer.stdout(), "/run/gantry/argv-0\n");
 }
 
 fn refusal(run: Run) -> Option<(RefusedReason, String)> {
@@ -121,6 +121,23 @@ fn interpreted(interpreter: &str) -> Run {
         file_name: "script".into(),
     };
     run
+}
+
+#[test]
+fn a_program_has_a_place_of_its_own() {
+    let readlink = std::fs::read("/usr/bin/readlink").unwrap();
+    let run = executable("where.is.it", &readlink).args(&["-f", "/proc/self/exe"]);
+    let Some(answer) = run.run() else { return };
+    assert_eq!(answer.stdout(), "/run/gantry/where.is.it\n");
+    let cat = std::fs::read("/usr/bin/cat").unwrap();
+    let answer = executable("tool", &cat).args(&["/proc/self/cmdline"]).run().unwrap();
+    assert_eq!(answer.stdout(), "/run/gantry/tool\0/proc/self/cmdline\0");
+    // It can be run again by any of its names, and is not to be written to.
+    let env = std::fs::read("/usr/bin/env").unwrap();
+    let again = "\"$1\" /proc/self/exe true && ls -l /run/gantry && ! echo > /run/gantry/it";
+    let run = executable("it", &env).args(&["sh", "-c", again, "sh", "/run/gantry/it"]);
+    let listed = run.run().unwrap().stdout();
+    assert!(listed.contains("-r-xr-xr-x"), "{listed}");
 }
 
 #[test]
