@@ -156,7 +156,7 @@ call DELETE /api/v1/admin/scripts/runaway -o /dev/null
 refused POST /api/v1/executions -d '{"script": "runaway"}'
 
 say 'The history'
-run executions list --job demo-1
+run executions list --job-id demo-1
 run executions list --script runaway
 
 say 'The server stops'

@@ -149,7 +149,7 @@ pub(super) fn cpus(text: &str) -> Result<u64, String> {
     checked.map_err(|error| with_hint(&error.to_string(), error.hint()))
 }
 
-fn mount_argument(text: &str) -> Result<Mount, String> {
+pub(super) fn mount_argument(text: &str) -> Result<Mount, String> {
     Mount::parse(text).map_err(|error| with_hint(&error.to_string(), error.hint()))
 }
 

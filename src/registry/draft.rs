@@ -47,9 +47,10 @@ pub(super) fn draft(
         operation(&input, script.map(|it| it.operation).unwrap_or_default(), settings, faults);
     let is_enabled = input.is_enabled.or(script.map(|it| it.is_enabled)).unwrap_or(true);
     let says_what_is_held = input.says_what_is_held();
-    let runtime = input.script_type.or(before.map(|it| it.script_type));
-    let requirements = source::requirements(&mut input, script, runtime, settings, faults);
     let source = source::source(&mut input, known, settings, faults);
+    let runtime = input.script_type.or(before.map(|it| it.script_type));
+    let runtime = runtime.or(source.as_ref().map(|it| it.script.runtime()));
+    let requirements = source::requirements(&mut input, script, runtime, settings, faults);
     // Also without a script: what else is wrong is said as well.
     let definition = definition(
         input,

@@ -30,7 +30,7 @@ pub struct ScriptInput {
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub description: Option<Option<String>>,
-    /// What runs it.
+    /// What runs it; a file on the server tells it by its name and content.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub script_type: Option<Runtime>,

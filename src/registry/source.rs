@@ -57,6 +57,7 @@ pub(super) fn source(
 ) -> Option<Source> {
     let raw = raw(input, known, settings, faults);
     let runtime = input.script_type.or(known.map(|it| it.script.version.definition.script_type));
+    let runtime = runtime.or_else(|| told_by_file(raw.as_ref()?));
     if runtime.is_none() {
         faults.add("/script_type", "it is one of shell, python, binary");
     }
@@ -68,6 +69,13 @@ pub(super) fn source(
     let script = Script::new(&file_name, Some(runtime), raw.bytes);
     let script = faults.keep(raw.pointer, script, |error| error.hint())?;
     Some(Source { script, file_path: raw.file_path, pointer: raw.pointer })
+}
+
+/// The type of a file of the server, as `gantry run` would tell it. Bytes that were sent
+/// have no name that tells.
+fn told_by_file(raw: &Raw) -> Option<Runtime> {
+    let path = raw.file_path.as_deref()?;
+    Some(Runtime::detect(path, &raw.bytes))
 }
 
 fn raw(

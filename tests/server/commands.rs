@@ -80,7 +80,7 @@ async fn executions_are_run_followed_waited_for_and_cancelled() {
     assert_eq!((code, stdout.as_str()), (0, "[1]"), "{stderr}");
     assert!(stderr.contains("said"), "{stderr}");
     assert_eq!(gantry(&server, &[&run[..], &["--env", "CODE=7"]].concat()).0, 7);
-    let listed = json_of(&server, &["executions", "list", "--job", "j", "--json"]);
+    let listed = json_of(&server, &["executions", "list", "--job-id", "j", "--json"]);
     assert_eq!(listed.as_array().unwrap().len(), 2, "{listed:#}");
     let id = listed[1]["id"].as_str().unwrap();
     assert_eq!(done(&server, &["executions", "logs", id]), "[1]");

@@ -20,7 +20,7 @@ pub(super) struct ListArguments {
     status: Option<String>,
 
     /// Only those of this job of the pipeline
-    #[arg(long = "job", value_name = "JOB_ID")]
+    #[arg(long = "job-id", alias = "job", value_name = "JOB_ID")]
     job_id: Option<String>,
 
     /// Most executions that are listed

@@ -9,10 +9,11 @@ use serde_json::{Map, Number, Value};
 
 use crate::cli::remote::Failure;
 use crate::cli::run::file::{self, Problem, read_file_or_pipe};
-use crate::cli::run::{NetworkArgument, cpus, memory, runtime, timeout, variables};
+use crate::cli::run::{NetworkArgument, cpus, memory, mount_argument, runtime, timeout, variables};
 use crate::client::{ClientError, Fields};
 use crate::domain::json_input::{JsonInput, JsonInputError};
 use crate::domain::limits::Timeout;
+use crate::domain::mount::Mount;
 use crate::domain::oci_runtime::OciRuntime;
 use crate::domain::preload::Preload;
 use crate::domain::quantities::NANO_CPUS_PER_CPU;
@@ -89,6 +90,11 @@ pub(super) struct ScriptFlags {
     #[arg(long, value_name = "NETWORK")]
     network: Option<NetworkArgument>,
 
+    /// A folder or file of the server that it sees, below the server's mount roots,
+    /// read-only unless it ends with :rw; may be repeated
+    #[arg(long = "mount", value_name = "SRC:DST[:rw]", value_parser = mount_argument)]
+    mounts: Vec<Mount>,
+
     /// Executions of it that may run at once
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_concurrency: Option<u32>,
@@ -152,6 +158,7 @@ pub(super) enum Clearable {
     EnvAllowed,
     Exec,
     OutputFile,
+    Mounts,
     MaxConcurrency,
     Warm,
     Preload,
@@ -172,6 +179,7 @@ impl Clearable {
             Self::EnvAllowed => ("env_allowed", "[]"),
             Self::Exec => ("exec", "null"),
             Self::OutputFile => ("output_file", "null"),
+            Self::Mounts => ("mounts", "[]"),
             Self::MaxConcurrency => ("max_concurrency", "null"),
             Self::Warm => ("warm", "null"),
             Self::Preload => ("preload", "null"),
@@ -241,6 +249,9 @@ fn fields(file: Option<&Path>, flags: &ScriptFlags) -> Result<Fields, Failure> {
         NetworkArgument::Egress => "egress",
     });
     fields.set_some("network", network.as_ref())?;
+    if !flags.mounts.is_empty() {
+        fields.set("mounts", &flags.mounts)?;
+    }
     fields.set_some("max_concurrency", flags.max_concurrency.as_ref())?;
     fields.set_some("warm", flags.warm.as_ref())?;
     fields.set_some("preload", flags.preload.as_ref())?;

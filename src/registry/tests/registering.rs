@@ -1,4 +1,5 @@
 use super::*;
+use crate::domain::runtime::Runtime;
 
 #[tokio::test]
 async fn a_script_is_registered_with_all_that_was_sent() {
@@ -146,6 +147,9 @@ async fn exactly_one_source_is_wanted() {
     assert_eq!(pointers(&world.faults(two).await), ["/source"]);
     let untyped = json!({"name": "a", "source": "x"});
     assert_eq!(pointers(&world.faults(untyped).await), ["/script_type"]);
+    let told = world.write("scripts/b.py", "print(1)");
+    let told = world.register(json!({"name": "b", "file_path": told})).await.unwrap();
+    assert_eq!(told.version.definition.script_type, Runtime::Python);
     let coded = json!({"name": "a", "script_type": "shell", "source_base64": "ZWNobwo="});
     let script = world.register(coded).await.unwrap();
     let code = world.registry.store.code(&script.version.definition.digest).await.unwrap();
