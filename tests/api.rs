@@ -26,6 +26,8 @@ mod outages;
 mod resources;
 #[path = "api/schemas.rs"]
 mod schemas;
+#[path = "api/sending_back.rs"]
+mod sending_back;
 #[path = "api/server.rs"]
 mod server;
 #[path = "api/signing_in.rs"]

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "part of tests")]
 
+#[path = "store/activation.rs"]
+mod activation;
 #[path = "store/claiming.rs"]
 mod claiming;
 #[path = "store/database.rs"]

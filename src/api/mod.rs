@@ -34,6 +34,7 @@ pub(crate) mod query;
 pub(crate) mod routes;
 pub(crate) mod script_view;
 pub(crate) mod scripts;
+mod sent_script;
 mod shares;
 pub(crate) mod state;
 mod streams;

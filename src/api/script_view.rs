@@ -71,6 +71,9 @@ pub(super) struct ScriptView {
     warm: u32,
     /// The current version, from 1.
     version: i64,
+    /// The version that becomes the current one as soon as its environment is ready;
+    /// null when none waits.
+    pending: Option<PendingVersion>,
     /// Whether it can be invoked.
     is_enabled: bool,
     /// The name of the token that registered it.
@@ -164,6 +167,15 @@ pub(super) struct DefinitionView {
     exec: bool,
 }
 
+/// A version that waits for its environment, or whose environment can't be built.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct PendingVersion {
+    /// Its number.
+    version: i64,
+    /// How far its environment is; null when the runtime's own image will do.
+    environment: Option<EnvironmentBrief>,
+}
+
 /// A script's environment in short.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct EnvironmentBrief {
@@ -234,11 +246,17 @@ impl ScriptView {
     /// A script as somebody of this role sees it.
     pub(super) fn new(
         script: RegisteredScript,
-        environment: Option<EnvironmentRecord>,
+        environments: Environments,
         source: Option<String>,
         role: Role,
     ) -> Self {
+        let Environments { current, pending } = environments;
+        let pending = script.pending_version.map(|version| PendingVersion {
+            version,
+            environment: pending.map(EnvironmentBrief::from),
+        });
         Self {
+            pending,
             id: script.id,
             name: script.name.into(),
             description: script.description,
@@ -247,7 +265,7 @@ impl ScriptView {
             source,
             version: script.version.number,
             definition: DefinitionView::new(script.version.definition, role),
-            environment: environment.map(EnvironmentBrief::from),
+            environment: current.map(EnvironmentBrief::from),
             timeout_secs: script.operation.timeout_secs,
             limits: script.operation.limits,
             max_concurrency: script.operation.max_concurrency,
@@ -277,6 +295,36 @@ impl VersionView {
             created_by: version.created_by,
             created_at: version.created_at,
         }
+    }
+}
+
+/// The environments that a script needs.
+pub(super) struct Environments {
+    current: Option<EnvironmentRecord>,
+    /// Of the version that waits to be the current one.
+    pending: Option<EnvironmentRecord>,
+}
+
+impl Environments {
+    /// Those of a script.
+    pub(super) async fn of(state: &AppState, script: &RegisteredScript) -> Result<Self, Problem> {
+        Ok(Self {
+            current: environment_of(state, script).await?,
+            pending: pending_environment_of(state, script).await?,
+        })
+    }
+}
+
+/// The environment of the version that waits to be the current one.
+pub(crate) async fn pending_environment_of(
+    state: &AppState,
+    script: &RegisteredScript,
+) -> Result<Option<EnvironmentRecord>, Problem> {
+    let Some(number) = script.pending_version else { return Ok(None) };
+    let version = state.store.version(script.id, number).await?;
+    match version.and_then(|it| it.environment_key) {
+        None => Ok(None),
+        Some(key) => Ok(state.store.environment(&key).await?),
     }
 }
 

@@ -14,12 +14,13 @@ use utoipa::openapi::{OneOfBuilder, RefOr, Schema};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use super::auth::Identity;
-use super::extract::{Json as JsonBody, WITH_SCRIPT};
+use super::extract::{JsonBytes, WITH_SCRIPT, aside};
 use super::page::{Listed, PageQuery};
 use super::path::NamedScript;
 use super::problem::Problem;
 use super::query::Query;
-use super::script_view::{ScriptView, environment_of, source_of};
+use super::script_view::{Environments, ScriptView, source_of};
+use super::sent_script::SentScript;
 use super::state::AppState;
 use crate::domain::registry::{RegisteredScript, ScriptName};
 use crate::domain::runtime::Runtime;
@@ -125,7 +126,8 @@ const MAX_SEARCH_CHARS: usize = 200;
 ///
 /// From a file on the server (`file_path`, below `GANTRY_SCRIPT_ROOTS`) or from
 /// its content (`source`, `source_base64`). Its environment starts to build in
-/// the background.
+/// the background. A script that was read may be sent as it is, under another name: what
+/// only the server sets is not looked at.
 #[utoipa::path(
     post, path = "/api/v1/admin/scripts", tag = "scripts",
     request_body(content = ScriptInput, example = json!({
@@ -143,8 +145,9 @@ const MAX_SEARCH_CHARS: usize = 200;
 pub(super) async fn register(
     State(state): State<AppState>,
     identity: Identity,
-    JsonBody(input, _held): JsonBody<ScriptInput, WITH_SCRIPT>,
+    JsonBytes(body, _held): JsonBytes<WITH_SCRIPT>,
 ) -> Result<Response, Problem> {
+    let input = aside(body.len(), move || SentScript::parse(&body)).await?.into_input();
     let script = state.registry.register(&identity.actor(), input).await?;
     state.executions.scripts_changed();
     let location = format!("/api/v1/admin/scripts/{}", script.id);
@@ -187,8 +190,8 @@ pub(super) async fn list(
     let total = state.store.count_scripts(&filter).await?;
     let mut entries = Vec::with_capacity(scripts.len());
     for script in scripts {
-        let environment = environment_of(&state, &script).await?;
-        entries.push(ScriptView::new(script, environment, None, identity.role()));
+        let environments = Environments::of(&state, &script).await?;
+        entries.push(ScriptView::new(script, environments, None, identity.role()));
     }
     Ok(Listed { entries, total }.into_response())
 }
@@ -212,8 +215,12 @@ pub(super) async fn show(
 /// Changes a script
 ///
 /// What is left out stays as it is; its file is read again, and a changed file is
-/// a new version. An operator may change limits, time, concurrency, what is held for
-/// it and whether it is enabled.
+/// a new version. A new version becomes the current one as soon as its environment is
+/// ready (`pending` until then, or when it can't be built); at once when the environment
+/// of the current one is not ready either. An operator may change limits, time, concurrency, what is held for
+/// it and whether it is enabled. A script that was read may be sent back as it is, but for
+/// what is to be changed; when it was changed meanwhile, `updated_at` tells, and nothing is
+/// done (409).
 #[utoipa::path(
     put, path = "/api/v1/admin/scripts/{id}", tag = "scripts",
     params(("id" = String, Path, description = "The script's id or name")),
@@ -226,9 +233,15 @@ pub(super) async fn show(
 pub(super) async fn change(
     State(state): State<AppState>,
     identity: Identity,
-    NamedScript(RegisteredScript { id, .. }): NamedScript,
-    JsonBody(input, _held): JsonBody<ScriptInput, WITH_SCRIPT>,
+    NamedScript(script): NamedScript,
+    JsonBytes(body, _held): JsonBytes<WITH_SCRIPT>,
 ) -> Result<Json<ScriptView>, Problem> {
+    let (id, role) = (script.id, identity.role());
+    let sent = aside(body.len(), move || SentScript::parse(&body)).await?;
+    let input = match sent.needs_shown(role) {
+        true => sent.into_change(&view(&state, &identity, script).await?, role)?,
+        false => sent.into_input(),
+    };
     let script = state.registry.change(&identity.actor(), id, input).await?;
     // The queue has it for those that wait already.
     let limit = script.operation.max_concurrency.map(NonZeroU32::get);
@@ -262,9 +275,9 @@ pub(super) async fn view(
     identity: &Identity,
     script: RegisteredScript,
 ) -> Result<ScriptView, Problem> {
-    let environment = environment_of(state, &script).await?;
+    let environments = Environments::of(state, &script).await?;
     let source = source_of(state, &script).await?;
-    Ok(ScriptView::new(script, environment, source, identity.role()))
+    Ok(ScriptView::new(script, environments, source, identity.role()))
 }
 
 #[cfg(test)]

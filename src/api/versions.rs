@@ -108,7 +108,8 @@ pub(crate) async fn room_for_source(
 
 /// Makes a version current
 ///
-/// It is what runs from now on when no version is asked for. Others stay.
+/// It is what runs when no version is asked for: from now on, or as soon as its environment
+/// is ready (`pending` until then). Others stay.
 #[utoipa::path(
     post, path = "/api/v1/admin/scripts/{id}/versions/{version}/activate", tag = "scripts",
     params(

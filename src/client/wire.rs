@@ -83,11 +83,21 @@ pub struct Script {
     pub env_allowed: Shown,
     pub exec: Shown,
     pub version: Shown,
+    pub pending: Option<Pending>,
     pub digest: Shown,
     pub is_enabled: Shown,
     pub created_by: Shown,
     pub created_at: Shown,
     pub updated_at: Shown,
+}
+
+/// A version that waits to be the current one.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the fields are those of the API")]
+pub struct Pending {
+    pub version: Shown,
+    pub environment: Option<Environment>,
 }
 
 /// What a script may use.

@@ -188,6 +188,7 @@ impl Environments {
         let flight = self.inner.flights.join(&name, || {
             async move {
                 let built = this.build(&wanted).await;
+                this.activate_ready().await;
                 if let Ok(image) = &built {
                     let before = this.images().insert(wanted.name().to_owned(), image.clone());
                     if before.as_ref() != Some(image) {
@@ -202,6 +203,22 @@ impl Environments {
             let panicked =
                 || Err(BuildFailure::of_environment("the build ended without an answer"));
             flight.await.unwrap_or_else(panicked)
+        }
+    }
+
+    /// Makes versions current whose environments have become ready, whoever has built
+    /// them.
+    pub(super) async fn activate_ready(&self) {
+        match self.inner.store.activate_ready_versions(clock::now()).await {
+            Ok(scripts) => self.note_activated(&scripts),
+            Err(error) => tracing::warn!(%error, "versions that are ready were not activated"),
+        }
+    }
+
+    fn note_activated(&self, scripts: &[String]) {
+        if !scripts.is_empty() {
+            tracing::info!(?scripts, "versions are current now that they are ready");
+            self.inner.changed.notify_one();
         }
     }
 

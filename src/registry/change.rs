@@ -11,7 +11,7 @@ use super::{Actor, Registry, RegistryError, ScriptInput};
 use crate::clock;
 use crate::domain::registry::{Definition, RegisteredScript};
 use crate::domain::token::Role;
-use crate::store::{NewAuditEntry, ScriptChange, StoreError, VersionChange};
+use crate::store::{Activation, NewAuditEntry, ScriptChange, StoreError, VersionChange};
 
 /// How often a change is made again.
 const ATTEMPTS: usize = 4;
@@ -82,7 +82,8 @@ impl Registry {
         self.carry_out(actor, id, &Wish::Deactivate).await
     }
 
-    /// Makes a version the current one. A script that was read from a file is
+    /// Makes a version the current one, as soon as its environment is ready; it waits for
+    /// it only beside one whose environment is. A script that was read from a file is
     /// read again at the next change.
     ///
     /// # Errors
@@ -120,6 +121,24 @@ impl Registry {
         Err(RegistryError::ChangedMeanwhile)
     }
 
+    /// The script as it was last asked for: with the version that waits for its
+    /// environment, if there is one, in the place of the current one. Changes are made to
+    /// this one, so that none undoes the one before.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn newest(
+        &self,
+        mut script: RegisteredScript,
+    ) -> Result<RegisteredScript, RegistryError> {
+        if let Some(number) = script.pending_version
+            && let Some(version) = self.store.version(script.id, number).await?
+        {
+            script.version = version;
+        }
+        Ok(script)
+    }
+
     /// What is sent, as a change.
     async fn fields(
         &self,
@@ -130,17 +149,18 @@ impl Registry {
         if actor.role != Role::Admin || input.is_switch_only() {
             return self.operation_alone(actor, seen, input);
         }
+        let newest = self.newest(seen.clone()).await?;
         // A file's bytes are read anew.
         let is_kept = seen.file_path.is_none() && !input.brings_source();
         let code = match is_kept {
-            true => self.store.code(&seen.version.definition.digest).await?,
+            true => self.store.code(&newest.version.definition.digest).await?,
             false => Vec::new(),
         };
-        let draft = self.drafted(input.clone(), Some((seen.clone(), code))).await?;
+        let draft = self.drafted(input.clone(), Some((newest.clone(), code))).await?;
         let mut change = unchanged(actor, seen);
         let environment;
-        if draft.definition == seen.version.definition {
-            environment = seen.version.environment_key.clone();
+        if draft.definition == newest.version.definition {
+            environment = newest.version.environment_key.clone();
         } else {
             let version = self.version(&draft);
             environment = version.environment.as_ref().map(|it| it.key.clone());
@@ -250,6 +270,7 @@ fn unchanged(actor: &Actor, seen: &RegisteredScript) -> Change {
             operation: seen.operation,
             is_enabled: seen.is_enabled,
             version: VersionChange::Keep,
+            activation: Activation::WhenReady,
             changed_by: actor.name.clone(),
             changed_at: later_than(seen.updated_at),
         },

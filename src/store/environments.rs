@@ -3,7 +3,8 @@
 use chrono::{DateTime, Utc};
 use sqlx::FromRow;
 
-use super::connection::{on_reader, on_writer};
+use super::activation::activate_ready;
+use super::connection::{in_transaction, on_reader, on_writer};
 use super::rows::{Row, without_nul};
 use super::{Store, StoreError};
 use crate::domain::registry::{EnvironmentRecord, EnvironmentStatus};
@@ -208,7 +209,8 @@ impl Store {
         Ok(())
     }
 
-    /// Notes that there is an image, and what is in it.
+    /// Notes that there is an image, and what is in it. Versions that have waited for it
+    /// become current in the same moment; answers with the names of their scripts.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -218,19 +220,15 @@ impl Store {
         image: &str,
         lock: Option<&str>,
         now: DateTime<Utc>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Vec<String>, StoreError> {
         const UPDATE: &str = "UPDATE environments SET status = 'ready', image = $2, \
              lock = COALESCE($3, lock), error = NULL, built_at = $4, updated_at = $4, \
              last_used_at = $4 WHERE key = $1";
-        on_writer!(self, pool => sqlx::query(UPDATE)
-            .bind(key)
-            .bind(image)
-            .bind(lock)
-            .bind(now)
-            .execute(pool)
-            .await
-            .map(|_| ()))?;
-        Ok(())
+        Ok(in_transaction!(self, tx => {
+            let update = sqlx::query(UPDATE).bind(key).bind(image).bind(lock).bind(now);
+            update.execute(&mut *tx).await?;
+            activate_ready!(now, tx)
+        }))
     }
 
     /// Notes why there is no image.

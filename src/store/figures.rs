@@ -177,14 +177,14 @@ impl Store {
         rows.into_iter().map(RunRow::parse).collect()
     }
 
-    /// The names of the scripts whose current version needs this environment, at most
-    /// fifty.
+    /// The names of the scripts whose current version, or the one that waits to be it,
+    /// needs this environment, at most fifty.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn scripts_of_environment(&self, key: &str) -> Result<Vec<String>, StoreError> {
-        const SELECT: &str = "SELECT s.name FROM script_versions v JOIN scripts s \
-             ON s.id = v.script_id AND s.current_version = v.number \
+        const SELECT: &str = "SELECT DISTINCT s.name FROM script_versions v JOIN scripts s \
+             ON s.id = v.script_id AND v.number IN (s.current_version, s.pending_version) \
              WHERE v.environment_key = $1 ORDER BY s.name LIMIT 50";
         Ok(on_reader!(self, pool =>
             sqlx::query_scalar(SELECT).bind(key).fetch_all(pool).await)?)

@@ -11,6 +11,7 @@
 //! It decides nothing: who may see what, what is valid and what happens next is
 //! said by those who call.
 
+mod activation;
 mod artifacts;
 mod audit;
 mod claims;
@@ -44,7 +45,7 @@ pub use listing::{ExecutionFilter, Page};
 pub use node_lock::NodeLock;
 pub use probe::{Begun, Needs, NotPreloaded, Probed};
 pub use retention::Ended;
-pub use scripts::{NewScript, ScriptChange, ScriptFilter, ScriptsStamp, VersionChange};
+pub use scripts::{Activation, NewScript, ScriptChange, ScriptFilter, ScriptsStamp, VersionChange};
 pub use sessions::{NewSession, Session};
 pub use submit::Submitted;
 pub use tokens::NewToken;

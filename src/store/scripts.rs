@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::types::Json;
 use sqlx::{FromRow, QueryBuilder};
 
+use super::activation::activate;
 use super::audit::note;
 use super::code::INSERT_CODE;
 use super::connection::{in_transaction, on_reader};
@@ -60,6 +61,8 @@ pub struct ScriptChange {
     pub is_enabled: bool,
     /// What is run.
     pub version: VersionChange,
+    /// When another version becomes the current one.
+    pub activation: Activation,
     /// The name of the token that changes it.
     pub changed_by: String,
     /// When.
@@ -75,6 +78,17 @@ pub enum VersionChange {
     Activate(i64),
     /// This one: the one that has the same content, if there is one.
     Define(Box<NewVersion>),
+}
+
+/// When a version becomes the current one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Activation {
+    /// As soon as its environment is ready. Where that of the current version is not
+    /// either, nothing would be kept by waiting, and it is at once.
+    #[default]
+    WhenReady,
+    /// At once: its executions wait for the environment.
+    Now,
 }
 
 /// Which scripts are wanted.
@@ -102,7 +116,7 @@ macro_rules! select_script {
     ($where:literal) => {
         concat!(
             "SELECT s.id, s.name, s.description, s.file_path, s.requirements_path, s.timeout_ms, \
-             CAST(s.limits AS TEXT) AS limits, s.max_concurrency, s.warm, s.is_enabled, s.created_by, s.created_at, s.updated_at, \
+             CAST(s.limits AS TEXT) AS limits, s.max_concurrency, s.warm, s.is_enabled, s.pending_version, s.created_by, s.created_at, s.updated_at, \
              v.id AS version_id, v.number, \
              CAST(v.definition AS TEXT) AS definition, v.environment_key, \
              v.created_by AS version_created_by, v.created_at AS version_created_at \
@@ -125,6 +139,7 @@ struct ScriptRow {
     max_concurrency: Option<i64>,
     warm: i64,
     is_enabled: bool,
+    pending_version: Option<i64>,
     created_by: String,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
@@ -152,6 +167,7 @@ impl ScriptRow {
             requirements_path: self.requirements_path,
             is_enabled: self.is_enabled,
             version: self.version.parse()?,
+            pending_version: self.pending_version,
             created_by: self.created_by,
             created_at: self.created_at,
             updated_at: self.updated_at,
@@ -308,8 +324,6 @@ impl Store {
              file_path = $6, requirements_path = $7, timeout_ms = $8, limits = $9, \
              max_concurrency = $10, is_enabled = $11, updated_at = $12, warm = $13 \
              WHERE id = $1 AND updated_at = $2";
-        const ACTIVATE: &str = "UPDATE scripts SET current_version = $2 WHERE id = $1 AND EXISTS \
-             (SELECT 1 FROM script_versions WHERE script_id = $1 AND number = $2)";
         let is_changed = in_transaction!(self, tx => {
             // From here on nobody else defines a version of this script.
             let updated = sqlx::query(UPDATE)
@@ -339,8 +353,11 @@ impl Store {
                 }
             };
             if let Some(number) = current {
-                let activated =
-                    sqlx::query(ACTIVATE).bind(change.id).bind(number).execute(&mut *tx).await?;
+                let activated = sqlx::query(activate(change.activation))
+                    .bind(change.id)
+                    .bind(number)
+                    .execute(&mut *tx)
+                    .await?;
                 if activated.rows_affected() != 1 {
                     // All of the change goes back with the transaction.
                     return Ok(false);

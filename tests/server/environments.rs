@@ -49,6 +49,43 @@ async fn a_failed_build_says_why_and_a_mended_script_runs() {
 }
 
 #[tokio::test]
+async fn a_version_that_can_not_be_built_does_not_run() {
+    let server = server().start();
+    let script = server.register("keeps", "python", "print(1)", json!({})).await;
+    let path = format!("/api/v1/admin/scripts/{}", script["id"]);
+    let name = "gantry-tests-know-that-there-is-none";
+    let (_, changed) = server.put(&path, &json!({"requirements": name})).await;
+    assert_eq!(changed["pending"]["version"], 2, "{changed:#}");
+    let pending = async || server.get(&path).await.1["pending"]["environment"].clone();
+    server.until("it can't be built", async || pending().await["status"] == "failed").await;
+    assert!(pending().await["error"].as_str().unwrap().contains(name));
+    let execution = server.run(&json!({"script": "keeps"})).await;
+    assert_eq!((&execution["version"], &execution["output_data"]), (&json!(1), &json!(1)));
+}
+
+#[tokio::test]
+async fn a_version_whose_build_was_cut_short_becomes_current_after_the_next_start() {
+    let index = SilentIndex::listen().await;
+    let mut server = server().env("PIP_INDEX_URL", index.url()).start();
+    let script = server.register("waits", "python", "print(1)", json!({})).await;
+    let path = format!("/api/v1/admin/scripts/{}", script["id"]);
+    let change = json!({"system_packages": ["tree"], "requirements": "gantry-tests-wait-for-this"});
+    let (_, changed) = server.put(&path, &change).await;
+    assert_eq!(changed["pending"]["version"], 2, "{changed:#}");
+    server.kill();
+    drop(index);
+    server.start();
+    assert_eq!(server.run(&json!({"script": "waits"})).await["version"], 1);
+    let (_, changed) = server.put(&path, &json!({"requirements": null})).await;
+    assert_eq!(changed["pending"]["version"], 3, "{changed:#}");
+    server.kill();
+    server.start();
+    let version = async || server.get(&path).await.1["version"].clone();
+    server.until("its packages are there", async || version().await == 3).await;
+    assert_eq!(server.run(&json!({"script": "waits"})).await["version"], 3);
+}
+
+#[tokio::test]
 async fn system_packages_are_there() {
     let server = server().start();
     let others = json!({"system_packages": ["tree"]});

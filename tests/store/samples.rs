@@ -14,8 +14,8 @@ use gantry::domain::system_packages::SystemPackages;
 use gantry::domain::token::{Role, TokenHash};
 use gantry::domain::variables::{AllowedVariables, Variables};
 use gantry::store::{
-    Claim, NewAuditEntry, NewScript, NewToken, NewVersion, ScriptChange, Store, Submitted,
-    VersionChange,
+    Activation, Claim, NewAuditEntry, NewScript, NewToken, NewVersion, ScriptChange, Store,
+    Submitted, VersionChange,
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -91,6 +91,7 @@ pub(crate) fn change(script: &RegisteredScript) -> ScriptChange {
         operation: script.operation,
         is_enabled: script.is_enabled,
         version: VersionChange::Keep,
+        activation: Activation::WhenReady,
         changed_by: "bob".to_owned(),
         changed_at: script.updated_at + chrono::TimeDelta::microseconds(1),
     }

@@ -7,7 +7,7 @@ use clap::Args;
 use super::environment;
 use super::flags::{Clearable, ScriptFlags, changed_script, new_script};
 use crate::cli::remote::{self, Failure};
-use crate::cli::stdout;
+use crate::cli::{message, stdout};
 use crate::client::wire::Script;
 use crate::client::{Client, Document};
 use crate::domain::excerpt::excerpt;
@@ -83,9 +83,21 @@ async fn finish(
     if !after.json {
         stdout::line(&format!("{done} {name}, version {version}"))?;
     }
+    let environment = match &script.pending {
+        Some(pending) => {
+            let next = excerpt(pending.version.as_str());
+            message::note(&format!("version {next} runs as soon as its environment is ready"));
+            pending.environment.as_ref()
+        }
+        None => script.environment.as_ref(),
+    };
     let mut built = Ok(());
-    if let Some(environment) = &script.environment {
-        built = environment::report(client, environment, after.wait).await;
+    if let Some(environment) = environment {
+        let hint = match script.pending {
+            Some(_) => "the version before goes on running: mend it with `gantry scripts update`",
+            None => "the script is registered and can't run: mend it with `gantry scripts update`",
+        };
+        built = environment::report(client, environment, after.wait, hint).await;
     }
     if after.json {
         if after.wait {

@@ -19,11 +19,12 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 const MAX_FAILED_LOOKS: u32 = 15;
 
 /// Says how the environment stands; with `wait`, not before it is built or
-/// can't be.
+/// can't be. `hint` says what to do when it can't.
 pub(super) async fn report(
     client: &Client,
     environment: &Environment,
     wait: bool,
+    hint: &str,
 ) -> Result<(), Failure> {
     let key = environment.key.as_str();
     let is_building = matches!(environment.status.as_str(), "queued" | "building");
@@ -32,7 +33,7 @@ pub(super) async fn report(
         false => environment.clone(),
     };
     match environment.status.as_str() {
-        "failed" => Err(failure(&environment)),
+        "failed" => Err(failure(&environment, hint)),
         "ready" => {
             message::note("its environment is ready");
             Ok(())
@@ -46,12 +47,11 @@ pub(super) async fn report(
     }
 }
 
-fn failure(environment: &Environment) -> Failure {
+fn failure(environment: &Environment, hint: &str) -> Failure {
     let reason = match environment.error.some() {
         Some(error) => format!(":\n{error}"),
         None => String::new(),
     };
-    let hint = "the script is registered and can't run: mend it with `gantry scripts update`";
     Failure::new(format!("the environment could not be built{reason}"), hint)
 }
 

@@ -118,6 +118,13 @@ fn lines(script: &Script) -> Lines {
         lines.add("image", &environment.image);
         lines.add_whole("build error", &environment.error);
     }
+    if let Some(pending) = &script.pending {
+        lines.add("pending version", &pending.version);
+        if let Some(environment) = &pending.environment {
+            lines.add("its environment", &environment.status);
+            lines.add_whole("its build error", &environment.error);
+        }
+    }
     lines.add("arguments", &script.args).add("output file", &script.output_file);
     lines.add("variables of requests", &script.env_allowed).add("executes its files", &script.exec);
     lines.add("timeout (s)", &script.timeout_secs);

@@ -51,6 +51,9 @@ pub struct RegisteredScript {
     pub is_enabled: bool,
     /// What is run.
     pub version: ScriptVersion,
+    /// The number of the version that becomes the current one as soon as its environment
+    /// is ready; `None` when none waits.
+    pub pending_version: Option<i64>,
     /// The name of the token that registered it.
     pub created_by: String,
     /// When it was registered.

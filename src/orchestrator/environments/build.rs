@@ -85,8 +85,10 @@ impl Environments {
                 // One that was ready and is found again has nothing new to say.
                 if known.image.as_ref() != Some(&image) || prepared.built {
                     let lock = lock.as_deref();
-                    let noted = store.set_environment_ready(key, &image, lock, clock::now()).await;
-                    noted.unwrap_or_else(|error| unnoted(&error));
+                    match store.set_environment_ready(key, &image, lock, clock::now()).await {
+                        Ok(activated) => self.note_activated(&activated),
+                        Err(error) => unnoted(&error),
+                    }
                     self.inner.observer.environment_built(true, begun.elapsed());
                 }
                 tracing::info!(image, "an environment is ready");

@@ -24,6 +24,7 @@ impl Environments {
     /// Has everything built that was left unbuilt when a process ended, and from
     /// then on, until this process is to end, what an outage has put off.
     pub async fn resume(&self) {
+        self.activate_ready().await;
         match self.inner.store.unbuilt_environments().await {
             Ok(unbuilt) => unbuilt.iter().for_each(|it| self.request(&it.key)),
             Err(error) => tracing::warn!(%error, "unbuilt environments could not be found"),
@@ -38,6 +39,8 @@ impl Environments {
                 () = tokio::time::sleep(pause) => {}
                 () = self.inner.stop.cancelled() => return,
             }
+            // Another node may have built it.
+            self.activate_ready().await;
             pause = match self.resume_put_off().await {
                 Ok(0) => FIRST_PAUSE,
                 Ok(_) => next(pause),

@@ -112,10 +112,15 @@ async fn versions_are_activated() {
     let world = World::new().await;
     let script = world.register(plain("a")).await.unwrap();
     let jq = json!({"source": "jq", "system_packages": ["jq"]});
-    let key = world.change(script.id, jq).await.unwrap().version.environment_key.unwrap();
+    let waiting = world.change(script.id, jq).await.unwrap();
+    assert_eq!((waiting.version.number, waiting.pending_version), (1, Some(2)));
+    let second = world.registry.store.version(script.id, 2).await.unwrap().unwrap();
+    let key = second.environment_key.unwrap();
     let first = world.registry.activate(&admin(), script.id, 1).await.unwrap();
     assert_eq!(first.version, script.version);
-    world.registry.activate(&admin(), script.id, 2).await.unwrap();
+    assert_eq!(first.pending_version, None);
+    let again = world.registry.activate(&admin(), script.id, 2).await.unwrap();
+    assert_eq!((again.version.number, again.pending_version), (1, Some(2)));
     assert_eq!(*world.requested.lock().unwrap(), [key.clone(), key]);
     let missing = world.registry.activate(&admin(), script.id, 3).await;
     assert!(matches!(missing, Err(RegistryError::NoSuchVersion(3))));

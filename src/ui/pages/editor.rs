@@ -138,11 +138,12 @@ async fn values_of(
     visitor: &Visitor,
     script: &RegisteredScript,
 ) -> Result<Values, Problem> {
+    let script = state.registry.newest(script.clone()).await?;
     let source = match visitor.is(ADMIN) {
-        true => source_of(state, script).await?,
+        true => source_of(state, &script).await?,
         false => None,
     };
-    Ok(Values::of_script(script, source))
+    Ok(Values::of_script(&script, source))
 }
 
 /// When the script was last changed, as it is sent with the form.

@@ -14,7 +14,7 @@ use maud::{Markup, html};
 use crate::api::path::NamedScript;
 use crate::api::problem::Problem;
 use crate::api::routes::{ADMIN, INVOKING, OPERATING};
-use crate::api::script_view::environment_of;
+use crate::api::script_view::{environment_of, pending_environment_of};
 use crate::api::state::AppState;
 use crate::domain::execution::ExecutionSummary;
 use crate::domain::registry::{
@@ -48,6 +48,8 @@ const ERROR_BYTES: usize = 4 * 1024;
 struct Looked {
     script: RegisteredScript,
     environment: Option<EnvironmentRecord>,
+    /// Of the version that waits to be the current one.
+    pending_environment: Option<EnvironmentRecord>,
     file: FileState,
     executions: Vec<ExecutionSummary>,
     versions: Vec<ScriptVersion>,
@@ -61,6 +63,7 @@ impl Looked {
         let page = Page { limit: USED_OF, offset: 0 };
         Ok(Self {
             environment: environment_of(state, &script).await?,
+            pending_environment: pending_environment_of(state, &script).await?,
             file: state.registry.file_state(&script).await,
             executions: state.store.executions(&filter, page).await?,
             versions: state.store.versions(id, VERSIONS, 0).await?,
@@ -83,6 +86,7 @@ pub(in crate::ui) async fn show(
         (head(&visitor, script))
         (description(&script.description))
         (environment(looked.environment.as_ref()))
+        (pending(script, looked.pending_environment.as_ref()))
         (file(&visitor, script, &looked.file))
         (figures(&runs_of(script.id, &looked.executions)))
         div.grid.wide-left {
@@ -153,8 +157,6 @@ fn description(text: &str) -> Markup {
 
 fn environment(environment: Option<&EnvironmentRecord>) -> Markup {
     let Some(record) = environment else { return html! {} };
-    let error = record.error.as_deref().unwrap_or_default();
-    let shown = error.get(..error.floor_char_boundary(ERROR_BYTES)).unwrap_or_default();
     let is_failed = record.status == EnvironmentStatus::Failed;
     html! {
         div.line {
@@ -165,10 +167,44 @@ fn environment(environment: Option<&EnvironmentRecord>) -> Markup {
         @if is_failed {
             div.alert {
                 p { strong { "The environment can't be built, so the script can't run." } }
-                @if !shown.is_empty() {
-                    pre { (shown) @if shown.len() < error.len() { "\n…" } }
-                }
+                (error(record))
             }
+        }
+    }
+}
+
+/// The version that waits for its environment, which the current one goes on without.
+fn pending(script: &RegisteredScript, environment: Option<&EnvironmentRecord>) -> Markup {
+    let Some(number) = script.pending_version else { return html! {} };
+    let record = environment.filter(|it| it.status == EnvironmentStatus::Failed);
+    let (name, current) = (script.name.as_str(), script.version.number);
+    let version = html! {
+        a href={ "/scripts/" (name) "/versions/" (number) } { "Version " (number) }
+    };
+    html! {
+        @match record {
+            None => {
+                div.note {
+                    p { (version) " becomes the current one as soon as its environment is ready. \
+                        Until then version " (current) " runs." }
+                }
+            },
+            Some(record) => {
+                div.alert {
+                    p { strong { (version) " can't be built. Version " (current) " goes on running." } }
+                    (error(record))
+                }
+            },
+        }
+    }
+}
+
+fn error(record: &EnvironmentRecord) -> Markup {
+    let error = record.error.as_deref().unwrap_or_default();
+    let shown = error.get(..error.floor_char_boundary(ERROR_BYTES)).unwrap_or_default();
+    html! {
+        @if !shown.is_empty() {
+            pre { (shown) @if shown.len() < error.len() { "\n…" } }
         }
     }
 }

@@ -58,6 +58,7 @@ fn script() -> RegisteredScript {
             created_by: "root".to_owned(),
             created_at,
         },
+        pending_version: None,
         created_by: "root".to_owned(),
         created_at,
         updated_at: created_at,
