@@ -202,9 +202,9 @@ fn without_an_engine_it_is_said_where_it_was_looked_for() {
 #[test]
 fn a_program_finds_itself() {
     let readlink = fs::read("/usr/bin/readlink").unwrap();
-    let ended = program(&readlink).args(["--", "-f", "/proc/self/exe"]).end().with_success();
+    let ended = program(&readlink).args(["--arg", "/proc/self/exe"]).end().with_success();
     assert_eq!(ended.text(), "/run/gantry/program\n");
     let cat = fs::read("/usr/bin/cat").unwrap();
-    let ended = program(&cat).args(["--", "/proc/self/cmdline"]).end().with_success();
+    let ended = program(&cat).args(["--arg", "/proc/self/cmdline"]).end().with_success();
     assert_eq!(ended.text(), "/run/gantry/program\0/proc/self/cmdline\0");
 }

@@ -1,6 +1,7 @@
 //! A script that was read is sent back as it is, and a version waits for its environment.
 
 use gantry::clock;
+use gantry::domain::registry::EnvironmentStatus;
 use gantry::domain::token::Role::{self, Admin, Operator};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
@@ -84,7 +85,16 @@ async fn waiting(server: &Server) -> String {
     let after = changed(server, Admin, &json!({"requirements": "six==1.16.0"})).await;
     assert_eq!((&after["version"], &after["pending"]["version"]), (&json!(1), &json!(2)));
     assert_eq!(after["requirements"], Value::Null, "{after:#}");
-    after["pending"]["environment"]["key"].as_str().unwrap().to_owned()
+    let key = after["pending"]["environment"]["key"].as_str().unwrap().to_owned();
+    // There is no engine: the build is put off, and nothing of it comes afterwards.
+    loop {
+        let known = server.store.environment(&key).await.unwrap().unwrap();
+        let is_put_off = known.status == EnvironmentStatus::Queued;
+        if is_put_off && known.updated_at != known.created_at {
+            return key;
+        }
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]
