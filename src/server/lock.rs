@@ -5,7 +5,7 @@ use std::fs::{File, TryLockError};
 use std::path::Path;
 
 use super::ServerError;
-use crate::private_files::{create_folder, open_to_append};
+use crate::private_files::{close_data_folder, create_folder, open_to_append};
 
 /// The right to be the server of a data folder; ends with the process.
 #[derive(Debug)]
@@ -20,9 +20,22 @@ impl ServerLock {
         let path = data_dir.join("server.lock");
         let file = open_to_append(&path).map_err(failed)?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
+            Ok(()) => {
+                close_to_others(data_dir);
+                Ok(Self { _file: file })
+            }
             Err(TryLockError::WouldBlock) => Err(ServerError::InUse(data_dir.to_owned())),
             Err(TryLockError::Error(error)) => Err(failed(error)),
         }
+    }
+}
+
+/// Takes what earlier versions have left open from other users of the machine.
+fn close_to_others(data_dir: &Path) {
+    let exposed = close_data_folder(data_dir);
+    if let Some(first) = exposed.first() {
+        let (path, mode) = (first.path.display(), format!("{:04o}", first.mode));
+        let count = exposed.len();
+        tracing::warn!(%path, mode, count, "the data folder stays open to other users");
     }
 }

@@ -9,7 +9,6 @@ mod lock;
 mod unstalled;
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +24,6 @@ use crate::doctor::{self, Examiner};
 use crate::metrics::Metrics;
 use crate::orchestrator::{Environments, Executions, ExecutionsParts, ExecutionsSettings};
 use crate::pool::Pool;
-use crate::private_files;
 use crate::process::Process;
 use crate::registry::{EngineFacts, Maxima, Registry, RegistrySettings};
 use crate::sandbox::{Cancel, Remover};
@@ -72,7 +70,6 @@ impl Server {
         let data_dir = settings.data_dir().map_err(ServerError::Setting)?;
         let policy = settings.requirements_policy().map_err(ServerError::Setting)?;
         let lock = ServerLock::take(&data_dir)?;
-        close_to_others(&data_dir);
         let store = Store::open(&serve.database().url(&data_dir)?).await?;
         let node_lock = lock_node(&store, &serve.node()).await?;
         let (listener, address) = bind(wanted).await?;
@@ -173,16 +170,6 @@ impl Server {
         }
         self.store.close().await;
         tracing::info!("stopped");
-    }
-}
-
-/// Takes what earlier versions have left open from other users of the machine.
-fn close_to_others(data_dir: &Path) {
-    let exposed = private_files::close_data_folder(data_dir);
-    if let Some(first) = exposed.first() {
-        let (path, mode) = (first.path.display(), format!("{:04o}", first.mode));
-        let count = exposed.len();
-        tracing::warn!(%path, mode, count, "the data folder stays open to other users");
     }
 }
 
