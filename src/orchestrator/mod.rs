@@ -20,6 +20,7 @@ mod leftovers;
 mod live;
 mod observer;
 mod queue;
+mod run_error;
 mod runner;
 mod schemas;
 
@@ -37,7 +38,8 @@ pub use leftovers::{Known, find_leftovers};
 pub use live::{Hub, LiveExecution, Stage};
 pub use observer::{Observer, Unobserved};
 pub use queue::{AGEING, Capacity, Demand, Full, PATIENCE, PRIORITIES, Place, Queue, Waiting};
-pub use runner::{RunError, Runner};
+pub use run_error::RunError;
+pub use runner::Runner;
 
 /// What a follower of a running execution sees, in order of arrival.
 #[derive(Debug, Clone, PartialEq, Eq)]

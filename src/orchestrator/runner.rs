@@ -11,13 +11,12 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use gantry_init::message::{Exit, Request, StoodBy};
-use thiserror::Error;
 use uuid::Uuid;
 
-use super::BuildFailure;
 use super::artifacts::is_want_of_room;
 use super::capture::Capture;
 use super::container_name::container_name;
+use super::run_error::RunError;
 use crate::clock;
 use crate::domain::confinement::SealedConfinement;
 use crate::domain::execution::{Report, SandboxReceipt, Usage, milliseconds};
@@ -30,9 +29,8 @@ use crate::domain::system_packages::missing;
 use crate::engine::docker::Docker;
 use crate::engine::{
     Engine, EngineError, LABEL_EXECUTION, LABEL_PROCESS, LABEL_ROLE, Labels, ListedContainer,
-    NewContainer, Verb,
+    NewContainer,
 };
-use crate::images::ImageError;
 use crate::pool::{Pool, PoolStatus, Template};
 use crate::sandbox::{
     Cancel, Loaded, Order, Ran, Remains, Remover, Running, Sandbox, SandboxError, Terms, Wishes,
@@ -52,86 +50,6 @@ pub struct Runner {
     remover: Remover,
     pool: Pool,
     made_by: Labels,
-}
-
-/// Why a job did not run, or its end is not known: our side's failure.
-#[derive(Debug, Error)]
-pub enum RunError {
-    /// It was cancelled before its sandbox was ready.
-    #[error("it was cancelled")]
-    Cancelled,
-    /// Its environment could not be built.
-    #[error(transparent)]
-    Image(#[from] ImageError),
-    /// Its environment could not be built, by whoever asked for it first.
-    #[error("{}", .0.message)]
-    Build(BuildFailure),
-    /// Its sandbox failed.
-    #[error(transparent)]
-    Sandbox(#[from] SandboxError),
-}
-
-impl RunError {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Image(error) => error.hint(),
-            Self::Build(_) | Self::Cancelled => None,
-            Self::Sandbox(error) => error.hint().map(str::to_owned),
-        }
-    }
-
-    /// Nothing has run in the sandbox, and another one may do better.
-    pub(super) fn is_unused_sandbox(&self) -> bool {
-        matches!(self, Self::Sandbox(SandboxError::NotReady(_) | SandboxError::Engine(_)))
-    }
-
-    /// It was the database that was out, and not the engine.
-    pub(super) fn is_of_database(&self) -> bool {
-        matches!(self, Self::Build(failure) if failure.is_of_database)
-    }
-
-    /// Its container ended, or said nothing, before its script was started.
-    pub(super) fn is_not_ready(&self) -> bool {
-        matches!(self, Self::Sandbox(SandboxError::NotReady(_) | SandboxError::NotStarted))
-    }
-
-    /// The image that the engine did not have when a sandbox was to be made of it.
-    pub(super) fn is_missing_image(&self) -> bool {
-        let Self::Sandbox(SandboxError::Engine(error)) = self else { return false };
-        matches!(error, EngineError::NotFound { verb: Verb::Create, .. })
-    }
-
-    /// The outcome that an execution with this error has.
-    #[must_use]
-    pub fn outcome(&self) -> Outcome {
-        let kind = match self {
-            Self::Cancelled | Self::Image(ImageError::Cancelled) => {
-                return classify(&Ending::Withdrawn);
-            }
-            Self::Image(error) if error.is_outage() => ErrorKind::EngineUnavailable,
-            Self::Sandbox(SandboxError::Engine(error)) if error.is_outage() => {
-                ErrorKind::EngineUnavailable
-            }
-            Self::Build(failure) => failure.kind,
-            Self::Image(_) => ErrorKind::EnvironmentFailed,
-            Self::Sandbox(_) => ErrorKind::SandboxFailed,
-        };
-        Outcome::failed(kind, self.to_string())
-    }
-
-    /// What callers of a server are told: nothing of the server's own files.
-    pub(super) fn told(&self) -> String {
-        match self {
-            Self::Image(error) => error.told(),
-            Self::Sandbox(SandboxError::Engine(error)) => error.told(),
-            Self::Sandbox(SandboxError::Sink(_)) => {
-                "what the script left could not be stored".to_owned()
-            }
-            other => other.to_string(),
-        }
-    }
 }
 
 /// A sandbox that waits for its request.

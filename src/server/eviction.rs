@@ -2,6 +2,7 @@
 //! most that work for no token, those that were used longest ago. So nobody holds
 //! the others out by holding connections, whether they say nothing or half a word.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -46,8 +47,14 @@ impl Crowd {
                 idle.entry(it.connection.peer()).or_default().push(it);
             }
         }
-        let Some(mut most) = idle.into_values().max_by_key(Vec::len) else { return };
-        most.sort_unstable_by_key(|it| it.connection.last_use());
+        for connections in idle.values_mut() {
+            connections.sort_unstable_by_key(|it| it.connection.last_use());
+        }
+        // Of peers with as many, the one with the connection that was used longest ago.
+        let rank = |idle: &Vec<&Open>| {
+            (idle.len(), idle.first().map(|it| Reverse(it.connection.last_use())))
+        };
+        let Some(most) = idle.into_values().max_by_key(rank) else { return };
         most.iter().take(at_most).for_each(|it| it.evicted.cancel());
     }
 }
