@@ -142,7 +142,7 @@ fn what_a_script_writes_can_be_executed_and_loaded() {
     let loaded = probe(
         "import ctypes, glob, json, shutil\n\
          library = glob.glob('/usr/lib/*/libz.so.1')[0]\n\
-         print(json.dumps([ctypes.CDLL(shutil.copy(library, place)).zlibVersion() > 0 \
+         print(json.dumps([ctypes.CDLL(shutil.copy(library, place)).zlibVersion() != 0 \
          for place in ('/work', '/tmp')]))",
     );
     assert_eq!(loaded, json!([true, true]));
@@ -234,11 +234,9 @@ fn the_root_is_read_only() {
 }
 
 #[test]
-fn nothing_that_is_written_can_be_executed() {
-    for place in ["/work", "/tmp", "/dev/shm", "/run/gantry"] {
-        let ended = shell(&format!("cp /bin/true {place}/x && {place}/x")).end();
-        ended.with(126, &["Permission denied"]);
-    }
+fn nothing_in_shared_memory_can_be_executed() {
+    let ended = shell("cp /bin/true /dev/shm/x && /dev/shm/x").end();
+    ended.with(126, &["Permission denied"]);
 }
 
 #[test]

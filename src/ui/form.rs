@@ -130,7 +130,7 @@ impl Fields {
         let (bytes, held) = extract::read(&parts.headers, body, MAX_BYTES, room).await?;
         let fields = match kind {
             FormKind::Text => Self::of_text(&bytes)?,
-            FormKind::Parts => Self::of_parts(parts, bytes, state).await?,
+            FormKind::Parts => Self::of_parts(parts, bytes).await?,
         };
         Ok((fields, held))
     }
@@ -143,9 +143,9 @@ impl Fields {
         Ok(Self::of_query(text))
     }
 
-    async fn of_parts(parts: Parts, bytes: Bytes, state: &AppState) -> Result<Self, Problem> {
+    async fn of_parts(parts: Parts, bytes: Bytes) -> Result<Self, Problem> {
         let request = Request::from_parts(parts, Body::from_stream(pieces(bytes)));
-        let parts = Multipart::from_request(request, state).await;
+        let parts = Multipart::from_request(request, &()).await;
         let mut parts = parts.map_err(|error| malformed(&error.body_text()))?;
         let (mut fields, mut count) = (Self::default(), 0);
         while let Some(part) = parts.next_field().await.map_err(broken)? {
@@ -200,13 +200,16 @@ impl FormKind {
     }
 }
 
-/// Bytes in pieces, between which others are served.
+/// Bytes in pieces, between which others are served. The first comes at once: multer
+/// takes a stream for broken that has nothing yet, and then all of a form.
 fn pieces(bytes: Bytes) -> impl Stream<Item = Result<Bytes, Infallible>> {
     let starts = futures::stream::iter((0..bytes.len()).step_by(PIECE));
     starts.then(move |start| {
         let piece = bytes.slice(start..bytes.len().min(start + PIECE));
         async move {
-            tokio::task::yield_now().await;
+            if start > 0 {
+                tokio::task::yield_now().await;
+            }
             Ok(piece)
         }
     })
@@ -292,6 +295,22 @@ fn broken(error: axum::extract::multipart::MultipartError) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn forms_of_every_size_are_read_whole() {
+        for size in [0, 1, PIECE - 200, PIECE, PIECE + 1, 3 * PIECE] {
+            let source = "x".repeat(size);
+            let form = format!(
+                "--b\r\nContent-Disposition: form-data; name=\"source\"\r\n\r\n{source}\r\n\
+                 --b\r\nContent-Disposition: form-data; name=\"name\"\r\n\r\nx\r\n--b--\r\n"
+            );
+            let request =
+                Request::builder().header(CONTENT_TYPE, "multipart/form-data; boundary=b");
+            let (parts, ()) = request.body(()).unwrap().into_parts();
+            let fields = Fields::of_parts(parts, form.into()).await.unwrap();
+            assert_eq!((fields.text("source").len(), fields.text("name")), (size, "x"));
+        }
+    }
 
     #[test]
     fn what_is_sent_again_has_the_same_key() {
