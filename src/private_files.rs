@@ -26,7 +26,7 @@ const FOLDERS: [&str; 6] = ["artifacts", "environments", "layers", "locks", "pro
 /// Beginnings of the names of the files that it makes there.
 const FILES: [&str; 4] = ["gantry.db", "gantry.lock", "installation", "server.lock"];
 
-/// What is open to other users of the machine.
+/// Files and folders that are open to other users of the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exposed {
     /// One of the files and folders.
@@ -44,7 +44,7 @@ pub fn restrict_umask() {
 /// Makes a folder and all that are missing above it.
 ///
 /// # Errors
-/// When it can't be made.
+/// [`io::Error`] when it can't be made.
 pub fn create_folder(folder: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder)
 }
@@ -52,7 +52,7 @@ pub fn create_folder(folder: &Path) -> io::Result<()> {
 /// Opens a file to append to it, and makes it if it is not there.
 ///
 /// # Errors
-/// When it can't be opened.
+/// [`io::Error`] when it can't be opened.
 pub fn open_to_append(path: &Path) -> io::Result<File> {
     File::options().create(true).append(true).mode(FILE_MODE).open(path)
 }

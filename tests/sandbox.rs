@@ -32,7 +32,7 @@ fn ordinary_programs_get_what_they_need() {
     assert_eq!(probe(ORDINARY), json!({"squares": [1, 2, 3], "heard": "x"}));
 }
 
-/// What ordinary programs do to processes of their own, by number.
+/// Calls of ordinary programs on processes of their own, by number.
 const OWN: &str = r"
 import ctypes, json, os, resource, socket, subprocess
 child = subprocess.Popen(['sleep', '60'])

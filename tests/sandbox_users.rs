@@ -1,4 +1,4 @@
-//! Who runs a script: a user that no other script has at the time, with a name and a
+//! The user of a script: one that no other script has at the time, with a name and a
 //! home, and with the kernel's quotas for itself.
 
 #![allow(clippy::unwrap_used, reason = "part of tests")]

@@ -16,7 +16,7 @@ const MIN_TOKEN_BITS: f64 = 48.0;
 /// more, in hexadecimal or in base64.
 const GOOD_TOKEN_BITS: f64 = 96.0;
 
-/// What a token is worth that somebody has thought of.
+/// Estimates the strength of a token that somebody has thought of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenStrength {
     /// It can't be guessed, as far as can be seen.

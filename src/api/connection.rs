@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-/// How often connections were used, all together.
+/// Number of uses of all connections.
 static USES: AtomicU64 = AtomicU64::new(0);
 
 /// A connection; among the extensions of its requests.
@@ -47,17 +47,17 @@ impl Connection {
         connection
     }
 
-    /// Who has made it.
+    /// The peer that has made it.
     pub(crate) fn peer(&self) -> Peer {
         self.0.peer
     }
 
-    /// Whether it works for a token now.
+    /// True while it works for a token.
     pub(crate) fn is_held(&self) -> bool {
         self.0.held.load(Ordering::Relaxed) > 0
     }
 
-    /// When it was last used, counted in uses of all connections.
+    /// Its last use, counted in uses of all connections.
     pub(crate) fn last_use(&self) -> u64 {
         self.0.last_use.load(Ordering::Relaxed)
     }

@@ -33,10 +33,10 @@ pub(super) const WITH_INPUT: usize = crate::domain::json_input::MAX_INPUT_BYTES 
 #[expect(clippy::cast_possible_truncation, reason = "64 MiB")]
 pub(crate) const WITH_SCRIPT: usize = 2 * MAX_SCRIPT_BYTES as usize + 4 * SMALL;
 
-/// How long is waited for a body beside the time that it may take.
+/// Time that a body may take beside what its least rate gives it.
 const GRACE: Duration = Duration::from_secs(15);
 
-/// How fast a body has to come at least, in bytes per second (32 KiB).
+/// Least rate of a body, in bytes per second (32 KiB).
 const LEAST_RATE: usize = 32 * 1024;
 
 /// What is still read of a body that is refused, in bytes: whoever hears nothing

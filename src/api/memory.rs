@@ -27,7 +27,7 @@ const TOTAL: usize = 512 * 1024 * 1024;
 /// input.
 const FOR_ADMINS: usize = 208 * 1024 * 1024;
 
-/// What is not counted, in bytes (4 KiB): as much as a connection takes anyway.
+/// Bytes that are not counted (4 KiB): as many as a connection takes anyway.
 const SMALL: usize = 4 * 1024;
 
 /// How often there is a byte at most: in the body, in the value that is read of

@@ -34,7 +34,7 @@ struct Inner {
     given_back: Notify,
 }
 
-/// What somebody has; given back when it is dropped.
+/// A taker's share; given back when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Share {
     of: Shares,
@@ -79,7 +79,7 @@ impl Shares {
 }
 
 impl Share {
-    /// How much it is.
+    /// Its amount.
     pub(crate) fn amount(&self) -> usize {
         self.amount
     }

@@ -9,7 +9,7 @@ use super::shares::{Share, Shares, Taker};
 /// Requests at once that wait for an execution or follow one.
 const MAX_STREAMS: usize = 512;
 
-/// How many there may be beyond that of admins.
+/// Number of streams that admins may have beyond that.
 const FOR_ADMINS: usize = 256;
 
 /// After how long whoever was refused may ask again.

@@ -82,7 +82,7 @@ fn socket_memory(engine: &Description) -> Finding {
     Finding::warning(subject, seen, advice)
 }
 
-/// Whether sandboxes can have the users that they are to have.
+/// Finds out if sandboxes can have the users that they are to have.
 pub(super) fn users(engine: &Description, uids: UidRange) -> Finding {
     let subject = "users";
     let seen = format!("sandboxes have uids out of {uids}");

@@ -47,7 +47,7 @@ const LIMITS: Limits = Limits {
 pub struct Kind {
     /// The runtime whose image it is of.
     pub image: Runtime,
-    /// What it can reach.
+    /// Its network.
     pub network: Network,
     /// Files that it writes can be executed.
     pub exec: bool,

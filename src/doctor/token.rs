@@ -5,7 +5,7 @@ use crate::access::{TokenStrength, check_admin_token};
 
 const SUBJECT: &str = "admin token";
 
-/// Whether it can be guessed; nothing when there is none. It is not shown.
+/// Finds out if it can be guessed; nothing when there is none. It is not shown.
 pub(super) fn examine(given: Option<&str>) -> Option<Finding> {
     let make_one = "make one with: openssl rand -hex 32";
     Some(match check_admin_token(given?) {

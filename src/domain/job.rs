@@ -215,7 +215,7 @@ impl Job {
         }
     }
 
-    /// Where the script starts.
+    /// The folder that the script starts in.
     pub(super) fn absolute_working_directory(&self) -> String {
         match &self.working_directory {
             Some(below) => format!("{WORK_DIR}/{below}"),

@@ -130,7 +130,7 @@ const TOO_DEEP: &str = "nested more than 128 levels deep";
 const TOO_LONG: &str = "a number of more than 1000 characters";
 const BYTE_ORDER_MARK: &str = "byte order mark before the document";
 
-/// Whether `bytes` are one JSON document that common readers take.
+/// Checks that `bytes` are one JSON document that common readers take.
 fn check(bytes: &[u8]) -> Result<(), JsonFault> {
     let text =
         std::str::from_utf8(bytes).map_err(|error| fault(bytes, error.valid_up_to(), NOT_UTF8))?;
@@ -179,7 +179,7 @@ fn first_unreadable(bytes: &[u8]) -> Option<JsonFault> {
     None
 }
 
-/// Whether numbers are written with this byte; literals have one of them at most.
+/// True if numbers are written with this byte; literals have one of them at most.
 fn is_in_numbers(byte: u8) -> bool {
     byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E')
 }

@@ -59,7 +59,7 @@ const MAX_LOOKS_FOR_FAULTS: u64 = 2_000_000;
 /// Largest pattern, as its compiled form in bytes (256 KiB).
 const MAX_PATTERN_BYTES: usize = 256 * 1024;
 
-/// What is said of a document that is too large for a tree.
+/// Error for a document that is too large for a tree.
 const TOO_MANY_VALUES: &str = "it has too many values to be checked against the schema: a \
      document takes 24 bytes for a value in an array, 48 for a member of an object and 80 for \
      an array or object, which may be 256 MiB";
@@ -123,7 +123,7 @@ impl JsonSchema {
         self.validator.is_none()
     }
 
-    /// What the tree takes at most that a document is checked as, in bytes. Whoever
+    /// Bound of the tree that a document is checked as, in bytes. Whoever
     /// checks several documents at once adds them up.
     #[must_use]
     pub fn checked_bytes(document: &str) -> usize {

@@ -30,7 +30,7 @@ impl Job {
     /// script that is not Python.
     ///
     /// # Errors
-    /// Why none ever has.
+    /// The reason that none ever has.
     pub fn preloads(&self) -> Result<bool, &'static str> {
         let Launch::Interpreted { interpreter, .. } = self.request_launch() else {
             return Ok(false);

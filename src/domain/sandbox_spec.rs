@@ -57,7 +57,7 @@ pub struct SandboxSpec {
 }
 
 impl SandboxSpec {
-    /// Whether it runs as [`SANDBOX_UID`], because what it writes to outlives it and is
+    /// True if it runs as [`SANDBOX_UID`], because what it writes to outlives it and is
     /// made for that user.
     #[must_use]
     pub fn shares_user(&self) -> bool {

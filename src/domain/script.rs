@@ -16,7 +16,7 @@ pub struct Script {
     file_name: String,
     runtime: Runtime,
     bytes: Vec<u8>,
-    /// What is run, when it is not `bytes`.
+    /// The bytes that are run, when they are not `bytes`.
     with_unix_lines: Option<Vec<u8>>,
 }
 
@@ -49,7 +49,7 @@ pub enum ScriptError {
     Shebang {
         /// The file's name.
         name: String,
-        /// What that is.
+        /// The fault.
         source: ShebangError,
     },
     /// A binary that this engine can't run.
@@ -157,7 +157,7 @@ impl Script {
         &self.bytes
     }
 
-    /// What is run: its content, but with Unix line ends when it is a shell script that
+    /// The bytes that are run: its content, but with Unix line ends when it is a shell script that
     /// was saved on Windows. No shell takes the others.
     #[must_use]
     pub fn runnable(&self) -> &[u8] {

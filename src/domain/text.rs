@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Why bytes are no UTF-8 text.
+/// The reason that bytes are no UTF-8 text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotText {
     /// They are UTF-16, as some editors and shells of Windows save it.
@@ -21,7 +21,7 @@ impl fmt::Display for NotText {
 }
 
 impl NotText {
-    /// What to do about it.
+    /// Advice for whoever wrote it.
     #[must_use]
     pub fn hint(&self) -> &'static str {
         "save it as UTF-8"

@@ -25,7 +25,7 @@ pub struct UidRange {
     last: u32,
 }
 
-/// Why a text is no range.
+/// Error of a text that is no range.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(
     "{0:?} is no range of user ids: FIRST-LAST, from {LEAST} to {MOST}, without {SANDBOX_UID} and \
@@ -54,13 +54,13 @@ impl UidRange {
         self.last
     }
 
-    /// How many there are.
+    /// Number of ids.
     #[must_use]
     pub fn count(self) -> u32 {
         self.last - self.first + 1
     }
 
-    /// Whether an id is one of them.
+    /// True if an id is one of them.
     #[must_use]
     pub fn contains(self, uid: u32) -> bool {
         (self.first..=self.last).contains(&uid)

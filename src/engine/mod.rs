@@ -146,7 +146,7 @@ pub trait Engine: Send + Sync {
     /// Sends TERM to PID 1. Fine when it has ended already.
     async fn terminate(&self, name: &str) -> Result<(), EngineError>;
 
-    /// How a container with this spec should be confined, if it was created here.
+    /// Confinement that a container with this spec should have, if it was created here.
     fn asked(&self, name: &str, spec: &SandboxSpec) -> Confinement;
 
     /// How a container is confined, as the engine sees it.

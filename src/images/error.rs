@@ -84,7 +84,7 @@ pub enum ImageError {
     /// It left more than an image may get.
     #[error("the requirements can't be installed\nthe environment has more than {} MiB", bytes >> 20)]
     LayerTooLarge {
-        /// What it may have.
+        /// Its bound.
         bytes: u64,
     },
     /// A file of ours could not be read or written.

@@ -65,7 +65,7 @@ pub struct InstallerSettings {
     pub ca_bundle: Option<PathBuf>,
     /// What requirements may be.
     pub policy: RequirementsPolicy,
-    /// How much of the disk they may take.
+    /// Disk that they may take, in bytes.
     pub disk: BuildDisk,
 }
 

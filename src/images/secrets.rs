@@ -4,7 +4,7 @@
 
 use crate::domain::excerpt::without_credentials;
 
-/// What takes a secret's place.
+/// Text in a secret's place.
 const REDACTED: &str = "****";
 
 /// Shorter passwords are only replaced together with the name before them: alone
@@ -34,7 +34,7 @@ const PLAIN_PARTS: [&str; 14] = [
     "v4",
 ];
 
-/// What must not be shown.
+/// Texts that must not be shown.
 #[derive(Debug, Default)]
 pub(super) struct Secrets {
     /// Replaced wherever they stand.

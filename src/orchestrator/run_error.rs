@@ -1,6 +1,6 @@
 //! Failures of our side: a job did not run, or its end is not known.
 //!
-//! How a script itself ended is [`Outcome`]'s.
+//! The end of a script itself is [`Outcome`]'s.
 
 use thiserror::Error;
 
@@ -10,7 +10,7 @@ use crate::engine::{EngineError, Verb};
 use crate::images::ImageError;
 use crate::sandbox::SandboxError;
 
-/// Why a job did not run, or its end is not known: our side's failure.
+/// Failure of our side: a job did not run, or its end is not known.
 #[derive(Debug, Error)]
 pub enum RunError {
     /// It was cancelled before its sandbox was ready.
@@ -28,7 +28,7 @@ pub enum RunError {
 }
 
 impl RunError {
-    /// What to do about it.
+    /// Advice for whoever meets it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -77,7 +77,7 @@ impl RunError {
         Outcome::failed(kind, self.to_string())
     }
 
-    /// What callers of a server are told: nothing of the server's own files.
+    /// Message for callers of a server: nothing of the server's own files.
     pub(super) fn told(&self) -> String {
         match self {
             Self::Image(error) => error.told(),

@@ -363,7 +363,7 @@ fn note_not_preloaded(receipt: &mut SandboxReceipt, job: &Job, of_sandbox: Optio
     }
 }
 
-/// What PID 1 says of the interpreter that stood by.
+/// PID 1's report of the interpreter that stood by.
 fn preload_of(exit: &Exit) -> Option<Result<(), String>> {
     match exit.stood_by.as_ref()? {
         StoodBy::Ran => Some(Ok(())),

@@ -17,7 +17,7 @@ use crate::domain::registry::{Definition, ScriptVersion};
 /// again as they are needed.
 const MAX_KEPT: usize = 1_000;
 
-/// What the trees of large documents take at once, in KiB (512 MiB).
+/// Bound of all trees of large documents together, in KiB (512 MiB).
 const ROOM_KIB: usize = 2 * MAX_CHECKED_BYTES / 1024;
 
 /// Largest document that is not counted, in bytes (16 KiB): a small one does not wait

@@ -160,7 +160,7 @@ impl Pool {
         self.inner.nudge.notify_one();
     }
 
-    /// Why no process can stand by for this kind now.
+    /// The reason that no process can stand by for this kind now.
     fn why_unfit(&self, template: &Arc<Template>) -> Option<String> {
         let now = self.now();
         let state = self.state();

@@ -111,7 +111,7 @@ struct Kind {
     unfit: Option<Unfit>,
 }
 
-/// Why no process stands by.
+/// The reason that no process stands by.
 struct Unfit {
     reason: String,
     /// It is not tried again before.

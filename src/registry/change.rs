@@ -126,7 +126,7 @@ impl Registry {
     /// this one, so that none undoes the one before.
     ///
     /// # Errors
-    /// What the database says.
+    /// The database's error.
     pub async fn newest(
         &self,
         mut script: RegisteredScript,

@@ -65,12 +65,12 @@ pub struct Sandbox {
     container: Doomed,
     /// How it is confined, once the engine has said so.
     confinement: Option<SealedConfinement>,
-    /// Why no interpreter stands by, if one was to.
+    /// The reason that no interpreter stands by, if one was to.
     not_standing_by: Option<String>,
 }
 
 impl Sandbox {
-    /// Why no interpreter stands by in it, although its template asks for one.
+    /// The reason that no interpreter stands by in it, although its template asks for one.
     #[must_use]
     pub fn not_standing_by(&self) -> Option<&str> {
         self.not_standing_by.as_deref()
@@ -87,7 +87,7 @@ impl Sandbox {
         &self.container.name
     }
 
-    /// Why its PID 1 has given it up, if it has said so.
+    /// The reason that its PID 1 has given it up, if it has said so.
     #[must_use]
     pub fn complaint(&self) -> Option<String> {
         self.frames.complaint().strip_prefix(": ").map(str::to_owned)

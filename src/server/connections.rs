@@ -65,12 +65,12 @@ const EVICTED: usize = 64;
 /// as it does when there are no more file descriptors.
 const AFTER_REFUSAL: Duration = Duration::from_millis(500);
 
-/// How patient the server is with those who connect.
+/// Patience of the server with those who connect.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Patience {
     /// Most connections.
     pub(super) connections: usize,
-    /// How long an answer may wait for the least that is taken of it.
+    /// Time that an answer may wait for the least that is taken of it.
     pub(super) stalled_after: Duration,
 }
 

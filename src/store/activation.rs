@@ -9,7 +9,7 @@ use sqlx::FromRow;
 use super::connection::{in_transaction, on_reader};
 use super::{Activation, NewAuditEntry, Store, StoreError};
 
-/// What the audit log calls whoever activates a version that has become ready.
+/// Actor in the audit log of a version that has become ready.
 const ACTOR: &str = "gantry";
 
 /// True for a version of the script `$1` whose environment is there, or that needs none.

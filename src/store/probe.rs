@@ -37,7 +37,7 @@ pub struct Needs {
 pub struct NotPreloaded {
     /// Its name.
     pub name: String,
-    /// Why, as its last execution says.
+    /// The reason, as its last execution says.
     pub preload_reason: String,
 }
 

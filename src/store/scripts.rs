@@ -61,7 +61,7 @@ pub struct ScriptChange {
     pub is_enabled: bool,
     /// What is run.
     pub version: VersionChange,
-    /// When another version becomes the current one.
+    /// The time at which another version becomes the current one.
     pub activation: Activation,
     /// The name of the token that changes it.
     pub changed_by: String,
@@ -80,7 +80,7 @@ pub enum VersionChange {
     Define(Box<NewVersion>),
 }
 
-/// When a version becomes the current one.
+/// The time at which a version becomes the current one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Activation {
     /// As soon as its environment is ready. Where that of the current version is not

@@ -18,7 +18,7 @@ const EVERY: Duration = Duration::from_secs(6);
 /// Most peers that are told apart.
 const MAX_PEERS: usize = 1_024;
 
-/// When each peer will have waited for all of its failures.
+/// The time at which each peer will have waited for all of its failures.
 #[derive(Debug, Default)]
 pub(super) struct Attempts(Mutex<HashMap<Option<Peer>, Instant>>);
 
@@ -26,7 +26,7 @@ impl Attempts {
     /// Counts a failure of a peer; one that can't be told counts with all such.
     ///
     /// # Errors
-    /// How long to wait, when there were too many before.
+    /// Time to wait, when there were too many before.
     pub(super) fn fail(&self, peer: Option<Peer>, now: Instant) -> Result<(), Duration> {
         let mut settled = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if settled.len() >= MAX_PEERS {

@@ -38,10 +38,10 @@ const MAX_BYTES: usize = WITH_SCRIPT;
 /// Largest form of somebody without a session, in bytes (8 KiB).
 pub(super) const MAX_SIGN_IN_BYTES: usize = 8 * 1024;
 
-/// How long such a form may take to come: browsers send it with its head.
+/// Time that such a form may take to come: browsers send it with its head.
 const SIGN_IN_WITHIN: Duration = Duration::from_secs(5);
 
-/// What is read of a form at once, in bytes (256 KiB).
+/// Bytes of a form that are read at once (256 KiB).
 const PIECE: usize = 256 * 1024;
 
 /// A file that was chosen.
@@ -181,7 +181,7 @@ impl Fields {
     }
 }
 
-/// How fields are put into a form.
+/// Encoding of a form's fields.
 enum FormKind {
     /// `application/x-www-form-urlencoded`.
     Text,

@@ -1,4 +1,4 @@
-//! What somebody without a token can do with the form for signing in.
+//! The form for signing in, in the hands of somebody without a token.
 
 use gantry::domain::token::Role::Admin;
 use reqwest::redirect::Policy;

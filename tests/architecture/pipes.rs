@@ -31,7 +31,7 @@ pub(crate) fn findings(root: &Path) -> Vec<String> {
     found.collect()
 }
 
-/// Whether a line pipes into a program that stops reading when it has what it wants.
+/// True if a line pipes into a program that stops reading when it has what it wants.
 pub(crate) fn ends_early(line: &str) -> bool {
     let code = line.trim_start().replace("||", ";");
     !code.starts_with('#') && code.split('|').skip(1).any(|reader| stops_reading(reader.trim()))

@@ -37,7 +37,7 @@ const DATA: (&str, &str) = ("/data", "size=4g,mode=1777");
 
 const PORT: &str = "5432/tcp";
 
-/// What `DOCKER_HOST` is for the machine's engine, when another one is tested.
+/// Variable with the machine's engine as `DOCKER_HOST` has it, when another one is tested.
 const MACHINE_ENGINE: &str = "GANTRY_TEST_MACHINE_ENGINE";
 
 /// Characters of the hash in the tag, as in `tests/postgres/prepare`.

@@ -29,14 +29,14 @@ const MAX_ENTRIES: usize = 10_000;
 /// descriptor.
 const MAX_COUNTED_DEPTH: usize = 128;
 
-/// What became of the artifacts.
+/// Outcome of collecting the artifacts.
 #[derive(Default)]
 pub(crate) struct Left {
-    /// How many were sent.
+    /// Number of those that were sent.
     pub(crate) sent: u64,
     /// Those that were not, by name.
     pub(crate) skipped: Vec<SkippedArtifact>,
-    /// How many others were not.
+    /// Number of the others.
     pub(crate) unlisted: u64,
 }
 
@@ -180,7 +180,7 @@ impl Left {
     }
 }
 
-/// What is in a directory, in no order.
+/// Entries of a directory, in no order.
 fn entries(directory: &mut Dir) -> impl Iterator<Item = nix::dir::Entry> {
     let is_other =
         |entry: &nix::dir::Entry| entry.file_name() != c"." && entry.file_name() != c"..";

@@ -34,7 +34,7 @@ pub(crate) struct Delivered {
     pub(crate) request: Request,
     /// The script's bytes.
     pub(crate) script: Script,
-    /// What the script reads from stdin, from its first byte.
+    /// The script's stdin, from its first byte.
     pub(crate) stdin: File,
 }
 

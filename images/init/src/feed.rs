@@ -20,7 +20,7 @@ const PIECES_PER_TURN: usize = 8;
 /// Bytes that are given back at once.
 const FREED_BYTES: u64 = 1024 * 1024;
 
-/// What is still to be read from stdin.
+/// The part of stdin that is still to be read.
 pub(crate) struct Feed {
     /// The end that is ours, non-blocking; `None` when there is nothing more to write,
     /// or nobody who reads.
@@ -36,7 +36,7 @@ impl Feed {
         Self { pipe: Some(pipe), source, written: 0, freed: 0 }
     }
 
-    /// What to wait for before the next [`Feed::pass_on`].
+    /// The event to wait for before the next [`Feed::pass_on`].
     pub(crate) fn interest(&self) -> Option<Interest<'_>> {
         self.pipe.as_ref().map(Interest::writing)
     }

@@ -19,7 +19,7 @@ const PID_ONE: u32 = 1;
 /// `IOPRIO_WHO_USER` (ioprio_set(2)).
 const IOPRIO_WHO_USER: u32 = 3;
 
-/// What is answered: an error, or with 0 that it was done.
+/// The answer: an error, or with 0 that it was done.
 const DONE: u32 = 0;
 const REFUSED: u32 = libc::EPERM.cast_unsigned();
 
@@ -123,7 +123,7 @@ fn block(rule: &Rule) -> Vec<sock_filter> {
     block
 }
 
-/// Where the lower half of an argument is in `struct seccomp_data` (linux/seccomp.h).
+/// Offset of an argument's lower half in `struct seccomp_data` (linux/seccomp.h).
 const fn word(argument: u32) -> u32 {
     16 + 8 * argument
 }

@@ -9,7 +9,7 @@ pub const SCRIPT_DIR: &str = "/run/gantry";
 /// The private, writable directory that a script starts in.
 pub const WORK_DIR: &str = "/work";
 
-/// Where programs put temporary files.
+/// The folder for temporary files.
 pub const TEMPORARY_DIR: &str = "/tmp";
 
 /// Where semaphores and shared memory of one sandbox's processes live
@@ -72,7 +72,7 @@ pub struct StandBy {
     pub env: Vec<(String, String)>,
     /// Names in `env` that have another value in each request, or are missing in some.
     pub differing: Vec<String>,
-    /// What it finds in its environment besides, and the script will not.
+    /// Variables that it finds besides, and the script will not.
     pub own_env: Vec<(String, String)>,
     /// The script's text. It finds it in the script's file as well.
     pub source: String,
@@ -95,12 +95,12 @@ pub struct Prepared {
     /// Why no process stands by although one was asked for: the sandbox is not as it
     /// was before, and is to be given up.
     pub unfit: Option<String>,
-    /// What the process that stands by has to say of itself, if anything.
+    /// Remark of the process that stands by, if it has one.
     #[serde(default)]
     pub remark: Option<String>,
 }
 
-/// Whether the process that stood by has run the script.
+/// True if the process that stood by has run the script.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StoodBy {
@@ -220,7 +220,7 @@ pub struct Exit {
     /// The sandbox's own writable places.
     #[serde(default)]
     pub places: Vec<Place>,
-    /// What became of the process that stood by; `None` when there was none.
+    /// Fate of the process that stood by; `None` when there was none.
     #[serde(default)]
     pub stood_by: Option<StoodBy>,
 }
@@ -228,13 +228,13 @@ pub struct Exit {
 /// Most entries in [`Exit::artifacts_skipped`], so that the frame stays small.
 pub const MAX_SKIPPED_ARTIFACTS: usize = 24;
 
-/// Where the counting of files ends that are not kept.
+/// Bound of the count of files that are not kept.
 pub const MAX_UNLISTED_ARTIFACTS: u64 = 1_000_000;
 
 /// A place of the sandbox's own that the script can write to, with a size of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
-    /// Where it is mounted.
+    /// Its mount point.
     pub path: String,
     /// Bytes that it holds at most.
     pub bytes: u64,

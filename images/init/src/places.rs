@@ -12,7 +12,7 @@ use gantry_init::message::{Place, SHARED_MEMORY_DIR, TEMPORARY_DIR, WORK_DIR};
 /// pages, and may have been refused a few.
 const FULL_BELOW: u64 = 16 * 1024;
 
-/// What is known of each place.
+/// State of each place.
 pub(crate) struct Places {
     seen: Vec<Place>,
 }
@@ -36,7 +36,7 @@ impl Places {
         }
     }
 
-    /// What was seen.
+    /// Findings so far.
     pub(crate) fn into_seen(mut self) -> Vec<Place> {
         self.look();
         self.seen

@@ -19,7 +19,7 @@ pub struct ReadyLine {
     is_whole: bool,
 }
 
-/// What a process that is ready says of itself.
+/// Message of a process that is ready.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Ready {
     /// Variables that a request must not have, if it is to serve it.

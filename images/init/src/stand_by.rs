@@ -149,7 +149,7 @@ impl StandBy {
     /// its request.
     ///
     /// # Errors
-    /// Why it could.
+    /// The reason.
     pub(crate) fn check(&self, request: &Request) -> Result<(), String> {
         let order = &self.order;
         let launch = Launch::Interpreted {

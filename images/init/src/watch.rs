@@ -21,7 +21,7 @@ const MOST_TICKS: u64 = 5;
 pub(crate) struct Watch {
     process: Pid,
     next: Instant,
-    /// How everybody was found when all had stopped.
+    /// State of all processes when they had stopped.
     first: Option<Everybody>,
 }
 

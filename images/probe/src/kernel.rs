@@ -134,7 +134,7 @@ fn shared_memory(attempts: &mut Attempts) {
     attempts.read("IPC.beyond its own", of_others());
 }
 
-/// Whether there is anything but what was just made.
+/// True if there is anything but what was just made.
 fn of_others() -> io::Result<String> {
     let mut counts = Vec::new();
     for kind in ["shm", "msg", "sem"] {
@@ -146,7 +146,7 @@ fn of_others() -> io::Result<String> {
     Ok(counts.join(" "))
 }
 
-/// What is written beside a file's content, and what only root may.
+/// Extended attributes: those that anybody may write, and those that only root may.
 fn attributes(attempts: &mut Attempts) {
     if let Err(error) = fs::write("/work/attributes", "") {
         return attempts.try_to::<()>("attributes.user", Err(error));

@@ -70,7 +70,7 @@ fn calls(attempts: &mut Attempts) {
     attempts.call("pid 1.move_pages", libc::SYS_move_pages, [1, 0, at, at, at]);
 }
 
-/// What ordinary programs do to processes of their own, here to this one by its number.
+/// Calls of ordinary programs on processes of their own, here on this one by its number.
 fn own(attempts: &mut Attempts) {
     let mut place = [0_usize; 2];
     let at = place.as_mut_ptr() as usize;

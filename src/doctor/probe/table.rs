@@ -318,7 +318,7 @@ const WITH_EGRESS: &[Row] = &[
     ("network", &["IPv6", "metadata service", "DNS"], Expected::Anything),
 ];
 
-/// What a script that may execute its own files can do with them.
+/// Attempts of a script that may execute its own files.
 const EXECUTABLE: &[Row] = &[("executing", &["/work", "/tmp"], Expected::Done)];
 
 /// The same of a script with `exec: false`.

@@ -17,7 +17,7 @@ pub struct Report {
     pub outcome: Outcome,
     /// stdout, or the output file, when it is one JSON document.
     pub output: Option<Box<RawValue>>,
-    /// Where that is not one JSON document, when all of it was kept.
+    /// The place at which that is not one JSON document, when all of it was kept.
     pub output_fault: Option<JsonFault>,
     /// What was kept of stdout and stderr.
     pub log: OutputLog,

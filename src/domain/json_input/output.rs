@@ -8,10 +8,10 @@ use serde_json::value::RawValue;
 use super::fault::{JsonFault, fault};
 use super::{check, first_unreadable};
 
-/// Why what a script printed is not one JSON document.
+/// The reason that a script's output is not one JSON document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutputFault {
-    /// What is wrong, and where.
+    /// The fault and its place.
     pub fault: JsonFault,
     /// It would be an object or an array but for this: NaN or Infinity in it, bytes
     /// that are not UTF-8, a mark before it, or more than readers take.
@@ -22,7 +22,7 @@ pub struct OutputFault {
 /// JavaScript's, and what C's `printf` makes of them.
 const NO_NUMBERS: [&str; 3] = ["Infinity", "NaN", "Inf"];
 
-/// What a script printed, when it is exactly one JSON document and nothing else
+/// A script's output, when it is exactly one JSON document and nothing else
 /// but white space around it. The document is kept as it was printed.
 ///
 /// # Errors
@@ -37,7 +37,7 @@ pub fn parse_output(printed: &[u8]) -> Result<Box<RawValue>, OutputFault> {
     })
 }
 
-/// Whether this is JSON but for what its writer may not have known that it is not.
+/// True if this is JSON but for what its writer may not have known that it is not.
 fn is_meant_as_json(printed: &[u8]) -> bool {
     let printed = printed.strip_prefix("\u{feff}".as_bytes()).unwrap_or(printed);
     let is_read = |bytes: &[u8]| serde_json::from_slice::<IgnoredAny>(bytes).is_ok();
@@ -68,7 +68,7 @@ fn made_readable(mut rest: &[u8]) -> Vec<u8> {
     readable
 }
 
-/// How long a name for no number is that stands here, with its sign.
+/// Length of the name for no number that stands here, with its sign.
 fn name_at(bytes: &[u8]) -> Option<usize> {
     let sign = usize::from(matches!(bytes.first(), Some(b'-' | b'+')));
     let rest = bytes.get(sign..)?;

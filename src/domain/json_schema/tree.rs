@@ -14,11 +14,11 @@ use serde_json::{Number, Value};
 use super::counted::count;
 use crate::domain::json_shape::Shape;
 
-/// What a value takes in an array, in bytes, and a member in an object.
+/// Bytes of a value in an array, and of a member in an object.
 const ELEMENT_BYTES: usize = size_of::<Tree<'_>>();
 const MEMBER_BYTES: usize = size_of::<Member<'_>>();
 
-/// What the allocator takes for an array or object beside its values, in bytes, with
+/// Bytes that the allocator takes for an array or object beside its values, with
 /// what is left over of the room that it grew in.
 const CONTAINER_BYTES: usize = 80;
 
@@ -44,7 +44,7 @@ pub(super) enum Text<'a> {
     Owned(Box<str>),
 }
 
-/// What the tree of a document takes at most, in bytes, with its texts.
+/// Bound of a document's tree, in bytes, with its texts.
 pub(super) fn bytes_of(document: &str) -> usize {
     let Shape { elements, members, containers } = Shape::of(document);
     elements * ELEMENT_BYTES
@@ -63,7 +63,7 @@ impl Text<'_> {
 }
 
 impl Tree<'_> {
-    /// Whether it is the same as a value of a schema; numbers are compared as such.
+    /// True if it is the same as a value of a schema; numbers are compared as such.
     pub(super) fn equals(&self, expected: &Value) -> bool {
         count(1);
         match (self, expected) {

@@ -12,7 +12,7 @@ use crate::domain::quantities::show_bytes;
 /// Files that a message names at most.
 const MAX_NAMED: usize = 5;
 
-/// Why a file was not kept.
+/// The reason that a file was not kept.
 #[must_use]
 pub fn skip_reason(reason: SkipReason) -> &'static str {
     match reason {
@@ -23,7 +23,7 @@ pub fn skip_reason(reason: SkipReason) -> &'static str {
     }
 }
 
-/// Which files were not kept, how many, and what to do; `None` when all were.
+/// Names the files that were not kept, and what to do; `None` when all were kept.
 pub(super) fn unkept(exit: &Exit) -> Option<String> {
     let skipped = &exit.artifacts_skipped;
     let count = exit.artifacts_unlisted.saturating_add(skipped.len() as u64);

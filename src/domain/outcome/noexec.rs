@@ -3,7 +3,7 @@
 use super::{EXIT_NOT_EXECUTABLE, Outcome};
 use crate::domain::confinement::Confinement;
 
-/// Why a script may have ended with [`EXIT_NOT_EXECUTABLE`].
+/// Hint for a script that has ended with [`EXIT_NOT_EXECUTABLE`].
 const NOEXEC: &str = "files in /work and /tmp can't be executed, because the script has exec: \
      false\nhint: an admin can set exec to true";
 

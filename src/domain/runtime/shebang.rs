@@ -16,7 +16,7 @@ const FLAGS: &str = "bBdEIOPqRsSuvx";
 /// Options of CPython with a value.
 const WITH_VALUE: &str = "WX";
 
-/// Why the options of a `#!` line can't be kept to.
+/// The reason that the options of a `#!` line can't be kept to.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{} in its `#!` line can't be kept to: {reason}", excerpt(word))]
 pub struct ShebangError {
@@ -95,7 +95,7 @@ fn base_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or_default()
 }
 
-/// Whether the next word is the value of this one, which may be several flags in one.
+/// True if the next word is the value of this one, which may be several flags in one.
 fn takes_next(word: &str) -> Result<bool, ShebangError> {
     let refused = |reason| Err(ShebangError::new(word, reason));
     let Some(letters) = word.strip_prefix('-').filter(|it| !it.is_empty()) else {
@@ -112,7 +112,7 @@ fn takes_next(word: &str) -> Result<bool, ShebangError> {
     Ok(false)
 }
 
-/// Whether an interpreter with these options looks at its environment and at `site`.
+/// True if an interpreter with these options looks at its environment and at `site`.
 pub(in crate::domain) fn heeds_site(options: &[String]) -> bool {
     let is_deaf = |word: &String| {
         let flags = word.split(|c| WITH_VALUE.contains(c)).next().unwrap_or_default();

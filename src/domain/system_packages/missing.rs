@@ -32,7 +32,7 @@ const EXCEPTIONS: [(&str, &str); 14] = [
 /// Libraries that Debian's own archive does not have, or not for this interpreter.
 const ELSEWHERE: [&str; 6] = ["libcu", "libnv", "libpython", "libtorch", "libc10", "libtensorflow"];
 
-/// What to do when a script ended because a library was missing, as the loader has said
+/// Hint for a script that ended because a library was missing, as the loader has said
 /// on its stderr.
 #[must_use]
 pub fn hint(stderr: &[u8]) -> Option<String> {

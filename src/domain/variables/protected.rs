@@ -165,7 +165,7 @@ pub fn protected_group(name: &str) -> Option<ProtectedGroup> {
     find(|pattern| matches(pattern, name))
 }
 
-/// Why all names that begin with `prefix` are not to be set, if so.
+/// The reason that no name which begins with `prefix` may be set, if so.
 pub(super) fn always_protected(prefix: &str) -> Option<ProtectedGroup> {
     find(|pattern| pattern.strip_suffix('*').is_some_and(|it| prefix.starts_with(it)))
 }

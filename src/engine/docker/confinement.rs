@@ -18,7 +18,7 @@ use crate::engine::Labels;
 /// (`cpu.cfs_period_us`).
 const CPU_PERIOD: i64 = 100_000;
 
-/// What a spec asks the engine for, with the user `uid`.
+/// Confinement that a spec asks the engine for, with the user `uid`.
 #[must_use]
 pub fn asked(spec: &SandboxSpec, uid: u32) -> Confinement {
     let body = hardening::container_body(spec, uid, &Labels::new());

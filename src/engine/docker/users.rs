@@ -22,7 +22,7 @@ use crate::domain::sandbox_spec::SANDBOX_UID;
 use crate::domain::uid_range::UidRange;
 use crate::engine::{EngineError, LABEL_UID, Labels, NewContainer};
 
-/// How long what was read of others' containers is believed.
+/// Time for which the list of others' containers is believed.
 const BELIEVED_FOR: Duration = Duration::from_mins(1);
 
 /// How long the engine may take to list them. Without an answer others' ids are not
@@ -90,7 +90,7 @@ impl Users {
         }
     }
 
-    /// Whether others' containers are to be read again.
+    /// True if others' containers are to be read again.
     fn is_due(&self) -> bool {
         self.state().read_at.is_none_or(|at| at.elapsed() >= BELIEVED_FOR)
     }

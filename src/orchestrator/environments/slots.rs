@@ -44,7 +44,7 @@ impl Slots {
         permit.ok().map(|permit| self.slot(permit))
     }
 
-    /// What somebody who waits is told.
+    /// Message for a build that waits.
     pub(super) fn waiting(&self) -> String {
         format!(
             "waiting for a slot: {} builds are running that have not taken long yet \

@@ -31,7 +31,7 @@ const MAX_BROUGHT: usize = 64;
 /// Most variables of one request that are said to be refused.
 const MAX_REFUSED_VARIABLES: usize = 20;
 
-/// What is said of a variable that the script does not take from requests.
+/// Error for a variable that the script does not take from requests.
 const NOT_ALLOWED: &str = "the script takes no such variable from a request; call it PARAM_…, or \
      have an admin add its name to the script's env_allowed";
 
@@ -44,7 +44,7 @@ pub struct Submission {
     pub version: Option<ScriptVersion>,
     /// Who asks.
     pub caller: Caller,
-    /// What the caller may do: an admin sets any variable.
+    /// The caller's role: an admin sets any variable.
     pub role: Role,
     /// The job that it is for.
     pub job_id: Option<String>,
