@@ -25,7 +25,7 @@ use crate::outgoing::{Outgoing, Stuck};
 /// in memory: 2.5 MB at most.
 const MAX_ENTRIES: usize = 10_000;
 
-/// How deep directories are looked into whose files are only counted. Each takes a file
+/// Depth to which files are counted that are not kept. Each directory takes a file
 /// descriptor.
 const MAX_COUNTED_DEPTH: usize = 128;
 

@@ -1,6 +1,6 @@
 //! The script's stdin: a pipe that is filled out of a memory file as somebody reads.
 //!
-//! What does not fit into the pipe waits in the file, and its memory is given back as it
+//! The rest waits in the file until the pipe has room, and its memory is given back as it
 //! is read. Nobody waits for a script that does not read.
 
 use nix::fcntl::{FallocateFlags, fallocate};

@@ -12,7 +12,7 @@ pub const WORK_DIR: &str = "/work";
 /// The folder for temporary files.
 pub const TEMPORARY_DIR: &str = "/tmp";
 
-/// Where semaphores and shared memory of one sandbox's processes live
+/// The place in which semaphores and shared memory of one sandbox's processes live
 /// (shm_overview(7)).
 pub const SHARED_MEMORY_DIR: &str = "/dev/shm";
 

@@ -12,7 +12,7 @@ use gantry_init::message::WORK_DIR;
 /// The entries of an image, with that of its own `nobody`.
 const ENTRIES: &str = "/usr/lib/gantry/passwd";
 
-/// Where `/etc/passwd` leads to. A script's file is never called so: Gantry puts
+/// Target of the link `/etc/passwd`. A script's file is never called so: Gantry puts
 /// another character in the place of the `@`.
 const WRITTEN: &str = "/run/gantry/@passwd";
 

@@ -1,4 +1,4 @@
-//! What a process that stands by says of itself in one line
+//! The one line in which a process that stands by says how it is
 //! ([`crate::message::StandBy`]): `ready`, or why it can't be used. Names of variables
 //! may follow, with a space before each: it serves no request that has one of them. A
 //! remark may follow after a colon and a space.

@@ -93,7 +93,7 @@ impl Everybody {
         }
     }
 
-    /// What is not as it has to be. Who has run may have stopped again, or ended, or
+    /// Reason to give the sandbox up, if there is one. Who has run may have stopped again, or ended, or
     /// have had others run in its place: a new process is told by the numbers.
     fn complaint(&self, first: Option<&Self>) -> Option<String> {
         if let Some(pid) = self.running {

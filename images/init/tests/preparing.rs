@@ -117,7 +117,7 @@ fn saying(before: &str, line: &str) -> String {
     format!("{before}\n{}", STANDS_BY.replace("echo ready", &format!("echo '{line}'")))
 }
 
-/// How it was with a request that has these variables besides those of all, and its
+/// Serves a request that has these variables besides those of all; answers who ran it and its
 /// stdout.
 fn stood_by(program: &str, env: &[(&str, &str)]) -> Option<(Option<StoodBy>, String)> {
     let env: Vec<_> = [("PATH", "/usr/bin:/bin")].iter().chain(env).copied().collect();
