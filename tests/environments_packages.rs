@@ -19,9 +19,9 @@ fn spec(runtime: Runtime, packages: &[&str], requirements: Option<&str>) -> Envi
     let packages = packages.iter().map(|name| (*name).to_owned()).collect();
     let parse = |text| Requirements::parse(text, RequirementsPolicy::default()).unwrap();
     EnvironmentSpec {
-        runtime,
         packages: SystemPackages::new(packages).unwrap(),
         requirements: requirements.map(parse),
+        ..EnvironmentSpec::plain(runtime)
     }
 }
 

@@ -310,7 +310,11 @@ async fn prepare(arguments: &Arguments, settings: &Settings) -> Result<Prepared,
         script_id: None,
         script_name: script.file_name().to_owned(),
         job_id: None,
-        environment: EnvironmentSpec { runtime: script.runtime(), packages, requirements },
+        environment: EnvironmentSpec {
+            packages,
+            requirements,
+            ..EnvironmentSpec::plain(script.runtime())
+        },
         script,
         working_directory: None,
         input,

@@ -21,7 +21,6 @@ use crate::domain::preload::Preload;
 use crate::domain::runtime::Runtime;
 use crate::domain::sandbox_spec::Network;
 use crate::domain::script::Script;
-use crate::domain::system_packages::SystemPackages;
 use crate::domain::uid_range::UidRange;
 use crate::domain::variables::Variables;
 use crate::engine::docker::Progress;
@@ -170,11 +169,7 @@ fn job(kind: Kind, oci_runtime: Option<&str>) -> Result<Job, String> {
         script_name: "gantry-probe".to_owned(),
         job_id: None,
         script: script.map_err(|error| error.to_string())?,
-        environment: EnvironmentSpec {
-            runtime: Runtime::Binary,
-            packages: SystemPackages::default(),
-            requirements: None,
-        },
+        environment: EnvironmentSpec::plain(Runtime::Binary),
         working_directory: None,
         input: None,
         args: Vec::new(),

@@ -1,38 +1,60 @@
-//! What a script's image is made of: the runtime's image, system packages, and
-//! Python requirements. It says *which* image is wanted; that there is one is
+//! What a script's image is made of: the runtime's image, a version of Python, system
+//! packages, Python requirements, and caches. It says *which* image is wanted; that there is one is
 //! the business of `images`.
 
 use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 
+use super::python::PythonVersion;
 use super::requirements::Requirements;
 use super::runtime::Runtime;
 use super::system_packages::SystemPackages;
+use super::warm_up::WarmUp;
 
 /// What the image of a script has to hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnvironmentSpec {
     /// The runtime that all else is put upon.
     pub runtime: Runtime,
+    /// The version of Python; `None` is the one that the base image has. Only
+    /// [`Runtime::Python`] heeds it.
+    pub python: Option<PythonVersion>,
     /// Debian packages beside those of the runtime.
     pub packages: SystemPackages,
     /// Python packages. Whoever makes a spec sees to it that only
     /// [`Runtime::Python`] has any: with another runtime nothing looks at them.
     pub requirements: Option<Requirements>,
+    /// The command that fills caches, and whose files become part of the image.
+    pub warm_up: Option<WarmUp>,
 }
 
 impl EnvironmentSpec {
     /// Nothing but a runtime.
     #[must_use]
     pub fn plain(runtime: Runtime) -> Self {
-        Self { runtime, packages: SystemPackages::default(), requirements: None }
+        Self {
+            runtime,
+            python: None,
+            packages: SystemPackages::default(),
+            requirements: None,
+            warm_up: None,
+        }
     }
 
     /// Whether the runtime's own image is enough.
     #[must_use]
     pub fn is_plain(&self) -> bool {
-        self.packages.is_empty() && self.needed_requirements().is_none()
+        self.packages.is_empty()
+            && self.needed_python().is_none()
+            && self.needed_requirements().is_none()
+            && self.warm_up.is_none()
+    }
+
+    /// The version of Python, if one is asked for and this runtime heeds it.
+    #[must_use]
+    pub fn needed_python(&self) -> Option<PythonVersion> {
+        self.python.filter(|_| self.runtime == Runtime::Python)
     }
 
     /// The requirements, if there is anything to install for this runtime.
@@ -60,12 +82,28 @@ impl EnvironmentSpec {
         add(&packages.len().to_string());
         packages.iter().for_each(|package| add(package));
         add(&requirements.unwrap_or_default());
-        hasher.finalize().iter().fold(String::with_capacity(64), |mut hex, byte| {
-            // Writing to a string can't fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+        // Behind it only what was asked for: the keys of all other sets stay as they were.
+        if let Some(python) = self.needed_python() {
+            add("python");
+            add(python.name());
+        }
+        if let Some(warm_up) = &self.warm_up {
+            add("warm_up");
+            add(&warm_up.command.len().to_string());
+            warm_up.command.iter().for_each(|argument| add(argument));
+            add(&warm_up.file_name);
+            add(&hex(&Sha256::digest(&warm_up.script)));
+        }
+        hex(&hasher.finalize())
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut hex, byte| {
+        // Writing to a string can't fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 #[cfg(test)]
@@ -77,10 +115,29 @@ mod tests {
         let packages = packages.iter().map(|text| (*text).to_owned()).collect();
         let parse = |text| Requirements::parse(text, RequirementsPolicy::default()).unwrap();
         EnvironmentSpec {
-            runtime,
             packages: SystemPackages::new(packages).unwrap(),
             requirements: requirements.map(parse),
+            ..EnvironmentSpec::plain(runtime)
         }
+    }
+
+    fn python(version: Option<PythonVersion>) -> EnvironmentSpec {
+        EnvironmentSpec { python: version, ..EnvironmentSpec::plain(Runtime::Python) }
+    }
+
+    fn warmed(command: &[&str], script: &[u8]) -> EnvironmentSpec {
+        let command = command.iter().map(|it| (*it).to_owned()).collect();
+        let warm_up = WarmUp { command, file_name: "x.py".to_owned(), script: script.into() };
+        EnvironmentSpec { warm_up: Some(warm_up), ..EnvironmentSpec::plain(Runtime::Python) }
+    }
+
+    #[test]
+    fn only_python_heeds_a_version_of_python() {
+        assert!(!python(Some(PythonVersion::Python311)).is_plain());
+        let shell =
+            EnvironmentSpec { runtime: Runtime::Shell, ..python(Some(PythonVersion::Python311)) };
+        assert!(shell.is_plain());
+        assert_eq!(shell.key("t"), EnvironmentSpec::plain(Runtime::Shell).key("t"));
     }
 
     #[test]
@@ -113,6 +170,11 @@ mod tests {
             spec(Runtime::Python, &["jq", "tree"], None).key("gantry/python:1"),
             spec(Runtime::Python, &[], Some("six")).key("gantry/python:1"),
             spec(Runtime::Python, &["tree"], Some("six")).key("gantry/python:1"),
+            python(Some(PythonVersion::Python311)).key("gantry/python:1"),
+            python(Some(PythonVersion::Python312)).key("gantry/python:1"),
+            warmed(&["a", "b"], b"1").key("gantry/python:1"),
+            warmed(&["a b"], b"1").key("gantry/python:1"),
+            warmed(&["a", "b"], b"2").key("gantry/python:1"),
         ];
         for (at, key) in keys.iter().enumerate() {
             assert!(!keys[..at].contains(key), "{at}");

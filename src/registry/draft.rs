@@ -191,9 +191,9 @@ impl Draft {
     pub(super) fn environment(&self, runtime_tag: &str) -> Option<NewEnvironment> {
         let definition = &self.definition;
         let spec = EnvironmentSpec {
-            runtime: definition.script_type,
             packages: definition.system_packages.clone(),
             requirements: self.requirements.clone(),
+            ..EnvironmentSpec::plain(definition.script_type)
         };
         if spec.is_plain() {
             return None;

@@ -169,9 +169,9 @@ impl Environments {
             ))
         })?;
         Ok(EnvironmentSpec {
-            runtime: known.script_type,
             packages: known.system_packages.clone(),
             requirements,
+            ..EnvironmentSpec::plain(known.script_type)
         })
     }
 }

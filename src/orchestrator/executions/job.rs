@@ -92,9 +92,9 @@ impl Executions {
             job_id: runnable.job_id.clone(),
             script,
             environment: EnvironmentSpec {
-                runtime: definition.script_type,
                 packages: definition.system_packages.clone(),
                 requirements,
+                ..EnvironmentSpec::plain(definition.script_type)
             },
             working_directory: definition.working_directory.clone(),
             input: Some(runnable.input.clone()),
