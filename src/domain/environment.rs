@@ -64,6 +64,13 @@ impl EnvironmentSpec {
         requirements.filter(|_| self.runtime == Runtime::Python)
     }
 
+    /// True if the image has a Python of its own, `/opt/env/bin/python`: with the
+    /// requirements, of the version that was asked for.
+    #[must_use]
+    pub fn has_own_python(&self) -> bool {
+        self.needed_python().is_some() || self.needed_requirements().is_some()
+    }
+
     /// Lowercase hexadecimal SHA-256 over all that decides what the image holds.
     /// `runtime_tag` is the tag of the runtime's image, which has everything in
     /// it that made that image. Equal sets have equal keys, however they were
@@ -134,9 +141,10 @@ mod tests {
     #[test]
     fn only_python_heeds_a_version_of_python() {
         assert!(!python(Some(PythonVersion::Python311)).is_plain());
+        assert!(python(Some(PythonVersion::Python311)).has_own_python());
         let shell =
             EnvironmentSpec { runtime: Runtime::Shell, ..python(Some(PythonVersion::Python311)) };
-        assert!(shell.is_plain());
+        assert!(shell.is_plain() && !shell.has_own_python());
         assert_eq!(shell.key("t"), EnvironmentSpec::plain(Runtime::Shell).key("t"));
     }
 

@@ -225,7 +225,7 @@ impl Job {
 
     /// How the script is started.
     pub(super) fn request_launch(&self) -> Launch {
-        let has_environment = self.environment.needed_requirements().is_some();
+        let has_environment = self.environment.has_own_python();
         let runtime = self.script.runtime();
         runtime.launch(self.script.file_name(), self.script.bytes(), has_environment)
     }

@@ -54,6 +54,14 @@ pub struct RequirementsPolicy {
     pub allow_sources: bool,
 }
 
+impl RequirementsPolicy {
+    /// The same, where sources are allowed for a script's own sake, too.
+    #[must_use]
+    pub fn or_sources(self, is_chosen: bool) -> Self {
+        Self { allow_sources: self.allow_sources || is_chosen, ..self }
+    }
+}
+
 /// The requirements of one environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Requirements {

@@ -10,6 +10,8 @@ use gantry_init::message::Launch;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::python::PythonVersion;
+
 pub use shebang::ShebangError;
 pub(super) use shebang::heeds_site;
 
@@ -25,7 +27,7 @@ pub enum Runtime {
     Binary,
 }
 
-/// Python where no requirements were asked for.
+/// Python where neither requirements nor a version were asked for.
 const SYSTEM_PYTHON: &str = "/usr/bin/python3";
 
 /// Python of an installed environment.
@@ -92,6 +94,18 @@ impl Runtime {
         }
     }
 
+    /// The version of Python that the `#!` line of a script asks for; always `None` for
+    /// what is no Python script.
+    ///
+    /// # Errors
+    /// [`ShebangError`] for a version that can't be had.
+    pub fn python_of_shebang(self, bytes: &[u8]) -> Result<Option<PythonVersion>, ShebangError> {
+        match self {
+            Self::Python => shebang::python_version(bytes),
+            Self::Shell | Self::Binary => Ok(None),
+        }
+    }
+
     /// Variables that make this runtime behave in a pipe: what a Python script
     /// prints is seen when it is printed, not when a buffer is full.
     #[must_use]
@@ -152,6 +166,7 @@ mod tests {
         assert_eq!(Runtime::detect("a", b"\x7fELF\x02"), Runtime::Binary);
         assert_eq!(Runtime::detect("a.py", b"\x7fELF\x02"), Runtime::Binary);
         assert_eq!(Runtime::detect("a", b"#!/usr/bin/env python3\n"), Runtime::Python);
+        assert_eq!(Runtime::detect("a", b"#!/usr/bin/python3.11 -O\n"), Runtime::Python);
         assert_eq!(Runtime::detect("a", b"#!/bin/sh\n"), Runtime::Shell);
     }
 

@@ -4,6 +4,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::elf::{Architecture, ElfError, ElfInfo};
+use super::python::PythonVersion;
 use super::runtime::{Runtime, ShebangError};
 
 /// Largest script or binary, in bytes (64 MiB): it travels in the request and
@@ -52,6 +53,14 @@ pub enum ScriptError {
         /// The fault.
         source: ShebangError,
     },
+    /// Its `#!` line names a version of Python that can't be had.
+    #[error("{name}: {source}")]
+    Python {
+        /// The file's name.
+        name: String,
+        /// The fault.
+        source: ShebangError,
+    },
     /// A binary that this engine can't run.
     #[error("{name}: {source}")]
     Elf {
@@ -75,6 +84,11 @@ impl ScriptError {
                 Some("a compiled program is of type binary; is the file damaged?".to_owned())
             }
             Self::Shebang { .. } => Some("leave it out of the `#!` line".to_owned()),
+            Self::Python { .. } => Some(
+                "name one of 3.10, 3.11, 3.12, 3.13 and 3.14 there, or as the script's `python`, \
+                 which counts more"
+                    .to_owned(),
+            ),
             Self::Elf { source, .. } => source.hint(),
         }
     }
@@ -117,6 +131,15 @@ impl Script {
     pub fn check_shebang(&self) -> Result<(), ScriptError> {
         let named = |source| ScriptError::Shebang { name: self.file_name.clone(), source };
         self.runtime.check_shebang(&self.bytes).map_err(named)
+    }
+
+    /// The version of Python that its `#!` line asks for.
+    ///
+    /// # Errors
+    /// [`ScriptError::Python`] for a version that can't be had.
+    pub fn python_of_shebang(&self) -> Result<Option<PythonVersion>, ScriptError> {
+        let named = |source| ScriptError::Python { name: self.file_name.clone(), source };
+        self.runtime.python_of_shebang(&self.bytes).map_err(named)
     }
 
     /// Whether an engine of this architecture can run it; scripts that are not

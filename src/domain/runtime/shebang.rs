@@ -4,6 +4,7 @@
 use thiserror::Error;
 
 use crate::domain::excerpt::excerpt;
+use crate::domain::python::PythonVersion;
 
 /// The kernel reads no more of a `#!` line (`BINPRM_BUF_SIZE`, execve(2)).
 const SHEBANG_BYTES: usize = 256;
@@ -73,6 +74,24 @@ pub(super) fn python_options(bytes: &[u8]) -> Result<Vec<String>, ShebangError> 
         }
     }
     Ok(options.to_vec())
+}
+
+/// The version of Python that a `#!` line names, as in `python3.11`; none when it leaves
+/// that open.
+///
+/// # Errors
+/// [`ShebangError`] for a version that can't be had.
+pub(super) fn python_version(bytes: &[u8]) -> Result<Option<PythonVersion>, ShebangError> {
+    // A line that can't be split is the fault that `python_options` finds.
+    let words = words(line(bytes).unwrap_or_default()).unwrap_or_default();
+    let (_, words) = behind_env(&words);
+    let program = words.first().map(String::as_str).unwrap_or_default();
+    let version = base_name(program).strip_prefix("python").unwrap_or_default();
+    if version == "3" || !version.starts_with(|c: char| c.is_ascii_digit()) {
+        return Ok(None);
+    }
+    let unknown = |_| ShebangError::new(program, "there is no such version of Python");
+    version.parse().map(Some).map_err(unknown)
 }
 
 /// The words behind `env` and its `-S`, if they begin with that.
@@ -175,6 +194,34 @@ mod tests {
         ] {
             let found = python_options(format!("{line}\nrest -x").as_bytes());
             assert_eq!(found.map(|it| it.join("|")), Ok(expected.to_owned()), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_version_of_python_is_found() {
+        use PythonVersion::{Python310, Python311};
+        for (line, expected) in [
+            ("", None),
+            ("import os", None),
+            ("#!/usr/bin/env python", None),
+            ("#!/usr/bin/env python3", None),
+            ("#!/usr/bin/python3.11", Some(Python311)),
+            ("#! /opt/x/bin/python3.10 -O\r", Some(Python310)),
+            ("#!/usr/bin/env python3.11", Some(Python311)),
+            ("#!/usr/bin/env -S python3.11 -W error", Some(Python311)),
+            ("#!/usr/bin/env -Spython3.11", Some(Python311)),
+            ("#!/usr/bin/env -S uv run --python 3.11", None),
+            ("#!/usr/bin/python-config", None),
+            ("#!/usr/bin/pypy3.9", None),
+            ("#!/usr/bin/env -S 'python3.11", None),
+        ] {
+            let found = python_version(format!("{line}\nprint(1)").as_bytes());
+            assert_eq!(found, Ok(expected), "{line}");
+        }
+        for unknown in ["python2", "python2.7", "python3.9", "python3.13.5", "python3.13t"] {
+            let error = python_version(format!("#!/usr/bin/env {unknown}\n").as_bytes());
+            let error = error.unwrap_err().to_string();
+            assert!(error.starts_with(&format!("{unknown} in its `#!` line")), "{error}");
         }
     }
 
