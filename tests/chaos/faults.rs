@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use crate::support::private_engine::LiveRestore;
+use crate::testkit::private_engine::LiveRestore;
 
 /// Kinds of faults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::support::private_engine::PrivateEngine;
+use crate::testkit::private_engine::PrivateEngine;
 use crate::world::World;
 
 /// Nothing outlives its purpose by more.

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::faults::Injected;
 use crate::plan::Cancelled;
 use crate::scripts::Expected;
-use crate::support::private_engine::LiveRestore;
+use crate::testkit::private_engine::LiveRestore;
 use crate::world::Accepted;
 
 /// What the oracle looks at beside an execution.

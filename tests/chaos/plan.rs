@@ -9,7 +9,7 @@ use rand::{RngExt, SeedableRng};
 
 use crate::faults::Fault;
 use crate::scripts::Kind;
-use crate::support::private_engine::LiveRestore;
+use crate::testkit::private_engine::LiveRestore;
 
 /// One of so many orders is sent again after it was accepted.
 const SENT_AGAIN: u32 = 10;

@@ -24,9 +24,9 @@ use crate::proxy::Proxy;
 use crate::report::Report;
 use crate::scripts::{Kind, STUBBORN_SECONDS};
 use crate::served::{STOP_TIMEOUT, Served};
-use crate::support::home::{Home, system};
-use crate::support::postgres::{self, TestDatabase};
-use crate::support::private_engine::PrivateEngine;
+use crate::testkit::home::{Home, system};
+use crate::testkit::postgres::{self, TestDatabase};
+use crate::testkit::private_engine::PrivateEngine;
 use crate::tormentor::{Ground, torment_others, torment_server};
 use crate::world::{Accepted, World};
 

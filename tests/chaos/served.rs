@@ -12,7 +12,7 @@ use reqwest::Method;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::recovery::Start;
-use crate::support::server::{ADMIN, serve};
+use crate::testkit::server::{ADMIN, serve};
 
 /// How long it may take until a server listens: what it stands on may be out.
 const UP_WITHIN: Duration = Duration::from_secs(120);

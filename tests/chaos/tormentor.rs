@@ -14,7 +14,7 @@ use crate::disk::Disk;
 use crate::faults::{Fault, Injected};
 use crate::plan::Deck;
 use crate::proxy::{Proxy, Traffic};
-use crate::support::private_engine::PrivateEngine;
+use crate::testkit::private_engine::PrivateEngine;
 use crate::world::World;
 
 /// Milliseconds between two faults of one tormentor.

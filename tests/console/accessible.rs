@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use crate::signed_in;
-use crate::support::server::{ADMIN, Server, server};
+use crate::testkit::server::{ADMIN, Server, server};
 
 /// Scripts and executions as a studio has them, some of which fail.
 async fn furnish(server: &Server) -> Vec<String> {

@@ -6,7 +6,7 @@ use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 
 use crate::signed_in;
-use crate::support::server::{ADMIN, server};
+use crate::testkit::server::{ADMIN, server};
 
 /// Texts that would run, if anything would let them.
 const CORPUS: [&str; 9] = [

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::browser::Browser;
 use crate::signed_in;
-use crate::support::server::{ADMIN, server};
+use crate::testkit::browser::Browser;
+use crate::testkit::server::{ADMIN, server};
 
 /// Some ten megabytes.
 const LINES: u64 = 120_000;

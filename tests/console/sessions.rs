@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::signed_in;
-use crate::support::server::{ADMIN, server};
+use crate::testkit::server::{ADMIN, server};
 
 #[tokio::test]
 async fn two_tabs_share_a_session_and_lose_it_together() {

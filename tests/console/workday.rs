@@ -3,9 +3,9 @@
 
 use serde_json::json;
 
-use crate::browser::Browser;
 use crate::signed_in;
-use crate::support::server::{ADMIN, server};
+use crate::testkit::browser::Browser;
+use crate::testkit::server::{ADMIN, server};
 
 /// Prints in both streams, leaves a picture, and says what it was told.
 const PAINT: &str = r#"import base64, json, os, sys, time

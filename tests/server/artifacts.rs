@@ -3,7 +3,7 @@
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
-use crate::support::server::server;
+use crate::testkit::server::server;
 
 /// Every byte of a name that means something in a URL.
 fn encoded(name: &str) -> String {

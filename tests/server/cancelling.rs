@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use crate::gate::gated;
 use crate::stream::follow;
-use crate::support::engine;
-use crate::support::server::{Server, server};
+use crate::testkit::engine;
+use crate::testkit::server::{Server, server};
 
 async fn cancel(server: &Server, id: &str) -> (StatusCode, Value) {
     server.post(&format!("/api/v1/executions/{id}/cancel"), &json!({})).await

@@ -4,7 +4,7 @@ use std::process::Output;
 
 use serde_json::{Value, json};
 
-use crate::support::server::{Server, server};
+use crate::testkit::server::{Server, server};
 
 /// Code, stdout and stderr of a command.
 fn gantry(server: &Server, arguments: &[&str]) -> (i32, String, String) {

@@ -7,7 +7,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::gate::{Gate, WAITS, gated};
-use crate::support::server::{Server, server};
+use crate::testkit::server::{Server, server};
 
 /// Puts the data folder on a disk of 16 MiB that only the server has, and becomes
 /// the server.

@@ -3,7 +3,7 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::server::server;
+use crate::testkit::server::server;
 
 fn outcome(execution: &Value) -> Value {
     json!([

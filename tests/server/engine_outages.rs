@@ -7,8 +7,8 @@ use reqwest::{Method, StatusCode};
 use serde_json::json;
 
 use crate::stream::follow;
-use crate::support::private_engine::{LiveRestore, PrivateEngine};
-use crate::support::server::{Server, server};
+use crate::testkit::private_engine::{LiveRestore, PrivateEngine};
+use crate::testkit::server::{Server, server};
 
 fn on(engine: &PrivateEngine, pool_size: &str) -> Server {
     server().env("DOCKER_HOST", engine.host()).env("GANTRY_POOL_SIZE", pool_size).start()

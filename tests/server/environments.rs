@@ -3,9 +3,9 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::index::SilentIndex;
-use crate::support::server::{Server, server};
-use crate::support::sick_engine::SickEngine;
+use crate::testkit::index::SilentIndex;
+use crate::testkit::server::{Server, server};
+use crate::testkit::sick_engine::SickEngine;
 
 #[tokio::test]
 async fn requirements_are_built_in_the_background_and_their_log_is_kept() {

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::gate::gated;
 use crate::stream::{follow, text_of};
-use crate::support::server::server;
+use crate::testkit::server::server;
 
 #[tokio::test]
 async fn what_is_printed_is_told_while_the_script_runs() {

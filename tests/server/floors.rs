@@ -3,8 +3,8 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::engine;
-use crate::support::server::{Server, server};
+use crate::testkit::engine;
+use crate::testkit::server::{Server, server};
 
 fn pooled(size: &str) -> Server {
     server().env("GANTRY_POOL_SIZE", size).start()

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::support::server::{Server, ServerBuilder};
+use crate::testkit::server::{Server, ServerBuilder};
 
 /// Says that it has begun, and ends when the gate is open.
 pub(crate) const WAITS: &str =

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::server::{Server, answer, server};
+use crate::testkit::server::{Server, answer, server};
 
 async fn submit(server: &Server, key: &str, body: &Value) -> (StatusCode, Value) {
     let request = server.request(Method::POST, "/api/v1/executions").header("Idempotency-Key", key);

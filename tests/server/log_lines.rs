@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::server::server;
+use crate::testkit::server::server;
 
 /// Whether a line, or something that it is part of, is about an execution.
 fn is_about(line: &Value, id: &str) -> bool {

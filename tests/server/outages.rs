@@ -7,8 +7,8 @@ use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 
 use crate::gate::gated;
-use crate::support::postgres;
-use crate::support::server::server;
+use crate::testkit::postgres;
+use crate::testkit::server::server;
 
 const TEN_SECONDS: Duration = Duration::from_secs(10);
 

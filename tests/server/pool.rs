@@ -5,8 +5,8 @@ use std::process::Command;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::engine;
-use crate::support::server::{Server, server};
+use crate::testkit::engine;
+use crate::testkit::server::{Server, server};
 
 /// A server whose pool has room for two.
 fn pooled() -> Server {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use crate::support::server::{ServerBuilder, server};
+use crate::testkit::server::{ServerBuilder, server};
 
 /// A server that is started with a umask which takes no right from anybody.
 fn generous() -> ServerBuilder {

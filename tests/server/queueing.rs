@@ -4,7 +4,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::gate::gated;
-use crate::support::server::server;
+use crate::testkit::server::server;
 
 fn times(execution: &Value) -> (chrono::DateTime<chrono::Utc>, chrono::DateTime<chrono::Utc>) {
     let time = |field: &str| execution[field].as_str().unwrap().parse().unwrap();

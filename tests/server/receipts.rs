@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::server::{Server, server};
+use crate::testkit::server::{Server, server};
 
 async fn run(server: &Server) -> Value {
     server.run(&json!({"script": "true"})).await

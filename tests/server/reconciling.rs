@@ -5,8 +5,8 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::gate::gated;
-use crate::support::engine;
-use crate::support::server::{Server, server};
+use crate::testkit::engine;
+use crate::testkit::server::{Server, server};
 
 /// What `gantry doctor --reconcile` says.
 fn reconcile(server: &Server, arguments: &[&str]) -> Value {

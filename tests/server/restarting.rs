@@ -4,8 +4,8 @@ use serde_json::json;
 use sqlx::{Connection, SqliteConnection};
 
 use crate::gate::gated;
-use crate::support::engine;
-use crate::support::server::server;
+use crate::testkit::engine;
+use crate::testkit::server::server;
 
 #[tokio::test]
 async fn what_runs_may_end_and_what_waits_runs_after_the_next_start() {
@@ -194,13 +194,13 @@ async fn what_somebody_removed_while_no_server_ran_is_lost_and_flagged() {
     assert_eq!(execution["error_kind"], "lost", "{execution:#}");
 }
 
-fn only_container(server: &crate::support::server::Server) -> String {
+fn only_container(server: &crate::testkit::server::Server) -> String {
     let containers = engine::containers(server.home.installation());
     assert_eq!(containers.len(), 1, "{containers:?}");
     containers.into_iter().next().unwrap()
 }
 
-async fn none_is_left(server: &crate::support::server::Server) {
+async fn none_is_left(server: &crate::testkit::server::Server) {
     let installation = server.home.installation();
     server.until("all are gone", async || engine::containers(installation).is_empty()).await;
 }

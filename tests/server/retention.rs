@@ -9,7 +9,7 @@ use reqwest::StatusCode;
 use serde_json::json;
 use sqlx::{Connection, SqliteConnection};
 
-use crate::support::server::{Server, server};
+use crate::testkit::server::{Server, server};
 
 #[tokio::test]
 async fn what_ended_long_ago_is_forgotten_with_its_artifacts() {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::gate::gated;
 use crate::stream::{follow_with, text_of};
-use crate::support::server::{Server, answer, server};
+use crate::testkit::server::{Server, answer, server};
 
 /// Longer than an open request outlives its token.
 const SOON: Duration = Duration::from_secs(20);

@@ -6,8 +6,8 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::gate::gated;
-use crate::support::engine;
-use crate::support::server::server;
+use crate::testkit::engine;
+use crate::testkit::server::server;
 
 /// All fields of an execution, in the order of the alphabet.
 const FIELDS: [&str; 30] = [

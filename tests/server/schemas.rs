@@ -3,7 +3,7 @@
 use reqwest::StatusCode;
 use serde_json::json;
 
-use crate::support::server::{answer, server};
+use crate::testkit::server::{answer, server};
 
 #[tokio::test]
 async fn an_input_against_its_schema_is_refused_and_nothing_is_stored() {

@@ -6,8 +6,8 @@ use std::process::Stdio;
 use reqwest::StatusCode;
 use serde_json::json;
 
-use crate::support::postgres;
-use crate::support::server::{serve, server};
+use crate::testkit::postgres;
+use crate::testkit::server::{serve, server};
 
 #[tokio::test]
 async fn a_second_server_on_the_same_folder_is_refused() {
@@ -56,7 +56,7 @@ fn an_admins_token_that_can_be_guessed_is_refused_or_warned_of() {
 
 #[test]
 fn the_first_admins_token_is_printed_once_and_works() {
-    let home = crate::support::home::Home::new();
+    let home = crate::testkit::home::Home::new();
     let mut printed = Vec::new();
     for _ in 0..2 {
         let mut command = serve(&home.data_dir(), &[], &[]);
@@ -75,7 +75,7 @@ fn the_first_admins_token_is_printed_once_and_works() {
         let mut list = std::process::Command::new(env!("CARGO_BIN_EXE_gantry"));
         list.args(["token", "list"]).env("GANTRY_URL", url.unwrap());
         let listed = list.env("GANTRY_TOKEN", &printed[0]).output().unwrap();
-        crate::support::home::system("kill", &["-TERM", &child.id().to_string()]);
+        crate::testkit::home::system("kill", &["-TERM", &child.id().to_string()]);
         assert!(child.wait().unwrap().success());
         assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
     }

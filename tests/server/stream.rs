@@ -3,7 +3,7 @@
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
 
-use crate::support::server::Server;
+use crate::testkit::server::Server;
 
 /// One event.
 #[derive(Debug, Clone, PartialEq)]

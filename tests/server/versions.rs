@@ -4,7 +4,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::gate::gated;
-use crate::support::server::{Server, server};
+use crate::testkit::server::{Server, server};
 
 /// What a run of the script prints.
 async fn prints(server: &Server, request: Value) -> Value {

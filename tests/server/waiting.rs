@@ -5,8 +5,8 @@ use serde_json::json;
 
 use crate::gate::gated;
 use crate::stream::follow;
-use crate::support::postgres;
-use crate::support::server::{Server, answer, server};
+use crate::testkit::postgres;
+use crate::testkit::server::{Server, answer, server};
 
 #[tokio::test]
 async fn a_wait_that_is_too_short_is_answered_and_the_execution_goes_on() {

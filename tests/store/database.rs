@@ -6,7 +6,7 @@ use gantry::store::{DatabaseUrl, Store};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use uuid::Uuid;
 
-use crate::postgres::{self, TestDatabase};
+use crate::testkit::postgres::{self, TestDatabase};
 
 /// Makes a test for each database of every function named.
 macro_rules! on_both {

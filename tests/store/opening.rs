@@ -3,8 +3,8 @@
 use gantry::store::{DatabaseUrl, Store, StoreError};
 
 use crate::database::{Database, on_both};
-use crate::postgres::database as postgres_database;
 use crate::samples::registered;
+use crate::testkit::postgres::database as postgres_database;
 
 on_both! {
     what_was_stored_is_there_when_it_is_opened_again,

@@ -6,7 +6,7 @@
 //! - `GANTRY_SCREENSHOTS`: a folder for pictures of the pages; none is kept unless it is
 //!   set
 
-#[path = "../../../tests/support/browser.rs"]
+#[path = "../../../tests/testkit/browser.rs"]
 #[allow(dead_code, clippy::unwrap_used, clippy::expect_used, reason = "shared with tests")]
 mod browser;
 mod pages;

@@ -1,0 +1,167 @@
+//! Holds the sources to the picture in `src/lib.rs` and to the house's habits.
+//! Every finding names the file, the line, the rule and what to do.
+
+mod pipes;
+mod rules;
+mod source;
+
+use std::path::Path;
+
+use rules::findings;
+use source::Source;
+
+#[test]
+fn the_sources_keep_the_rules() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let sources = Source::all_below(root).unwrap();
+    assert!(sources.len() > 50, "only {} sources were found: is {root:?} right?", sources.len());
+    let found: Vec<_> = sources.iter().flat_map(findings).collect();
+    assert!(found.is_empty(), "\n\n{}\n", found.join("\n\n"));
+}
+
+#[test]
+fn the_shell_scripts_end_no_pipe_early() {
+    let found = pipes::findings(Path::new(env!("CARGO_MANIFEST_DIR")));
+    assert!(found.is_empty(), "\n\n{}\n", found.join("\n\n"));
+}
+
+/// A checker that finds nothing would keep every rule.
+mod the_checker {
+    use super::*;
+
+    fn found(path: &str, text: &str) -> Vec<String> {
+        findings(&Source::new(path, &format!("//! A module.\n{text}\n")))
+    }
+
+    #[track_caller]
+    fn finds(path: &str, line: &str) {
+        let found = found(path, line);
+        assert_eq!(found.len(), 1, "{path}: {line}: {found:#?}");
+        assert!(found[0].starts_with(&format!("{path}:2: ")), "{}", found[0]);
+    }
+
+    #[track_caller]
+    fn passes(path: &str, text: &str) {
+        assert_eq!(found(path, text), Vec::<String>::new());
+    }
+
+    #[test]
+    fn finds_a_pipe_that_ends_early() {
+        for line in ["a | head -n 1", "  x=$(a | grep -q b)", "a | sed 5q", "a|awk '{ exit }'"] {
+            assert!(pipes::ends_early(line), "{line}");
+        }
+        for line in ["# a | head", "a || head -n 1 file", "grep -q b file", "a | sed -n 1p"] {
+            assert!(!pipes::ends_early(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn finds_an_import_that_goes_up() {
+        finds("src/engine/docker/images.rs", "use crate::images::Library;");
+        finds("src/engine/mod.rs", "use crate::{domain::job::Job, orchestrator::Live};");
+        finds("src/sandbox/run.rs", "    let x: crate::config::Settings = y;");
+        finds("src/domain/job.rs", "use crate::engine::Engine;");
+        finds("src/domain/job.rs", "if !crate::config::is_colour_wanted() {");
+        finds("src/images/prune.rs", "use crate::orchestrator::Live;");
+        finds("src/orchestrator/once.rs", "use crate::services::Services;");
+        finds("src/domain/mod.rs", "use super::engine::Engine;");
+        finds("src/domain/elf/read.rs", "use super::super::super::engine::Engine;");
+        passes("src/domain/elf/read.rs", "use super::super::engine::Engine;");
+        passes("src/domain/elf/read.rs", "use super::Header;");
+        passes("src/images/prune.rs", "use crate::sandbox::Cancel;\nuse crate::images::layer;");
+        passes("src/services.rs", "use crate::config::Settings;");
+    }
+
+    #[test]
+    fn finds_an_import_of_several_lines() {
+        let found = found("src/engine/a.rs", "use crate::{\n    domain::job,\n    cli::run,\n};");
+        assert_eq!(found.len(), 1, "{found:#?}");
+        assert!(found[0].starts_with("src/engine/a.rs:2: "), "{}", found[0]);
+    }
+
+    #[test]
+    fn finds_a_module_that_nobody_placed() {
+        let found = found("src/warehouse/shelf.rs", "");
+        assert!(found[0].contains("where warehouse stands"), "{found:#?}");
+    }
+
+    #[test]
+    fn finds_a_crate_outside_its_place() {
+        finds("src/orchestrator/once.rs", "use bollard::Docker;");
+        finds("src/domain/job.rs", "    x: Option<bollard::models::Mount>,");
+        finds("src/services.rs", "sqlx::query(\"\");");
+        finds("src/orchestrator/once.rs", "#[derive(clap::Args)]");
+        finds("src/api/docs.rs", "use maud::html;");
+        finds("src/ui/layout.rs", "(PreEscaped(text))");
+        passes("src/engine/docker/mod.rs", "use bollard::Docker;");
+        passes("src/config.rs", "use clap::Args;");
+    }
+
+    #[test]
+    fn finds_a_domain_that_is_not_pure() {
+        for line in [
+            "use std::fs;",
+            "use std::{collections::HashMap, env};",
+            "let now = SystemTime::now();",
+            "let now = std::time::Instant::now();",
+            "async fn f() { tokio::time::sleep(x).await }",
+            "use std::process::Command;",
+            "use std::net::TcpStream;",
+        ] {
+            finds("src/domain/job.rs", line);
+        }
+    }
+
+    #[test]
+    fn finds_a_look_at_the_environment() {
+        finds("src/engine/docker/connect.rs", "let host = std::env::var(\"DOCKER_HOST\");");
+        finds("src/cli/run.rs", "for (name, value) in env::vars_os() {}");
+        finds("src/cli/run.rs", "use std::env::var;");
+        passes("src/config.rs", "env::var(name).ok()");
+        passes("src/cli/mod.rs", "std::env::args_os();\nenv!(\"CARGO_PKG_VERSION\");");
+    }
+
+    #[test]
+    fn finds_io_in_the_protocol() {
+        finds("images/init/src/frame.rs", "use std::io::Read;");
+        finds("images/init/src/message.rs", "let x = std::fs::read(path);");
+        passes("images/init/src/inbox.rs", "use std::io::Read;");
+    }
+
+    #[test]
+    fn finds_what_is_not_finished() {
+        for line in ["todo!()", "unimplemented!(\"later\")", "dbg!(x);", "#[ignore]"] {
+            finds("src/cli/run.rs", line);
+            finds("images/init/src/child.rs", line);
+        }
+        finds("tests/run.rs", "#[ignore = \"slow\"]");
+    }
+
+    #[test]
+    fn finds_names_that_say_nothing() {
+        for name in ["util", "utils", "helpers", "manager", "common"] {
+            let found = found(&format!("src/engine/{name}.rs"), "");
+            assert!(found[0].contains(name), "{found:#?}");
+        }
+        assert_eq!(found("tests/common/mod.rs", "").len(), 1);
+        passes("src/engine/commonmark.rs", "");
+    }
+
+    #[test]
+    fn finds_a_module_without_docs_and_one_that_is_too_long() {
+        let bare = Source::new("src/engine/a.rs", "use std::io;\n");
+        assert!(findings(&bare)[0].starts_with("src/engine/a.rs:1: "));
+        let long = "let x = 1;\n".repeat(600);
+        assert_eq!(found("src/engine/a.rs", &long).len(), 1);
+    }
+
+    #[test]
+    fn does_not_read_comments_strings_and_tests() {
+        passes("src/domain/job.rs", "// not bollard::Docker\n/// or crate::engine");
+        passes("src/domain/job.rs", "let x = \"std::fs::read\"; // tokio::spawn");
+        passes("src/domain/job.rs", "let x = r#\"std::fs \"read\"#;\n/* tokio::spawn\n*/");
+        passes("src/domain/job.rs", "#[cfg(test)]\nmod tests {\n    use std::fs;\n}");
+        passes("src/domain/job/tests.rs", "use std::fs;");
+        finds("src/domain/job.rs", "let x = '\"'; std::fs::read(x); let y = '\"';");
+    }
+}

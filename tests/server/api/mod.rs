@@ -1,0 +1,19 @@
+//! The HTTP API on a real listener and a real database, without an engine.
+
+mod access;
+mod answers;
+mod bad_input;
+mod console;
+mod executions;
+mod expiring;
+mod headers;
+mod large;
+mod many;
+mod outages;
+mod resources;
+mod schemas;
+mod sending_back;
+mod server;
+mod signing_in;
+mod slow;
+mod variables;
