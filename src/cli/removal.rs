@@ -30,8 +30,10 @@ pub(super) async fn finish(remover: &Remover, interrupts: &Interrupts, container
 async fn impatience(interrupts: &Interrupts, container: &str) {
     let told = async {
         tokio::time::sleep(SLOW).await;
+        // Counted from here: one that comes while the user is being told is meant.
+        let another = interrupts.another();
         tell(format!("{container} is still being removed; Ctrl-C does not wait for it")).await;
-        interrupts.another().await;
+        another.await;
     };
     tokio::select! {
         () = told => {}

@@ -41,10 +41,9 @@ impl Interrupts {
         self.reach(2).await;
     }
 
-    /// Waits for one more than have come so far.
-    pub(super) async fn another(&self) {
-        let next = self.so_far() + 1;
-        self.reach(next).await;
+    /// Waits for one more than have come until this call, not until it is polled.
+    pub(super) fn another(&self) -> impl Future<Output = ()> {
+        self.reach(self.so_far() + 1)
     }
 
     /// Waits for one more than have come so far that is not the first.
