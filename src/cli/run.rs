@@ -30,7 +30,7 @@ use crate::domain::sandbox_spec::Network;
 use crate::domain::system_packages::SystemPackages;
 use crate::domain::variables::{EnvVar, Variables};
 use crate::engine::docker::Endpoint;
-use crate::orchestrator::{ArtifactStore, Capture, Live, LiveSender, RunError, container_name};
+use crate::orchestrator::{ArtifactWriter, Capture, Live, LiveSender, RunError, container_name};
 use crate::registry::mounts;
 use crate::sandbox::Cancel;
 use crate::services::Services;
@@ -180,7 +180,7 @@ struct Prepared {
     services: Services,
     id: Uuid,
     job: Job,
-    artifacts: ArtifactStore,
+    artifacts: ArtifactWriter,
 }
 
 async fn run(prepared: Prepared, arguments: &Arguments, interrupts: &Interrupts) -> u8 {
@@ -208,7 +208,7 @@ async fn execute(
     services: &Services,
     id: Uuid,
     job: &Job,
-    artifacts: ArtifactStore,
+    artifacts: ArtifactWriter,
     live: LiveSender,
     cancel: &Cancel,
 ) -> (Execution, Option<RunError>) {
@@ -354,11 +354,11 @@ async fn requirements(
 
 /// The folder for artifacts, where there is one: said before anything runs when
 /// it can't take them.
-fn open_artifacts(arguments: &Arguments) -> Result<ArtifactStore, Problem> {
+fn open_artifacts(arguments: &Arguments) -> Result<ArtifactWriter, Problem> {
     let Some(folder) = &arguments.artifacts else {
-        return Ok(ArtifactStore::default());
+        return Ok(ArtifactWriter::default());
     };
-    ArtifactStore::open(folder.clone()).map_err(|error| {
+    ArtifactWriter::open(folder.clone()).map_err(|error| {
         let hint = "nothing is ever replaced: name a folder that is not there yet, or an empty one";
         Problem::new(&format!("--artifacts {}: {error}", folder.display()), Some(hint.to_owned()))
     })

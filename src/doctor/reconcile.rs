@@ -9,7 +9,7 @@ use super::database;
 use crate::clock;
 use crate::config::{DatabaseSettings, Settings};
 use crate::engine::{Engine, EngineError, LABEL_PROCESS, LABEL_ROLE, ListedContainer};
-use crate::orchestrator::{Known, find_leftovers};
+use crate::orchestrator::{ReconcileContext, find_orphans};
 use crate::pool::UNUSED;
 use crate::process;
 use crate::services::Services;
@@ -84,13 +84,13 @@ pub async fn plan(
     let listed = services.docker.list(&services.library.installation_labels()).await?;
     let is_alive = |process: &str| process::is_alive(&data_dir, process);
     let of = |name: &str| begun.iter().find(|it| it.container.as_deref() == Some(name));
-    let known = Known {
+    let known = ReconcileContext {
         this_process: services.process.id(),
         is_alive: &is_alive,
         is_used: &|name| of(name).is_some(),
         now: clock::now(),
     };
-    let left = find_leftovers(&listed, &known);
+    let left = find_orphans(&listed, &known);
     let step = |container: &ListedContainer| {
         let process = container.labels.get(LABEL_PROCESS);
         let lives = process.is_some_and(|process| is_alive(process));

@@ -151,7 +151,7 @@ impl EngineError {
 
     /// What callers of a server are told: not where the engine is.
     #[must_use]
-    pub fn told(&self) -> String {
+    pub fn public_message(&self) -> String {
         match self {
             Self::Unreachable { .. } => "the container engine can't be reached".to_owned(),
             other => other.to_string(),

@@ -156,9 +156,11 @@ impl ImageError {
 
     /// What callers of a server are told: nothing of the server's own files.
     #[must_use]
-    pub fn told(&self) -> String {
+    pub fn public_message(&self) -> String {
         match self {
-            Self::Engine(error) | Self::Sandbox(SandboxError::Engine(error)) => error.told(),
+            Self::Engine(error) | Self::Sandbox(SandboxError::Engine(error)) => {
+                error.public_message()
+            }
             Self::Io { .. } | Self::Layer(_) | Self::Sandbox(_) => {
                 "the environment could not be built; the server's log says why".to_owned()
             }

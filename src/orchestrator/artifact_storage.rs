@@ -12,8 +12,8 @@ use object_store::local::LocalFileSystem;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use uuid::Uuid;
 
-use super::ArtifactStore;
-use super::artifacts::is_want_of_room;
+use super::ArtifactWriter;
+use super::artifact_writer::is_want_of_room;
 use crate::domain::execution::Artifact;
 use crate::domain::outcome::{ErrorKind, Outcome, Status};
 use crate::private_files::create_folder;
@@ -31,14 +31,14 @@ pub(super) struct ArtifactStorage {
 
 /// An artifact that was to be kept, and is not.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Lost {
+pub(super) struct ArtifactError {
     /// The first of them, from 0.
     position: usize,
     /// It is because the disk is full.
     pub(super) is_for_want_of_room: bool,
 }
 
-impl Lost {
+impl ArtifactError {
     /// Who counts on an artifact must not take its execution for a success. What
     /// else an execution ended with tells more, and stays.
     pub(super) fn note(&self, outcome: &mut Outcome) {
@@ -74,21 +74,21 @@ impl ArtifactStorage {
     }
 
     /// A folder for what an execution leaves while it runs.
-    pub(super) fn stage(&self, id: Uuid, attempt: u32) -> ArtifactStore {
-        ArtifactStore::numbered(self.staged(id, attempt))
+    pub(super) fn stage(&self, id: Uuid, attempt: u32) -> ArtifactWriter {
+        ArtifactWriter::numbered(self.staged(id, attempt))
     }
 
     /// Keeps what an execution has left, and empties its folder. An artifact that
     /// can't be kept is noted as one that was not taken.
     ///
     /// # Errors
-    /// [`Lost`] when there is one; the others are kept.
+    /// [`ArtifactError`] when there is one; the others are kept.
     pub(super) async fn keep(
         &self,
         id: Uuid,
         attempt: u32,
         artifacts: &mut [Artifact],
-    ) -> Result<(), Lost> {
+    ) -> Result<(), ArtifactError> {
         // Nothing was staged of what is not listed.
         if artifacts.is_empty() {
             return Ok(());
@@ -103,7 +103,7 @@ impl ArtifactStorage {
                 tracing::error!(position, %error, "an artifact was not kept");
                 artifact.skipped = Some(NOT_STORED.to_owned());
                 let is_for_want_of_room = is_want_of_room(&error);
-                result = result.and(Err(Lost { position, is_for_want_of_room }));
+                result = result.and(Err(ArtifactError { position, is_for_want_of_room }));
             }
         }
         self.unstage(id, attempt).await;
@@ -219,7 +219,7 @@ mod tests {
         fs::create_dir_all(storage.kept.join(id.to_string()).join("1")).unwrap();
         let mut artifacts = [artifact(), artifact(), artifact()];
         let lost = storage.keep(id, 1, &mut artifacts).await.unwrap_err();
-        assert_eq!(lost, Lost { position: 1, is_for_want_of_room: false });
+        assert_eq!(lost, ArtifactError { position: 1, is_for_want_of_room: false });
         let skipped = artifacts.map(|it| it.skipped);
         assert_eq!(skipped, [None, Some(NOT_STORED.to_owned()), None]);
         assert_eq!(storage.read(id, 2).await.unwrap().as_deref(), Some(&b"c"[..]));
@@ -234,7 +234,7 @@ mod tests {
             exit_code: Some(0),
             signal: None,
         };
-        let lost = Lost { position: 3, is_for_want_of_room: false };
+        let lost = ArtifactError { position: 3, is_for_want_of_room: false };
         let mut outcome = completed();
         lost.note(&mut outcome);
         let said = outcome.error_message.as_deref();

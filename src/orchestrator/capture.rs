@@ -9,7 +9,7 @@ use gantry_init::artifact_name;
 use gantry_init::message::{ArtifactBegin, Exit};
 
 use super::live::LiveExecution;
-use super::{ArtifactStore, Live, LiveSender};
+use super::{ArtifactWriter, Live, LiveSender};
 use crate::clock;
 use crate::domain::execution::Artifact;
 use crate::domain::outcome::skip_reason;
@@ -25,14 +25,14 @@ pub struct Capture {
     /// Files have come, so all that was printed had come before.
     pub(super) has_printed_all: bool,
     begun_at: Option<DateTime<Utc>>,
-    store: ArtifactStore,
+    store: ArtifactWriter,
     printer: Option<LiveSender>,
 }
 
 impl Capture {
     /// One whose output is kept in `live`, and whose artifacts go to `store`.
     #[must_use]
-    pub fn new(live: Arc<LiveExecution>, store: ArtifactStore) -> Self {
+    pub fn new(live: Arc<LiveExecution>, store: ArtifactWriter) -> Self {
         Self {
             live,
             output_file: Vec::new(),
@@ -60,7 +60,7 @@ impl Capture {
     /// One that nobody follows, and that keeps no artifacts.
     #[must_use]
     pub fn unfollowed() -> Self {
-        Self::new(Arc::default(), ArtifactStore::default())
+        Self::new(Arc::default(), ArtifactWriter::default())
     }
 
     /// Whether exactly this has been kept of stdout.

@@ -3,24 +3,24 @@
 //! ```text
 //! submit ─▶ intake ─▶ store (pending) ─▶ queue ─▶ dispatch ─▶ work ─▶ store (ended)
 //!                                                    ▲           │
-//! cancel ────────────────────────────────────────────┴── hub ◀───┘ ─▶ follow, wait
+//! cancel ────────────────────────────────────────────┴─ live ◀───┘ ─▶ follow, wait
 //! ```
 
 mod adopt;
+mod artifact_retry;
 mod begin;
 mod cancel;
 mod conclude;
 mod dispatch;
 mod ending;
 mod engine_watch;
-mod floors;
 mod follow;
 mod intake;
 mod job;
 mod output;
+mod prewarm;
 mod reconcile;
 mod retention;
-mod room;
 mod submit;
 mod wait;
 mod work;
@@ -42,13 +42,13 @@ use super::engine_health::EngineHealth;
 use super::environments::Environments;
 use super::queue::{Capacity, Queue};
 use super::schemas::Schemas;
-use super::{Hub, Observer, Runner};
+use super::{LiveRegistry, Observer, Runner};
 use crate::domain::requirements::RequirementsPolicy;
 use crate::pool::PoolStatus;
 use crate::sandbox::Cancel;
 use crate::seldom::Seldom;
 use crate::store::{Store, StoreError};
-use intake::Envelope;
+use intake::PendingInsert;
 
 /// How long it may take to let go of everything: as long as an engine that is unwell
 /// needs.
@@ -103,7 +103,7 @@ struct Inner {
     artifacts: ArtifactStorage,
     schemas: Schemas,
     code: job::CodeCache,
-    hub: Hub,
+    live: LiveRegistry,
     queue: Mutex<Queue>,
     /// Something of the queue has changed.
     nudge: Notify,
@@ -111,7 +111,7 @@ struct Inner {
     scripts: Notify,
     /// What could not be stored on intake.
     unstored: Seldom,
-    intake: mpsc::UnboundedSender<Envelope>,
+    intake: mpsc::UnboundedSender<PendingInsert>,
     /// Nothing more is accepted or begun.
     stopping: Cancel,
     /// What still runs is left to the next process, and what has not begun is given up.
@@ -122,7 +122,7 @@ struct Inner {
 /// Why an artifact can't be read.
 #[derive(Debug, thiserror::Error)]
 #[error("the artifact can't be read")]
-pub struct ArtifactError(#[from] object_store::Error);
+pub struct ArtifactReadError(#[from] object_store::Error);
 
 /// How much there is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -159,7 +159,7 @@ impl Executions {
             artifacts,
             schemas: Schemas::default(),
             code: job::CodeCache::default(),
-            hub: Hub::default(),
+            live: LiveRegistry::default(),
             nudge: Notify::new(),
             scripts: Notify::new(),
             unstored: Seldom::default(),
@@ -169,10 +169,10 @@ impl Executions {
             tasks: TaskTracker::new(),
         };
         let this = Self { inner: Arc::new(inner) };
-        this.inner.tasks.spawn(this.clone().take_in(envelopes));
+        this.inner.tasks.spawn(this.clone().run_intake(envelopes));
         this.inner.tasks.spawn(this.clone().dispatch());
         this.inner.tasks.spawn(this.clone().forget_old());
-        this.inner.tasks.spawn(this.clone().keep_floors());
+        this.inner.tasks.spawn(this.clone().run_prewarm());
         this.inner.tasks.spawn(this.clone().watch_engine());
         Ok(this)
     }
@@ -222,12 +222,12 @@ impl Executions {
     /// The content of an artifact, by its position; `None` when it was not kept.
     ///
     /// # Errors
-    /// [`ArtifactError`] when it can't be read.
+    /// [`ArtifactReadError`] when it can't be read.
     pub async fn artifact(
         &self,
         id: uuid::Uuid,
         position: usize,
-    ) -> Result<Option<bytes::Bytes>, ArtifactError> {
+    ) -> Result<Option<bytes::Bytes>, ArtifactReadError> {
         Ok(self.inner.artifacts.read(id, position).await?)
     }
 
@@ -237,7 +237,7 @@ impl Executions {
 
     /// Asks the store again until it answers something else than that it is not
     /// available; `None` when this process is to end first.
-    async fn insist<T, F>(
+    async fn retry_while_unavailable<T, F>(
         &self,
         what: &str,
         mut ask: impl FnMut() -> F,

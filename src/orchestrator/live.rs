@@ -16,7 +16,7 @@ use crate::store::Runnable;
 
 /// All executions that are followed.
 #[derive(Clone, Default)]
-pub struct Hub {
+pub struct LiveRegistry {
     entries: Arc<Mutex<HashMap<Uuid, Arc<LiveExecution>>>>,
 }
 
@@ -43,7 +43,7 @@ pub struct Stage {
     revision: u64,
 }
 
-impl Hub {
+impl LiveRegistry {
     /// The entry of an execution, made if there is none.
     #[must_use]
     pub fn entry(&self, id: Uuid) -> Arc<LiveExecution> {

@@ -10,15 +10,15 @@
 //! [`classify`](crate::domain::outcome::classify)) and knows no wire format.
 
 mod artifact_storage;
-mod artifacts;
+mod artifact_writer;
 mod capture;
 mod container_name;
 mod engine_health;
 mod environments;
 mod executions;
-mod leftovers;
 mod live;
 mod observer;
+mod orphans;
 mod queue;
 mod run_error;
 mod runner;
@@ -26,17 +26,17 @@ mod schemas;
 
 use tokio::sync::mpsc;
 
-pub use artifacts::ArtifactStore;
+pub use artifact_writer::ArtifactWriter;
 pub use capture::Capture;
 pub use container_name::container_name;
 pub use environments::{BuildFailure, Environments};
 pub use executions::{
-    Accepted, ArtifactError, Cancelled, Event, Executions, ExecutionsParts, ExecutionsSettings,
+    Accepted, ArtifactReadError, Cancelled, Event, Executions, ExecutionsParts, ExecutionsSettings,
     Load, Submission, SubmitError, Waiter,
 };
-pub use leftovers::{Known, find_leftovers};
-pub use live::{Hub, LiveExecution, Stage};
+pub use live::{LiveExecution, LiveRegistry, Stage};
 pub use observer::{Observer, Unobserved};
+pub use orphans::{ReconcileContext, find_orphans};
 pub use queue::{AGEING, Capacity, Demand, Full, PATIENCE, PRIORITIES, Place, Queue, Waiting};
 pub use run_error::RunError;
 pub use runner::Runner;

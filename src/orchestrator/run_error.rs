@@ -78,10 +78,10 @@ impl RunError {
     }
 
     /// Message for callers of a server: nothing of the server's own files.
-    pub(super) fn told(&self) -> String {
+    pub(super) fn public_message(&self) -> String {
         match self {
-            Self::Image(error) => error.told(),
-            Self::Sandbox(SandboxError::Engine(error)) => error.told(),
+            Self::Image(error) => error.public_message(),
+            Self::Sandbox(SandboxError::Engine(error)) => error.public_message(),
             Self::Sandbox(SandboxError::Sink(_)) => {
                 "what the script left could not be stored".to_owned()
             }

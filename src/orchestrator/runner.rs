@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use gantry_init::message::{Exit, Request, StoodBy};
 use uuid::Uuid;
 
-use super::artifacts::is_want_of_room;
+use super::artifact_writer::is_want_of_room;
 use super::capture::Capture;
 use super::container_name::container_name;
 use super::run_error::RunError;

@@ -40,7 +40,7 @@ impl From<ImageError> for BuildFailure {
             true => ErrorKind::EngineUnavailable,
             false => ErrorKind::EnvironmentFailed,
         };
-        Self { kind, is_of_database: false, message: error.told() }
+        Self { kind, is_of_database: false, message: error.public_message() }
     }
 }
 

@@ -11,8 +11,8 @@ use tracing::Instrument;
 
 use super::Executions;
 use super::dispatch::{Slot, waiting};
-use super::ending::InHand;
-use super::work::Attempt;
+use super::ending::ClaimedExecution;
+use super::work::AttemptOutcome;
 use crate::clock;
 use crate::domain::execution::{Report, SandboxReceipt, State};
 use crate::domain::job::artifact_caps;
@@ -40,7 +40,7 @@ impl Executions {
                 let adoption = self.clone().adopt(taken.clone(), slot);
                 self.inner.tasks.spawn(adoption.instrument(span));
             } else if taken.is_cancel_requested
-                && let Some(live) = self.inner.hub.find(id)
+                && let Some(live) = self.inner.live.find(id)
             {
                 // Asked of another node, or of an earlier process.
                 live.cancel.cancel();
@@ -53,7 +53,7 @@ impl Executions {
         let id = taken.pending.id;
         let node = self.inner.settings.node.as_str();
         let read = || self.inner.store.running(id, node, taken.attempt);
-        let found = match self.insist("an execution is adopted", read).await {
+        let found = match self.retry_while_unavailable("an execution is adopted", read).await {
             // It has ended, or been given back, just before its slot was free.
             Some(Ok(None)) | None => return,
             Some(Ok(Some(runnable))) => self.place(&taken).map(|place| (runnable, place)),
@@ -63,18 +63,18 @@ impl Executions {
             }
         };
         let Some((runnable, receipt)) = found else { return self.end_lost(&taken).await };
-        let live = self.inner.hub.entry(id);
+        let live = self.inner.live.entry(id);
         if taken.is_cancel_requested {
             live.cancel.cancel();
         }
         let attempt = self.resume(&runnable, &taken, receipt, &live).await;
         drop(slot);
-        if let Attempt::Again(_, outcome) = attempt {
+        if let AttemptOutcome::Again(_, outcome) = attempt {
             tracing::info!(reason = outcome.error_message, "the execution waits again");
             self.queue().restore(waiting(&taken.pending));
             self.inner.nudge.notify_one();
         }
-        self.inner.hub.leave(id, live);
+        self.inner.live.leave(id, live);
     }
 
     async fn resume(
@@ -83,7 +83,7 @@ impl Executions {
         taken: &Taken,
         receipt: SandboxReceipt,
         live: &Arc<LiveExecution>,
-    ) -> Attempt {
+    ) -> AttemptOutcome {
         let (id, attempt) = (runnable.id, taken.attempt);
         tracing::info!(container = receipt.container_id, attempt, "adopted");
         live.set_state(State::Running);
@@ -100,7 +100,7 @@ impl Executions {
         let wishes = Wishes { cancel: &live.cancel, leave: &self.inner.giving_up };
         let executed = self.inner.runner.resume(adopted, capture, wishes).await;
         let queued = (taken.begun_at - runnable.created_at).to_std().unwrap_or_default();
-        self.conclude(&InHand { runnable, attempt, queued, live }, executed).await
+        self.conclude(&ClaimedExecution { runnable, attempt, queued, live }, executed).await
     }
 
     fn place(&self, taken: &Taken) -> Option<SandboxReceipt> {
@@ -129,7 +129,7 @@ impl Executions {
         let node = &self.inner.settings.node;
         let queued = Duration::ZERO;
         let finish = || self.inner.store.finish(id, node, attempt, queued, &report);
-        match self.insist("a lost execution is ended", finish).await {
+        match self.retry_while_unavailable("a lost execution is ended", finish).await {
             Some(Ok(Some(ended))) => self.ended(&ended.script_name, id, &report, queued),
             Some(Ok(None)) | None => {}
             Some(Err(error)) => tracing::error!(?error, execution = %id, "it can't be ended"),

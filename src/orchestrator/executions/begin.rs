@@ -9,7 +9,7 @@ use chrono::TimeDelta;
 use thiserror::Error;
 
 use super::Executions;
-use super::job::NoJob;
+use super::job::JobLoadError;
 use crate::clock;
 use crate::domain::execution::SandboxReceipt;
 use crate::domain::job::Job;
@@ -22,7 +22,7 @@ use crate::sandbox::Cancel;
 use crate::store::{Claim, Runnable};
 
 /// A claimed execution whose sandbox waits for the word to run it.
-pub(super) struct Begun {
+pub(super) struct Started {
     pub(super) prepared: Prepared,
     pub(super) attempt: u32,
     /// From its acceptance to its turn.
@@ -31,14 +31,14 @@ pub(super) struct Begun {
 
 /// Why an execution has not begun.
 #[derive(Debug, Error)]
-pub(super) enum NotBegun {
+pub(super) enum StartError {
     #[error(transparent)]
-    Job(#[from] NoJob),
+    Job(#[from] JobLoadError),
     #[error(transparent)]
     Run(#[from] RunError),
 }
 
-impl NotBegun {
+impl StartError {
     pub(super) fn is_cancelled(&self) -> bool {
         matches!(self, Self::Run(RunError::Cancelled))
     }
@@ -55,7 +55,7 @@ impl NotBegun {
     /// The same may work later.
     pub(super) fn is_worth_another_attempt(&self) -> bool {
         match self {
-            Self::Job(NoJob::Store(error)) => error.is_outage(),
+            Self::Job(JobLoadError::Store(error)) => error.is_outage(),
             Self::Job(_) => false,
             // It is found or built anew in the next attempt.
             Self::Run(error) => {
@@ -68,13 +68,13 @@ impl NotBegun {
     /// server's own files.
     pub(super) fn outcome(&self) -> Outcome {
         match self {
-            Self::Job(NoJob::Store(error)) if error.is_outage() => {
+            Self::Job(JobLoadError::Store(error)) if error.is_outage() => {
                 Outcome::failed(ErrorKind::EngineUnavailable, error.to_string())
             }
-            Self::Job(error) => Outcome::failed(ErrorKind::SandboxFailed, error.told()),
+            Self::Job(error) => Outcome::failed(ErrorKind::SandboxFailed, error.public_message()),
             Self::Run(error) => {
                 let outcome = error.outcome();
-                let error_message = outcome.error_message.as_ref().map(|_| error.told());
+                let error_message = outcome.error_message.as_ref().map(|_| error.public_message());
                 Outcome { error_message, ..outcome }
             }
         }
@@ -90,7 +90,7 @@ impl Executions {
         image: &str,
         live: &LiveExecution,
         end: &Cancel,
-    ) -> Result<Option<Begun>, NotBegun> {
+    ) -> Result<Option<Started>, StartError> {
         let queued = (clock::now() - runnable.created_at).to_std().unwrap_or_default();
         let job = self.job(runnable).await?;
         loop {
@@ -118,7 +118,7 @@ impl Executions {
             };
             let Some(attempt) = claimed? else { return Ok(None) };
             match prepared {
-                Ok(prepared) => return Ok(Some(Begun { prepared, attempt, queued })),
+                Ok(prepared) => return Ok(Some(Started { prepared, attempt, queued })),
                 Err(error) => {
                     if !self.give_back(runnable.id, attempt, live).await {
                         return Ok(None);
@@ -140,7 +140,7 @@ impl Executions {
         runnable: &Runnable,
         job: &Job,
         receipt: &SandboxReceipt,
-    ) -> Option<Result<Option<u32>, NoJob>> {
+    ) -> Option<Result<Option<u32>, JobLoadError>> {
         let at = clock::now();
         let claim = Claim {
             id: runnable.id,
@@ -152,7 +152,7 @@ impl Executions {
             deadline: at + TimeDelta::from_std(job.timeout.duration() + GRACE).unwrap_or_default(),
         };
         let claiming = || self.inner.store.claim(&claim);
-        let claimed = self.insist("an execution is claimed", claiming).await;
-        claimed.map(|answer| answer.map_err(NoJob::from))
+        let claimed = self.retry_while_unavailable("an execution is claimed", claiming).await;
+        claimed.map(|answer| answer.map_err(JobLoadError::from))
     }
 }

@@ -31,11 +31,11 @@ impl Executions {
     /// # Errors
     /// [`StoreError`].
     pub async fn cancel(&self, id: Uuid) -> Result<Cancelled, StoreError> {
-        let outcome = Self::withdrawn();
+        let outcome = Self::cancelled_outcome();
         for _ in 0..LOOKS {
             if self.inner.store.end_pending(id, &outcome, clock::now()).await? {
                 self.queue().cancel(id);
-                if let Some(live) = self.inner.hub.find(id) {
+                if let Some(live) = self.inner.live.find(id) {
                     // Somebody may be about to begin it.
                     live.cancel.cancel();
                 }
@@ -54,7 +54,7 @@ impl Executions {
                     // For whoever goes on with it if this process does not live.
                     self.inner.store.request_cancel(id).await?;
                     tracing::info!(execution = %id, "asked to end");
-                    let Some(live) = self.inner.hub.find(id) else {
+                    let Some(live) = self.inner.live.find(id) else {
                         // Another node has it, or nobody yet since a restart: whoever
                         // does reads that it was asked.
                         return Ok(Cancelled::Asked);
@@ -73,7 +73,7 @@ impl Executions {
     async fn asked(&self, id: Uuid) -> Result<Cancelled, StoreError> {
         match self.inner.store.execution_summary(id).await?.map(|it| it.status) {
             Some(state) if state.has_ended() => {
-                self.inner.hub.close(id, state);
+                self.inner.live.close(id, state);
                 Ok(Cancelled::Ended(state))
             }
             _ => Ok(Cancelled::Asked),

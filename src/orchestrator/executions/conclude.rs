@@ -6,9 +6,9 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::Executions;
-use super::begin::Begun;
-use super::ending::InHand;
-use super::work::Attempt;
+use super::begin::Started;
+use super::ending::ClaimedExecution;
+use super::work::AttemptOutcome;
 use crate::clock;
 use crate::domain::execution::{Report, State};
 use crate::domain::outcome::{ErrorKind, Status};
@@ -19,21 +19,21 @@ use crate::store::Runnable;
 
 impl Executions {
     /// Has a claimed execution run, and stores its end.
-    pub(super) async fn carry_out(
+    pub(super) async fn run_claimed(
         &self,
         runnable: &Runnable,
-        begun: Begun,
+        begun: Started,
         live: &Arc<LiveExecution>,
         end: &Cancel,
-    ) -> Attempt {
-        let Begun { prepared, attempt, queued } = begun;
+    ) -> AttemptOutcome {
+        let Started { prepared, attempt, queued } = begun;
         live.set_state(State::Running);
         let id = runnable.id;
         tracing::info!(script = runnable.script_name, attempt, "running");
         let capture = Capture::new(Arc::clone(live), self.inner.artifacts.stage(id, attempt));
         let wishes = Wishes { cancel: end, leave: &self.inner.giving_up };
         let executed = self.inner.runner.execute(prepared, capture, wishes).await;
-        let taken = InHand { runnable, attempt, queued, live };
+        let taken = ClaimedExecution { runnable, attempt, queued, live };
         self.conclude(&taken, executed).await
     }
 
@@ -41,42 +41,47 @@ impl Executions {
     /// its script never started. Of one that is left nothing is stored. Its container
     /// is there until then, and stays when the store is away until this process ends:
     /// all of it can be read once more.
-    pub(super) async fn conclude(&self, taken: &InHand<'_>, executed: Option<Executed>) -> Attempt {
-        let InHand { runnable, attempt, live, .. } = *taken;
+    pub(super) async fn conclude(
+        &self,
+        taken: &ClaimedExecution<'_>,
+        executed: Option<Executed>,
+    ) -> AttemptOutcome {
+        let ClaimedExecution { runnable, attempt, live, .. } = *taken;
         let kept = match executed {
             Some(executed) => self.keep(taken, executed).await,
             None => None,
         };
         let Some((Executed { mut report, error, remains }, kept)) = kept else {
             tracing::info!(attempt, "its script runs on, and the next process goes on with it");
-            return Attempt::Over;
+            return AttemptOutcome::Over;
         };
         if let Some(sandbox) = &mut report.sandbox {
             sandbox.node = Some(self.inner.settings.node.clone());
         }
         if let Some(error) = &error {
             tracing::warn!(?error, "the execution did not run as it should");
-            report.outcome.error_message = report.outcome.error_message.map(|_| error.told());
+            report.outcome.error_message =
+                report.outcome.error_message.map(|_| error.public_message());
         }
         if live.cancel.is_cancelled() && report.started_at.is_none() {
-            report.outcome = Self::withdrawn();
+            report.outcome = Self::cancelled_outcome();
         }
         if self.is_to_be_tried_again(&report, error.as_ref(), live) {
             if !self.give_back(runnable.id, attempt, live).await {
                 remains.leave();
-                return Attempt::Over;
+                return AttemptOutcome::Over;
             }
-            return Attempt::Again(runnable.script_name.clone(), report.outcome);
+            return AttemptOutcome::Again(runnable.script_name.clone(), report.outcome);
         }
         self.check_output(runnable, &mut report).await;
         kept.unwrap_or_else(|lost| lost.note(&mut report.outcome));
         if !self.finish(taken, &report).await {
             remains.leave();
-            return Attempt::Over;
+            return AttemptOutcome::Over;
         }
         // Until here the next process could have read all of it once more.
         drop(remains);
-        Attempt::Over
+        AttemptOutcome::Over
     }
 
     /// What has not come to its script's first instruction is worth another attempt
@@ -107,7 +112,7 @@ impl Executions {
         self.inner.artifacts.unstage(id, attempt).await;
         let node = self.inner.settings.node.as_str();
         let give = || self.inner.store.give_back(id, node, attempt, clock::now());
-        match self.insist("an execution is given back", give).await {
+        match self.retry_while_unavailable("an execution is given back", give).await {
             Some(Ok(_)) => {}
             Some(Err(error)) => tracing::error!(?error, "the execution can't be given back"),
             None => return false,

@@ -15,7 +15,7 @@ use crate::orchestrator::LiveExecution;
 use crate::store::{Runnable, StoreError};
 
 /// An execution that this node has taken.
-pub(super) struct InHand<'a> {
+pub(super) struct ClaimedExecution<'a> {
     pub(super) runnable: &'a Runnable,
     pub(super) attempt: u32,
     /// From its acceptance to its turn.
@@ -26,9 +26,9 @@ pub(super) struct InHand<'a> {
 impl Executions {
     /// Writes the end of an execution that this node has taken. False when this
     /// process is to end first: then the next one finds it as it was.
-    pub(super) async fn finish(&self, taken: &InHand<'_>, report: &Report) -> bool {
+    pub(super) async fn finish(&self, taken: &ClaimedExecution<'_>, report: &Report) -> bool {
         let finish = || self.write_end(taken, report);
-        match self.insist("an execution's end is stored", finish).await {
+        match self.retry_while_unavailable("an execution's end is stored", finish).await {
             Some(Ok(stored)) => {
                 match stored {
                     Some(summary) => hand_over(taken, summary, report),
@@ -52,12 +52,12 @@ impl Executions {
     }
 
     /// The end without anything that the database may have refused.
-    async fn finish_bare(&self, taken: &InHand<'_>, report: &Report) {
+    async fn finish_bare(&self, taken: &ClaimedExecution<'_>, report: &Report) {
         let message = "what the execution left can't be stored";
         let outcome = Outcome::failed(ErrorKind::SandboxFailed, message);
         let bare = Report::unstarted(outcome, report.completed_at);
         let finish = || self.write_end(taken, &bare);
-        match self.insist("an execution's bare end is stored", finish).await {
+        match self.retry_while_unavailable("an execution's bare end is stored", finish).await {
             Some(Ok(_)) => {
                 let Runnable { script_name, id, .. } = taken.runnable;
                 self.ended(script_name, *id, &bare, taken.queued);
@@ -68,10 +68,10 @@ impl Executions {
 
     async fn write_end(
         &self,
-        taken: &InHand<'_>,
+        taken: &ClaimedExecution<'_>,
         report: &Report,
     ) -> Result<Option<ExecutionSummary>, StoreError> {
-        let InHand { runnable, attempt, queued, .. } = *taken;
+        let ClaimedExecution { runnable, attempt, queued, .. } = *taken;
         let node = self.inner.settings.node.as_str();
         self.inner.store.finish(runnable.id, node, attempt, queued, report).await
     }
@@ -80,7 +80,7 @@ impl Executions {
     pub(super) async fn end_unstarted(&self, id: Uuid, script: &str, outcome: Outcome) {
         let now = clock::now();
         let end = || self.inner.store.end_pending(id, &outcome, now);
-        match self.insist("an execution that never began is ended", end).await {
+        match self.retry_while_unavailable("an execution that never began is ended", end).await {
             Some(Ok(true)) => {
                 let report = Report::unstarted(outcome, now);
                 self.ended(script, id, &report, Duration::ZERO);
@@ -97,18 +97,18 @@ impl Executions {
         let duration_ms = report.duration.map(|it| it.as_millis());
         tracing::info!(execution = %id, status = %state, kind, duration_ms, "ended");
         self.inner.observer.execution_ended(script, report, queued);
-        self.inner.hub.close(id, state);
+        self.inner.live.close(id, state);
     }
 
     /// The outcome of an execution that was cancelled before it began.
-    pub(super) fn withdrawn() -> Outcome {
+    pub(super) fn cancelled_outcome() -> Outcome {
         classify(&Ending::Withdrawn)
     }
 }
 
 /// Leaves what was stored to those who wait for it, so that they need not read it
 /// back. What is large is read: then there is room for it first.
-fn hand_over(taken: &InHand<'_>, summary: ExecutionSummary, report: &Report) {
+fn hand_over(taken: &ClaimedExecution<'_>, summary: ExecutionSummary, report: &Report) {
     let input = taken.runnable.input.as_str();
     let output = report.output.as_ref().map_or(0, |it| it.get().len());
     let bytes = input.len() + output + report.log.stdout().len() + report.log.stderr().len();

@@ -77,7 +77,7 @@ impl Executions {
         let image = self.inner.environments.known_of_any(&Runtime::ALL);
         match self.inner.runner.try_start(image, &self.inner.stopping).await {
             Err(error) if error.outcome().error_kind == Some(ErrorKind::EngineUnavailable) => {
-                self.engine_failed(&error.told());
+                self.engine_failed(&error.public_message());
             }
             // What else can be wrong is the image's fault, and an execution's to say.
             Ok(()) | Err(_) => self.engine_started(),

@@ -8,7 +8,7 @@ use futures::Stream;
 use uuid::Uuid;
 
 use super::Executions;
-use super::wait::{LOOK, Visit};
+use super::wait::{LOOK, Subscription};
 use crate::domain::execution::{ExecutionSummary, State};
 use crate::domain::output_log::{OutputLog, Position, StreamName};
 use crate::store::StoreError;
@@ -50,7 +50,7 @@ struct Follower {
 }
 
 enum Source {
-    Live(Visit),
+    Live(Subscription),
     Stored(OutputLog, Box<ExecutionSummary>),
     Over,
 }
@@ -68,7 +68,7 @@ impl Executions {
             id,
             position: from,
             told: None,
-            source: Source::Live(Visit::new(&self.inner.hub, id)),
+            source: Source::Live(Subscription::new(&self.inner.live, id)),
             events: VecDeque::new(),
         };
         futures::stream::try_unfold(follower, |mut follower| async move {

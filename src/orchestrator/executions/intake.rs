@@ -20,7 +20,7 @@ const BATCH: usize = 256;
 const BATCH_BYTES: usize = 16 * 1024 * 1024;
 
 /// A submission on its way to the store.
-pub(super) struct Envelope {
+pub(super) struct PendingInsert {
     new: NewExecution,
     max_concurrency: Option<NonZeroU32>,
     place: Place,
@@ -36,7 +36,7 @@ impl Executions {
         place: Place,
     ) -> Result<Submitted, SubmitError> {
         let (answer, stored) = oneshot::channel();
-        let envelope = Envelope { new, max_concurrency, place, answer };
+        let envelope = PendingInsert { new, max_concurrency, place, answer };
         if let Err(mpsc::error::SendError(envelope)) = self.inner.intake.send(envelope) {
             self.queue().release(envelope.place);
             return Err(SubmitError::Stopping);
@@ -49,7 +49,7 @@ impl Executions {
     }
 
     /// Stores submissions until this process is to end.
-    pub(super) async fn take_in(self, mut envelopes: mpsc::UnboundedReceiver<Envelope>) {
+    pub(super) async fn run_intake(self, mut envelopes: mpsc::UnboundedReceiver<PendingInsert>) {
         loop {
             tokio::select! {
                 biased;
@@ -62,14 +62,14 @@ impl Executions {
         }
     }
 
-    fn refuse_rest(&self, mut envelopes: mpsc::UnboundedReceiver<Envelope>) {
+    fn refuse_rest(&self, mut envelopes: mpsc::UnboundedReceiver<PendingInsert>) {
         envelopes.close();
         while let Ok(envelope) = envelopes.try_recv() {
             self.queue().release(envelope.place);
         }
     }
 
-    async fn store_batch(&self, batch: Vec<Envelope>) {
+    async fn store_batch(&self, batch: Vec<PendingInsert>) {
         let (news, rest): (Vec<_>, Vec<_>) = batch
             .into_iter()
             .map(|it| {
@@ -111,7 +111,10 @@ impl Executions {
 }
 
 /// The first, and what else has come by now.
-fn batch(first: Envelope, envelopes: &mut mpsc::UnboundedReceiver<Envelope>) -> Vec<Envelope> {
+fn batch(
+    first: PendingInsert,
+    envelopes: &mut mpsc::UnboundedReceiver<PendingInsert>,
+) -> Vec<PendingInsert> {
     let mut bytes = first.new.input.as_str().len();
     let mut batch = vec![first];
     while batch.len() < BATCH && bytes < BATCH_BYTES {

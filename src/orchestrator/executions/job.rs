@@ -22,7 +22,7 @@ const MAX_KEPT: usize = 16 * 1024 * 1024;
 
 /// Why what was stored can't be run.
 #[derive(Debug, Error)]
-pub(super) enum NoJob {
+pub(super) enum JobLoadError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("the script can't be run: {0}")]
@@ -39,9 +39,9 @@ pub(super) enum NoJob {
     Moved(String),
 }
 
-impl NoJob {
+impl JobLoadError {
     /// What callers are told: nothing of the server's own files.
-    pub(super) fn told(&self) -> String {
+    pub(super) fn public_message(&self) -> String {
         match self {
             Self::Mount(_) | Self::Moved(_) => {
                 "a folder that the script mounts is not what it was when it was registered, \
@@ -78,7 +78,7 @@ impl CodeCache {
 
 impl Executions {
     /// The job of an execution.
-    pub(super) async fn job(&self, runnable: &Runnable) -> Result<Job, NoJob> {
+    pub(super) async fn job(&self, runnable: &Runnable) -> Result<Job, JobLoadError> {
         let definition = &runnable.definition;
         let code = self.code(&definition.digest).await?;
         let script = Script::new(&definition.file_name, Some(definition.script_type), code)?;
@@ -123,11 +123,11 @@ impl Executions {
 
     /// What was below the roots when it was registered may lead elsewhere by now,
     /// and the roots may be others.
-    pub(super) fn check_mounts(&self, mounts: &[Mount]) -> Result<(), NoJob> {
+    pub(super) fn check_mounts(&self, mounts: &[Mount]) -> Result<(), JobLoadError> {
         for mount in mounts {
             let resolved = mount.source.canonicalize().ok();
             if resolved.as_deref() != Some(mount.source.as_path()) {
-                return Err(NoJob::Moved(excerpt(&mount.source.to_string_lossy())));
+                return Err(JobLoadError::Moved(excerpt(&mount.source.to_string_lossy())));
             }
             mount.check_allowed(&mount.source, &self.inner.settings.mount_roots)?;
         }

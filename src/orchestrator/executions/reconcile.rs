@@ -3,13 +3,13 @@
 //! twice it does nothing more than once.
 //!
 //! It adopts what this node has begun and nobody works on ([`adopt`](super::adopt)),
-//! and removes the containers that nobody uses ([`leftovers`](crate::orchestrator::leftovers)).
+//! and removes the containers that nobody uses ([`orphans`](crate::orchestrator::orphans)).
 //! It never touches what another installation, or a living process of this one, has
 //! made.
 
 use super::Executions;
 use crate::clock;
-use crate::orchestrator::leftovers::{Known, find_leftovers};
+use crate::orchestrator::orphans::{ReconcileContext, find_orphans};
 use crate::process;
 use crate::store::Taken;
 
@@ -22,9 +22,9 @@ impl Executions {
             store.take_over(node).await?;
             self.adopt_all().await
         };
-        match self.insist("what was begun is looked for", adopt).await {
+        match self.retry_while_unavailable("what was begun is looked for", adopt).await {
             None => {}
-            Some(Ok(taken)) => self.remove_leftovers(&taken).await,
+            Some(Ok(taken)) => self.remove_orphans(&taken).await,
             Some(Err(error)) => tracing::error!(?error, "what was begun can't be read"),
         }
     }
@@ -32,7 +32,7 @@ impl Executions {
     /// Every other time.
     pub(super) async fn reconcile(&self) {
         match self.adopt_all().await {
-            Ok(taken) => self.remove_leftovers(&taken).await,
+            Ok(taken) => self.remove_orphans(&taken).await,
             // Containers are not judged without it.
             Err(error) => tracing::warn!(?error, "what this node has begun can't be read"),
         }
@@ -41,7 +41,7 @@ impl Executions {
     /// Removes what living processes do not use: what `gantry run` and builds have left
     /// included. `taken` was read before the containers: what is taken later is made
     /// later.
-    async fn remove_leftovers(&self, taken: &[Taken]) {
+    async fn remove_orphans(&self, taken: &[Taken]) {
         let (runner, settings) = (&self.inner.runner, &self.inner.settings);
         let listed = match runner.containers().await {
             Ok(listed) => listed,
@@ -50,13 +50,13 @@ impl Executions {
                 return;
             }
         };
-        let known = Known {
+        let known = ReconcileContext {
             this_process: runner.process(),
             is_alive: &|process| process::is_alive(&settings.data_dir, process),
             is_used: &|name| runner.remover().knows(name) || taken.iter().any(|it| it.is_in(name)),
             now: clock::now(),
         };
-        for container in find_leftovers(&listed, &known) {
+        for container in find_orphans(&listed, &known) {
             tracing::warn!(container.name, "a container was left");
             runner.remover().remove(container.name.clone());
         }

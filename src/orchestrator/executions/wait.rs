@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::Executions;
 use crate::domain::execution::Execution;
-use crate::orchestrator::{Hub, LiveExecution, Stage};
+use crate::orchestrator::{LiveExecution, LiveRegistry, Stage};
 use crate::store::{Runnable, StoreError};
 
 /// How often the store is asked: signals are hints, and another process may run
@@ -19,19 +19,19 @@ pub(super) const LOOK: Duration = Duration::from_secs(2);
 /// so few that there is no need to have room for them first.
 pub(super) const MAX_HANDED_OVER: usize = 64 * 1024;
 
-/// An entry of the hub for as long as somebody is interested in it.
-pub(super) struct Visit {
-    hub: Hub,
+/// An entry of the registry for as long as somebody is interested in it.
+pub(super) struct Subscription {
+    registry: LiveRegistry,
     id: Uuid,
     entry: Option<Arc<LiveExecution>>,
     pub(super) changes: watch::Receiver<Stage>,
 }
 
-impl Visit {
-    pub(super) fn new(hub: &Hub, id: Uuid) -> Self {
-        let entry = hub.entry(id);
+impl Subscription {
+    pub(super) fn new(registry: &LiveRegistry, id: Uuid) -> Self {
+        let entry = registry.entry(id);
         let changes = entry.changes();
-        Self { hub: hub.clone(), id, entry: Some(entry), changes }
+        Self { registry: registry.clone(), id, entry: Some(entry), changes }
     }
 
     pub(super) fn entry(&self) -> Option<&LiveExecution> {
@@ -39,10 +39,10 @@ impl Visit {
     }
 }
 
-impl Drop for Visit {
+impl Drop for Subscription {
     fn drop(&mut self) {
         if let Some(entry) = self.entry.take() {
-            self.hub.leave(self.id, entry);
+            self.registry.leave(self.id, entry);
         }
     }
 }
@@ -50,7 +50,7 @@ impl Drop for Visit {
 /// Somebody who waits for the end of an execution.
 pub struct Waiter {
     executions: Executions,
-    visit: Visit,
+    visit: Subscription,
     /// It came before anything could happen to the execution.
     is_first: bool,
 }
@@ -59,7 +59,7 @@ impl Executions {
     /// Somebody who waits for the end of an execution, which may have ended.
     #[must_use]
     pub fn waiter(&self, id: Uuid) -> Waiter {
-        let visit = Visit::new(&self.inner.hub, id);
+        let visit = Subscription::new(&self.inner.live, id);
         Waiter { executions: self.clone(), visit, is_first: false }
     }
 

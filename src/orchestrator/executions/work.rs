@@ -1,5 +1,5 @@
 //! One execution from its turn to its stored end. One task owns it all the way;
-//! others ask it through its entry in the hub.
+//! others ask it through its entry in the live registry.
 //!
 //! ```text
 //! turn ─▶ image there? ─ no ─▶ set aside until it is, or can't be built
@@ -17,7 +17,7 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use super::Executions;
-use super::begin::NotBegun;
+use super::begin::StartError;
 use super::dispatch::Slot;
 use crate::domain::outcome::{ErrorKind, Outcome};
 use crate::domain::runtime::Runtime;
@@ -43,7 +43,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 const MAX_PAUSE: Duration = Duration::from_secs(15);
 
 /// What became of an attempt.
-pub(super) enum Attempt {
+pub(super) enum AttemptOutcome {
     /// Its end is stored, or it is not to be run any more, or not by this process.
     Over,
     /// Its image is not there.
@@ -57,7 +57,7 @@ impl Executions {
         let span = tracing::info_span!("work", execution = %waiting.id);
         async {
             let id = waiting.id;
-            let live = self.inner.hub.entry(id);
+            let live = self.inner.live.entry(id);
             // Ended by whoever cancels it, or by the server that gives it up.
             let end = live.cancel.child_token();
             {
@@ -71,7 +71,7 @@ impl Executions {
                     }
                 }
             }
-            self.inner.hub.leave(id, live);
+            self.inner.live.leave(id, live);
         }
         .instrument(span)
         .await;
@@ -89,11 +89,11 @@ impl Executions {
         let mut number = 1;
         loop {
             let (script, outcome) = match self.attempt(waiting.id, live, end).await {
-                Attempt::Over => return,
-                Attempt::Unbuilt(runnable) => {
+                AttemptOutcome::Over => return,
+                AttemptOutcome::Unbuilt(runnable) => {
                     return self.wait_for_image(waiting, slot, &runnable, live, end).await;
                 }
-                Attempt::Again(script, outcome) => (script, outcome),
+                AttemptOutcome::Again(script, outcome) => (script, outcome),
             };
             let is_of_engine = outcome.error_kind == Some(ErrorKind::EngineUnavailable);
             let most = if is_of_engine { MAX_ATTEMPTS } else { MAX_ATTEMPTS_AT_SANDBOXES };
@@ -141,7 +141,7 @@ impl Executions {
                 self.queue().cancel(id);
                 // One that is only given up waits for the next process.
                 if live.cancel.is_cancelled() {
-                    let outcome = Self::withdrawn();
+                    let outcome = Self::cancelled_outcome();
                     self.end_unstarted(id, &runnable.script_name, outcome).await;
                 }
                 return;
@@ -151,7 +151,7 @@ impl Executions {
             let outcome = error.outcome();
             if outcome.error_kind == Some(ErrorKind::EngineUnavailable) {
                 if !error.is_of_database() {
-                    self.engine_failed(&error.told());
+                    self.engine_failed(&error.public_message());
                 }
                 tracing::warn!(?error, "its image can't be had for now");
                 self.pauses(MAX_PAUSE, end).await;
@@ -164,15 +164,15 @@ impl Executions {
         self.inner.nudge.notify_one();
     }
 
-    async fn attempt(&self, id: Uuid, live: &Arc<LiveExecution>, end: &Cancel) -> Attempt {
-        let Some(runnable) = self.runnable(id, live).await else { return Attempt::Over };
+    async fn attempt(&self, id: Uuid, live: &Arc<LiveExecution>, end: &Cancel) -> AttemptOutcome {
+        let Some(runnable) = self.runnable(id, live).await else { return AttemptOutcome::Over };
         let (key, runtime) = needed(&runnable);
         let Some(image) = self.inner.environments.known(key, runtime) else {
-            return Attempt::Unbuilt(Box::new(runnable));
+            return AttemptOutcome::Unbuilt(Box::new(runnable));
         };
         match self.begin(&runnable, &image, live, end).await {
-            Ok(Some(begun)) => self.carry_out(&runnable, begun, live, end).await,
-            Ok(None) => Attempt::Over,
+            Ok(Some(begun)) => self.run_claimed(&runnable, begun, live, end).await,
+            Ok(None) => AttemptOutcome::Over,
             Err(error) => self.not_begun(runnable, &image, error, live).await,
         }
     }
@@ -185,7 +185,7 @@ impl Executions {
             return Some(*brought);
         }
         let read = || self.inner.store.runnable(id);
-        match self.insist("an execution is read", read).await? {
+        match self.retry_while_unavailable("an execution is read", read).await? {
             Ok(runnable) => runnable,
             Err(error) => {
                 tracing::error!(?error, "the execution can't be read");
@@ -200,16 +200,16 @@ impl Executions {
         &self,
         runnable: Runnable,
         image: &str,
-        error: NotBegun,
+        error: StartError,
         live: &LiveExecution,
-    ) -> Attempt {
+    ) -> AttemptOutcome {
         if error.is_cancelled() {
             // One that is only given up waits for the next process.
             if live.cancel.is_cancelled() {
-                let outcome = Self::withdrawn();
+                let outcome = Self::cancelled_outcome();
                 self.end_unstarted(runnable.id, &runnable.script_name, outcome).await;
             }
-            return Attempt::Over;
+            return AttemptOutcome::Over;
         }
         tracing::warn!(?error, "the execution did not begin");
         if error.is_missing_image() {
@@ -221,10 +221,10 @@ impl Executions {
             self.engine_failed(outcome.error_message.as_deref().unwrap_or_default());
         }
         if error.is_worth_another_attempt() {
-            return Attempt::Again(runnable.script_name, outcome);
+            return AttemptOutcome::Again(runnable.script_name, outcome);
         }
         self.end_unstarted(runnable.id, &runnable.script_name, outcome).await;
-        Attempt::Over
+        AttemptOutcome::Over
     }
 }
 

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 use super::Executions;
-use super::job::NoJob;
+use super::job::JobLoadError;
 use crate::domain::execution::Frozen;
 use crate::domain::json_input::JsonInput;
 use crate::domain::registry::{EnvironmentStatus, RegisteredScript};
@@ -64,7 +64,7 @@ struct Reading {
 
 impl Executions {
     /// Tells the pool what it is to hold, until this process is to end.
-    pub(super) async fn keep_floors(self) {
+    pub(super) async fn run_prewarm(self) {
         let mut seen = None;
         let mut pause = LOOK;
         loop {
@@ -203,7 +203,7 @@ impl Executions {
         };
         match self.job(&runnable).await {
             Ok(job) => Ok(Some(template(&job, image))),
-            Err(NoJob::Store(error)) => Err(error),
+            Err(JobLoadError::Store(error)) => Err(error),
             Err(error) => {
                 tracing::warn!(%error, script = %script.name, "none is held for it");
                 Ok(None)

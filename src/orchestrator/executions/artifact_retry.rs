@@ -9,10 +9,10 @@ use chrono::TimeDelta;
 
 use super::Executions;
 use super::adopt::terms;
-use super::ending::InHand;
+use super::ending::ClaimedExecution;
 use crate::clock;
 use crate::orchestrator::Capture;
-use crate::orchestrator::artifact_storage::Lost;
+use crate::orchestrator::artifact_storage::ArtifactError;
 use crate::orchestrator::runner::{Adopted, Executed};
 use crate::sandbox::Wishes;
 
@@ -28,9 +28,9 @@ impl Executions {
     /// `None` when it is left to the next process.
     pub(super) async fn keep(
         &self,
-        taken: &InHand<'_>,
+        taken: &ClaimedExecution<'_>,
         mut executed: Executed,
-    ) -> Option<(Executed, Result<(), Lost>)> {
+    ) -> Option<(Executed, Result<(), ArtifactError>)> {
         let begun = Instant::now();
         loop {
             let is_waited_for = begun.elapsed() < ROOM_WITHIN;
@@ -57,8 +57,12 @@ impl Executions {
     }
 
     /// Reads all that an execution has left once more, from the first byte.
-    async fn read_again(&self, taken: &InHand<'_>, executed: Executed) -> Option<Executed> {
-        let InHand { runnable, attempt, live, .. } = *taken;
+    async fn read_again(
+        &self,
+        taken: &ClaimedExecution<'_>,
+        executed: Executed,
+    ) -> Option<Executed> {
+        let ClaimedExecution { runnable, attempt, live, .. } = *taken;
         let Executed { report, error, remains } = executed;
         // Without a sandbox there is nothing to be read.
         let Some(receipt) = report.sandbox.clone() else {

@@ -11,7 +11,7 @@ use crate::private_files::FILE_MODE;
 /// A folder that takes artifacts, or nothing that does: then they are counted
 /// and dropped.
 #[derive(Debug, Default)]
-pub struct ArtifactStore {
+pub struct ArtifactWriter {
     folder: Option<PathBuf>,
     naming: Naming,
     begun: usize,
@@ -46,7 +46,7 @@ struct Unfinished {
     left: u64,
 }
 
-impl ArtifactStore {
+impl ArtifactWriter {
     /// A store that writes into `folder`, which is made if it is not there. It
     /// must be empty: what comes out of a sandbox is hostile, and may neither
     /// replace anything nor appear among what somebody trusts.
@@ -133,8 +133,8 @@ mod tests {
         ArtifactBegin { name: name.to_owned(), size }
     }
 
-    fn store(folder: &Path) -> ArtifactStore {
-        ArtifactStore::open(folder.to_owned()).unwrap()
+    fn store(folder: &Path) -> ArtifactWriter {
+        ArtifactWriter::open(folder.to_owned()).unwrap()
     }
 
     #[test]
@@ -174,7 +174,7 @@ mod tests {
     fn only_an_empty_folder_is_taken() {
         let folder = tempfile::tempdir().unwrap();
         store(&folder.path().join("a/b"));
-        let error = ArtifactStore::open(folder.path().to_owned()).unwrap_err();
+        let error = ArtifactWriter::open(folder.path().to_owned()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::DirectoryNotEmpty);
     }
 }

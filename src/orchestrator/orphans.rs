@@ -10,7 +10,7 @@ use crate::engine::{LABEL_PROCESS, ListedContainer};
 const SETTLED_SECS: i64 = 30;
 
 /// What is known of containers, beside what the engine says.
-pub struct Known<'a> {
+pub struct ReconcileContext<'a> {
     /// The process that asks, as labels say it; empty for one that makes none.
     pub this_process: &'a str,
     /// Whether a process lives.
@@ -25,14 +25,14 @@ pub struct Known<'a> {
 /// The containers that nobody uses, of those of one installation. What has no process
 /// on its label was not made by one, and is not judged.
 #[must_use]
-pub fn find_leftovers<'a>(
+pub fn find_orphans<'a>(
     listed: &'a [ListedContainer],
-    known: &Known<'_>,
+    known: &ReconcileContext<'_>,
 ) -> Vec<&'a ListedContainer> {
     listed.iter().filter(|container| is_left(container, known)).collect()
 }
 
-fn is_left(container: &ListedContainer, known: &Known<'_>) -> bool {
+fn is_left(container: &ListedContainer, known: &ReconcileContext<'_>) -> bool {
     let Some(process) = container.labels.get(LABEL_PROCESS) else { return false };
     if (known.is_used)(&container.name) {
         return false;
@@ -67,13 +67,13 @@ mod tests {
     }
 
     fn left(container: &ListedContainer) -> bool {
-        let known = Known {
+        let known = ReconcileContext {
             this_process: "this",
             is_alive: &|process| process == "alive",
             is_used: &|name| name == "used",
             now: DateTime::from_timestamp(NOW, 0).unwrap(),
         };
-        !find_leftovers(std::slice::from_ref(container), &known).is_empty()
+        !find_orphans(std::slice::from_ref(container), &known).is_empty()
     }
 
     #[test]
