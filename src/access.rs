@@ -31,7 +31,7 @@ use thiserror::Error;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::clock;
-use crate::domain::excerpt::excerpt;
+use crate::domain::sanitize::sanitize;
 use crate::domain::token::{Role, Token, TokenHash};
 use crate::store::{NewAuditEntry, NewToken, Store, StoreError};
 use cache::Cache;
@@ -80,7 +80,7 @@ pub enum AccessError {
     Name(String),
     /// A token that works has this name.
     #[error("there is a token named {0:?} already")]
-    Taken(String),
+    NameConflict(String),
     /// Its time would be over before it begins.
     #[error("expires_at is not in the future")]
     Expired,
@@ -122,7 +122,7 @@ impl AccessError {
         match self {
             Self::Unknown => Some("an admin can make another with `gantry token create`"),
             Self::Crowded => Some("try again in a moment"),
-            Self::Taken(_) => Some("choose another name, or revoke that one"),
+            Self::NameConflict(_) => Some("choose another name, or revoke that one"),
             Self::Expired => Some("leave expires_at out for a token that does not expire"),
             Self::ScopeSize(0) => Some("leave scripts out for a token that is not limited"),
             Self::TooShort(_) | Self::Guessable | Self::NotAToken | Self::Spent(_) => {
@@ -301,7 +301,7 @@ impl Access {
             created_at: audit.at,
         };
         match self.store.insert_token(&token, &audit).await {
-            Err(StoreError::Taken) => Err(AccessError::Taken(token.name)),
+            Err(StoreError::NameConflict) => Err(AccessError::NameConflict(token.name)),
             inserted => Ok(inserted?),
         }
     }
@@ -335,9 +335,9 @@ fn subject(name: &str) -> String {
 
 fn check(request: &TokenRequest, now: DateTime<Utc>) -> Result<(), AccessError> {
     let name = &request.name;
-    let is_shown = name == name.trim() && excerpt(name) == *name;
+    let is_shown = name == name.trim() && sanitize(name) == *name;
     if name.is_empty() || name.len() > MAX_NAME_BYTES || !is_shown {
-        return Err(AccessError::Name(excerpt(name)));
+        return Err(AccessError::Name(sanitize(name)));
     }
     if request.expires_at.is_some_and(|end| end <= now) {
         return Err(AccessError::Expired);

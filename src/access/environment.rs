@@ -85,7 +85,7 @@ impl Access {
         match self.create(ACTOR, admin(FIRST_TOKEN)).await {
             Ok(created) => Ok(Some(created.secret)),
             // Another process was first, and has printed its own.
-            Err(AccessError::Taken(_)) => Ok(None),
+            Err(AccessError::NameConflict(_)) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -106,9 +106,9 @@ impl Access {
         }
         match self.insert(ACTOR, admin(ENVIRONMENT_TOKEN), hash).await {
             // Another process was first: it is well if that was with this token.
-            Err(AccessError::Taken(name)) => match self.verify(given).await {
+            Err(AccessError::NameConflict(name)) => match self.verify(given).await {
                 Ok(_) => Ok(()),
-                Err(AccessError::Unknown) => Err(AccessError::Taken(name)),
+                Err(AccessError::Unknown) => Err(AccessError::NameConflict(name)),
                 Err(error) => Err(error),
             },
             inserted => inserted.map(|_| ()),

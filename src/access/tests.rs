@@ -100,7 +100,7 @@ async fn names_and_scopes_that_can_not_be_are_refused() {
     assert!(matches!(refused, Err(AccessError::ScopeSize(0))));
     it.access.create("root", runner("ci")).await.unwrap();
     let refused = it.access.create("root", runner("ci")).await;
-    assert!(matches!(refused, Err(AccessError::Taken(_))));
+    assert!(matches!(refused, Err(AccessError::NameConflict(_))));
 }
 
 #[tokio::test]

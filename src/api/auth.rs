@@ -158,7 +158,7 @@ impl From<AccessError> for Problem {
             AccessError::Store(error) => return error.into(),
             AccessError::Unknown => Self::new(Kind::Unauthorized, detail),
             AccessError::Crowded => Self::new(Kind::Unavailable, detail).after(RETRY_CROWD),
-            AccessError::Taken(_) => Self::new(Kind::Conflict, detail).at("/name"),
+            AccessError::NameConflict(_) => Self::new(Kind::Conflict, detail).at("/name"),
             AccessError::Name(_) => invalid("/name"),
             AccessError::Expired => invalid("/expires_at"),
             AccessError::Scope(_) | AccessError::ScopeSize(_) => invalid("/scripts"),

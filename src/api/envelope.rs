@@ -87,9 +87,9 @@ fn note(state: &AppState, problem: &Problem) {
     }
     if problem.status() == axum::http::StatusCode::INTERNAL_SERVER_ERROR {
         tracing::error!(cause, "the request failed");
-    } else if let Some(unsaid) = state.outages().may_be_said() {
+    } else if let Some(suppressed) = state.outages().admit() {
         // While the database is out every request would say the same.
-        tracing::warn!(cause, unsaid, "the request could not be answered");
+        tracing::warn!(cause, suppressed, "the request could not be answered");
     }
 }
 

@@ -12,11 +12,11 @@ use serde_json::value::RawValue;
 use serde_path_to_error::Segment;
 
 use super::problem::{Kind, Problem};
-use crate::domain::excerpt::{escaped, excerpt};
 use crate::domain::fault::{Fault, pointer_to};
 use crate::domain::json_input::{JsonInput, JsonInputError};
 use crate::domain::json_schema::MAX_SCHEMA_BYTES;
 use crate::domain::json_shape::Shape;
+use crate::domain::sanitize::{escaped, sanitize};
 
 /// Most fields of a body.
 const MAX_FIELDS: usize = 100;
@@ -66,7 +66,7 @@ impl<'a> Fields<'a> {
                 let values = Shape::of(value.get()).values();
                 if values > MAX_VALUES {
                     let detail = format!("it has {values} values, at most {MAX_VALUES} are read");
-                    let pointer = pointer_to("", &excerpt(name));
+                    let pointer = pointer_to("", &sanitize(name));
                     return Err(Problem::invalid(vec![Fault::new(pointer, detail)]));
                 }
             }
@@ -82,7 +82,7 @@ impl<'a> Fields<'a> {
             let pointer =
                 error.path().iter().fold(String::new(), |pointer, segment| match segment {
                     Segment::Seq { index } => pointer_to(&pointer, &index.to_string()),
-                    Segment::Map { key } => pointer_to(&pointer, &excerpt(key)),
+                    Segment::Map { key } => pointer_to(&pointer, &sanitize(key)),
                     Segment::Enum { .. } | Segment::Unknown => pointer,
                 });
             let words = without_place(error.inner());
@@ -134,7 +134,7 @@ impl<'de> Deserialize<'de> for Fields<'de> {
                 let mut fields: Vec<(String, &'de RawValue)> = Vec::new();
                 while let Some(name) = map.next_key::<String>()? {
                     if fields.iter().any(|(known, _)| *known == name) {
-                        return Err(A::Error::custom(format!("{TWICE}{:?}", excerpt(&name))));
+                        return Err(A::Error::custom(format!("{TWICE}{:?}", sanitize(&name))));
                     }
                     if fields.len() == MAX_FIELDS {
                         return Err(A::Error::custom(format!("more than {MAX_FIELDS} fields")));

@@ -14,12 +14,12 @@ use super::fields::Fields;
 use super::problem::{Kind, Problem};
 use super::scripts::ScriptRef;
 use super::state::AppState;
-use crate::domain::excerpt::excerpt;
 use crate::domain::execution::{NewExecution, Priority};
 use crate::domain::fault::{Fault, pointer_to};
 use crate::domain::json_input::{JsonInput, JsonInputError};
 use crate::domain::limits::Timeout;
 use crate::domain::registry::{RegisteredScript, ScriptVersion};
+use crate::domain::sanitize::sanitize;
 use crate::domain::variables::{EnvVar, MAX_VARIABLES, Variables};
 
 /// What an execution is to do. It can only tighten what the script says.
@@ -190,7 +190,7 @@ impl RequestVariables {
     pub(super) fn check(self, base: &str) -> (Variables, Vec<Fault>) {
         let (mut variables, mut faults) = (Vec::new(), Vec::new());
         for (name, value) in self.0 {
-            let pointer = pointer_to(base, &crate::domain::excerpt::excerpt(&name));
+            let pointer = pointer_to(base, &crate::domain::sanitize::sanitize(&name));
             match EnvVar::new(name, value) {
                 Ok(variable) => variables.push(variable),
                 Err(error) => faults.push(Fault::new(pointer, error.to_string())),
@@ -222,7 +222,7 @@ impl<'de> Deserialize<'de> for RequestVariables {
                 let (mut variables, mut names) = (Vec::new(), HashSet::new());
                 while let Some((name, value)) = map.next_entry::<String, String>()? {
                     if !names.insert(name.clone()) {
-                        let detail = format!("{:?} is there more than once", excerpt(&name));
+                        let detail = format!("{:?} is there more than once", sanitize(&name));
                         return Err(A::Error::custom(detail));
                     }
                     if variables.len() == MAX_VARIABLES {

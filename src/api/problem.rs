@@ -398,7 +398,7 @@ impl From<RegistryError> for Problem {
         let (detail, hint) = (error.to_string(), error.hint());
         let problem = match error {
             RegistryError::Invalid(faults) => Self::invalid(faults),
-            RegistryError::Taken(_) => Self::new(Kind::Conflict, detail).at("/name"),
+            RegistryError::NameConflict(_) => Self::new(Kind::Conflict, detail).at("/name"),
             RegistryError::NotFound => Self::not_found("script"),
             RegistryError::NoSuchVersion(_) => Self::not_found("version"),
             RegistryError::Forbidden(_) => Self::new(Kind::Forbidden, detail),

@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 
 use super::page::{MAX_LIMIT, PageQuery};
 use super::problem::{Kind, Problem};
-use crate::domain::excerpt::excerpt;
+use crate::domain::sanitize::sanitize;
 
 /// Most parameters of one request.
 const MAX_PARAMETERS: usize = 32;
@@ -33,8 +33,8 @@ impl Query {
             let (name, value) = (decoded(name)?, decoded(value)?);
             if pairs.len() == MAX_PARAMETERS || pairs.iter().any(|(known, _)| *known == name) {
                 let detail =
-                    format!("{:?} is given more than once, or too much is", excerpt(&name));
-                return Err(Problem::parameter(&excerpt(&name), detail));
+                    format!("{:?} is given more than once, or too much is", sanitize(&name));
+                return Err(Problem::parameter(&sanitize(&name), detail));
             }
             pairs.push((name, value));
         }
@@ -61,7 +61,7 @@ impl Query {
     {
         let Some(text) = self.text(name)? else { return Ok(None) };
         text.parse().map(Some).map_err(|error: T::Err| {
-            Problem::parameter(name, format!("{name} {:?}: {error}", excerpt(&text)))
+            Problem::parameter(name, format!("{name} {:?}: {error}", sanitize(&text)))
         })
     }
 
@@ -85,7 +85,7 @@ impl Query {
         match self.0.into_iter().next() {
             None => Ok(()),
             Some((name, _)) => {
-                let name = excerpt(&name);
+                let name = sanitize(&name);
                 Err(Problem::parameter(&name, format!("there is no parameter {name:?} here")))
             }
         }

@@ -244,7 +244,7 @@ pub(super) async fn change(
     };
     let script = state.registry.change(&identity.actor(), id, input).await?;
     // The queue has it for those that wait already.
-    let limit = script.operation.max_concurrency.map(NonZeroU32::get);
+    let limit = script.run_settings.max_concurrency.map(NonZeroU32::get);
     state.executions.set_max_concurrency(id, limit);
     state.executions.scripts_changed();
     view(&state, &identity, script).await.map(Json)

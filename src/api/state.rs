@@ -12,11 +12,11 @@ use super::streams::Streams;
 use crate::access::Access;
 use crate::doctor::Examiner;
 use crate::engine::EngineError;
+use crate::log_throttle::LogThrottle;
 use crate::metrics::Metrics;
 use crate::orchestrator::{Environments, Executions};
 use crate::registry::Registry;
 use crate::sandbox::Cancel;
-use crate::seldom::Seldom;
 use crate::store::Store;
 
 /// Asks the engine for a sign of life; it ends within the engine's own deadline.
@@ -56,7 +56,7 @@ pub struct AppState(Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) parts: Parts,
     pub(super) health: super::health::Health,
-    outages: Seldom,
+    outages: LogThrottle,
     admission: Admission,
     streams: Streams,
     memory: Memory,
@@ -68,7 +68,7 @@ impl AppState {
     pub fn new(parts: Parts) -> Self {
         let health = super::health::Health::default();
         let (streams, memory) = (Streams::default(), Memory::default());
-        let outages = Seldom::default();
+        let outages = LogThrottle::default();
         let admission = Admission::new(parts.connections);
         Self(Arc::new(Inner { parts, health, outages, admission, streams, memory }))
     }
@@ -78,7 +78,7 @@ impl AppState {
     }
 
     /// What is said while the database is out.
-    pub(crate) fn outages(&self) -> &Seldom {
+    pub(crate) fn outages(&self) -> &LogThrottle {
         &self.0.outages
     }
 

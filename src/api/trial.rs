@@ -121,7 +121,7 @@ pub(super) async fn test(
         return Err(Problem::invalid(faults));
     }
     let permit = state.streams().wait(identity.taker());
-    let timeout = request.timeout_secs.unwrap_or(script.operation.timeout_secs);
+    let timeout = request.timeout_secs.unwrap_or(script.run_settings.timeout_secs);
     let at_most = timeout.duration() + GRACE + BEFORE;
     let submission = Submission {
         script,

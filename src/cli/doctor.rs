@@ -12,8 +12,8 @@ use super::progress::Progress;
 use super::signals::Interrupts;
 use super::{FAILED, message, removal, stdout};
 use crate::config::{DatabaseSettings, PoolSettings, Settings};
-use crate::doctor::{self, Finding, Probed, Standing, examine};
-use crate::domain::excerpt::escaped;
+use crate::doctor::{self, Finding, Probed, Severity, examine};
+use crate::domain::sanitize::escaped;
 use crate::services::Services;
 
 #[derive(Debug, Args)]
@@ -58,7 +58,7 @@ pub(super) async fn main(arguments: &Arguments, settings: &Settings) -> u8 {
     if let Err(error) = printed {
         return stdout::unprinted(&error, FAILED);
     }
-    let is_broken = findings.iter().any(|finding| finding.standing == Standing::Error);
+    let is_broken = findings.iter().any(|finding| finding.severity == Severity::Error);
     if is_broken { FAILED } else { 0 }
 }
 
@@ -99,13 +99,13 @@ fn print_json(findings: &[Finding]) -> io::Result<()> {
 
 fn print(findings: &[Finding]) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    for Finding { subject, standing, seen, advice } in findings {
-        let standing = match standing {
-            Standing::Ok => "ok",
-            Standing::Warning => "warning",
-            Standing::Error => "error",
+    for Finding { subject, severity, seen, advice } in findings {
+        let severity = match severity {
+            Severity::Ok => "ok",
+            Severity::Warning => "warning",
+            Severity::Error => "error",
         };
-        writeln!(stdout, "{standing:8} {subject}: {}", escaped(seen))?;
+        writeln!(stdout, "{severity:8} {subject}: {}", escaped(seen))?;
         if let Some(advice) = advice {
             writeln!(stdout, "         hint: {}", escaped(advice))?;
         }

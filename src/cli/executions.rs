@@ -16,7 +16,7 @@ use super::{FAILED, message, stdout};
 use crate::client::wire::Execution;
 use crate::client::{Client, ClientError};
 use crate::config::ClientSettings;
-use crate::domain::excerpt::excerpt;
+use crate::domain::sanitize::sanitize;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -86,11 +86,11 @@ async fn cancel(client: &Client, arguments: &CancelArguments) -> Result<u8, Fail
         return Ok(0);
     }
     let execution: Execution = document.read()?;
-    let id = excerpt(&arguments.id);
+    let id = sanitize(&arguments.id);
     match execution.status.as_str() {
         "cancelled" => stdout::line(&format!("cancelled {id}"))?,
         status => {
-            stdout::line(&format!("{id} is {}", excerpt(status)))?;
+            stdout::line(&format!("{id} is {}", sanitize(status)))?;
             message::note("its script is being ended; `gantry executions wait` waits for that");
         }
     }

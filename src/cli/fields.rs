@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 
 use crate::client::wire::Shown;
-use crate::domain::excerpt::{escaped, excerpt};
 use crate::domain::quantities::show_bytes;
+use crate::domain::sanitize::{escaped, sanitize};
 
 /// Lines in the order in which they were added; what is empty is left out.
 #[derive(Debug, Default)]
@@ -13,7 +13,7 @@ pub(super) struct Lines(Vec<(&'static str, String)>);
 impl Lines {
     /// A value, cut to one line of bounded length.
     pub(super) fn add(&mut self, name: &'static str, value: &Shown) -> &mut Self {
-        self.text(name, excerpt(value.as_str()))
+        self.text(name, sanitize(value.as_str()))
     }
 
     /// A value of which every word counts.
@@ -57,7 +57,7 @@ impl Lines {
 pub(super) fn bytes(value: &Shown) -> String {
     match value.number().and_then(|bytes| u64::try_from(bytes).ok()) {
         Some(bytes) => show_bytes(bytes),
-        None => excerpt(value.as_str()),
+        None => sanitize(value.as_str()),
     }
 }
 
@@ -68,6 +68,6 @@ pub(super) fn milliseconds(value: &Shown) -> String {
     let seconds = value.as_str().parse::<f64>().ok().map(|milliseconds| milliseconds / 1e3);
     match seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()) {
         Some(time) => show_duration(time),
-        None => excerpt(value.as_str()),
+        None => sanitize(value.as_str()),
     }
 }

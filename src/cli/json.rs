@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use crate::domain::excerpt::is_invisible;
+use crate::domain::sanitize::is_invisible;
 
 /// Lays out a valid JSON document. What has no visible form is written as an
 /// escape, which means the same.

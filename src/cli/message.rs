@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use crate::domain::excerpt::escaped;
+use crate::domain::sanitize::escaped;
 
 /// Whether somebody is looking.
 pub(super) fn is_terminal() -> bool {

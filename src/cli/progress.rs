@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::sync::Mutex;
 
 use super::message;
-use crate::domain::excerpt::excerpt;
+use crate::domain::sanitize::sanitize;
 
 /// Widest line on a terminal: a line that wraps could not be erased.
 const WIDTH: usize = 76;
@@ -37,7 +37,7 @@ impl Progress {
 
     /// Shows a line. It may come out of a build: it is cut and escaped.
     pub(super) fn show(&self, line: &str) {
-        let line = excerpt(line.trim());
+        let line = sanitize(line.trim());
         if line.is_empty() {
             return;
         }

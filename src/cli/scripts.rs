@@ -14,7 +14,7 @@ use super::remote::{self, Failure};
 use super::{FAILED, stdout};
 use crate::client::{Client, Fields};
 use crate::config::ClientSettings;
-use crate::domain::excerpt::excerpt;
+use crate::domain::sanitize::sanitize;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -89,12 +89,12 @@ async fn set_enabled(client: &Client, script: &str, is_enabled: bool) -> Result<
     fields.set("is_enabled", &is_enabled)?;
     client.update_script(script, &fields).await?;
     let done = if is_enabled { "enabled" } else { "disabled" };
-    stdout::line(&format!("{done} {}", excerpt(script)))?;
+    stdout::line(&format!("{done} {}", sanitize(script)))?;
     Ok(0)
 }
 
 async fn remove(client: &Client, script: &str) -> Result<u8, Failure> {
     client.deactivate_script(script).await?;
-    stdout::line(&format!("deactivated {}", excerpt(script)))?;
+    stdout::line(&format!("deactivated {}", sanitize(script)))?;
     Ok(0)
 }

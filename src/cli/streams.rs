@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 
 use super::stdout;
-use crate::domain::excerpt::is_invisible;
+use crate::domain::sanitize::is_invisible;
 
 /// Prints a piece of a script's stdout, on a thread of its own: a pipe that
 /// nobody reads must not keep a signal from being heard.

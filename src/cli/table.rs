@@ -3,7 +3,7 @@
 
 use std::io::{self, Write};
 
-use crate::domain::excerpt::excerpt;
+use crate::domain::sanitize::sanitize;
 
 /// Prints rows under a header, in columns as wide as they need to be.
 ///
@@ -15,7 +15,7 @@ pub(super) fn print<const COLUMNS: usize>(
 ) -> io::Result<()> {
     let header = header.map(str::to_owned);
     let rows: Vec<[String; COLUMNS]> =
-        rows.iter().map(|row| row.each_ref().map(|cell| excerpt(cell))).collect();
+        rows.iter().map(|row| row.each_ref().map(|cell| sanitize(cell))).collect();
     let all = || std::iter::once(&header).chain(&rows);
     let width = |column: usize| {
         all().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()

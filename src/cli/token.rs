@@ -9,8 +9,8 @@ use super::{FAILED, message, stdout, table};
 use crate::client::wire::Token;
 use crate::client::{Client, Fields, Page};
 use crate::config::ClientSettings;
-use crate::domain::excerpt::{escaped, excerpt};
 use crate::domain::quantities::parse_duration;
+use crate::domain::sanitize::{escaped, sanitize};
 
 /// A day, in seconds.
 const DAY: u64 = 86_400;
@@ -139,7 +139,7 @@ async fn create(client: &Client, arguments: &CreateArguments) -> Result<u8, Fail
     } else {
         stdout::line(&escaped(token.token.as_str()))?;
     }
-    let id = excerpt(token.id.as_str());
+    let id = sanitize(token.id.as_str());
     message::note(&format!("this is shown once: keep it now (its id is {id})"));
     Ok(0)
 }
@@ -174,7 +174,7 @@ fn as_row(token: &Token) -> [String; 7] {
 async fn revoke(client: &Client, wanted: &str) -> Result<u8, Failure> {
     let id = find(client, wanted).await?;
     client.revoke_token(&id).await?;
-    stdout::line(&format!("revoked {}", excerpt(wanted)))?;
+    stdout::line(&format!("revoked {}", sanitize(wanted)))?;
     Ok(0)
 }
 
@@ -201,11 +201,11 @@ async fn find(client: &Client, wanted: &str) -> Result<String, Failure> {
     match named.as_slice() {
         [id] => Ok(id.clone()),
         [] => Err(Failure::new(
-            format!("no token has the id or the name {:?}", excerpt(wanted)),
+            format!("no token has the id or the name {:?}", sanitize(wanted)),
             "`gantry token list` shows them",
         )),
         several => Err(Failure::new(
-            format!("{} tokens have the name {:?}", several.len(), excerpt(wanted)),
+            format!("{} tokens have the name {:?}", several.len(), sanitize(wanted)),
             &format!("name one by its id: {}", several.join(", ")),
         )),
     }

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use reqwest::Url;
 use thiserror::Error;
 
-use crate::domain::excerpt::excerpt;
+use crate::domain::sanitize::sanitize;
 
 use super::error::ClientError;
 
@@ -56,15 +56,15 @@ impl ServerUrl {
     /// [`AddressError`] when it is not one.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
         let text = text.trim();
-        let url = Url::parse(text).map_err(|_| AddressError::NotUrl(excerpt(text)))?;
+        let url = Url::parse(text).map_err(|_| AddressError::NotUrl(sanitize(text)))?;
         if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-            return Err(AddressError::Scheme(excerpt(text)));
+            return Err(AddressError::Scheme(sanitize(text)));
         }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(AddressError::Credentials);
         }
         if url.query().is_some() || url.fragment().is_some() {
-            return Err(AddressError::Rest(excerpt(text)));
+            return Err(AddressError::Rest(sanitize(text)));
         }
         Ok(Self(url))
     }

@@ -14,8 +14,8 @@ use super::fields::Fields;
 use super::problem::Problem;
 use super::token::Token;
 use super::transport::explain;
-use crate::domain::excerpt::excerpt;
 use crate::domain::limits::MAX_OUTPUT_BYTES;
+use crate::domain::sanitize::sanitize;
 
 /// Longest time that a connection may take.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
@@ -213,7 +213,7 @@ impl Client {
         if status.is_redirection() {
             let to =
                 response.headers().get(LOCATION).map(|to| String::from_utf8_lossy(to.as_bytes()));
-            return ClientError::Redirect { url, to: excerpt(&to.unwrap_or_default()) };
+            return ClientError::Redirect { url, to: sanitize(&to.unwrap_or_default()) };
         }
         let retry_after = response.headers().get(RETRY_AFTER);
         let retry_after =
@@ -280,7 +280,7 @@ fn is_json(response: &Response) -> bool {
 pub(super) fn described(response: &Response) -> String {
     let kind = match content_type(response) {
         "" => "nothing".to_owned(),
-        kind => excerpt(kind),
+        kind => sanitize(kind),
     };
     format!("it answered {} with {kind}", response.status().as_u16())
 }

@@ -132,5 +132,5 @@ impl Client {
 
 fn header_value(text: &str) -> Result<HeaderValue, ClientError> {
     HeaderValue::from_bytes(text.as_bytes())
-        .map_err(|_| ClientError::Unnameable(crate::domain::excerpt::excerpt(text)))
+        .map_err(|_| ClientError::Unnameable(crate::domain::sanitize::sanitize(text)))
 }

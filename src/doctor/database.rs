@@ -2,7 +2,7 @@
 
 use super::Finding;
 use crate::config::{DatabaseSettings, Settings};
-use crate::store::{Begun, Needs, Probed, StoreError};
+use crate::store::{DatabaseState, Needs, RunningContainer, StoreError};
 
 const SUBJECT: &str = "database";
 
@@ -10,8 +10,8 @@ const SUBJECT: &str = "database";
 pub(super) async fn needs(settings: &Settings, database: &DatabaseSettings) -> Option<Needs> {
     let url = database.url(&settings.data_dir().ok()?).ok()?;
     // What is wrong with it has been said.
-    match url.probe().await {
-        Ok(Probed::Answers(Some(_))) => url.needs().await.ok(),
+    match url.inspect().await {
+        Ok(DatabaseState::Answers(Some(_))) => url.needs().await.ok(),
         _ => None,
     }
 }
@@ -23,12 +23,12 @@ pub(super) async fn needs(settings: &Settings, database: &DatabaseSettings) -> O
 pub(super) async fn begun(
     settings: &Settings,
     database: &DatabaseSettings,
-) -> Result<Vec<Begun>, StoreError> {
+) -> Result<Vec<RunningContainer>, StoreError> {
     let data_dir = settings.data_dir().map_err(|_| StoreError::Unavailable(None))?;
     let url = database.url(&data_dir)?;
-    match url.probe().await? {
-        Probed::Answers(Some(_)) => url.begun().await,
-        Probed::Missing | Probed::Answers(None) => Ok(Vec::new()),
+    match url.inspect().await? {
+        DatabaseState::Answers(Some(_)) => url.running().await,
+        DatabaseState::Missing | DatabaseState::Answers(None) => Ok(Vec::new()),
     }
 }
 
@@ -36,16 +36,18 @@ pub(super) async fn begun(
 pub(super) async fn examine(settings: &Settings, database: &DatabaseSettings) -> Option<Finding> {
     // What is wrong with the folder has been said.
     let data_dir = settings.data_dir().ok()?;
-    let probed = match database.url(&data_dir) {
-        Ok(url) => url.probe().await,
+    let state = match database.url(&data_dir) {
+        Ok(url) => url.inspect().await,
         Err(error) => Err(error),
     };
-    Some(match probed {
-        Ok(Probed::Missing) => Finding::ok(SUBJECT, "not there yet; `gantry serve` makes it"),
-        Ok(Probed::Answers(None)) => {
+    Some(match state {
+        Ok(DatabaseState::Missing) => {
+            Finding::ok(SUBJECT, "not there yet; `gantry serve` makes it")
+        }
+        Ok(DatabaseState::Answers(None)) => {
             Finding::ok(SUBJECT, "answers, and is empty; `gantry serve` prepares it")
         }
-        Ok(Probed::Answers(Some(version))) => {
+        Ok(DatabaseState::Answers(Some(version))) => {
             Finding::ok(SUBJECT, format!("answers, and has migration {version}"))
         }
         Err(error) => {

@@ -147,7 +147,7 @@ pub(super) fn oci_runtimes<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::Standing;
+    use crate::doctor::Severity;
 
     fn engine(runtimes: &[&str]) -> Description {
         Description {
@@ -181,7 +181,7 @@ mod tests {
         };
         let endpoint = Endpoint::parse(None, None).unwrap();
         let found = reached(&endpoint, &podman);
-        assert_eq!(found.standing, Standing::Error);
+        assert_eq!(found.severity, Severity::Error);
         assert!(found.seen.starts_with("Podman 5.8.6 "), "{}", found.seen);
         assert!(super::super::versions::examine(&podman).is_empty());
     }
@@ -195,17 +195,17 @@ mod tests {
         };
         let (plain, mapped) = (with(&["name=seccomp"], "1"), with(&["name=userns"], "2"));
         let large: UidRange = "70000-80000".parse().unwrap();
-        for (engine, uids, standing) in [
-            (&plain, UidRange::DEFAULT, Standing::Ok),
-            (&mapped, UidRange::DEFAULT, Standing::Ok),
-            (&plain, large, Standing::Ok),
-            (&mapped, large, Standing::Warning),
-            (&plain, UidRange::SHARED, Standing::Warning),
+        for (engine, uids, severity) in [
+            (&plain, UidRange::DEFAULT, Severity::Ok),
+            (&mapped, UidRange::DEFAULT, Severity::Ok),
+            (&plain, large, Severity::Ok),
+            (&mapped, large, Severity::Warning),
+            (&plain, UidRange::SHARED, Severity::Warning),
         ] {
-            assert_eq!(users(engine, uids).standing, standing, "{uids}");
+            assert_eq!(users(engine, uids).severity, severity, "{uids}");
         }
-        assert_eq!(socket_memory(&plain).standing, Standing::Warning);
-        assert_eq!(socket_memory(&mapped).standing, Standing::Ok);
+        assert_eq!(socket_memory(&plain).severity, Severity::Warning);
+        assert_eq!(socket_memory(&mapped).severity, Severity::Ok);
     }
 
     #[test]
@@ -214,10 +214,10 @@ mod tests {
         let found = |configured, scripts: &[&'static str]| {
             oci_runtimes(&engine, configured, scripts.iter().copied())
         };
-        assert_eq!(found(None, &[]).standing, Standing::Ok);
-        assert_eq!(found(Some("crun"), &["runc"]).standing, Standing::Ok);
+        assert_eq!(found(None, &[]).severity, Severity::Ok);
+        assert_eq!(found(Some("crun"), &["runc"]).severity, Severity::Ok);
         let missing = found(Some("runsc"), &[]);
-        assert_eq!(missing.standing, Standing::Error);
+        assert_eq!(missing.severity, Severity::Error);
         assert_eq!(missing.seen, "GANTRY_OCI_RUNTIME is runsc, and the engine has crun, runc");
         let missing = found(None, &["kata", "runc"]);
         assert_eq!(missing.seen, "scripts need kata, and the engine has crun, runc");

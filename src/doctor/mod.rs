@@ -24,7 +24,7 @@ use crate::services::Services;
 /// How a check came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Standing {
+pub enum Severity {
     /// As it should be.
     Ok,
     /// It works; something is worth knowing.
@@ -39,7 +39,7 @@ pub struct Finding {
     /// What was looked at.
     pub subject: &'static str,
     /// How it came out.
-    pub standing: Standing,
+    pub severity: Severity,
     /// What was seen.
     pub seen: String,
     /// What to do.
@@ -48,17 +48,17 @@ pub struct Finding {
 
 impl Finding {
     fn ok(subject: &'static str, seen: impl Into<String>) -> Self {
-        Self { subject, standing: Standing::Ok, seen: seen.into(), advice: None }
+        Self { subject, severity: Severity::Ok, seen: seen.into(), advice: None }
     }
 
     fn warning(subject: &'static str, seen: impl Into<String>, advice: impl Into<String>) -> Self {
         let advice = Some(advice.into());
-        Self { subject, standing: Standing::Warning, seen: seen.into(), advice }
+        Self { subject, severity: Severity::Warning, seen: seen.into(), advice }
     }
 
     fn error(subject: &'static str, seen: impl Into<String>, advice: impl Into<String>) -> Self {
         let advice = Some(advice.into());
-        Self { subject, standing: Standing::Error, seen: seen.into(), advice }
+        Self { subject, severity: Severity::Error, seen: seen.into(), advice }
     }
 }
 

@@ -1,8 +1,8 @@
 //! The unused sandboxes that scripts want to be held, and whether there is room.
 
 use super::Finding;
-use crate::domain::excerpt::excerpt;
 use crate::domain::quantities::show_bytes;
+use crate::domain::sanitize::sanitize;
 use crate::pool::BARE_BYTES;
 use crate::store::NotPreloaded;
 
@@ -53,7 +53,7 @@ pub(super) fn preloading(scripts: &[NotPreloaded]) -> Option<Finding> {
     }
     let named = scripts.iter().take(MAX_NAMED);
     let named: Vec<_> =
-        named.map(|it| format!("{}: {}", it.name, excerpt(&it.preload_reason))).collect();
+        named.map(|it| format!("{}: {}", it.name, sanitize(&it.preload_reason))).collect();
     let (count, named) = (scripts.len(), named.join("; "));
     let more = if count > MAX_NAMED { "; \u{2026}" } else { "" };
     let seen = format!("{count} of the scripts last called are not preloaded: {named}{more}");
@@ -64,15 +64,15 @@ pub(super) fn preloading(scripts: &[NotPreloaded]) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::Standing;
+    use crate::doctor::Severity;
 
     #[test]
     fn what_there_is_no_room_for_is_said_with_what_to_do() {
         let found =
             |size, memory: u64, asked| floors(Limits { size, memory_bytes: memory << 20 }, asked);
-        assert_eq!(found(8, 512, 8).standing, Standing::Ok);
-        assert_eq!(found(0, 512, 0).standing, Standing::Ok);
-        assert_eq!(found(0, 512, 1).standing, Standing::Warning);
+        assert_eq!(found(8, 512, 8).severity, Severity::Ok);
+        assert_eq!(found(0, 512, 0).severity, Severity::Ok);
+        assert_eq!(found(0, 512, 1).severity, Severity::Warning);
         assert!(found(8, 512, 9).advice.unwrap().contains("GANTRY_POOL_SIZE to 9"));
         assert!(found(8, 16, 3).advice.unwrap().contains("GANTRY_POOL_MEMORY to 24 MiB"));
     }
@@ -85,7 +85,7 @@ mod tests {
         };
         assert!(preloading(&[]).is_none());
         let one = preloading(&[script("a")]).unwrap();
-        assert_eq!(one.standing, Standing::Warning);
+        assert_eq!(one.severity, Severity::Warning);
         assert!(one.seen.ends_with("a: it uses EXECUTION_ID"), "{}", one.seen);
         let many = preloading(&["a", "b", "c", "d"].map(script)).unwrap();
         assert!(many.seen.starts_with("4 of") && many.seen.ends_with("; \u{2026}"));

@@ -14,12 +14,12 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::domain::environment::EnvironmentSpec;
-use crate::domain::excerpt::excerpt;
 use crate::domain::job::Job;
 use crate::domain::limits::{Limits, Timeout};
 use crate::domain::preload::Preload;
 use crate::domain::runtime::Runtime;
 use crate::domain::sandbox_spec::Network;
+use crate::domain::sanitize::sanitize;
 use crate::domain::script::Script;
 use crate::domain::uid_range::UidRange;
 use crate::domain::variables::Variables;
@@ -157,7 +157,7 @@ async fn one(
     serde_json::from_str(said).map_err(|_| {
         let outcome = report.outcome.error_message.unwrap_or_default();
         let stderr = String::from_utf8_lossy(report.log.stderr()).into_owned();
-        format!("the probe did not come to its end: {outcome} {}", excerpt(&stderr))
+        format!("the probe did not come to its end: {outcome} {}", sanitize(&stderr))
     })
 }
 
@@ -207,9 +207,9 @@ fn check(name: &str, expected: String, found: Option<String>, is_met: bool) -> C
     let (group, what) = name.split_once('.').unwrap_or(("", name));
     Check {
         group: group.to_owned(),
-        what: excerpt(what),
+        what: sanitize(what),
         expected,
-        found: found.map_or_else(|| "not tried".to_owned(), |it| excerpt(&it)),
+        found: found.map_or_else(|| "not tried".to_owned(), |it| sanitize(&it)),
         is_met,
     }
 }

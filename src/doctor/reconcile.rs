@@ -13,7 +13,7 @@ use crate::orchestrator::{ReconcileContext, find_orphans};
 use crate::pool::UNUSED;
 use crate::process;
 use crate::services::Services;
-use crate::store::{Begun, StoreError};
+use crate::store::{RunningContainer, StoreError};
 
 /// What is done, and who does it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -104,7 +104,7 @@ pub async fn plan(
         let execution = of(&container.name).map(|it| it.id);
         Step { action, container: Some(container.name.clone()), execution, reason }
     };
-    let has_none = |it: &&Begun| {
+    let has_none = |it: &&RunningContainer| {
         !listed.iter().any(|container| Some(container.name.as_str()) == it.container.as_deref())
     };
     let lost = begun.iter().filter(has_none).map(|it| Step {

@@ -20,19 +20,19 @@ pub(super) fn examine(given: Option<&str>) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::Standing;
+    use crate::doctor::Severity;
 
     #[test]
     fn a_token_that_can_be_guessed_is_said_and_not_shown() {
         assert_eq!(examine(None), None);
-        for (token, standing) in [
-            ("2f1e6ad94b7c08352f0d9ec1ab7754e3", Standing::Ok),
-            ("0123456789abcdef", Standing::Warning),
-            ("aaaaaaaaaaaaaaaaaaaa", Standing::Error),
-            ("short", Standing::Error),
+        for (token, severity) in [
+            ("2f1e6ad94b7c08352f0d9ec1ab7754e3", Severity::Ok),
+            ("0123456789abcdef", Severity::Warning),
+            ("aaaaaaaaaaaaaaaaaaaa", Severity::Error),
+            ("short", Severity::Error),
         ] {
             let found = examine(Some(token)).unwrap();
-            assert_eq!(found.standing, standing, "{token}");
+            assert_eq!(found.severity, severity, "{token}");
             assert!(!format!("{found:?}").contains(token));
         }
     }

@@ -12,7 +12,7 @@ use object::elf::{self, FileHeader32, FileHeader64};
 use object::{Endianness, FileKind};
 use thiserror::Error;
 
-use super::excerpt::excerpt;
+use super::sanitize::sanitize;
 use read::read;
 
 pub use machine::{Architecture, Machine};
@@ -152,7 +152,7 @@ impl ElfInfo {
         }
         match self.interpreter.as_deref() {
             Some(loader) if loader != architecture.loader() => {
-                Err(ElfError::MissingLoader(excerpt(loader)))
+                Err(ElfError::MissingLoader(sanitize(loader)))
             }
             _ => Ok(()),
         }

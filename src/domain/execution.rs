@@ -19,6 +19,7 @@ pub use id::first_id_at;
 pub use object::{Artifact, Execution, ExecutionSummary, SandboxReceipt, Usage};
 pub use report::{Report, log_text, milliseconds};
 pub use request::{
-    Caller, Frozen, IdempotencyKey, MAX_JOB_ID_CHARS, NewExecution, Priority, RequestFault,
+    Caller, ExecutionSnapshot, IdempotencyKey, MAX_JOB_ID_CHARS, NewExecution, Priority,
+    RequestFault,
 };
 pub use state::{State, UnknownState};

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::excerpt::excerpt;
+use super::sanitize::sanitize;
 use places::{is_canonical, is_forbidden, normalised, overlaps, reserved_target};
 
 pub use places::MAX_PATH_BYTES;
@@ -129,11 +129,11 @@ impl Mount {
             || bytes.len() > MAX_PATH_BYTES
             || bytes.iter().any(u8::is_ascii_control)
         {
-            return Err(MountError::Source(excerpt(&source.to_string_lossy())));
+            return Err(MountError::Source(sanitize(&source.to_string_lossy())));
         }
-        let target = normalised(target).ok_or_else(|| MountError::Target(excerpt(target)))?;
+        let target = normalised(target).ok_or_else(|| MountError::Target(sanitize(target)))?;
         if let Some(reserved) = reserved_target(&target) {
-            return Err(MountError::ReservedTarget { target: excerpt(&target), reserved });
+            return Err(MountError::ReservedTarget { target: sanitize(&target), reserved });
         }
         Ok(Self { source, target, read_only })
     }
@@ -144,7 +144,7 @@ impl Mount {
     /// # Errors
     /// [`MountError::Syntax`], and all of [`Mount::new`].
     pub fn parse(text: &str) -> Result<Self, MountError> {
-        let refused = || MountError::Syntax(excerpt(text));
+        let refused = || MountError::Syntax(sanitize(text));
         let mut parts = text.split(':');
         let (source, target) = parts.next().zip(parts.next()).ok_or_else(refused)?;
         let read_only = match (parts.next(), parts.next()) {
@@ -170,7 +170,7 @@ impl Mount {
         canonical_source: &Path,
         roots: &[PathBuf],
     ) -> Result<(), MountError> {
-        let shown = || excerpt(&canonical_source.to_string_lossy());
+        let shown = || sanitize(&canonical_source.to_string_lossy());
         if !is_canonical(canonical_source) {
             return Err(MountError::NotCanonical(shown()));
         }
@@ -200,7 +200,7 @@ pub fn check_together(mounts: &[Mount]) -> Result<(), MountError> {
         let later = mounts.iter().skip(index + 1);
         if let Some(other) = later.into_iter().find(|other| overlaps(&mount.target, &other.target))
         {
-            return Err(MountError::Overlap(excerpt(&mount.target), excerpt(&other.target)));
+            return Err(MountError::Overlap(sanitize(&mount.target), sanitize(&other.target)));
         }
     }
     Ok(())

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::excerpt::excerpt;
+use super::sanitize::sanitize;
 
 /// Longest name, in bytes.
 pub const MAX_OCI_RUNTIME_BYTES: usize = 64;
@@ -35,7 +35,7 @@ impl OciRuntime {
         let is_short = (1..=MAX_OCI_RUNTIME_BYTES).contains(&name.len());
         match is_short && name.bytes().all(is_plain) {
             true => Ok(Self(name.to_owned())),
-            false => Err(OciRuntimeFault(excerpt(name))),
+            false => Err(OciRuntimeFault(sanitize(name))),
         }
     }
 

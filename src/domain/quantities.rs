@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::excerpt::excerpt;
+use super::sanitize::sanitize;
 
 pub use show::{show_bytes, show_duration};
 
@@ -99,18 +99,18 @@ impl QuantityError {
 /// [`QuantityError::Bytes`], [`QuantityError::AmbiguousBytes`] or
 /// [`QuantityError::TooLarge`] beyond `u64`.
 pub fn parse_bytes(text: &str) -> Result<u64, QuantityError> {
-    let refused = || QuantityError::Bytes(excerpt(text));
+    let refused = || QuantityError::Bytes(sanitize(text));
     let (number, unit) = Decimal::split(text.trim()).ok_or_else(refused)?;
     let unit = unit.trim_start();
     if let [letter @ (b'k' | b'K' | b'm' | b'M' | b'g' | b'G' | b't' | b'T')] = unit.as_bytes() {
         let letter = char::from(*letter).to_ascii_uppercase();
-        return Err(QuantityError::AmbiguousBytes(excerpt(text), letter));
+        return Err(QuantityError::AmbiguousBytes(sanitize(text), letter));
     }
     let (_, factor) = BYTE_UNITS
         .into_iter()
         .find(|(name, _)| name.eq_ignore_ascii_case(unit))
         .ok_or_else(refused)?;
-    number.times(factor).ok_or_else(|| QuantityError::TooLarge(excerpt(text)))
+    number.times(factor).ok_or_else(|| QuantityError::TooLarge(sanitize(text)))
 }
 
 /// Parses a time: `90` (seconds), `500ms`, `1.5s`, `5m`, `1h30m`, `1h 30m`.
@@ -118,8 +118,8 @@ pub fn parse_bytes(text: &str) -> Result<u64, QuantityError> {
 /// # Errors
 /// [`QuantityError::Duration`], or [`QuantityError::TooLarge`] beyond 584 years.
 pub fn parse_duration(text: &str) -> Result<Duration, QuantityError> {
-    let refused = || QuantityError::Duration(excerpt(text));
-    let too_large = || QuantityError::TooLarge(excerpt(text));
+    let refused = || QuantityError::Duration(sanitize(text));
+    let too_large = || QuantityError::TooLarge(sanitize(text));
     let mut rest = text.trim();
     if let Some((seconds, "")) = Decimal::split(rest) {
         return seconds.times(NANOS_PER_SECOND).map(Duration::from_nanos).ok_or_else(too_large);
@@ -145,11 +145,11 @@ pub fn parse_duration(text: &str) -> Result<Duration, QuantityError> {
 /// [`MIN_NANO_CPUS`], [`QuantityError::TooLarge`].
 pub fn parse_cpus(text: &str) -> Result<u64, QuantityError> {
     let Some((number, "")) = Decimal::split(text.trim()) else {
-        return Err(QuantityError::Cpus(excerpt(text)));
+        return Err(QuantityError::Cpus(sanitize(text)));
     };
     match number.times(NANO_CPUS_PER_CPU) {
-        None => Err(QuantityError::TooLarge(excerpt(text))),
-        Some(nanos) if nanos < MIN_NANO_CPUS => Err(QuantityError::TooFewCpus(excerpt(text))),
+        None => Err(QuantityError::TooLarge(sanitize(text))),
+        Some(nanos) if nanos < MIN_NANO_CPUS => Err(QuantityError::TooFewCpus(sanitize(text))),
         Some(nanos) => Ok(nanos),
     }
 }

@@ -9,5 +9,5 @@ mod version;
 
 pub use environment::{EnvironmentRecord, EnvironmentStatus};
 pub use name::{MAX_NAME_BYTES, NameFault, ScriptName};
-pub use script::{MAX_DESCRIPTION_BYTES, MAX_WARM, Operation, RegisteredScript};
+pub use script::{MAX_DESCRIPTION_BYTES, MAX_WARM, RegisteredScript, RunSettings};
 pub use version::{Definition, ScriptVersion, VersionFault, check_below_work};

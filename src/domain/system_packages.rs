@@ -10,7 +10,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::excerpt::excerpt;
+use super::sanitize::sanitize;
 
 pub use error::{PackageFault, SystemPackagesError};
 
@@ -80,12 +80,9 @@ impl SystemPackages {
         }
         let mut checked = Vec::with_capacity(packages.len());
         for text in &packages {
-            checked.push(
-                SystemPackage::parse(text).map_err(|fault| SystemPackagesError::Package {
-                    package: excerpt(text),
-                    fault,
-                })?,
-            );
+            checked.push(SystemPackage::parse(text).map_err(|fault| {
+                SystemPackagesError::Package { package: sanitize(text), fault }
+            })?);
         }
         checked.sort();
         checked.dedup();

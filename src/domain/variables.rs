@@ -12,7 +12,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::excerpt::excerpt;
+use super::sanitize::sanitize;
 
 pub use allowed::{AllowedVariables, MAX_ALLOWED, PARAMETER_PREFIX};
 pub use protected::{ProtectedGroup, protected_group};
@@ -139,7 +139,7 @@ impl EnvVar {
     pub fn new(name: impl Into<String>, value: impl Into<String>) -> Result<Self, VariableError> {
         let (name, value) = (name.into(), value.into());
         if !is_name(&name) {
-            return Err(VariableError::Name(excerpt(&name)));
+            return Err(VariableError::Name(sanitize(&name)));
         }
         if let Some(group) = protected_group(&name) {
             return Err(VariableError::Protected { name, group });

@@ -2,7 +2,7 @@
 //! it: errors, build logs and progress. Credentials stand before an `@`, in a path
 //! (`https://index.example/TOKEN/simple`) or in a query.
 
-use crate::domain::excerpt::without_credentials;
+use crate::domain::sanitize::without_credentials;
 
 /// Text in a secret's place.
 const REDACTED: &str = "****";

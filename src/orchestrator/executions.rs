@@ -44,9 +44,9 @@ use super::queue::{Capacity, Queue};
 use super::schemas::Schemas;
 use super::{LiveRegistry, Observer, Runner};
 use crate::domain::requirements::RequirementsPolicy;
+use crate::log_throttle::LogThrottle;
 use crate::pool::PoolStatus;
 use crate::sandbox::Cancel;
-use crate::seldom::Seldom;
 use crate::store::{Store, StoreError};
 use intake::PendingInsert;
 
@@ -110,7 +110,7 @@ struct Inner {
     /// Scripts have changed.
     scripts: Notify,
     /// What could not be stored on intake.
-    unstored: Seldom,
+    unstored: LogThrottle,
     intake: mpsc::UnboundedSender<PendingInsert>,
     /// Nothing more is accepted or begun.
     stopping: Cancel,
@@ -162,7 +162,7 @@ impl Executions {
             live: LiveRegistry::default(),
             nudge: Notify::new(),
             scripts: Notify::new(),
-            unstored: Seldom::default(),
+            unstored: LogThrottle::default(),
             intake,
             stopping: Cancel::new(),
             giving_up: Cancel::new(),

@@ -5,41 +5,42 @@
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::domain::registry::{Definition, Operation, RegisteredScript};
+use crate::domain::registry::{Definition, RegisteredScript, RunSettings};
 
 /// Longest value that is written down, in bytes of JSON (4 KiB).
 const MAX_VALUE_BYTES: usize = 4 * 1024;
 
 /// A script as the audit log sees it.
-pub(super) struct Seen<'a> {
+pub(super) struct AuditSnapshot<'a> {
     pub(super) name: &'a str,
     pub(super) description: &'a str,
     pub(super) file_path: Option<&'a str>,
     pub(super) requirements_path: Option<&'a str>,
-    pub(super) operation: &'a Operation,
+    pub(super) run_settings: &'a RunSettings,
     pub(super) is_enabled: bool,
     pub(super) definition: &'a Definition,
 }
 
-impl<'a> From<&'a RegisteredScript> for Seen<'a> {
+impl<'a> From<&'a RegisteredScript> for AuditSnapshot<'a> {
     fn from(script: &'a RegisteredScript) -> Self {
         Self {
             name: script.name.as_str(),
             description: &script.description,
             file_path: script.file_path.as_deref(),
             requirements_path: script.requirements_path.as_deref(),
-            operation: &script.operation,
+            run_settings: &script.run_settings,
             is_enabled: script.is_enabled,
             definition: &script.version.definition,
         }
     }
 }
 
-impl Seen<'_> {
+impl AuditSnapshot<'_> {
     /// All of it.
     pub(super) fn fields(&self) -> Map<String, Value> {
         let mut fields = Map::new();
-        for part in [serde_json::to_value(self.definition), serde_json::to_value(self.operation)] {
+        for part in [serde_json::to_value(self.definition), serde_json::to_value(self.run_settings)]
+        {
             if let Ok(Value::Object(part)) = part {
                 fields.extend(part);
             }

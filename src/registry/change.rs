@@ -3,8 +3,8 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::audit::{Seen, difference};
-use super::draft::operation;
+use super::audit::{AuditSnapshot, difference};
+use super::draft::run_settings;
 use super::fields::{Faults, check_held};
 use super::register::{admins_only, subject};
 use super::{Actor, Registry, RegistryError, ScriptInput};
@@ -17,7 +17,7 @@ use crate::store::{Activation, NewAuditEntry, ScriptChange, StoreError, VersionC
 const ATTEMPTS: usize = 4;
 
 /// A change that is to be written, with what the audit log needs.
-struct Change {
+struct PreparedChange {
     row: ScriptChange,
     /// What is run afterwards.
     definition: Definition,
@@ -28,7 +28,7 @@ struct Change {
 
 /// What is to be changed.
 #[derive(Clone)]
-enum Wish {
+enum Change {
     /// What is sent.
     Fields(Box<ScriptInput>),
     /// This version is to be the current one.
@@ -53,7 +53,7 @@ impl Registry {
         input: ScriptInput,
     ) -> Result<RegisteredScript, RegistryError> {
         may_change(actor, &input)?;
-        self.carry_out(actor, id, &Wish::Fields(Box::new(input))).await
+        self.apply(actor, id, &Change::Fields(Box::new(input))).await
     }
 
     /// Whether a change would be made, but for a name that another script has.
@@ -79,7 +79,7 @@ impl Registry {
         id: i64,
     ) -> Result<RegisteredScript, RegistryError> {
         admins_only(actor)?;
-        self.carry_out(actor, id, &Wish::Deactivate).await
+        self.apply(actor, id, &Change::Deactivate).await
     }
 
     /// Makes a version the current one, as soon as its environment is ready; it waits for
@@ -97,24 +97,24 @@ impl Registry {
         version: i64,
     ) -> Result<RegisteredScript, RegistryError> {
         admins_only(actor)?;
-        self.carry_out(actor, id, &Wish::Activate(version)).await
+        self.apply(actor, id, &Change::Activate(version)).await
     }
 
-    async fn carry_out(
+    async fn apply(
         &self,
         actor: &Actor,
         id: i64,
-        wish: &Wish,
+        change: &Change,
     ) -> Result<RegisteredScript, RegistryError> {
         for _ in 0..ATTEMPTS {
             let seen = self.script(id).await?;
-            let change = match wish {
-                Wish::Fields(input) => self.fields(actor, &seen, input).await?,
-                Wish::Activate(version) => self.activation(actor, &seen, *version).await?,
-                Wish::Deactivate => deactivation(actor, &seen),
+            let prepared = match change {
+                Change::Fields(input) => self.fields(actor, &seen, input).await?,
+                Change::Activate(version) => self.activation(actor, &seen, *version).await?,
+                Change::Deactivate => deactivation(actor, &seen),
             };
-            if self.write(actor, &seen, &change).await? {
-                self.request(change.environment.as_deref());
+            if self.write(actor, &seen, &prepared).await? {
+                self.request(prepared.environment.as_deref());
                 return self.script(id).await;
             }
         }
@@ -145,9 +145,9 @@ impl Registry {
         actor: &Actor,
         seen: &RegisteredScript,
         input: &ScriptInput,
-    ) -> Result<Change, RegistryError> {
+    ) -> Result<PreparedChange, RegistryError> {
         if actor.role != Role::Admin || input.is_switch_only() {
-            return self.operation_alone(actor, seen, input);
+            return self.run_settings_alone(actor, seen, input);
         }
         let newest = self.newest(seen.clone()).await?;
         // A file's bytes are read anew.
@@ -170,26 +170,26 @@ impl Registry {
         change.row.description = draft.description;
         change.row.file_path = draft.file_path;
         change.row.requirements_path = draft.requirements_path;
-        change.row.operation = draft.operation;
+        change.row.run_settings = draft.run_settings;
         change.row.is_enabled = draft.is_enabled;
-        Ok(Change { definition: draft.definition, environment, ..change })
+        Ok(PreparedChange { definition: draft.definition, environment, ..change })
     }
 
     /// What operators may change.
-    fn operation_alone(
+    fn run_settings_alone(
         &self,
         actor: &Actor,
         seen: &RegisteredScript,
         input: &ScriptInput,
-    ) -> Result<Change, RegistryError> {
+    ) -> Result<PreparedChange, RegistryError> {
         let mut faults = Faults::default();
-        let operation = operation(input, seen.operation, &self.settings, &mut faults);
+        let run_settings = run_settings(input, seen.run_settings, &self.settings, &mut faults);
         if input.says_what_is_held() {
-            check_held(operation, &seen.version.definition.mounts, &mut faults);
+            check_held(run_settings, &seen.version.definition.mounts, &mut faults);
         }
         faults.into_result().map_err(RegistryError::Invalid)?;
         let mut change = unchanged(actor, seen);
-        change.row.operation = operation;
+        change.row.run_settings = run_settings;
         change.row.is_enabled = input.is_enabled.unwrap_or(seen.is_enabled);
         change.action = action(input);
         Ok(change)
@@ -200,13 +200,13 @@ impl Registry {
         actor: &Actor,
         seen: &RegisteredScript,
         number: i64,
-    ) -> Result<Change, RegistryError> {
+    ) -> Result<PreparedChange, RegistryError> {
         let version = self.store.version(seen.id, number).await?;
         let version = version.ok_or(RegistryError::NoSuchVersion(number))?;
         let mut change = unchanged(actor, seen);
         change.row.version = VersionChange::Activate(number);
         change.action = "script.activate";
-        Ok(Change {
+        Ok(PreparedChange {
             definition: version.definition,
             environment: version.environment_key,
             ..change
@@ -217,19 +217,19 @@ impl Registry {
         &self,
         actor: &Actor,
         seen: &RegisteredScript,
-        change: &Change,
+        change: &PreparedChange,
     ) -> Result<bool, RegistryError> {
         let row = &change.row;
-        let after = Seen {
+        let after = AuditSnapshot {
             name: row.name.as_str(),
             description: &row.description,
             file_path: row.file_path.as_deref(),
             requirements_path: row.requirements_path.as_deref(),
-            operation: &row.operation,
+            run_settings: &row.run_settings,
             is_enabled: row.is_enabled,
             definition: &change.definition,
         };
-        let (before, after) = difference(Seen::from(seen).fields(), after.fields());
+        let (before, after) = difference(AuditSnapshot::from(seen).fields(), after.fields());
         let audit = NewAuditEntry {
             at: row.changed_at,
             actor: actor.name.clone(),
@@ -239,7 +239,7 @@ impl Registry {
             after,
         };
         self.store.change_script(row, &audit).await.map_err(|error| match error {
-            StoreError::Taken => RegistryError::Taken(row.name.to_string()),
+            StoreError::NameConflict => RegistryError::NameConflict(row.name.to_string()),
             other => other.into(),
         })
     }
@@ -258,8 +258,8 @@ fn may_change(actor: &Actor, input: &ScriptInput) -> Result<(), RegistryError> {
 }
 
 /// A change that changes nothing yet.
-fn unchanged(actor: &Actor, seen: &RegisteredScript) -> Change {
-    Change {
+fn unchanged(actor: &Actor, seen: &RegisteredScript) -> PreparedChange {
+    PreparedChange {
         row: ScriptChange {
             id: seen.id,
             seen_at: seen.updated_at,
@@ -267,7 +267,7 @@ fn unchanged(actor: &Actor, seen: &RegisteredScript) -> Change {
             description: seen.description.clone(),
             file_path: seen.file_path.clone(),
             requirements_path: seen.requirements_path.clone(),
-            operation: seen.operation,
+            run_settings: seen.run_settings,
             is_enabled: seen.is_enabled,
             version: VersionChange::Keep,
             activation: Activation::WhenReady,
@@ -280,7 +280,7 @@ fn unchanged(actor: &Actor, seen: &RegisteredScript) -> Change {
     }
 }
 
-fn deactivation(actor: &Actor, seen: &RegisteredScript) -> Change {
+fn deactivation(actor: &Actor, seen: &RegisteredScript) -> PreparedChange {
     let mut change = unchanged(actor, seen);
     change.row.is_enabled = false;
     change.action = "script.deactivate";

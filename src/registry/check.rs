@@ -10,7 +10,7 @@ impl Registry {
     /// be accepted as things are now.
     ///
     /// # Errors
-    /// As theirs, but for [`RegistryError::Invalid`] and [`RegistryError::Taken`].
+    /// As theirs, but for [`RegistryError::Invalid`] and [`RegistryError::NameConflict`].
     pub async fn check(
         &self,
         actor: &Actor,
@@ -36,7 +36,7 @@ impl Registry {
             && let Some(namesake) = self.store.script_named(&name).await?
             && Some(namesake.id) != id
         {
-            faults.push(Fault::new("/name", RegistryError::Taken(name).to_string()));
+            faults.push(Fault::new("/name", RegistryError::NameConflict(name).to_string()));
         }
         Ok(faults)
     }

@@ -5,7 +5,7 @@ use super::source::{self, Known, Required, Source};
 use super::{RegistrySettings, ScriptInput, limits, schemas};
 use crate::domain::environment::EnvironmentSpec;
 use crate::domain::fault::Fault;
-use crate::domain::registry::{Definition, Operation, ScriptName};
+use crate::domain::registry::{Definition, RunSettings, ScriptName};
 use crate::domain::requirements::Requirements;
 use crate::domain::runtime::Runtime;
 use crate::domain::script::Script;
@@ -18,7 +18,7 @@ pub(super) struct Draft {
     pub(super) description: String,
     pub(super) file_path: Option<String>,
     pub(super) requirements_path: Option<String>,
-    pub(super) operation: Operation,
+    pub(super) run_settings: RunSettings,
     pub(super) is_enabled: bool,
     pub(super) definition: Definition,
     pub(super) script: Script,
@@ -43,8 +43,12 @@ pub(super) fn draft(
         input.description.take(),
         faults,
     );
-    let operation =
-        operation(&input, script.map(|it| it.operation).unwrap_or_default(), settings, faults);
+    let run_settings = run_settings(
+        &input,
+        script.map(|it| it.run_settings).unwrap_or_default(),
+        settings,
+        faults,
+    );
     let is_enabled = input.is_enabled.or(script.map(|it| it.is_enabled)).unwrap_or(true);
     let says_what_is_held = input.says_what_is_held();
     let source = source::source(&mut input, known, settings, faults);
@@ -62,7 +66,7 @@ pub(super) fn draft(
         faults,
     );
     if says_what_is_held {
-        fields::check_held(operation, &definition.mounts, faults);
+        fields::check_held(run_settings, &definition.mounts, faults);
     }
     std::mem::take(faults).into_result()?;
     let (Some(name), Some(Source { script, file_path, pointer })) = (name, source) else {
@@ -76,7 +80,7 @@ pub(super) fn draft(
         description,
         file_path,
         requirements_path,
-        operation,
+        run_settings,
         is_enabled,
         definition,
         script,
@@ -100,17 +104,17 @@ pub fn definition_of(
 }
 
 /// How it is run from now on.
-pub(super) fn operation(
+pub(super) fn run_settings(
     input: &ScriptInput,
-    before: Operation,
+    before: RunSettings,
     settings: &RegistrySettings,
     faults: &mut Faults,
-) -> Operation {
+) -> RunSettings {
     let concurrency =
         fields::max_concurrency(before.max_concurrency, input.max_concurrency, faults);
-    Operation {
+    RunSettings {
         timeout_secs: fields::timeout(before.timeout_secs, input.timeout_secs, faults),
-        limits: limits::merged(before.limits, input.limits, settings.maxima, faults),
+        limits: limits::merged(before.limits, input.limits, settings.host_limits, faults),
         max_concurrency: concurrency,
         warm: fields::warm(before.warm, input.warm, faults),
     }

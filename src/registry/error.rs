@@ -14,7 +14,7 @@ pub enum RegistryError {
     Invalid(Vec<Fault>),
     /// There is another script of this name.
     #[error("there is a script named {0} already")]
-    Taken(String),
+    NameConflict(String),
     /// There is no such script.
     #[error("there is no such script")]
     NotFound,
@@ -41,7 +41,7 @@ impl RegistryError {
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Invalid(_) => return None,
-            Self::Taken(_) => "choose another name, or change that script",
+            Self::NameConflict(_) => "choose another name, or change that script",
             Self::NotFound => "gantry scripts list shows those that there are",
             Self::NoSuchVersion(_) => "its versions are listed at /versions",
             Self::Forbidden(fields) if fields.is_empty() => "ask an admin",

@@ -7,7 +7,6 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use super::{MountInput, RegistrySettings, mounts};
-use crate::domain::excerpt::excerpt;
 use crate::domain::fault::{Fault, pointer_to};
 use crate::domain::job::check_arguments;
 use crate::domain::limits::Timeout;
@@ -15,9 +14,10 @@ use crate::domain::mount::{self, Mount};
 use crate::domain::oci_runtime::OciRuntime;
 use crate::domain::preload::Preload;
 use crate::domain::registry::{
-    Definition, MAX_DESCRIPTION_BYTES, MAX_WARM, Operation, ScriptName, check_below_work,
+    Definition, MAX_DESCRIPTION_BYTES, MAX_WARM, RunSettings, ScriptName, check_below_work,
 };
 use crate::domain::runtime::Runtime;
+use crate::domain::sanitize::sanitize;
 use crate::domain::system_packages::SystemPackages;
 use crate::domain::variables::{AllowedVariables, EnvVar, Variables};
 
@@ -137,7 +137,7 @@ pub(super) fn variables(
     let Some(sent) = input else { return before.cloned().unwrap_or_default() };
     let mut variables = Vec::new();
     for (name, value) in sent.unwrap_or_default() {
-        let pointer = pointer_to("/env", &excerpt(&name));
+        let pointer = pointer_to("/env", &sanitize(&name));
         variables.extend(faults.keep(&pointer, EnvVar::new(name, value), |error| error.hint()));
     }
     let checked = Variables::new(variables);
@@ -206,9 +206,9 @@ pub(super) fn warm(before: u32, input: Option<Option<u32>>, faults: &mut Faults)
 
 /// The engine looks where mounts lead when a container is started, which may be
 /// elsewhere by the time it is used: none is started ahead of time.
-pub(super) fn check_held(operation: Operation, mounts: &[Mount], faults: &mut Faults) {
-    if operation.warm > 0 && !mounts.is_empty() {
-        let warm = operation.warm;
+pub(super) fn check_held(run_settings: RunSettings, mounts: &[Mount], faults: &mut Faults) {
+    if run_settings.warm > 0 && !mounts.is_empty() {
+        let warm = run_settings.warm;
         let detail = format!(
             "{warm} sandboxes can't be held for a script with mounts, which are looked up when \
              a sandbox is started; set warm to 0"
@@ -287,7 +287,7 @@ fn one_mount(
     settings: &RegistrySettings,
     faults: &mut Faults,
 ) -> Option<Mount> {
-    let source = excerpt(&input.source);
+    let source = sanitize(&input.source);
     let written = Mount::new(PathBuf::from(input.source), &input.target, input.read_only);
     let written = faults.keep(pointer, written, |error| error.hint())?;
     let roots = &settings.mount_roots;

@@ -16,7 +16,7 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat, opena
 use rustix::io::Errno;
 use thiserror::Error;
 
-use crate::domain::excerpt::excerpt;
+use crate::domain::sanitize::sanitize;
 
 /// Longest path, in bytes (`PATH_MAX`, limits.h).
 const MAX_PATH_BYTES: usize = 4096;
@@ -114,7 +114,7 @@ pub struct ServerFile {
 /// # Errors
 /// [`FileFault`].
 pub fn read_below(roots: &[PathBuf], path: &str, limit: u64) -> Result<ServerFile, FileFault> {
-    let shown = excerpt(path);
+    let shown = sanitize(path);
     let (root, below) = resolve(roots, path)?;
     let file = open_below(&root, &below).map_err(|errno| match errno {
         // All links were resolved: one that is there now is new.
@@ -165,7 +165,7 @@ fn unreadable(shown: &str, error: &io::Error) -> FileFault {
 
 /// The root that a path leads below, and the way from there, both without links.
 fn resolve(roots: &[PathBuf], given: &str) -> Result<(PathBuf, PathBuf), FileFault> {
-    let shown = || excerpt(given);
+    let shown = || sanitize(given);
     let path = Path::new(given);
     let is_plain = |part: Component<'_>| matches!(part, Component::RootDir | Component::Normal(_));
     if given.contains('\0')

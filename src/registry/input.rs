@@ -11,11 +11,11 @@ use serde_json::Value;
 use utoipa::openapi::{ArrayBuilder, OneOfBuilder, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::domain::excerpt::excerpt;
-use crate::domain::json_once::once;
 use crate::domain::preload::{MAX_MODULES, Preload};
 use crate::domain::runtime::Runtime;
 use crate::domain::sandbox_spec::Network;
+use crate::domain::sanitize::sanitize;
+use crate::domain::unique_keys::once;
 
 /// A script as it is sent. What is absent stays as it is, or has its default;
 /// `null` sets a field back to its default. Exactly one of `file_path`, `source`
@@ -240,7 +240,7 @@ impl<'de> Deserialize<'de> for Once {
                 let mut variables = BTreeMap::new();
                 while let Some((name, value)) = map.next_entry::<String, String>()? {
                     if variables.contains_key(&name) {
-                        let detail = format!("{:?} is there more than once", excerpt(&name));
+                        let detail = format!("{:?} is there more than once", sanitize(&name));
                         return Err(A::Error::custom(detail));
                     }
                     variables.insert(name, value);

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::fields::Faults;
-use super::{LimitsInput, Maxima};
+use super::{HostLimits, LimitsInput};
 use crate::domain::limits::Limits;
 use crate::domain::quantities::{NANO_CPUS_PER_CPU, show_bytes};
 
@@ -15,7 +15,7 @@ const FIELDS: [&str; 5] = ["cpus", "memory_bytes", "pids", "scratch_bytes", "out
 pub(super) fn merged(
     before: Limits,
     input: Option<Option<LimitsInput>>,
-    maxima: Maxima,
+    host_limits: HostLimits,
     faults: &mut Faults,
 ) -> Limits {
     let sent = match input {
@@ -25,7 +25,7 @@ pub(super) fn merged(
     };
     match overlaid(before, sent) {
         Ok(limits) => {
-            check_maxima(limits, maxima, faults);
+            check_host_limits(limits, host_limits, faults);
             limits
         }
         Err(error) => {
@@ -52,16 +52,16 @@ fn overlaid(before: Limits, sent: LimitsInput) -> Result<Limits, serde_json::Err
     serde_json::from_value(limits)
 }
 
-fn check_maxima(limits: Limits, maxima: Maxima, faults: &mut Faults) {
-    if limits.memory_bytes > maxima.memory_bytes {
-        let (asked, most) = (show_bytes(limits.memory_bytes), show_bytes(maxima.memory_bytes));
+fn check_host_limits(limits: Limits, host_limits: HostLimits, faults: &mut Faults) {
+    if limits.memory_bytes > host_limits.memory_bytes {
+        let (asked, most) = (show_bytes(limits.memory_bytes), show_bytes(host_limits.memory_bytes));
         faults.add(
             "/limits/memory_bytes",
             format!("{asked} is more than this machine has for scripts ({most})"),
         );
     }
-    if limits.nano_cpus > maxima.nano_cpus {
-        let most = maxima.nano_cpus / NANO_CPUS_PER_CPU;
+    if limits.nano_cpus > host_limits.nano_cpus {
+        let most = host_limits.nano_cpus / NANO_CPUS_PER_CPU;
         faults.add("/limits/cpus", format!("more than the {most} CPUs of this machine"));
     }
 }

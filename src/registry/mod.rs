@@ -37,7 +37,7 @@ pub use draft::definition_of;
 pub use error::RegistryError;
 pub use file_state::FileState;
 pub use input::{LimitsInput, MountInput, PreloadSchema, ScriptInput};
-pub use settings::{EngineFacts, EnvironmentRequests, Maxima, RegistrySettings};
+pub use settings::{EngineFacts, EnvironmentRequests, HostLimits, RegistrySettings};
 
 /// Who changes something.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::domain::excerpt::excerpt;
 use crate::domain::mount::Mount;
+use crate::domain::sanitize::sanitize;
 
 /// What is wrong with a mount, and what to do about it.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub struct MountFault {
 /// [`MountFault`].
 pub fn resolve(mount: &Mount, roots: &[PathBuf]) -> Result<Mount, MountFault> {
     let source = mount.source.canonicalize().map_err(|error| MountFault {
-        what: format!("{}: {error}", excerpt(&mount.source.to_string_lossy())),
+        what: format!("{}: {error}", sanitize(&mount.source.to_string_lossy())),
         hint: None,
     })?;
     mount

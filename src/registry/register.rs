@@ -1,6 +1,6 @@
 //! Registering a script.
 
-use super::audit::Seen;
+use super::audit::AuditSnapshot;
 use super::draft::{Draft, draft};
 use super::source::Known;
 use super::{Actor, Registry, RegistryError, ScriptInput};
@@ -19,7 +19,7 @@ impl Registry {
     ///
     /// # Errors
     /// [`RegistryError::Invalid`] with all that is wrong,
-    /// [`RegistryError::Taken`], [`RegistryError::Forbidden`] for all but admins,
+    /// [`RegistryError::NameConflict`], [`RegistryError::Forbidden`] for all but admins,
     /// and what engine and database say.
     pub async fn register(
         &self,
@@ -31,12 +31,12 @@ impl Registry {
         let now = clock::now();
         let version = self.version(&draft);
         let environment = version.environment.as_ref().map(|it| it.key.clone());
-        let seen = Seen {
+        let seen = AuditSnapshot {
             name: draft.name.as_str(),
             description: &draft.description,
             file_path: draft.file_path.as_deref(),
             requirements_path: draft.requirements_path.as_deref(),
-            operation: &draft.operation,
+            run_settings: &draft.run_settings,
             is_enabled: draft.is_enabled,
             definition: &draft.definition,
         };
@@ -53,14 +53,14 @@ impl Registry {
             description: draft.description.clone(),
             file_path: draft.file_path.clone(),
             requirements_path: draft.requirements_path.clone(),
-            operation: draft.operation,
+            run_settings: draft.run_settings,
             is_enabled: draft.is_enabled,
             version,
             created_by: actor.name.clone(),
             created_at: now,
         };
         let id = self.store.insert_script(&script, &audit).await.map_err(|error| match error {
-            StoreError::Taken => RegistryError::Taken(draft.name.to_string()),
+            StoreError::NameConflict => RegistryError::NameConflict(draft.name.to_string()),
             other => other.into(),
         })?;
         self.request(environment.as_deref());

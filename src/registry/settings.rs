@@ -30,7 +30,7 @@ pub struct RegistrySettings {
     /// What requirements may be.
     pub requirements: RequirementsPolicy,
     /// What one execution may have at most.
-    pub maxima: Maxima,
+    pub host_limits: HostLimits,
     /// Whether the engine sees the files that this process sees.
     pub is_engine_local: bool,
 }
@@ -38,7 +38,7 @@ pub struct RegistrySettings {
 /// What one execution may have at most: no script could be started that asks for
 /// more than the machine has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Maxima {
+pub struct HostLimits {
     /// CPU time per time, in billionths of a CPU.
     pub nano_cpus: u64,
     /// Memory in bytes.

@@ -8,10 +8,10 @@ use base64::engine::general_purpose::STANDARD;
 use super::fields::{Faults, check_text};
 use super::files::{ServerFile, read_below};
 use super::{RegistrySettings, ScriptInput};
-use crate::domain::excerpt::excerpt;
 use crate::domain::registry::RegisteredScript;
 use crate::domain::requirements::{MAX_BYTES as MAX_REQUIREMENTS_BYTES, Requirements};
 use crate::domain::runtime::Runtime;
+use crate::domain::sanitize::sanitize;
 use crate::domain::script::{MAX_SCRIPT_BYTES, Script};
 use crate::domain::text::utf8;
 
@@ -145,7 +145,7 @@ fn file_name(
             && name.len() <= MAX_FILE_NAME_BYTES
             && !name.contains(|c: char| c == '/' || c.is_control());
         if !is_name {
-            faults.add("/file_name", format!("{:?} is not the name of a file", excerpt(name)));
+            faults.add("/file_name", format!("{:?} is not the name of a file", sanitize(name)));
         }
         return name.clone();
     }
@@ -214,6 +214,6 @@ fn requirements_file(
     let pointer = "/requirements_path";
     let read = read_below(&settings.script_roots, path, MAX_REQUIREMENTS_BYTES as u64);
     let file = faults.keep(pointer, read, |error| error.hint().map(str::to_owned))?;
-    let text = utf8(file.bytes).map_err(|error| format!("{:?} {error}", excerpt(path)));
+    let text = utf8(file.bytes).map_err(|error| format!("{:?} {error}", sanitize(path)));
     faults.keep(pointer, text, |_| Some("save it as UTF-8".to_owned()))
 }

@@ -38,7 +38,7 @@ impl World {
             script_roots: vec![folder.path().join("scripts")],
             mount_roots: vec![folder.path().join("data").canonicalize().unwrap()],
             requirements: RequirementsPolicy::default(),
-            maxima: Maxima { nano_cpus: 2 * NANO_CPUS_PER_CPU, memory_bytes: 1 << 30 },
+            host_limits: HostLimits { nano_cpus: 2 * NANO_CPUS_PER_CPU, memory_bytes: 1 << 30 },
             is_engine_local: true,
         };
         let engine = EngineFacts::fixed(Architecture::X86_64, |it| format!("gantry/{it}:1"));

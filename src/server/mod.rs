@@ -25,7 +25,7 @@ use crate::metrics::Metrics;
 use crate::orchestrator::{Environments, Executions, ExecutionsParts, ExecutionsSettings};
 use crate::pool::Pool;
 use crate::process::Process;
-use crate::registry::{EngineFacts, Maxima, Registry, RegistrySettings};
+use crate::registry::{EngineFacts, HostLimits, Registry, RegistrySettings};
 use crate::sandbox::{Cancel, Remover};
 use crate::services::Services;
 use crate::store::{NodeLock, Store};
@@ -197,7 +197,10 @@ fn registry(
         script_roots: serve.script_roots(),
         mount_roots: settings.mount_roots(),
         requirements: settings.requirements_policy().map_err(ServerError::Setting)?,
-        maxima: Maxima { nano_cpus: machine.nano_cpus, memory_bytes: machine.memory_bytes },
+        host_limits: HostLimits {
+            nano_cpus: machine.nano_cpus,
+            memory_bytes: machine.memory_bytes,
+        },
         is_engine_local: services.docker.endpoint().is_local(),
     };
     let facts = EngineFacts::new(services.docker.clone(), services.library.clone());

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::connection::{Pools, on_reader, on_writer};
 use super::rows::{Row, without_nul};
 use super::{Store, StoreError};
-use crate::domain::execution::{Frozen, State};
+use crate::domain::execution::{ExecutionSnapshot, State};
 use crate::domain::json_input::JsonInput;
 use crate::domain::outcome::{ErrorKind, Outcome};
 use crate::domain::registry::Definition;
@@ -35,7 +35,7 @@ pub struct Claim<'a> {
 
 /// What a node has taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Taken {
+pub struct ClaimedRow {
     /// The execution, as a queue knows it.
     pub pending: PendingExecution,
     /// From 1.
@@ -54,7 +54,7 @@ pub struct Taken {
 }
 
 #[derive(FromRow)]
-struct TakenRow {
+struct RawClaimedRow {
     #[sqlx(flatten)]
     pending: PendingExecution,
     attempt: i32,
@@ -66,11 +66,11 @@ struct TakenRow {
     cancel_requested: bool,
 }
 
-impl TakenRow {
-    fn parse(self) -> Result<Taken, StoreError> {
+impl RawClaimedRow {
+    fn parse(self) -> Result<ClaimedRow, StoreError> {
         let id = self.pending.id;
         let row = Row { table: "executions", id: &id };
-        Ok(Taken {
+        Ok(ClaimedRow {
             attempt: row.count("attempt", self.attempt.into())?,
             place: self.container.zip(self.image),
             warm: self.warm,
@@ -118,8 +118,8 @@ pub struct Runnable {
     pub definition: Definition,
     /// The environment that it needs.
     pub environment_key: Option<String>,
-    /// What was frozen when it was accepted.
-    pub frozen: Frozen,
+    /// Settings fixed when it was accepted.
+    pub snapshot: ExecutionSnapshot,
     /// What it reads.
     pub input: JsonInput,
     /// When it was accepted.
@@ -146,7 +146,7 @@ impl RunnableRow {
         let payload = Row { table: "execution_payloads", id: &self.id };
         Ok(Runnable {
             definition: version.json("definition", &self.definition)?,
-            frozen: payload.json("frozen", &self.frozen)?,
+            snapshot: payload.json("frozen", &self.frozen)?,
             input: JsonInput::parse(self.input.into_bytes())
                 .map_err(|_| payload.impossible("input"))?,
             id: self.id,
@@ -173,7 +173,7 @@ macro_rules! runnable {
     };
 }
 
-impl Taken {
+impl ClaimedRow {
     /// Whether this is its container.
     #[must_use]
     pub fn is_in(&self, container: &str) -> bool {
@@ -334,15 +334,15 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn taken_by(&self, node: &str) -> Result<Vec<Taken>, StoreError> {
+    pub async fn claimed_by(&self, node: &str) -> Result<Vec<ClaimedRow>, StoreError> {
         const SELECT: &str = "SELECT e.id, e.script_id, e.priority, e.memory_bytes, \
              e.nano_cpus, s.max_concurrency, e.created_at, e.attempt, e.container, e.image, \
              e.warm, e.started_at, e.deadline_at, e.cancel_requested FROM executions e \
              JOIN scripts s ON s.id = e.script_id \
              WHERE e.status = 'running' AND e.node = $1 ORDER BY e.id";
-        let rows: Vec<TakenRow> = on_reader!(self, pool =>
+        let rows: Vec<RawClaimedRow> = on_reader!(self, pool =>
             sqlx::query_as(SELECT).bind(node).fetch_all(pool).await)?;
-        rows.into_iter().map(TakenRow::parse).collect()
+        rows.into_iter().map(RawClaimedRow::parse).collect()
     }
 
     /// Notes that somebody wants a running execution to end, whoever runs it. Answers

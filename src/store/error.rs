@@ -11,7 +11,7 @@ pub enum StoreError {
     Unavailable(#[source] Option<sqlx::Error>),
     /// Somebody else has this name, or this key.
     #[error("it is there already")]
-    Taken,
+    NameConflict,
     /// A row that no version of Gantry has written.
     #[error("the database has an impossible value: {table}.{column} of {id}")]
     Impossible {
@@ -44,7 +44,7 @@ impl StoreError {
             Self::Migration(_) => Some("use the newer gantry, or another database"),
             Self::Address(_) => Some("sqlite:///path/to/file, or postgres://user@host/database"),
             Self::Impossible { .. } => Some("was the database changed by hand? restore the value"),
-            Self::Taken | Self::Refused(_) => None,
+            Self::NameConflict | Self::Refused(_) => None,
         }
     }
 
@@ -73,7 +73,7 @@ const SQLITE_OUTAGES: [i64; 8] = [5, 6, 7, 8, 10, 13, 14, 15];
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         match &error {
-            sqlx::Error::Database(database) if database.is_unique_violation() => Self::Taken,
+            sqlx::Error::Database(database) if database.is_unique_violation() => Self::NameConflict,
             sqlx::Error::Database(database) => {
                 let code = database.code().unwrap_or_default();
                 // SQLite gives numbers, PostgreSQL five characters.

@@ -9,7 +9,7 @@ use super::listing::{ExecutionRow, select_execution};
 use super::rows::Row;
 use super::{Store, StoreError};
 use crate::domain::confinement::SealedConfinement;
-use crate::domain::execution::{Execution, ExecutionSummary, Frozen, log_text};
+use crate::domain::execution::{Execution, ExecutionSnapshot, ExecutionSummary, log_text};
 use crate::domain::output_log::OutputLog;
 
 #[derive(FromRow)]
@@ -120,7 +120,10 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`], also when it is impossible.
-    pub async fn frozen(&self, id: Uuid) -> Result<Option<Frozen>, StoreError> {
+    pub async fn execution_snapshot(
+        &self,
+        id: Uuid,
+    ) -> Result<Option<ExecutionSnapshot>, StoreError> {
         const SELECT: &str = "SELECT CAST(frozen AS TEXT) FROM execution_payloads \
              WHERE execution_id = $1";
         let text: Option<String> = on_reader!(self, pool =>

@@ -13,7 +13,7 @@ use super::rows::{Row, number, without_nul};
 use super::versions::VersionRow;
 use super::{NewAuditEntry, NewVersion, Store, StoreError};
 use crate::domain::limits::{Limits, Timeout};
-use crate::domain::registry::{MAX_WARM, Operation, RegisteredScript, ScriptName};
+use crate::domain::registry::{MAX_WARM, RegisteredScript, RunSettings, ScriptName};
 use crate::domain::runtime::Runtime;
 
 /// A script that is to be registered.
@@ -28,7 +28,7 @@ pub struct NewScript {
     /// The file on the server that its requirements were read from.
     pub requirements_path: Option<String>,
     /// How it is run.
-    pub operation: Operation,
+    pub run_settings: RunSettings,
     /// Whether it can be invoked.
     pub is_enabled: bool,
     /// What is run.
@@ -56,7 +56,7 @@ pub struct ScriptChange {
     /// The file on the server that its requirements were read from.
     pub requirements_path: Option<String>,
     /// How it is run.
-    pub operation: Operation,
+    pub run_settings: RunSettings,
     /// Whether it can be invoked.
     pub is_enabled: bool,
     /// What is run.
@@ -152,7 +152,7 @@ impl ScriptRow {
         let row = Row { table: "scripts", id: &self.id };
         let limits: Limits = row.json("limits", &self.limits)?;
         let timeout = std::time::Duration::from_millis(row.count("timeout_ms", self.timeout_ms)?);
-        let operation = Operation {
+        let run_settings = RunSettings {
             timeout_secs: Timeout::new(timeout).map_err(|_| row.impossible("timeout_ms"))?,
             limits,
             max_concurrency: row.some_at_least_one("max_concurrency", self.max_concurrency)?,
@@ -160,7 +160,7 @@ impl ScriptRow {
         };
         Ok(RegisteredScript {
             name: ScriptName::new(&self.name).map_err(|_| row.impossible("name"))?,
-            operation,
+            run_settings,
             id: self.id,
             description: self.description,
             file_path: self.file_path,
@@ -277,7 +277,7 @@ impl Store {
     /// Registers a script with its first version. Answers with its id.
     ///
     /// # Errors
-    /// [`StoreError::Taken`] when there is one of this name, and others.
+    /// [`StoreError::NameConflict`] when there is one of this name, and others.
     pub async fn insert_script(
         &self,
         script: &NewScript,
@@ -294,13 +294,13 @@ impl Store {
                 .bind(searched(&script.name, &script.description))
                 .bind(&script.file_path)
                 .bind(&script.requirements_path)
-                .bind(number(script.operation.timeout_secs.as_millis()))
-                .bind(Json(&script.operation.limits))
-                .bind(script.operation.max_concurrency.map(|it| i64::from(it.get())))
+                .bind(number(script.run_settings.timeout_secs.as_millis()))
+                .bind(Json(&script.run_settings.limits))
+                .bind(script.run_settings.max_concurrency.map(|it| i64::from(it.get())))
                 .bind(script.is_enabled)
                 .bind(&script.created_by)
                 .bind(script.created_at)
-                .bind(i64::from(script.operation.warm))
+                .bind(i64::from(script.run_settings.warm))
                 .fetch_one(&mut *tx)
                 .await?;
             define!(id, &script.version, &script.created_by, script.created_at, tx);
@@ -314,7 +314,7 @@ impl Store {
     /// changed since it was seen, or has no such version.
     ///
     /// # Errors
-    /// [`StoreError::Taken`] when there is another one of this name, and others.
+    /// [`StoreError::NameConflict`] when there is another one of this name, and others.
     pub async fn change_script(
         &self,
         change: &ScriptChange,
@@ -334,12 +334,12 @@ impl Store {
                 .bind(searched(&change.name, &change.description))
                 .bind(&change.file_path)
                 .bind(&change.requirements_path)
-                .bind(number(change.operation.timeout_secs.as_millis()))
-                .bind(Json(&change.operation.limits))
-                .bind(change.operation.max_concurrency.map(|it| i64::from(it.get())))
+                .bind(number(change.run_settings.timeout_secs.as_millis()))
+                .bind(Json(&change.run_settings.limits))
+                .bind(change.run_settings.max_concurrency.map(|it| i64::from(it.get())))
                 .bind(change.is_enabled)
                 .bind(change.changed_at)
-                .bind(i64::from(change.operation.warm))
+                .bind(i64::from(change.run_settings.warm))
                 .execute(&mut *tx)
                 .await?;
             if updated.rows_affected() != 1 {

@@ -177,7 +177,7 @@ const INSERT_PAYLOAD_HEAD: &str = "INSERT INTO execution_payloads (execution_id,
 macro_rules! payload_values {
     ($row:ident, $new:ident) => {{
         $row.push_bind($new.id);
-        $row.push_bind(Json(&$new.frozen));
+        $row.push_bind(Json(&$new.snapshot));
         $row.push_bind($new.input.as_str());
     }};
 }
@@ -198,8 +198,8 @@ macro_rules! insert_values {
         $row.push("'pending'");
         $row.push_bind(i32::from($new.priority.value()));
         $row.push("0");
-        $row.push_bind(number($new.frozen.limits.memory_bytes));
-        $row.push_bind(number($new.frozen.limits.nano_cpus));
+        $row.push_bind(number($new.snapshot.limits.memory_bytes));
+        $row.push_bind(number($new.snapshot.limits.nano_cpus));
         $row.push("0, 0, FALSE, FALSE, FALSE");
         $row.push_bind($new.created_at);
         $row.push_bind($new.created_at);

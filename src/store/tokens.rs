@@ -77,7 +77,7 @@ impl Store {
     /// Keeps a token. Answers with its id.
     ///
     /// # Errors
-    /// [`StoreError::Taken`] when one of this name works already, and others.
+    /// [`StoreError::NameConflict`] when one of this name works already, and others.
     pub async fn insert_token(
         &self,
         token: &NewToken,

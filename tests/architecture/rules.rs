@@ -18,7 +18,7 @@ use Knows::{AllBefore, Only};
 const MODULES: [(&str, Knows); 23] = [
     ("domain", Only(&[])),
     ("clock", Only(&[])),
-    ("seldom", Only(&[])),
+    ("log_throttle", Only(&[])),
     ("private_files", Only(&[])),
     ("installation", Only(&["private_files"])),
     ("process", Only(&["private_files"])),
@@ -32,7 +32,7 @@ const MODULES: [(&str, Knows); 23] = [
         Only(&[
             "domain",
             "clock",
-            "seldom",
+            "log_throttle",
             "private_files",
             "process",
             "store",

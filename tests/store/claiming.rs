@@ -2,7 +2,7 @@
 
 use gantry::domain::execution::State;
 use gantry::domain::outcome::Status;
-use gantry::store::Taken;
+use gantry::store::ClaimedRow;
 use uuid::Uuid;
 
 use crate::database::{Database, on_both};
@@ -140,17 +140,18 @@ async fn a_node_finds_what_it_had_taken(database: Database) {
     invocations.submitted(store).await;
     claim(store, mine).await.unwrap();
     store.claim(&a_claim(other, "node-2", "theirs")).await.unwrap().unwrap();
-    let found = store.taken_by(NODE).await.unwrap();
-    let ids =
-        |found: &[Taken]| found.iter().map(|it| (it.pending.id, it.attempt)).collect::<Vec<_>>();
+    let found = store.claimed_by(NODE).await.unwrap();
+    let ids = |found: &[ClaimedRow]| {
+        found.iter().map(|it| (it.pending.id, it.attempt)).collect::<Vec<_>>()
+    };
     assert_eq!(ids(&found), [(mine, 1)]);
     assert!(!found[0].is_cancel_requested);
-    let theirs = store.taken_by("node-2").await.unwrap();
+    let theirs = store.claimed_by("node-2").await.unwrap();
     assert_eq!(ids(&theirs), [(other, 1)]);
     assert_eq!(theirs[0].place, Some(("theirs".to_owned(), "sha256:1".to_owned())));
     assert!(theirs[0].is_in("theirs") && !theirs[0].is_in("others"));
     assert!(theirs[0].warm && theirs[0].deadline > theirs[0].begun_at);
-    assert!(store.taken_by("node").await.unwrap().is_empty());
+    assert!(store.claimed_by("node").await.unwrap().is_empty());
     assert_eq!(store.running(mine, NODE, 1).await.unwrap().unwrap().id, mine);
     for (node, attempt) in [(NODE, 2), ("node-2", 1)] {
         assert!(store.running(mine, node, attempt).await.unwrap().is_none());
@@ -164,5 +165,5 @@ async fn a_wish_to_cancel_is_kept_for_whoever_goes_on(database: Database) {
     claim(store, runs).await.unwrap();
     assert!(store.request_cancel(runs).await.unwrap());
     assert!(!store.request_cancel(waits).await.unwrap(), "it does not run");
-    assert!(store.taken_by(NODE).await.unwrap()[0].is_cancel_requested);
+    assert!(store.claimed_by(NODE).await.unwrap()[0].is_cancel_requested);
 }

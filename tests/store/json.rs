@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gantry::domain::elf::Architecture;
-use gantry::domain::execution::{Frozen, NewExecution};
+use gantry::domain::execution::{ExecutionSnapshot, NewExecution};
 use gantry::domain::limits::{Limits, Timeout};
 use gantry::domain::registry::Definition;
 use gantry::domain::requirements::RequirementsPolicy;
 use gantry::domain::token::Role;
 use gantry::domain::variables::{EnvVar, Variables};
-use gantry::registry::{Actor, EngineFacts, Maxima, Registry, RegistrySettings, ScriptInput};
+use gantry::registry::{Actor, EngineFacts, HostLimits, Registry, RegistrySettings, ScriptInput};
 use gantry::store::{NewToken, StoreError};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
@@ -70,7 +70,7 @@ fn registry(database: &Database) -> Registry {
         script_roots: Vec::new(),
         mount_roots: Vec::new(),
         requirements: RequirementsPolicy::default(),
-        maxima: Maxima { nano_cpus: 2_000_000_000, memory_bytes: 1 << 30 },
+        host_limits: HostLimits { nano_cpus: 2_000_000_000, memory_bytes: 1 << 30 },
         is_engine_local: true,
     };
     let engine = EngineFacts::fixed(Architecture::X86_64, |it| format!("gantry/{it}:1"));
@@ -202,7 +202,7 @@ async fn is_read_as_it_was_written(
     input.name = None;
     let again = registry.change(&admin(), script.id, input).await.unwrap();
     prop_assert_eq!(&again.version, &script.version);
-    prop_assert_eq!(again.operation, script.operation);
+    prop_assert_eq!(again.run_settings, script.run_settings);
     prop_assert_eq!(database.store.count_versions(script.id).await.unwrap(), 1);
     Ok(())
 }
@@ -229,17 +229,17 @@ async fn what_is_frozen_is_claimed_as_it_was(database: Database) {
     let config = Config { cases: 48, failure_persistence: None, ..Config::default() };
     let checked = tokio::task::block_in_place(|| {
         TestRunner::new(config).run(&strategy, |(args, value, cpus, timeout)| {
-            let frozen = Frozen {
+            let snapshot = ExecutionSnapshot {
                 args,
                 env: Variables::new(vec![EnvVar::new("WORD", value).unwrap()]).unwrap(),
                 limits: Limits { nano_cpus: (cpus * 1e9) as u64, ..Limits::default() },
                 timeout_secs: Timeout::try_from(timeout).unwrap(),
             };
-            let new = NewExecution { frozen: frozen.clone(), ..invocations.one() };
+            let new = NewExecution { snapshot: snapshot.clone(), ..invocations.one() };
             let (id, batch) = (new.id, [new]);
             Handle::current().block_on(async {
                 store.submit(&batch).await.unwrap();
-                prop_assert_eq!(store.runnable(id).await.unwrap().unwrap().frozen, frozen);
+                prop_assert_eq!(store.runnable(id).await.unwrap().unwrap().snapshot, snapshot);
                 Ok(())
             })
         })

@@ -2,12 +2,14 @@
 
 use chrono::{DateTime, Utc};
 use gantry::clock;
-use gantry::domain::execution::{Caller, Frozen, IdempotencyKey, NewExecution, Priority, Report};
+use gantry::domain::execution::{
+    Caller, ExecutionSnapshot, IdempotencyKey, NewExecution, Priority, Report,
+};
 use gantry::domain::json_input::JsonInput;
 use gantry::domain::limits::{Limits, Timeout};
 use gantry::domain::outcome::{Outcome, Status};
 use gantry::domain::preload::Preload;
-use gantry::domain::registry::{Definition, Operation, RegisteredScript, ScriptName};
+use gantry::domain::registry::{Definition, RegisteredScript, RunSettings, ScriptName};
 use gantry::domain::runtime::Runtime;
 use gantry::domain::sandbox_spec::Network;
 use gantry::domain::system_packages::SystemPackages;
@@ -71,7 +73,7 @@ pub(crate) fn script(name: &str) -> NewScript {
         description: "Tells the weather".to_owned(),
         file_path: Some("/srv/weather.sh".to_owned()),
         requirements_path: Some("/srv/requirements.txt".to_owned()),
-        operation: Operation::default(),
+        run_settings: RunSettings::default(),
         is_enabled: true,
         version: version("first"),
         created_by: "alice".to_owned(),
@@ -88,7 +90,7 @@ pub(crate) fn change(script: &RegisteredScript) -> ScriptChange {
         description: script.description.clone(),
         file_path: script.file_path.clone(),
         requirements_path: script.requirements_path.clone(),
-        operation: script.operation,
+        run_settings: script.run_settings,
         is_enabled: script.is_enabled,
         version: VersionChange::Keep,
         activation: Activation::WhenReady,
@@ -136,7 +138,7 @@ impl Invocations {
             job_id: None,
             idempotency_key: None,
             priority: Priority::default(),
-            frozen: Frozen {
+            snapshot: ExecutionSnapshot {
                 args: vec!["a".to_owned()],
                 env: Variables::default(),
                 limits: Limits::default(),

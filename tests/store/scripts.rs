@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use gantry::domain::oci_runtime::OciRuntime;
-use gantry::domain::registry::{Operation, ScriptName};
+use gantry::domain::registry::{RunSettings, ScriptName};
 use gantry::domain::runtime::Runtime;
 use gantry::store::{Needs, NewScript, ScriptChange, ScriptFilter, StoreError, VersionChange};
 
@@ -32,10 +32,10 @@ async fn a_script_is_read_back_as_it_was_registered(database: Database) {
     let store = &database.store;
     let new = NewScript {
         description: "Grüße, 世界 \u{1f324}".to_owned(),
-        operation: Operation {
+        run_settings: RunSettings {
             max_concurrency: NonZeroU32::new(3),
             warm: 64,
-            ..Operation::default()
+            ..RunSettings::default()
         },
         ..script("weather")
     };
@@ -43,7 +43,7 @@ async fn a_script_is_read_back_as_it_was_registered(database: Database) {
     let found = store.script(id).await.unwrap().unwrap();
     assert_eq!(store.script_named("weather").await.unwrap(), Some(found.clone()));
     assert_eq!((found.name, found.description), (new.name, new.description));
-    assert_eq!((found.file_path, found.operation), (new.file_path, new.operation));
+    assert_eq!((found.file_path, found.run_settings), (new.file_path, new.run_settings));
     assert_eq!(found.requirements_path, new.requirements_path);
     assert_eq!(found.version.definition, new.version.definition);
     let digest = &new.version.definition.digest;
@@ -62,7 +62,7 @@ async fn a_name_is_taken_once_and_what_is_refused_leaves_nothing(database: Datab
     registered(store, "weather").await;
     let new = NewScript { version: version("another"), ..script("weather") };
     let error = store.insert_script(&new, &audit("script.create")).await.unwrap_err();
-    assert!(matches!(error, StoreError::Taken), "{error:?}");
+    assert!(matches!(error, StoreError::NameConflict), "{error:?}");
     let second = registered(store, "second").await;
     let renamed = ScriptChange {
         name: ScriptName::new("weather").unwrap(),
@@ -70,7 +70,7 @@ async fn a_name_is_taken_once_and_what_is_refused_leaves_nothing(database: Datab
         ..change(&second)
     };
     let error = store.change_script(&renamed, &audit("script.update")).await.unwrap_err();
-    assert!(matches!(error, StoreError::Taken), "{error:?}");
+    assert!(matches!(error, StoreError::NameConflict), "{error:?}");
     assert_eq!(store.script(second.id).await.unwrap(), Some(second));
     assert_eq!(store.count_audit(None).await.unwrap(), 2);
     assert_eq!(database.number("SELECT count(*) FROM script_versions").await, 2);
@@ -111,13 +111,14 @@ async fn a_change_of_a_script_that_is_not_there_changes_nothing(database: Databa
 async fn every_setting_is_changed(database: Database) {
     let store = &database.store;
     let script = registered(store, "weather").await;
-    let operation = Operation { max_concurrency: NonZeroU32::new(7), warm: 2, ..script.operation };
+    let run_settings =
+        RunSettings { max_concurrency: NonZeroU32::new(7), warm: 2, ..script.run_settings };
     let changed = ScriptChange {
         name: ScriptName::new("climate").unwrap(),
         description: "NUL \0 in it".to_owned(),
         file_path: None,
         requirements_path: None,
-        operation,
+        run_settings,
         is_enabled: false,
         version: VersionChange::Define(Box::new(version("second"))),
         ..change(&script)
@@ -126,7 +127,7 @@ async fn every_setting_is_changed(database: Database) {
     let found = store.script(script.id).await.unwrap().unwrap();
     assert_eq!((found.name.as_str(), found.file_path), ("climate", None));
     assert_eq!(found.description, "NUL \u{fffd} in it");
-    assert_eq!((found.operation, found.is_enabled), (operation, false));
+    assert_eq!((found.run_settings, found.is_enabled), (run_settings, false));
     assert_eq!((found.version.number, found.version.created_by.as_str()), (2, "bob"));
     assert_eq!((found.created_by.as_str(), found.updated_at), ("alice", changed.changed_at));
 }
@@ -299,7 +300,7 @@ async fn what_scripts_need_of_a_machine_is_found_without_a_server(database: Data
         ("e", 64, Some("kata"), false),
     ] {
         let mut new = script(name);
-        new.operation.warm = warm;
+        new.run_settings.warm = warm;
         new.is_enabled = is_enabled;
         new.version.definition.runtime = runtime.map(|it| OciRuntime::new(it).unwrap());
         store.insert_script(&new, &audit("script.create")).await.unwrap();

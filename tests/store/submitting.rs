@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use gantry::domain::execution::{ExecutionSummary, Frozen, NewExecution, Priority, State};
+use gantry::domain::execution::{
+    ExecutionSnapshot, ExecutionSummary, NewExecution, Priority, State,
+};
 use gantry::domain::json_input::{JsonInput, MAX_NESTING};
 use gantry::domain::variables::{EnvVar, Variables};
 use gantry::store::Submitted;
@@ -123,9 +125,9 @@ async fn what_is_sent_again_is_known_by_its_id(database: Database) {
 async fn what_was_asked_for_is_read_back(database: Database) {
     let invocations = Invocations::of(&database.store, "weather").await;
     let id = invocations.submitted(&database.store).await;
-    let asked = invocations.one().frozen;
-    assert_eq!(database.store.frozen(id).await.unwrap(), Some(asked));
-    assert_eq!(database.store.frozen(Uuid::nil()).await.unwrap(), None);
+    let asked = invocations.one().snapshot;
+    assert_eq!(database.store.execution_snapshot(id).await.unwrap(), Some(asked));
+    assert_eq!(database.store.execution_snapshot(Uuid::nil()).await.unwrap(), None);
 }
 
 async fn inputs_are_kept_byte_for_byte(database: Database) {
@@ -170,10 +172,10 @@ async fn a_summary_says_what_was_submitted(database: Database) {
     let new = NewExecution {
         job_id: Some("Jöb 'x' %".to_owned()),
         priority: Priority::new(-10).unwrap(),
-        frozen: Frozen {
+        snapshot: ExecutionSnapshot {
             args: vec!["b".to_owned(), "\u{202e}\n".to_owned(), String::new()],
             env: variables(&[("B", "2"), ("A", "1\u{1}"), ("Z", "")]),
-            ..invocations.one().frozen
+            ..invocations.one().snapshot
         },
         ..invocations.one()
     };
@@ -191,11 +193,11 @@ async fn a_summary_says_what_was_submitted(database: Database) {
     let pending = database.store.pending(None, 10).await.unwrap();
     assert_eq!(pending.len(), 1);
     assert_eq!((pending[0].id, pending[0].priority, pending[0].max_concurrency), (id, -10, None));
-    assert_eq!(pending[0].memory_bytes, new.frozen.limits.memory_bytes as i64);
-    assert_eq!(pending[0].nano_cpus, new.frozen.limits.nano_cpus as i64);
+    assert_eq!(pending[0].memory_bytes, new.snapshot.limits.memory_bytes as i64);
+    assert_eq!(pending[0].nano_cpus, new.snapshot.limits.nano_cpus as i64);
     let runnable = database.store.runnable(id).await.unwrap().unwrap();
     // A worker that is handed them in memory gets the same.
-    assert_eq!((runnable.frozen, runnable.input), (new.frozen, new.input));
+    assert_eq!((runnable.snapshot, runnable.input), (new.snapshot, new.input));
     assert_eq!((runnable.created_at, runnable.script_name.as_str()), (new.created_at, "weather"));
     assert_eq!(runnable.definition, invocations.script.version.definition);
 }

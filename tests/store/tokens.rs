@@ -40,7 +40,7 @@ async fn a_name_works_for_one_token_at_a_time(database: Database) {
     let store = &database.store;
     let first = store.insert_token(&token("ci"), &audit("token.create")).await.unwrap();
     let error = store.insert_token(&token("ci"), &audit("token.create")).await.unwrap_err();
-    assert!(matches!(error, StoreError::Taken), "{error:?}");
+    assert!(matches!(error, StoreError::NameConflict), "{error:?}");
     assert_eq!(store.count_audit(None).await.unwrap(), 1);
     assert!(store.revoke_token(first, now(), &audit("token.revoke")).await.unwrap());
     store.insert_token(&token("ci"), &audit("token.create")).await.unwrap();

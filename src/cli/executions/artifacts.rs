@@ -14,7 +14,7 @@ use crate::cli::run::file::Problem;
 use crate::cli::{FAILED, message, stdout, table};
 use crate::client::wire::Artifact;
 use crate::client::{Client, MAX_LISTED};
-use crate::domain::excerpt::excerpt;
+use crate::domain::sanitize::sanitize;
 
 /// Longest name that is taken, in bytes (`PATH_MAX`, limits.h).
 const MAX_NAME_BYTES: usize = 4096;
@@ -69,9 +69,9 @@ async fn take_all(
     })?;
     let mut code = 0;
     for artifact in artifacts.iter().take(MAX_LISTED as usize) {
-        let (name, shown) = (artifact.name.as_str(), excerpt(artifact.name.as_str()));
+        let (name, shown) = (artifact.name.as_str(), sanitize(artifact.name.as_str()));
         if let Some(reason) = artifact.skipped.some() {
-            message::note(&format!("artifact {shown} was not taken: {}", excerpt(reason)));
+            message::note(&format!("artifact {shown} was not taken: {}", sanitize(reason)));
             continue;
         }
         match take(client, id, name, &folder).await {
@@ -102,7 +102,7 @@ fn open(folder: &Path) -> io::Result<PathBuf> {
 
 async fn take(client: &Client, id: &str, name: &str, folder: &Path) -> Result<(), Failure> {
     let below = plain_relative(name).ok_or_else(|| {
-        Problem::new(&format!("{:?} is no plain relative path", excerpt(name)), None)
+        Problem::new(&format!("{:?} is no plain relative path", sanitize(name)), None)
     })?;
     let mut download = client.artifact(id, name).await?;
     let place = folder.join(below);

@@ -3,7 +3,7 @@
 
 use crate::cli::fields::{Lines, bytes};
 use crate::client::wire::{Confinement, Shown};
-use crate::domain::excerpt::excerpt;
+use crate::domain::sanitize::sanitize;
 
 /// Characters of the system call filter's digest that are shown.
 const DIGEST_CHARS: usize = 19;
@@ -19,7 +19,7 @@ fn limits(confinement: &Confinement) -> String {
     let cpus = confinement.nano_cpus.as_str().parse::<f64>().map(|it| it / 1e9);
     let cpus = cpus.map_or_else(|_| String::new(), |cpus| format!("{cpus} CPUs"));
     let memory = format!("{} of memory", bytes(&confinement.memory_bytes));
-    let pids = format!("{} processes", excerpt(confinement.pids.as_str()));
+    let pids = format!("{} processes", sanitize(confinement.pids.as_str()));
     [cpus, memory, pids].join(", ")
 }
 
@@ -29,7 +29,7 @@ fn walls(confinement: &Confinement) -> String {
     let mut walls = vec![
         format!("{root} root"),
         format!("capabilities dropped {}", list(&confinement.capabilities_dropped)),
-        format!("seccomp {}", excerpt(&seccomp)),
+        format!("seccomp {}", sanitize(&seccomp)),
     ];
     if confinement.no_new_privileges.is_true() {
         walls.push("no new privileges".to_owned());
@@ -43,5 +43,5 @@ fn walls(confinement: &Confinement) -> String {
 /// The words of a list.
 fn list(value: &Shown) -> String {
     let words: Vec<String> = serde_json::from_str(value.as_str()).unwrap_or_default();
-    excerpt(&words.join(" "))
+    sanitize(&words.join(" "))
 }

@@ -4,8 +4,8 @@
 use crate::cli::message;
 use crate::cli::outcome::{self, GANTRY_FAILED};
 use crate::client::wire::{Execution, Shown};
-use crate::domain::excerpt::excerpt;
 use crate::domain::outcome::Status;
+use crate::domain::sanitize::sanitize;
 
 /// The exit code of an execution that is over.
 pub(super) fn code(execution: &Execution) -> u8 {
@@ -47,7 +47,7 @@ pub(super) fn note_artifacts(execution: &Execution) {
     let taken = artifacts.iter().filter(|artifact| artifact.skipped.some().is_none()).count();
     if taken > 0 {
         let files = if taken == 1 { "file" } else { "files" };
-        let id = excerpt(execution.id.as_str());
+        let id = sanitize(execution.id.as_str());
         message::note(&format!(
             "the script left {taken} {files}; `gantry executions artifacts {id} --output DIR` \
              takes them"
@@ -56,7 +56,7 @@ pub(super) fn note_artifacts(execution: &Execution) {
 }
 
 fn status(execution: &Execution) -> String {
-    excerpt(execution.status.some().unwrap_or("unknown"))
+    sanitize(execution.status.some().unwrap_or("unknown"))
 }
 
 fn small(number: &Shown) -> Option<i32> {

@@ -14,8 +14,8 @@ use crate::cli::signals::Interrupts;
 use crate::cli::{message, stdout, streams};
 use crate::client::wire::Execution;
 use crate::client::{Client, ClientError, ExecutionEvent, Fields};
-use crate::domain::excerpt::{escaped, excerpt};
 use crate::domain::limits::Timeout;
+use crate::domain::sanitize::{escaped, sanitize};
 
 /// Longest time that a server may take to be told to cancel.
 const CANCEL_WITHIN: Duration = Duration::from_secs(10);
@@ -123,7 +123,7 @@ async fn fields(arguments: &Arguments) -> Result<Fields, Failure> {
 async fn follow(client: &Client, id: &str, json: bool) -> Result<Execution, Failure> {
     let progress = Progress::for_terminal();
     let lost = |error: ClientError| -> Failure {
-        let id = excerpt(id);
+        let id = sanitize(id);
         message::note(&format!("execution {id} may go on: `gantry executions wait {id}`"));
         error.into()
     };
@@ -169,7 +169,7 @@ async fn cancel(client: &Client, id: &str, interrupts: &Interrupts) {
         () = cancelling => {}
         () = interrupts.second() => {}
     }
-    let id = excerpt(id);
+    let id = sanitize(id);
     message::note(&format!("execution {id} may go on: `gantry executions wait {id}`"));
 }
 

@@ -102,7 +102,7 @@ pub(super) fn notes(execution: &Execution, keeps_artifacts: bool) {
         message::note("a process of the script was killed: the memory limit was reached");
     }
     for artifact in &execution.artifacts {
-        let name = crate::domain::excerpt::excerpt(&artifact.name);
+        let name = crate::domain::sanitize::sanitize(&artifact.name);
         match (&artifact.skipped, keeps_artifacts) {
             (Some(reason), _) => message::note(&format!("artifact {name} was not taken: {reason}")),
             (None, true) => {

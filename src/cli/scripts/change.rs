@@ -10,7 +10,7 @@ use crate::cli::remote::{self, Failure};
 use crate::cli::{message, stdout};
 use crate::client::wire::Script;
 use crate::client::{Client, Document};
-use crate::domain::excerpt::excerpt;
+use crate::domain::sanitize::sanitize;
 
 #[derive(Debug, Args)]
 pub(super) struct RegisterArguments {
@@ -79,13 +79,13 @@ async fn finish(
     after: &After,
 ) -> Result<u8, Failure> {
     let script: Script = document.read()?;
-    let (name, version) = (excerpt(script.name.as_str()), excerpt(script.version.as_str()));
+    let (name, version) = (sanitize(script.name.as_str()), sanitize(script.version.as_str()));
     if !after.json {
         stdout::line(&format!("{done} {name}, version {version}"))?;
     }
     let environment = match &script.pending {
         Some(pending) => {
-            let next = excerpt(pending.version.as_str());
+            let next = sanitize(pending.version.as_str());
             message::note(&format!("version {next} runs as soon as its environment is ready"));
             pending.environment.as_ref()
         }

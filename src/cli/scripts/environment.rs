@@ -7,7 +7,7 @@ use crate::cli::progress::Progress;
 use crate::cli::remote::Failure;
 use crate::client::Client;
 use crate::client::wire::Environment;
-use crate::domain::excerpt::excerpt;
+use crate::domain::sanitize::sanitize;
 
 /// First pause between two looks at a build.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -40,7 +40,7 @@ pub(super) async fn report(
         }
         "" => Ok(()),
         status => {
-            let status = excerpt(status);
+            let status = sanitize(status);
             message::note(&format!("its environment is {status}; --wait waits until it is ready"));
             Ok(())
         }

@@ -9,7 +9,7 @@ use crate::cli::run::file;
 use crate::cli::{message, streams};
 use crate::client::wire::{Execution, TestRun};
 use crate::client::{Client, Fields};
-use crate::domain::excerpt::excerpt;
+use crate::domain::sanitize::sanitize;
 
 #[derive(Debug, Args)]
 pub(super) struct TestArguments {
@@ -50,8 +50,8 @@ pub(super) async fn test(client: &Client, arguments: &TestArguments) -> Result<u
         streams::out(run.stdout.as_str().to_owned()).await?;
     }
     let Some(status) = execution.ended() else {
-        let status = excerpt(execution.status.as_str());
-        let id = excerpt(run.execution_id.as_str());
+        let status = sanitize(execution.status.as_str());
+        let id = sanitize(run.execution_id.as_str());
         message::error(&format!("execution {id} is {status}, and has not ended"), None);
         return Ok(GANTRY_FAILED);
     };

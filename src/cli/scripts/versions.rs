@@ -8,7 +8,7 @@ use crate::cli::remote::{self, Failure};
 use crate::cli::{stdout, streams, table};
 use crate::client::wire::{Script, Shown, Version};
 use crate::client::{Client, Page};
-use crate::domain::excerpt::excerpt;
+use crate::domain::sanitize::sanitize;
 
 /// Characters of a digest that tell versions apart for people.
 const DIGEST_CHARS: usize = 12;
@@ -87,7 +87,7 @@ pub(super) async fn activate(
     if arguments.json {
         remote::print_json(&document)?;
     } else {
-        let name = excerpt(&arguments.name);
+        let name = sanitize(&arguments.name);
         stdout::line(&format!("version {version} of {name} is the current one"))?;
     }
     Ok(0)

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::domain::excerpt::excerpt;
 use crate::domain::json_input::JsonInput;
 use crate::domain::limits::{Limits, Timeout};
+use crate::domain::sanitize::sanitize;
 use crate::domain::variables::Variables;
 
 /// Longest job id, in characters.
@@ -83,7 +83,7 @@ impl IdempotencyKey {
     pub fn new(key: &str, fingerprint: [u8; 32]) -> Result<Self, RequestFault> {
         let is_printable = key.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
         if key.is_empty() || key.len() > MAX_KEY_BYTES || !is_printable {
-            return Err(RequestFault::Key(excerpt(key)));
+            return Err(RequestFault::Key(sanitize(key)));
         }
         Ok(Self { key: key.to_owned(), fingerprint })
     }
@@ -103,7 +103,7 @@ pub struct Caller {
 /// changes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Frozen {
+pub struct ExecutionSnapshot {
     /// Arguments behind the script's own.
     pub args: Vec<String>,
     /// Variables over the script's own.
@@ -132,7 +132,7 @@ pub struct NewExecution {
     /// Who should run first.
     pub priority: Priority,
     /// What it depends on.
-    pub frozen: Frozen,
+    pub snapshot: ExecutionSnapshot,
     /// What it reads from stdin.
     pub input: JsonInput,
     /// When it was accepted.
@@ -147,7 +147,7 @@ impl NewExecution {
     pub fn check_job_id(job_id: &str) -> Result<(), RequestFault> {
         let count = job_id.chars().count();
         if count == 0 || count > MAX_JOB_ID_CHARS || job_id.chars().any(char::is_control) {
-            return Err(RequestFault::JobId(excerpt(job_id)));
+            return Err(RequestFault::JobId(sanitize(job_id)));
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::domain::excerpt::escaped;
+use crate::domain::sanitize::escaped;
 
 /// Characters that an excerpt shows before and after the place of an error.
 pub(super) const EXCERPT_SIDE: usize = 30;

@@ -5,7 +5,7 @@ use jsonschema::error::ValidationErrorKind;
 use thiserror::Error;
 
 use super::{MAX_REFERENCES, MAX_SCHEMA_BYTES, MAX_SCHEMA_DEPTH};
-use crate::domain::excerpt::excerpt;
+use crate::domain::sanitize::sanitize;
 
 /// Why a schema is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -92,33 +92,33 @@ impl SchemaError {
 pub(super) fn of(error: &ValidationError<'_>) -> SchemaError {
     let place = || match error.instance_path().as_str() {
         "" => "the top".to_owned(),
-        pointer => excerpt(pointer),
+        pointer => sanitize(pointer),
     };
     match error.kind() {
         ValidationErrorKind::Referencing(error) => of_reference(error),
         ValidationErrorKind::Pattern { .. }
         | ValidationErrorKind::BacktrackLimitExceeded { .. } => {
-            SchemaError::Pattern { place: place(), reason: excerpt(&error.to_string()) }
+            SchemaError::Pattern { place: place(), reason: sanitize(&error.to_string()) }
         }
         ValidationErrorKind::Format { format } if format == "regex" => {
             let reason = format!(
                 "{} is no regular expression, or none that is matched in linear time",
                 error.instance()
             );
-            SchemaError::Pattern { place: place(), reason: excerpt(&reason) }
+            SchemaError::Pattern { place: place(), reason: sanitize(&reason) }
         }
-        _ => SchemaError::Invalid { place: place(), reason: excerpt(&error.to_string()) },
+        _ => SchemaError::Invalid { place: place(), reason: sanitize(&error.to_string()) },
     }
 }
 
 fn of_reference(error: &jsonschema::ReferencingError) -> SchemaError {
     match error {
         jsonschema::ReferencingError::Unretrievable { uri, .. } => {
-            SchemaError::Remote(excerpt(uri))
+            SchemaError::Remote(sanitize(uri))
         }
         jsonschema::ReferencingError::UnknownSpecification { specification } => {
-            SchemaError::Draft(excerpt(specification))
+            SchemaError::Draft(sanitize(specification))
         }
-        other => SchemaError::Reference(excerpt(&other.to_string())),
+        other => SchemaError::Reference(sanitize(&other.to_string())),
     }
 }

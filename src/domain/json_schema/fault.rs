@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::counted::{Counted, CountedJson, within};
 use super::tree::Tree;
 use super::{MAX_FAULTS, MAX_LOOKS_FOR_FAULTS};
-use crate::domain::excerpt::{EXCERPT_CHARS, excerpt};
 use crate::domain::fault::Fault;
+use crate::domain::sanitize::{MAX_SANITIZED_CHARS, sanitize};
 
 /// What stands in the place of values.
 const VALUE: &str = "it";
@@ -63,14 +63,14 @@ fn of_error(error: &ValidationError<'_>) -> Fault {
         }
         _ => error.masked_with(VALUE).to_string(),
     };
-    Fault::new(bounded(error.instance_path().as_str()), excerpt(&detail))
+    Fault::new(bounded(error.instance_path().as_str()), sanitize(&detail))
 }
 
 /// The beginning of a schema's value, as JSON.
 fn json(value: &Value) -> String {
     let mut text = value.to_string();
     // Enough for the excerpt: a character has four bytes at most.
-    let mut end = text.len().min(EXCERPT_CHARS * 4);
+    let mut end = text.len().min(MAX_SANITIZED_CHARS * 4);
     while !text.is_char_boundary(end) {
         end -= 1;
     }

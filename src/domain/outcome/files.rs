@@ -5,9 +5,9 @@ use gantry_init::message::{
     ARTIFACT_DIR, Exit, MAX_UNLISTED_ARTIFACTS, Place, SHARED_MEMORY_DIR, SkipReason, WORK_DIR,
 };
 
-use crate::domain::excerpt::excerpt;
 use crate::domain::job::{MAX_ARTIFACT_BYTES, MAX_ARTIFACTS};
 use crate::domain::quantities::show_bytes;
+use crate::domain::sanitize::sanitize;
 
 /// Files that a message names at most.
 const MAX_NAMED: usize = 5;
@@ -34,7 +34,7 @@ pub(super) fn unkept(exit: &Exit) -> Option<String> {
     let (files, were) = if count == 1 { ("file", "was") } else { ("files", "were") };
     let named = skipped.iter().take(MAX_NAMED);
     let mut named: Vec<_> =
-        named.map(|it| format!("{} ({})", excerpt(&it.name), skip_reason(it.reason))).collect();
+        named.map(|it| format!("{} ({})", sanitize(&it.name), skip_reason(it.reason))).collect();
     let more = count - named.len() as u64;
     if more > 0 {
         named.push(format!("{more} more"));

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::domain::excerpt::excerpt;
+use crate::domain::sanitize::sanitize;
 
 /// Longest name, in bytes.
 pub const MAX_NAME_BYTES: usize = 100;
@@ -52,7 +52,7 @@ impl ScriptName {
         if begins_well && name.len() <= MAX_NAME_BYTES && name.bytes().all(is_allowed) {
             return Ok(Self(name.to_owned()));
         }
-        Err(NameFault::Form(excerpt(name)))
+        Err(NameFault::Form(sanitize(name)))
     }
 
     /// The name.

@@ -18,7 +18,7 @@ pub const MAX_WARM: u32 = 64;
 /// already accepted keep what they were accepted with.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Operation {
+pub struct RunSettings {
     /// How long one execution may take; a request can only lower it.
     pub timeout_secs: Timeout,
     /// What one execution may use.
@@ -46,7 +46,7 @@ pub struct RegisteredScript {
     /// given; `None` when they were sent.
     pub requirements_path: Option<String>,
     /// How it is run.
-    pub operation: Operation,
+    pub run_settings: RunSettings,
     /// Whether it can be invoked.
     pub is_enabled: bool,
     /// What is run.

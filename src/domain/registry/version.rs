@@ -141,7 +141,7 @@ pub fn check_below_work(field: &'static str, path: Option<&str>) -> Result<(), V
     {
         return Ok(());
     }
-    Err(VersionFault::Path { field, path: crate::domain::excerpt::excerpt(path) })
+    Err(VersionFault::Path { field, path: crate::domain::sanitize::sanitize(path) })
 }
 
 /// A version in the registry. Nothing of it ever changes.

@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use super::{Line, MAX_BYTES, MAX_JOINED_BYTES, MAX_LINE_BYTES, MAX_REQUIREMENTS};
-use crate::domain::excerpt::excerpt;
+use crate::domain::sanitize::sanitize;
 
 /// Why requirements are refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -130,5 +130,5 @@ pub(super) fn at(line: &Line, fault: LineFault) -> RequirementsError {
         }
         _ => line.text.clone(),
     };
-    RequirementsError::Line { line: line.number, excerpt: excerpt(&text), fault }
+    RequirementsError::Line { line: line.number, excerpt: sanitize(&text), fault }
 }

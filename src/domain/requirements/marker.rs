@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::excerpt::is_invisible;
+use crate::domain::sanitize::is_invisible;
 
 /// Deepest nesting of parentheses.
 const MAX_DEPTH: usize = 32;

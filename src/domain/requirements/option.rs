@@ -3,7 +3,7 @@
 
 use super::url::check_url;
 use super::{LineFault, RequirementsPolicy};
-use crate::domain::excerpt::excerpt;
+use crate::domain::sanitize::sanitize;
 
 /// Index options: as they are written, and in the normal form. True when a URL
 /// follows.
@@ -33,7 +33,7 @@ pub(super) fn parse(text: &str, policy: RequirementsPolicy) -> Result<String, Li
     }
     let Some((_, normal, has_url)) = INDEX_OPTIONS.into_iter().find(|(known, ..)| *known == name)
     else {
-        return Err(LineFault::UnsupportedOption(excerpt(name)));
+        return Err(LineFault::UnsupportedOption(sanitize(name)));
     };
     let checked = match (has_url, value) {
         (false, "") => Ok(normal.to_owned()),

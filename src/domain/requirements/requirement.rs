@@ -8,7 +8,7 @@ use pep440_rs::VersionSpecifier;
 
 use super::url::{check_url, is_local_path, is_url};
 use super::{LineFault, RequirementsPolicy, marker};
-use crate::domain::excerpt::excerpt;
+use crate::domain::sanitize::sanitize;
 
 /// Schemes of direct URLs.
 const URL_SCHEMES: [&str; 4] = ["https", "http", "git+https", "git+http"];
@@ -69,7 +69,7 @@ impl Requirement {
 }
 
 fn syntax(reason: impl AsRef<str>) -> LineFault {
-    LineFault::Syntax(excerpt(reason.as_ref()))
+    LineFault::Syntax(sanitize(reason.as_ref()))
 }
 
 /// The name of a package in its normal form (PEP 503): lowercase, with one `-`
@@ -124,7 +124,7 @@ fn hashes(options: &str) -> Result<String, LineFault> {
     while let Some(word) = words.next() {
         let (name, value) = word.split_once('=').unwrap_or((word, ""));
         if name != "--hash" {
-            return Err(LineFault::UnsupportedOption(excerpt(name)));
+            return Err(LineFault::UnsupportedOption(sanitize(name)));
         }
         let value = if word == "--hash" { words.next().unwrap_or_default() } else { value };
         let hash = value.to_ascii_lowercase();

@@ -3,8 +3,8 @@
 
 use thiserror::Error;
 
-use crate::domain::excerpt::excerpt;
 use crate::domain::python::PythonVersion;
+use crate::domain::sanitize::sanitize;
 
 /// The kernel reads no more of a `#!` line (`BINPRM_BUF_SIZE`, execve(2)).
 const SHEBANG_BYTES: usize = 256;
@@ -19,7 +19,7 @@ const WITH_VALUE: &str = "WX";
 
 /// The reason that the options of a `#!` line can't be kept to.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{} in its `#!` line can't be kept to: {reason}", excerpt(word))]
+#[error("{} in its `#!` line can't be kept to: {reason}", sanitize(word))]
 pub struct ShebangError {
     word: String,
     reason: &'static str,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::protected::{always_protected, matches, protected_group};
 use super::{MAX_NAME_BYTES, VariableError, Variables, is_name};
-use crate::domain::excerpt::excerpt;
+use crate::domain::sanitize::sanitize;
 
 /// Prefix of the names that every request may set.
 pub const PARAMETER_PREFIX: &str = "PARAM_";
@@ -64,7 +64,7 @@ impl AllowedVariables {
 }
 
 fn check(entry: &str) -> Result<(), VariableError> {
-    let refused = || VariableError::Pattern(excerpt(entry));
+    let refused = || VariableError::Pattern(sanitize(entry));
     let Some(prefix) = entry.strip_suffix('*') else {
         return match protected_group(entry) {
             _ if !is_name(entry) => Err(refused()),

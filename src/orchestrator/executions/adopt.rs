@@ -21,7 +21,7 @@ use crate::domain::outcome::{ErrorKind, Outcome};
 use crate::orchestrator::runner::Adopted;
 use crate::orchestrator::{Capture, LiveExecution};
 use crate::sandbox::{Terms, Wishes};
-use crate::store::{Runnable, StoreError, Taken};
+use crate::store::{ClaimedRow, Runnable, StoreError};
 
 impl Executions {
     /// Adopts everything that this node has taken and does not work on. Answers with
@@ -29,8 +29,8 @@ impl Executions {
     ///
     /// # Errors
     /// [`StoreError`]; nothing is adopted then.
-    pub(super) async fn adopt_all(&self) -> Result<Vec<Taken>, StoreError> {
-        let all = self.inner.store.taken_by(&self.inner.settings.node).await?;
+    pub(super) async fn adopt_all(&self) -> Result<Vec<ClaimedRow>, StoreError> {
+        let all = self.inner.store.claimed_by(&self.inner.settings.node).await?;
         for taken in &all {
             let id = taken.pending.id;
             // Whoever works on one has its slot until after its end is stored.
@@ -49,7 +49,7 @@ impl Executions {
         Ok(all)
     }
 
-    async fn adopt(self, taken: Taken, slot: Slot) {
+    async fn adopt(self, taken: ClaimedRow, slot: Slot) {
         let id = taken.pending.id;
         let node = self.inner.settings.node.as_str();
         let read = || self.inner.store.running(id, node, taken.attempt);
@@ -80,7 +80,7 @@ impl Executions {
     async fn resume(
         &self,
         runnable: &Runnable,
-        taken: &Taken,
+        taken: &ClaimedRow,
         receipt: SandboxReceipt,
         live: &Arc<LiveExecution>,
     ) -> AttemptOutcome {
@@ -94,7 +94,7 @@ impl Executions {
         let adopted = Adopted {
             receipt,
             terms: terms(runnable),
-            time_left: time_left(taken.deadline - now, runnable.frozen.timeout_secs),
+            time_left: time_left(taken.deadline - now, runnable.snapshot.timeout_secs),
             since: taken.begun_at,
         };
         let wishes = Wishes { cancel: &live.cancel, leave: &self.inner.giving_up };
@@ -103,7 +103,7 @@ impl Executions {
         self.conclude(&ClaimedExecution { runnable, attempt, queued, live }, executed).await
     }
 
-    fn place(&self, taken: &Taken) -> Option<SandboxReceipt> {
+    fn place(&self, taken: &ClaimedRow) -> Option<SandboxReceipt> {
         let (container_id, image) = taken.place.clone()?;
         let node = Some(self.inner.settings.node.clone());
         let warm = taken.warm;
@@ -119,7 +119,7 @@ impl Executions {
     }
 
     /// Ends one of which not even its request can be read.
-    async fn end_lost(&self, taken: &Taken) {
+    async fn end_lost(&self, taken: &ClaimedRow) {
         if let Some((container, _)) = &taken.place {
             self.inner.runner.remover().remove(container.clone());
         }
@@ -145,7 +145,7 @@ fn time_left(until_deadline: TimeDelta, timeout: Timeout) -> Duration {
 
 /// What a script may leave, as it was frozen.
 pub(super) fn terms(runnable: &Runnable) -> Terms {
-    let output_bytes = runnable.frozen.limits.output_bytes;
+    let output_bytes = runnable.snapshot.limits.output_bytes;
     Terms {
         stream_cap: output_bytes,
         output_file_cap: runnable.definition.output_file.as_ref().map(|_| output_bytes),

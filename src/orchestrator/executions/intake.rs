@@ -84,16 +84,16 @@ impl Executions {
         }
         let stored = stored.map_err(Arc::new);
         if let Err(error) = &stored
-            && let Some(unsaid) = self.inner.unstored.may_be_said()
+            && let Some(suppressed) = self.inner.unstored.admit()
         {
-            tracing::error!(?error, executions = news.len(), unsaid, "a batch was not stored");
+            tracing::error!(?error, executions = news.len(), suppressed, "a batch was not stored");
         }
         for (index, (waiting, place, answer)) in rest.into_iter().enumerate() {
             let submitted = match &stored {
                 Ok(all) => match all.get(index) {
                     Some(Submitted::Known(id)) if *id == waiting.id => Ok(Submitted::New),
                     Some(submitted) => Ok(*submitted),
-                    None => Err(Arc::new(StoreError::Taken)),
+                    None => Err(Arc::new(StoreError::NameConflict)),
                 },
                 Err(error) => Err(Arc::clone(error)),
             };
@@ -132,8 +132,8 @@ fn waiting(new: &NewExecution, max_concurrency: Option<NonZeroU32>) -> Waiting {
         priority: new.priority.value(),
         max_concurrency: max_concurrency.map(NonZeroU32::get),
         demand: Demand {
-            memory_bytes: new.frozen.limits.memory_bytes,
-            nano_cpus: new.frozen.limits.nano_cpus,
+            memory_bytes: new.snapshot.limits.memory_bytes,
+            nano_cpus: new.snapshot.limits.nano_cpus,
         },
         since: clock::since(new.created_at),
     }

@@ -7,11 +7,11 @@ use thiserror::Error;
 
 use super::Executions;
 use crate::domain::environment::EnvironmentSpec;
-use crate::domain::excerpt::excerpt;
 use crate::domain::job::{Job, JobError};
 use crate::domain::mount::{Mount, MountError};
 use crate::domain::registry::Definition;
 use crate::domain::requirements::{Requirements, RequirementsError};
+use crate::domain::sanitize::sanitize;
 use crate::domain::script::{Script, ScriptError};
 use crate::domain::variables::VariableError;
 use crate::store::{Runnable, StoreError};
@@ -98,11 +98,11 @@ impl Executions {
             },
             working_directory: definition.working_directory.clone(),
             input: Some(runnable.input.clone()),
-            args: [definition.args.as_slice(), &runnable.frozen.args].concat(),
-            variables: definition.env.merged(&runnable.frozen.env)?,
+            args: [definition.args.as_slice(), &runnable.snapshot.args].concat(),
+            variables: definition.env.merged(&runnable.snapshot.env)?,
             script_variables: definition.env.clone(),
-            limits: runnable.frozen.limits,
-            timeout: runnable.frozen.timeout_secs,
+            limits: runnable.snapshot.limits,
+            timeout: runnable.snapshot.timeout_secs,
             network: definition.network,
             mounts: definition.mounts.clone(),
             oci_runtime: self.oci_runtime(definition),
@@ -127,7 +127,7 @@ impl Executions {
         for mount in mounts {
             let resolved = mount.source.canonicalize().ok();
             if resolved.as_deref() != Some(mount.source.as_path()) {
-                return Err(JobLoadError::Moved(excerpt(&mount.source.to_string_lossy())));
+                return Err(JobLoadError::Moved(sanitize(&mount.source.to_string_lossy())));
             }
             mount.check_allowed(&mount.source, &self.inner.settings.mount_roots)?;
         }

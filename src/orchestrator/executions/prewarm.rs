@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::Executions;
 use super::job::JobLoadError;
-use crate::domain::execution::Frozen;
+use crate::domain::execution::ExecutionSnapshot;
 use crate::domain::json_input::JsonInput;
 use crate::domain::registry::{EnvironmentStatus, RegisteredScript};
 use crate::domain::sandbox_spec::{Network, Purpose, SandboxSpec};
@@ -151,7 +151,7 @@ impl Executions {
         reading: &mut Reading,
     ) -> Result<(), StoreError> {
         let definition = &script.version.definition;
-        let warm = script.operation.warm as usize;
+        let warm = script.run_settings.warm as usize;
         let key = script.version.environment_key.as_deref();
         let Some(image) = self.inner.environments.known(key, definition.script_type) else {
             // Nobody waits for an image that is of no use yet.
@@ -192,11 +192,11 @@ impl Executions {
             version_id: version.id,
             definition: version.definition.clone(),
             environment_key: version.environment_key.clone(),
-            frozen: Frozen {
+            snapshot: ExecutionSnapshot {
                 args: Vec::new(),
                 env: Variables::default(),
-                limits: script.operation.limits,
-                timeout_secs: script.operation.timeout_secs,
+                limits: script.run_settings.limits,
+                timeout_secs: script.run_settings.timeout_secs,
             },
             input: JsonInput::null(),
             created_at: script.created_at,
@@ -216,7 +216,7 @@ impl Executions {
         let definition = &script.version.definition;
         SandboxSpec {
             image,
-            limits: script.operation.limits,
+            limits: script.run_settings.limits,
             network: definition.network,
             mounts: definition.mounts.clone(),
             oci_runtime: self.oci_runtime(definition),

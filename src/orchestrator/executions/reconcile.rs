@@ -11,7 +11,7 @@ use super::Executions;
 use crate::clock;
 use crate::orchestrator::orphans::{ReconcileContext, find_orphans};
 use crate::process;
-use crate::store::Taken;
+use crate::store::ClaimedRow;
 
 impl Executions {
     /// The first time: what an earlier process has begun goes on before anything new
@@ -41,7 +41,7 @@ impl Executions {
     /// Removes what living processes do not use: what `gantry run` and builds have left
     /// included. `taken` was read before the containers: what is taken later is made
     /// later.
-    async fn remove_orphans(&self, taken: &[Taken]) {
+    async fn remove_orphans(&self, taken: &[ClaimedRow]) {
         let (runner, settings) = (&self.inner.runner, &self.inner.settings);
         let listed = match runner.containers().await {
             Ok(listed) => listed,

@@ -11,7 +11,7 @@ use super::Executions;
 use super::wait::{MAX_HANDED_OVER, Waiter};
 use crate::clock;
 use crate::domain::execution::{
-    Caller, ExecutionSummary, Frozen, IdempotencyKey, NewExecution, Priority,
+    Caller, ExecutionSnapshot, ExecutionSummary, IdempotencyKey, NewExecution, Priority,
 };
 use crate::domain::fault::{Fault, pointer_to};
 use crate::domain::job::check_arguments;
@@ -196,7 +196,7 @@ impl Executions {
 
     /// What is wrong with a request, but for what its schema says.
     fn faults(&self, submission: &Submission, version: &ScriptVersion) -> Vec<Fault> {
-        let operation = submission.script.operation;
+        let run_settings = submission.script.run_settings;
         let mut faults = Vec::new();
         let mut args = version.definition.args.clone();
         args.extend_from_slice(&submission.args);
@@ -211,17 +211,17 @@ impl Executions {
             let refused = refused.take(MAX_REFUSED_VARIABLES);
             faults.extend(refused.map(|name| Fault::new(pointer_to("/env", name), NOT_ALLOWED)));
         }
-        if let Some(timeout) = submission.timeout.filter(|it| *it > operation.timeout_secs) {
-            faults.push(Fault::new("/timeout_secs", too_long(timeout, operation.timeout_secs)));
+        if let Some(timeout) = submission.timeout.filter(|it| *it > run_settings.timeout_secs) {
+            faults.push(Fault::new("/timeout_secs", too_long(timeout, run_settings.timeout_secs)));
         }
         let (input, memory) =
-            (submission.input.as_str().len() as u64, operation.limits.memory_bytes);
+            (submission.input.as_str().len() as u64, run_settings.limits.memory_bytes);
         if input > memory / 2 {
             let (input, memory) = (show_bytes(input), show_bytes(memory));
             let detail = format!("{input} are more than half of the memory limit of {memory}");
             faults.push(Fault::new("/input", detail));
         }
-        let limits = operation.limits;
+        let limits = run_settings.limits;
         let demand = Demand { memory_bytes: limits.memory_bytes, nano_cpus: limits.nano_cpus };
         if !self.queue().fits(&demand) {
             faults.push(Fault::new("/script", "its limits are more than this machine has"));
@@ -242,7 +242,7 @@ impl Checked {
     fn freeze(submission: Submission) -> Self {
         let script = submission.script;
         let version = submission.version.unwrap_or(script.version);
-        let operation = script.operation;
+        let run_settings = script.run_settings;
         let new = NewExecution {
             id: Uuid::now_v7(),
             script_id: script.id,
@@ -251,16 +251,17 @@ impl Checked {
             job_id: submission.job_id,
             idempotency_key: submission.idempotency_key,
             priority: submission.priority,
-            frozen: Frozen {
+            snapshot: ExecutionSnapshot {
                 args: submission.args,
                 env: submission.env,
-                limits: operation.limits,
-                timeout_secs: submission.timeout.unwrap_or(operation.timeout_secs),
+                limits: run_settings.limits,
+                timeout_secs: submission.timeout.unwrap_or(run_settings.timeout_secs),
             },
             input: submission.input,
             created_at: clock::now(),
         };
-        let (script_name, max_concurrency) = (script.name.to_string(), operation.max_concurrency);
+        let (script_name, max_concurrency) =
+            (script.name.to_string(), run_settings.max_concurrency);
         Self { new, script_name, version, max_concurrency }
     }
 
@@ -275,7 +276,7 @@ impl Checked {
             version_id: new.version_id,
             definition: version.definition.clone(),
             environment_key: version.environment_key.clone(),
-            frozen: new.frozen.clone(),
+            snapshot: new.snapshot.clone(),
             input: new.input.clone(),
             created_at: new.created_at,
         }

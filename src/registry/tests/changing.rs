@@ -10,14 +10,14 @@ async fn what_is_not_sent_stays_as_it_is() {
     let before = world.register(with(plain("a"), rich)).await.unwrap();
     let after = world.change(before.id, json!({"timeout_secs": 5})).await.unwrap();
     assert_eq!(after.version, before.version);
-    assert_eq!(after.operation.limits, before.operation.limits);
+    assert_eq!(after.run_settings.limits, before.run_settings.limits);
     assert_eq!(after.description, "d");
-    assert_eq!(after.operation.timeout_secs.as_millis(), 5_000);
+    assert_eq!(after.run_settings.timeout_secs.as_millis(), 5_000);
     let nulls = json!({"description": null, "args": null, "env": null, "limits": null, "max_concurrency": null});
     let after = world.change(before.id, nulls).await.unwrap();
     assert_eq!((after.description.as_str(), after.version.definition.args.len()), ("", 0));
-    assert_eq!(after.operation.limits, Default::default());
-    assert_eq!(after.operation.max_concurrency, None);
+    assert_eq!(after.run_settings.limits, Default::default());
+    assert_eq!(after.run_settings.max_concurrency, None);
     assert_eq!(after.version.number, 2);
 }
 
@@ -28,7 +28,7 @@ async fn limits_are_merged() {
     let before = world.register(with(plain("a"), limits)).await.unwrap();
     let after =
         world.change(before.id, json!({"limits": {"memory_bytes": 64 << 20}})).await.unwrap();
-    let limits = after.operation.limits;
+    let limits = after.run_settings.limits;
     assert_eq!((limits.nano_cpus, limits.pids), (NANO_CPUS_PER_CPU / 2, 100));
     assert_eq!((limits.memory_bytes, limits.scratch_bytes), (64 << 20, 32 << 20));
 }
@@ -134,7 +134,7 @@ async fn a_name_that_is_taken_is_not_taken_over() {
     world.register(plain("a")).await.unwrap();
     let other = world.register(plain("b")).await.unwrap();
     let renamed = world.change(other.id, json!({"name": "a"})).await;
-    assert!(matches!(renamed, Err(RegistryError::Taken(name)) if name == "a"));
+    assert!(matches!(renamed, Err(RegistryError::NameConflict(name)) if name == "a"));
     world.change(other.id, json!({"name": "c"})).await.unwrap();
 }
 
@@ -153,7 +153,7 @@ async fn changes_at_the_same_time_are_all_kept() {
     let script = world.registry.script(id).await.unwrap();
     assert_eq!(script.description, "new");
     assert_eq!(script.version.definition.args, ["x"]);
-    assert_eq!(script.operation.timeout_secs.as_millis(), 7_000);
+    assert_eq!(script.run_settings.timeout_secs.as_millis(), 7_000);
     assert_eq!(world.audit().await.len(), 4);
 }
 

@@ -23,7 +23,7 @@ async fn a_script_is_registered_with_all_that_was_sent() {
     assert_eq!(definition.requirements_hash.as_ref().unwrap().len(), 64);
     assert_eq!(definition.output_schema, json!({"minimum": 100}));
     assert!(definition.mounts[0].read_only);
-    assert_eq!(script.operation.limits.nano_cpus, NANO_CPUS_PER_CPU / 2);
+    assert_eq!(script.run_settings.limits.nano_cpus, NANO_CPUS_PER_CPU / 2);
     assert_eq!(world.registry.store.code(&definition.digest).await.unwrap(), b"print(1)");
     let key = script.version.environment_key.unwrap();
     assert_eq!(*world.requested.lock().unwrap(), [key]);
@@ -222,7 +222,7 @@ async fn limits_stay_inside_what_the_machine_has() {
     let found = world.faults(limited(json!({"pids": 1}))).await;
     assert_eq!(pointers(&found), ["/limits/pids"]);
     let script = world.register(limited(json!({"memory_bytes": 64 << 20}))).await.unwrap();
-    assert_eq!(script.operation.limits.scratch_bytes, 32 << 20);
+    assert_eq!(script.run_settings.limits.scratch_bytes, 32 << 20);
 }
 
 #[tokio::test]
@@ -254,7 +254,8 @@ async fn mounts_are_resolved_and_tell_nothing_of_elsewhere() {
 async fn of_two_that_want_one_name_one_gets_it() {
     let world = World::new().await;
     let (one, other) = tokio::join!(world.register(plain("a")), world.register(plain("a")));
-    let is_taken = |it: &Result<_, _>| matches!(it, Err(RegistryError::Taken(name)) if name == "a");
+    let is_taken =
+        |it: &Result<_, _>| matches!(it, Err(RegistryError::NameConflict(name)) if name == "a");
     assert!(one.is_ok() != other.is_ok());
     assert!(is_taken(&one) != is_taken(&other));
     assert_eq!(world.audit().await.len(), 1);

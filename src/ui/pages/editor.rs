@@ -112,7 +112,7 @@ async fn changed(
     }
     let script = state.registry.change(&visitor.identity.actor(), script.id, input).await?;
     // The queue has it for those that wait already.
-    let limit = script.operation.max_concurrency.map(NonZeroU32::get);
+    let limit = script.run_settings.max_concurrency.map(NonZeroU32::get);
     state.executions.set_max_concurrency(script.id, limit);
     state.executions.scripts_changed();
     Ok(script.name.to_string())

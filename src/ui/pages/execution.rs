@@ -25,9 +25,9 @@ use crate::api::problem::{Problem, chain};
 use crate::api::routes::{CANCELLING, INVOKING, SEEING};
 use crate::api::scripts::ScriptRef;
 use crate::api::state::AppState;
-use crate::domain::excerpt::escaped;
-use crate::domain::execution::{Execution, ExecutionSummary, Frozen, Priority};
+use crate::domain::execution::{Execution, ExecutionSnapshot, ExecutionSummary, Priority};
 use crate::domain::output_log::OutputLog;
+use crate::domain::sanitize::escaped;
 use crate::orchestrator::{Cancelled, Submission};
 use crate::store::StoreError;
 use crate::ui::assets::Asset;
@@ -54,7 +54,7 @@ pub(in crate::ui) async fn show(
     find(&state, &visitor.identity, id).await?;
     let (Whole { execution, held }, log) = whole_and_log(&state, &visitor.identity, id).await?;
     // It says the limits; the page is of use without them.
-    let frozen = state.store.frozen(id).await.unwrap_or_else(|error| {
+    let snapshot = state.store.execution_snapshot(id).await.unwrap_or_else(|error| {
         tracing::warn!(execution = %id, error = chain(&error), "its limits can't be read");
         None
     });
@@ -62,7 +62,7 @@ pub(in crate::ui) async fn show(
         tracing::warn!(execution = %id, error = chain(&error), "its environment can't be read");
         None
     });
-    let facts = Facts { execution: &execution, log: &log, frozen: frozen.as_ref(), built_at };
+    let facts = Facts { execution: &execution, log: &log, snapshot: snapshot.as_ref(), built_at };
     let content = content(&visitor, &facts);
     drop((log, held));
     let title = format!("{} {}", execution.summary.script_name, execution.summary.status);
@@ -84,13 +84,13 @@ async fn built_at(
 struct Facts<'a> {
     execution: &'a Execution,
     log: &'a OutputLog,
-    frozen: Option<&'a Frozen>,
+    snapshot: Option<&'a ExecutionSnapshot>,
     /// When its environment was built.
     built_at: Option<DateTime<Utc>>,
 }
 
 fn content(visitor: &Visitor, facts: &Facts<'_>) -> Markup {
-    let Facts { execution, log, frozen, built_at } = *facts;
+    let Facts { execution, log, snapshot, built_at } = *facts;
     let summary = &execution.summary;
     let head = head(visitor, summary);
     let results = html! {
@@ -102,7 +102,7 @@ fn content(visitor: &Visitor, facts: &Facts<'_>) -> Markup {
     let facts = html! {
         div.stack #facts data-live {
             (timeline::card(summary, built_at))
-            (usage::card(summary, log, frozen))
+            (usage::card(summary, log, snapshot))
             (sandbox::card(summary))
         }
     };
@@ -241,7 +241,8 @@ pub(in crate::ui) async fn run_again(
         None => None,
     };
     let script = script.ok_or_else(|| Problem::not_found("script"))?;
-    let frozen = state.store.frozen(id).await?.ok_or_else(|| Problem::not_found("execution"))?;
+    let snapshot =
+        state.store.execution_snapshot(id).await?.ok_or_else(|| Problem::not_found("execution"))?;
     let Whole { execution, held } = whole(&state, &visitor.identity, id).await?;
     let input = read_input(execution.input_data.as_deref(), "/input")?;
     drop(execution);
@@ -253,8 +254,8 @@ pub(in crate::ui) async fn run_again(
         job_id: summary.job_id,
         idempotency_key: form.0.once(),
         priority: Priority::new(summary.priority.into()).unwrap_or_default(),
-        args: frozen.args,
-        env: frozen.env,
+        args: snapshot.args,
+        env: snapshot.env,
         timeout: None,
         input,
     };

@@ -97,7 +97,7 @@ pub(in crate::ui) async fn show(
                 (versions(script, &looked.versions, looked.version_count))
             }
             div.stack {
-                (usage::shown(&Figures::of(&looked.executions), &script.operation))
+                (usage::shown(&Figures::of(&looked.executions), &script.run_settings))
                 section.card {
                     h2 { "What is run" }
                     (facts::shown(definition, visitor.is(ADMIN)))

@@ -9,7 +9,7 @@ use super::overview::pool_words;
 use crate::api::problem::Problem;
 use crate::api::state::AppState;
 use crate::clock;
-use crate::doctor::{Examination, Finding, Standing};
+use crate::doctor::{Examination, Finding, Severity};
 use crate::ui::door::{Visitor, see};
 use crate::ui::form::Form;
 use crate::ui::layout::{self, Section};
@@ -56,15 +56,15 @@ pub(in crate::ui) async fn show(
 fn findings(findings: &[Finding]) -> Markup {
     let mut sorted: Vec<_> = findings.iter().collect();
     // The worst first.
-    sorted.sort_by_key(|it| std::cmp::Reverse(it.standing));
+    sorted.sort_by_key(|it| std::cmp::Reverse(it.severity));
     html! {
         ul.findings {
             @for it in sorted {
                 li {
-                    @match it.standing {
-                        Standing::Ok => span.badge.completed { "ok" },
-                        Standing::Warning => span.badge.timeout { "warning" },
-                        Standing::Error => span.badge.failed { "error" },
+                    @match it.severity {
+                        Severity::Ok => span.badge.completed { "ok" },
+                        Severity::Warning => span.badge.timeout { "warning" },
+                        Severity::Error => span.badge.failed { "error" },
                     }
                     strong { (it.subject) }
                     span.seen { (it.seen) }

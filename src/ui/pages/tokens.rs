@@ -107,7 +107,7 @@ async fn scope(
     let mut ids = Vec::new();
     for name in &names {
         let found = ScriptRef::of_text((*name).to_owned()).find(state, &visitor.identity).await?;
-        let excerpt = crate::domain::excerpt::excerpt(name);
+        let excerpt = crate::domain::sanitize::sanitize(name);
         ids.push(found.ok_or_else(|| refused(format!("there is no script {excerpt:?}")))?.id);
     }
     ids.sort_unstable();

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use gantry::api::bodies::{Refusal, registration, submission};
 use gantry::domain::registry::Definition;
 use gantry::domain::requirements::RequirementsPolicy;
-use gantry::registry::{Maxima, RegistrySettings, ScriptInput, definition_of};
+use gantry::registry::{HostLimits, RegistrySettings, ScriptInput, definition_of};
 use serde_json::Value;
 
 /// Most faults that the registry names.
@@ -56,7 +56,7 @@ fn is_registered(input: &ScriptInput) -> bool {
         script_roots: Vec::<PathBuf>::new(),
         mount_roots: Vec::new(),
         requirements: RequirementsPolicy::default(),
-        maxima: Maxima { nano_cpus: 4_000_000_000, memory_bytes: 8 << 30 },
+        host_limits: HostLimits { nano_cpus: 4_000_000_000, memory_bytes: 8 << 30 },
         is_engine_local: true,
     };
     match definition_of(input.clone(), &settings) {

@@ -2,7 +2,7 @@
 
 use gantry::domain::json_form::canonical;
 use gantry::domain::json_input::{JsonFault, JsonInput, JsonInputError, parse_output};
-use gantry::domain::json_once::once;
+use gantry::domain::unique_keys::once;
 use serde_json::Value;
 use serde_json::value::RawValue;
 

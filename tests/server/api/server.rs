@@ -20,7 +20,7 @@ use gantry::orchestrator::{
     Capacity, Environments, Executions, ExecutionsParts, ExecutionsSettings, Runner,
 };
 use gantry::pool::Pool;
-use gantry::registry::{EngineFacts, Maxima, Registry, RegistrySettings};
+use gantry::registry::{EngineFacts, HostLimits, Registry, RegistrySettings};
 use gantry::sandbox::{Cancel, Remover};
 use gantry::store::{Claim, DatabaseUrl, Store};
 use reqwest::{Client, Method, RequestBuilder, Response};
@@ -250,7 +250,7 @@ fn settings() -> RegistrySettings {
         script_roots: Vec::new(),
         mount_roots: Vec::new(),
         requirements: RequirementsPolicy::default(),
-        maxima: Maxima { nano_cpus: 1 << 40, memory_bytes: 1 << 40 },
+        host_limits: HostLimits { nano_cpus: 1 << 40, memory_bytes: 1 << 40 },
         is_engine_local: true,
     }
 }

@@ -48,7 +48,7 @@ impl Sheet<'_> {
                     input type="hidden" name="seen" value=(super::seen(script));
                 }
                 @if self.is_whole { (sections::of_admins(self)) }
-                (self.operation())
+                (self.run_settings())
                 (self.end())
             }
         }
@@ -101,7 +101,7 @@ impl Sheet<'_> {
     }
 
     /// What operators may change.
-    fn operation(&self) -> Markup {
+    fn run_settings(&self) -> Markup {
         html! {
             section.card {
                 h2 { "Limits" }

@@ -11,11 +11,11 @@ use serde_json::Value;
 use super::lines::{entries, lines, read, unix};
 use super::source;
 use super::values::{FIELDS, MIB, TICKED, Values};
-use crate::domain::excerpt::excerpt;
 use crate::domain::fault::{Fault, pointer_to};
-use crate::domain::json_once::once;
 use crate::domain::preload::Preload;
 use crate::domain::sandbox_spec::Network;
+use crate::domain::sanitize::sanitize;
+use crate::domain::unique_keys::once;
 use crate::registry::{LimitsInput, MountInput, ScriptInput};
 use crate::ui::form::Fields;
 
@@ -54,7 +54,7 @@ pub(super) fn readable(
 ) -> (ScriptInput, Vec<Fault>) {
     let mut reading = Reading { fields, before, purpose, faults: Vec::new() };
     let mut input = ScriptInput::default();
-    reading.operation(&mut input);
+    reading.run_settings(&mut input);
     if purpose != Purpose::Operate {
         reading.basics(&mut input);
         source::read(&mut reading, &mut input);
@@ -124,7 +124,7 @@ impl Reading<'_> {
         let Some(text) = self.optional(name)? else { return Some(None) };
         let parsed = text.parse::<T>().ok();
         if parsed.is_none() {
-            self.fault(pointer, format!("{:?} is not {what}", excerpt(&text)));
+            self.fault(pointer, format!("{:?} is not {what}", sanitize(&text)));
         }
         parsed.map(Some)
     }
@@ -142,7 +142,7 @@ impl Reading<'_> {
         Some(parsed)
     }
 
-    fn operation(&mut self, input: &mut ScriptInput) {
+    fn run_settings(&mut self, input: &mut ScriptInput) {
         let is_enabled = self.fields.text("is_enabled") == TICKED;
         let was_enabled = self.before.text("is_enabled") == TICKED;
         input.is_enabled = (is_enabled != was_enabled).then_some(is_enabled);
@@ -259,8 +259,8 @@ impl Reading<'_> {
                 Err(words) => self.fault("/env", format!("line {number}: {words}")),
                 Ok(value) => {
                     if variables.insert(name.to_owned(), value).is_some() {
-                        let detail = format!("{:?} is there more than once", excerpt(name));
-                        self.fault(&pointer_to("/env", &excerpt(name)), detail);
+                        let detail = format!("{:?} is there more than once", sanitize(name));
+                        self.fault(&pointer_to("/env", &sanitize(name)), detail);
                     }
                 }
             }

@@ -12,7 +12,7 @@ use crate::domain::limits::Limits;
 use crate::domain::mount::Mount;
 use crate::domain::preload::Preload;
 use crate::domain::quantities::NANO_CPUS_PER_CPU;
-use crate::domain::registry::{Definition, Operation, RegisteredScript};
+use crate::domain::registry::{Definition, RegisteredScript, RunSettings};
 use crate::domain::runtime::Runtime;
 use crate::domain::sandbox_spec::Network;
 use crate::domain::variables::Variables;
@@ -76,7 +76,7 @@ impl Values {
         values.put("network", network(Network::default()));
         values.put("preload_mode", preload_mode(&Preload::default()));
         values.put("exec", switch(true));
-        values.put_operation(Operation::default(), true);
+        values.put_run_settings(RunSettings::default(), true);
         values
     }
 
@@ -98,7 +98,7 @@ impl Values {
         let path = script.requirements_path.as_deref();
         values.put("requirements_path", path.unwrap_or_default());
         values.put_definition(&script.version.definition);
-        values.put_operation(script.operation, script.is_enabled);
+        values.put_run_settings(script.run_settings, script.is_enabled);
         values
     }
 
@@ -144,19 +144,19 @@ impl Values {
         self.put("runtime", definition.runtime.as_ref().map_or("", |it| it.as_str()));
     }
 
-    fn put_operation(&mut self, operation: Operation, is_enabled: bool) {
+    fn put_run_settings(&mut self, run_settings: RunSettings, is_enabled: bool) {
         let Limits { nano_cpus, memory_bytes, pids, scratch_bytes, output_bytes } =
-            operation.limits;
-        let seconds = operation.timeout_secs.duration().as_secs_f64();
+            run_settings.limits;
+        let seconds = run_settings.timeout_secs.duration().as_secs_f64();
         self.put("timeout_secs", &seconds.to_string());
         self.put("cpus", &(nano_cpus as f64 / NANO_CPUS_PER_CPU as f64).to_string());
         self.put("memory_mib", &mebibytes(memory_bytes));
         self.put("pids", &pids.to_string());
         self.put("scratch_mib", &mebibytes(scratch_bytes));
         self.put("output_mib", &mebibytes(output_bytes));
-        let most = operation.max_concurrency.map(NonZeroU32::get);
+        let most = run_settings.max_concurrency.map(NonZeroU32::get);
         self.put("max_concurrency", &most.map(|it| it.to_string()).unwrap_or_default());
-        self.put("warm", &operation.warm.to_string());
+        self.put("warm", &run_settings.warm.to_string());
         self.put("is_enabled", if is_enabled { TICKED } else { "" });
     }
 }

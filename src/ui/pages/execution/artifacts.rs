@@ -4,8 +4,8 @@
 use maud::{Markup, html};
 use uuid::Uuid;
 
-use crate::domain::excerpt::escaped;
 use crate::domain::execution::Artifact;
+use crate::domain::sanitize::escaped;
 use crate::ui::pieces::value::{bytes, count, counted, short};
 
 /// Most files that are listed.

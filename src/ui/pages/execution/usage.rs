@@ -2,20 +2,24 @@
 
 use maud::{Markup, html};
 
-use crate::domain::execution::{ExecutionSummary, Frozen};
+use crate::domain::execution::{ExecutionSnapshot, ExecutionSummary};
 use crate::domain::output_log::OutputLog;
 use crate::domain::quantities::{NANO_CPUS_PER_CPU, show_duration};
 use crate::ui::pieces::value::{bytes, count, counted, milliseconds};
 
 /// Figures against their limits, as far as they are known.
-pub(super) fn card(summary: &ExecutionSummary, log: &OutputLog, frozen: Option<&Frozen>) -> Markup {
+pub(super) fn card(
+    summary: &ExecutionSummary,
+    log: &OutputLog,
+    snapshot: Option<&ExecutionSnapshot>,
+) -> Markup {
     html! {
         section.card {
             h2 { @if summary.status.has_ended() { "Usage" } @else { "Limits" } }
             dl.facts {
                 (end(summary))
-                (time(summary, frozen))
-                (memory(summary, frozen))
+                (time(summary, snapshot))
+                (memory(summary, snapshot))
                 @if summary.status.has_ended() && summary.sandbox.is_some() {
                     dt { "stdout" }
                     dd { (output(summary.stdout_bytes, summary.stdout_truncated, log.stdout())) }
@@ -43,9 +47,9 @@ fn end(summary: &ExecutionSummary) -> Markup {
     }
 }
 
-fn time(summary: &ExecutionSummary, frozen: Option<&Frozen>) -> Markup {
-    let limit = frozen.map(|it| it.timeout_secs.duration());
-    let (used, cpus) = (summary.duration_ms, frozen.map(|it| cpus(it.limits.nano_cpus)));
+fn time(summary: &ExecutionSummary, snapshot: Option<&ExecutionSnapshot>) -> Markup {
+    let limit = snapshot.map(|it| it.timeout_secs.duration());
+    let (used, cpus) = (summary.duration_ms, snapshot.map(|it| cpus(it.limits.nano_cpus)));
     let run = used.filter(|run| *run > 0.0);
     let average = summary.usage.zip(run).map(|(usage, run)| usage.cpu_ms / run);
     html! {
@@ -73,8 +77,8 @@ fn time(summary: &ExecutionSummary, frozen: Option<&Frozen>) -> Markup {
     }
 }
 
-fn memory(summary: &ExecutionSummary, frozen: Option<&Frozen>) -> Markup {
-    let limit = frozen.map(|it| it.limits.memory_bytes);
+fn memory(summary: &ExecutionSummary, snapshot: Option<&ExecutionSnapshot>) -> Markup {
+    let limit = snapshot.map(|it| it.limits.memory_bytes);
     let used = summary.usage.map(|it| it.peak_memory_bytes);
     let kills = summary.usage.map_or(0, |it| it.oom_kills);
     html! {

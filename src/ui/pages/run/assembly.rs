@@ -9,8 +9,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::plan::{Item, Kind, Part, Plan};
-use crate::domain::excerpt::excerpt;
 use crate::domain::fault::{Fault, pointer_to};
+use crate::domain::sanitize::sanitize;
 use crate::ui::form::Fields;
 use crate::ui::pages::editor::lines::{lines, read, unix};
 
@@ -120,7 +120,7 @@ impl Assembly<'_> {
             match entry {
                 Ok(entry) => entries.push(entry),
                 Err(words) => {
-                    let detail = format!("{:?}: {words}", excerpt(line));
+                    let detail = format!("{:?}: {words}", sanitize(line));
                     self.fault(&pointer_to(&part.pointer, &index.to_string()), detail);
                 }
             }

@@ -4,12 +4,12 @@
 use maud::{Markup, html};
 
 use crate::api::script_view::HIDDEN;
-use crate::domain::excerpt::escaped;
 use crate::domain::mount::Mount;
 use crate::domain::preload::Preload;
 use crate::domain::registry::Definition;
 use crate::domain::runtime::Runtime;
 use crate::domain::sandbox_spec::Network;
+use crate::domain::sanitize::escaped;
 use crate::ui::pieces::badge;
 use crate::ui::pieces::value::short;
 

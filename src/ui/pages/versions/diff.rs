@@ -7,7 +7,7 @@ use std::time::Duration;
 use maud::{Markup, html};
 use similar::{ChangeTag, TextDiff};
 
-use crate::domain::excerpt::is_invisible;
+use crate::domain::sanitize::is_invisible;
 use crate::ui::pieces::value::short;
 
 /// How long a comparison may take.

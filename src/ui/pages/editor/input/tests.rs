@@ -48,7 +48,7 @@ fn script() -> RegisteredScript {
         description: "one\r\ntwo".to_owned(),
         file_path: None,
         requirements_path: None,
-        operation: Default::default(),
+        run_settings: Default::default(),
         is_enabled: true,
         version: ScriptVersion {
             id: 1,

@@ -12,7 +12,7 @@ use super::{DatabaseUrl, StoreError};
 
 /// What a look has found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Probed {
+pub enum DatabaseState {
     /// There is no such file yet.
     Missing,
     /// It answers; the number of its last migration, if it has any.
@@ -43,14 +43,14 @@ pub struct NotPreloaded {
 
 /// An execution that has begun and has not ended.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
-pub struct Begun {
+pub struct RunningContainer {
     /// Its id.
     pub id: Uuid,
     /// Its container.
     pub container: Option<String>,
 }
 
-const BEGUN: &str = "SELECT id, container FROM executions WHERE status = 'running' ORDER BY id";
+const RUNNING: &str = "SELECT id, container FROM executions WHERE status = 'running' ORDER BY id";
 
 const WARM: &str = "SELECT CAST(COALESCE(SUM(warm), 0) AS BIGINT) FROM scripts WHERE is_enabled";
 
@@ -75,9 +75,9 @@ impl DatabaseUrl {
     ///
     /// # Errors
     /// [`StoreError`] when it does not answer.
-    pub async fn probe(&self) -> Result<Probed, StoreError> {
+    pub async fn inspect(&self) -> Result<DatabaseState, StoreError> {
         match self {
-            Self::Sqlite(path) if !path.exists() => Ok(Probed::Missing),
+            Self::Sqlite(path) if !path.exists() => Ok(DatabaseState::Missing),
             Self::Sqlite(path) => {
                 let mut connection = sqlite(path).await?;
                 let last = sqlx::query_scalar(LAST_MIGRATION).fetch_one(&mut connection).await;
@@ -97,15 +97,15 @@ impl DatabaseUrl {
     ///
     /// # Errors
     /// [`StoreError`] when it does not answer, or has other migrations.
-    pub async fn begun(&self) -> Result<Vec<Begun>, StoreError> {
+    pub async fn running(&self) -> Result<Vec<RunningContainer>, StoreError> {
         Ok(match self {
             Self::Sqlite(path) => {
                 let mut connection = sqlite(path).await?;
-                sqlx::query_as(BEGUN).fetch_all(&mut connection).await?
+                sqlx::query_as(RUNNING).fetch_all(&mut connection).await?
             }
             Self::Postgres(options) => {
                 let mut connection: PgConnection = options.connect().await?;
-                sqlx::query_as(BEGUN).fetch_all(&mut connection).await?
+                sqlx::query_as(RUNNING).fetch_all(&mut connection).await?
             }
         })
     }
@@ -139,11 +139,11 @@ async fn sqlite(path: &Path) -> Result<SqliteConnection, StoreError> {
 }
 
 /// A database without the table has had no migration.
-fn migrations(last: Result<Option<i64>, sqlx::Error>) -> Result<Probed, StoreError> {
+fn migrations(last: Result<Option<i64>, sqlx::Error>) -> Result<DatabaseState, StoreError> {
     match last {
-        Ok(last) => Ok(Probed::Answers(last)),
+        Ok(last) => Ok(DatabaseState::Answers(last)),
         Err(error) => match StoreError::from(error) {
-            StoreError::Refused(_) => Ok(Probed::Answers(None)),
+            StoreError::Refused(_) => Ok(DatabaseState::Answers(None)),
             other => Err(other),
         },
     }

@@ -9,7 +9,7 @@ const EVERY: Duration = Duration::from_secs(5);
 
 /// What is not to be said too often.
 #[derive(Debug, Default)]
-pub struct Seldom(Mutex<Said>);
+pub struct LogThrottle(Mutex<Said>);
 
 #[derive(Debug, Default)]
 struct Said {
@@ -17,14 +17,14 @@ struct Said {
     unsaid: u64,
 }
 
-impl Seldom {
+impl LogThrottle {
     /// Whether it may be said now, and how often it was not said since the last time.
     #[must_use]
-    pub fn may_be_said(&self) -> Option<u64> {
-        self.may_be_said_at(Instant::now())
+    pub fn admit(&self) -> Option<u64> {
+        self.admit_at(Instant::now())
     }
 
-    fn may_be_said_at(&self, now: Instant) -> Option<u64> {
+    fn admit_at(&self, now: Instant) -> Option<u64> {
         let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if said.last.is_some_and(|last| now.saturating_duration_since(last) < EVERY) {
             said.unsaid += 1;
@@ -41,13 +41,13 @@ mod tests {
 
     #[test]
     fn the_first_is_said_and_then_one_of_many_with_their_number() {
-        let seldom = Seldom::default();
+        let throttle = LogThrottle::default();
         let begun = Instant::now();
-        assert_eq!(seldom.may_be_said_at(begun), Some(0));
+        assert_eq!(throttle.admit_at(begun), Some(0));
         for _ in 0..7 {
-            assert_eq!(seldom.may_be_said_at(begun + EVERY / 2), None);
+            assert_eq!(throttle.admit_at(begun + EVERY / 2), None);
         }
-        assert_eq!(seldom.may_be_said_at(begun + EVERY), Some(7));
-        assert_eq!(seldom.may_be_said_at(begun + EVERY * 2), Some(0));
+        assert_eq!(throttle.admit_at(begun + EVERY), Some(7));
+        assert_eq!(throttle.admit_at(begun + EVERY * 2), Some(0));
     }
 }

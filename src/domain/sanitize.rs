@@ -3,16 +3,16 @@
 //! quotes what a user sent goes through here.
 
 /// Most characters of foreign text in one message.
-pub const EXCERPT_CHARS: usize = 120;
+pub const MAX_SANITIZED_CHARS: usize = 120;
 
 /// What stands in the place of what must not be shown.
 const REDACTED: &str = "****";
 
 /// `text` as it may be shown: credentials in URLs replaced, control and
-/// direction characters escaped, at most [`EXCERPT_CHARS`] characters.
+/// direction characters escaped, at most [`MAX_SANITIZED_CHARS`] characters.
 #[must_use]
-pub fn excerpt(text: &str) -> String {
-    bounded(&escaped(&without_credentials(text)), EXCERPT_CHARS)
+pub fn sanitize(text: &str) -> String {
+    bounded(&escaped(&without_credentials(text)), MAX_SANITIZED_CHARS)
 }
 
 /// Escapes what is no visible character: controls, line ends, and the marks
@@ -110,34 +110,34 @@ mod tests {
             ("x https://a:b@c/ y https://d:e@f/", "x https://****@c/ y https://****@f/"),
             ("no url: a@b", "no url: a@b"),
         ] {
-            assert_eq!(excerpt(text), shown);
+            assert_eq!(sanitize(text), shown);
         }
     }
 
     #[test]
     fn nothing_reaches_the_terminal_but_visible_characters() {
-        assert_eq!(excerpt("a\u{1b}[31mb\r\nc\0"), "a\\u{1b}[31mb\\r\\nc\\u{0}");
-        assert_eq!(excerpt("a\u{202e}b\tc"), "a\\u{202e}b c");
+        assert_eq!(sanitize("a\u{1b}[31mb\r\nc\0"), "a\\u{1b}[31mb\\r\\nc\\u{0}");
+        assert_eq!(sanitize("a\u{202e}b\tc"), "a\\u{202e}b c");
     }
 
     #[test]
     fn long_text_is_cut_after_redaction() {
         let text = format!("https://user:{}@host/", "s".repeat(200));
-        assert_eq!(excerpt(&text), "https://****@host/");
-        assert_eq!(excerpt(&"é".repeat(500)).chars().count(), EXCERPT_CHARS + 1);
+        assert_eq!(sanitize(&text), "https://****@host/");
+        assert_eq!(sanitize(&"é".repeat(500)).chars().count(), MAX_SANITIZED_CHARS + 1);
     }
 
     proptest! {
         #[test]
         fn any_text_becomes_one_bounded_line(text in any::<String>()) {
-            let shown = excerpt(&text);
-            prop_assert!(shown.chars().count() <= EXCERPT_CHARS + 1);
+            let shown = sanitize(&text);
+            prop_assert!(shown.chars().count() <= MAX_SANITIZED_CHARS + 1);
             prop_assert!(!shown.chars().any(is_invisible));
         }
 
         #[test]
         fn a_password_is_never_shown(secret in "[A-Z0-9/:!$]{4,40}", prefix in "[ -~]{0,150}") {
-            let shown = excerpt(&format!("{prefix} https://user:{secret}Q@host/x"));
+            let shown = sanitize(&format!("{prefix} https://user:{secret}Q@host/x"));
             let secret = format!("{secret}Q");
             prop_assert!(!shown.contains(&secret) || prefix.contains(&secret));
         }

@@ -8,8 +8,8 @@ use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use super::excerpt::excerpt;
 use super::json_schema::MAX_SCHEMA_BYTES;
+use super::sanitize::sanitize;
 
 /// Most values: what has more of them is larger than anything that is read so
 /// ([`MAX_SCHEMA_BYTES`]), and its tree would take many times its size.
@@ -88,7 +88,7 @@ impl<'de> Visitor<'de> for Reader<'_> {
         let mut object = Map::new();
         while let Some(name) = members.next_key::<String>()? {
             if object.contains_key(&name) {
-                let detail = format!("{:?} is there more than once", excerpt(&name));
+                let detail = format!("{:?} is there more than once", sanitize(&name));
                 return Err(A::Error::custom(detail));
             }
             object.insert(name, members.next_value_seed(self)?);
