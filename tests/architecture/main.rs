@@ -1,6 +1,7 @@
 //! Holds the sources to the picture in `src/lib.rs` and to the house's habits.
 //! Every finding names the file, the line, the rule and what to do.
 
+mod migrations;
 mod pipes;
 mod rules;
 mod source;
@@ -23,6 +24,12 @@ fn the_sources_keep_the_rules() {
 fn the_shell_scripts_end_no_pipe_early() {
     let found = pipes::findings(Path::new(env!("CARGO_MANIFEST_DIR")));
     assert!(found.is_empty(), "\n\n{}\n", found.join("\n\n"));
+}
+
+#[test]
+fn migrations_that_have_landed_never_change() {
+    let found = migrations::findings(Path::new(env!("CARGO_MANIFEST_DIR")));
+    assert!(found.is_empty(), "\n\n{}\n", found.join("\n"));
 }
 
 /// A checker that finds nothing would keep every rule.
@@ -52,6 +59,34 @@ mod the_checker {
         }
         for line in ["# a | head", "a || head -n 1 file", "grep -q b file", "a | sed -n 1p"] {
             assert!(!pipes::ends_early(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn finds_a_migration_that_is_changed_gone_or_new() {
+        let sums = |sums: &[(&str, &str)]| {
+            sums.iter().map(|(path, digest)| (path.to_string(), digest.to_string())).collect()
+        };
+        let landed = sums(&[("sqlite/0001_a.sql", "11"), ("sqlite/0002_b.sql", "22")]);
+        assert_eq!(migrations::compare(&landed, &landed), [""; 0]);
+        for (present, word) in [
+            (
+                vec![("sqlite/0001_a.sql", "11"), ("sqlite/0002_b.sql", "23")],
+                "0002_b.sql has changed",
+            ),
+            (vec![("sqlite/0001_a.sql", "11")], "0002_b.sql is missing"),
+            (
+                vec![
+                    ("sqlite/0001_a.sql", "11"),
+                    ("sqlite/0002_b.sql", "22"),
+                    ("sqlite/0003_c.sql", "33"),
+                ],
+                "0003_c.sql is not listed",
+            ),
+        ] {
+            let found = migrations::compare(&landed, &sums(&present));
+            assert_eq!(found.len(), 1, "{found:?}");
+            assert!(found[0].contains(word), "{found:?}");
         }
     }
 
