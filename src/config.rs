@@ -52,8 +52,8 @@ const SYSTEM_BUNDLES: [&str; 3] = [
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Settings")]
 pub struct Settings {
-    /// Folder for locks, unfinished layers and this installation's id
-    /// [default: $XDG_DATA_HOME/gantry or ~/.local/share/gantry]
+    /// Folder for this installation's id, its SQLite database, artifacts, locks and
+    /// unfinished images [default: $XDG_DATA_HOME/gantry or ~/.local/share/gantry]
     #[arg(
         long,
         env = "GANTRY_DATA_DIR",
@@ -63,8 +63,8 @@ pub struct Settings {
     )]
     data_dir: Option<PathBuf>,
 
-    /// Image that all images are built on, if it can be pulled; `none` asks no
-    /// registry
+    /// Image that all images are built on. With `none`, and when it can't be pulled,
+    /// mmdebstrap makes the root file system instead
     #[arg(
         long,
         env = "GANTRY_BASE_IMAGE",
@@ -75,8 +75,8 @@ pub struct Settings {
     )]
     base_image: String,
 
-    /// Folders that scripts may be given with --mount, separated by colons
-    /// [default: none]
+    /// Folders that scripts may mount files and folders from, separated by colons. A
+    /// folder that does not exist allows nothing [default: none]
     #[arg(
         long,
         env = "GANTRY_MOUNT_ROOTS",
@@ -86,8 +86,9 @@ pub struct Settings {
     )]
     mount_roots: Option<String>,
 
-    /// What requirements may be beside names and versions, separated by commas:
-    /// `sources` (built from source), `urls`, `options` (other indexes)
+    /// What requirements may contain beside names and versions, separated by commas:
+    /// `sources` (packages that are built from source), `urls`, `options` (other
+    /// indexes) [default: nothing]
     #[arg(
         long,
         env = "GANTRY_REQUIREMENTS_ALLOW",
@@ -97,7 +98,8 @@ pub struct Settings {
     )]
     requirements_allow: Option<String>,
 
-    /// Disk that one build of an environment may take: fetched, unpacked and packed
+    /// Disk space that one build of an environment may use to download, unpack and
+    /// pack its packages
     #[arg(
         long,
         env = "GANTRY_BUILD_DISK",
@@ -109,8 +111,8 @@ pub struct Settings {
     )]
     build_disk: u64,
 
-    /// Disk that packages may take which are kept for the next builds; those that
-    /// were used longest ago go first
+    /// Disk space for packages that are kept for later builds; the least recently used
+    /// are removed first
     #[arg(
         long,
         env = "GANTRY_CACHE_DISK",
@@ -122,7 +124,7 @@ pub struct Settings {
     )]
     cache_disk: u64,
 
-    /// OCI runtime of the sandboxes, such as runsc [default: the engine's]
+    /// OCI runtime that sandboxes run with, such as runsc [default: the engine's]
     #[arg(
         long,
         env = "GANTRY_OCI_RUNTIME",
@@ -132,8 +134,8 @@ pub struct Settings {
     )]
     oci_runtime: Option<String>,
 
-    /// User ids of sandboxes, FIRST-LAST: each has one that no other has. 65534 is
-    /// one that all share, and with it the kernel's quotas per user
+    /// User ids of sandboxes, as FIRST-LAST: no two sandboxes have the same one at a
+    /// time. With 65534 all share that id, and the kernel's quotas per user with it
     /// [default: 60578-61183]
     #[arg(long, env = "GANTRY_UIDS", value_name = "RANGE", global = true, hide_env_values = true)]
     uids: Option<String>,
@@ -270,9 +272,9 @@ pub struct ClientSettings {
     )]
     url: String,
 
-    /// File that holds the token. Without it the token is read from the
-    /// environment, as GANTRY_TOKEN; there is no flag for the token itself,
-    /// because everybody on this machine can see command lines
+    /// File that holds the token. Without it the token is read from the variable
+    /// GANTRY_TOKEN. There is no flag for the token itself, because everybody on this
+    /// machine can see command lines
     #[arg(long, value_name = "FILE", global = true)]
     token_file: Option<PathBuf>,
 }

@@ -137,11 +137,11 @@ impl Metrics {
         let mut time = |name: &str, help: &str, times: &Histogram| {
             registry.register_with_unit(name, help, Unit::Seconds, times.clone());
         };
-        time("execution_duration", "The scripts' own time", &self.duration);
-        time("execution_queued", "Time that executions waited for a worker", &self.queued);
-        let help = "Time of executions that was neither waiting nor the script's own";
+        time("execution_duration", "Time that scripts ran", &self.duration);
+        time("execution_queued", "Time that executions waited for a place", &self.queued);
+        let help = "Time that executions took beside waiting and the script itself";
         time("execution_overhead", help, &self.overhead);
-        time("environment_build", "Time that builds of environments took", &self.build);
+        time("environment_build", "Time that environments took to build", &self.build);
         registry.register("queue_depth", "Executions that wait", self.waiting.clone());
         registry.register("running", "Executions that run", self.running.clone());
         let help = "Executions that may wait";
@@ -150,7 +150,7 @@ impl Metrics {
 
     fn register_pool(&mut self) {
         let registry = &mut self.registry;
-        let help = "Sandboxes that executions ran in: warm ones had waited for them";
+        let help = "Sandboxes that executions ran in, by start: warm or cold";
         registry.register("sandboxes", help, self.sandboxes.clone());
         self.pool.register(registry);
     }
@@ -159,17 +159,18 @@ impl Metrics {
         let registry = &mut self.registry;
         let help = "Environments that were built, by outcome";
         registry.register("environment_builds", help, self.environments.clone());
-        let help = "0 from a failed start of a sandbox until one succeeds, otherwise 1";
+        let help = "0 from a failed start of a container until one succeeds, otherwise 1";
         registry.register("engine_is_well", help, self.engine_is_well.clone());
-        let help = "Tasks of the server that have not ended: one that grows without end is a leak";
+        let help = "Tasks of the server that have not ended; steady growth is a leak";
         registry.register("tasks", help, self.tasks.clone());
-        let help = "Starts of sandboxes, by outcome";
+        let help = "Starts of containers, by outcome";
         registry.register("engine_starts", help, self.engine_starts.clone());
         let help = "HTTP requests, by route, method and status";
         registry.register("http_requests", help, self.requests.clone());
-        let (name, help) = ("http_request_duration", "Time until the head of an answer");
+        let (name, help) =
+            ("http_request_duration", "Time until the head of an answer, by route and method");
         registry.register_with_unit(name, help, Unit::Seconds, self.request_time.clone());
-        let help = "Requests that failed for the database";
+        let help = "Requests that failed because of the database";
         registry.register("database_errors", help, self.database_errors.clone());
     }
 

@@ -17,11 +17,11 @@ pub(super) struct Arguments {
 
 const AFTER: &str = "\
 From the environment alone:
-  GANTRY_ADMIN_TOKEN  The first admin's token, at least 16 characters; one that can
-                      be guessed is refused, or warned of. Without it one is made
-                      at the first start and printed once
-  GANTRY_LOG          What is logged, such as warn or gantry=debug [default: info]
-  GANTRY_LOG_FORMAT   json: every line of the log is a JSON object";
+  GANTRY_ADMIN_TOKEN  Token of the first admin, at least 16 characters. A weak one
+                      is refused or warned of. Without it the first start makes a
+                      token and prints it once
+  GANTRY_LOG          Log filter, such as warn or gantry=debug [default: info]
+  GANTRY_LOG_FORMAT   json writes each line of the log as a JSON object";
 
 pub(super) async fn main(arguments: Arguments, settings: &Settings) -> u8 {
     // Before anything is made: databases and files of libraries count, too.

@@ -36,14 +36,14 @@ impl DatabaseSettings {
 /// How much may wait unused.
 #[derive(Debug, Clone, Args)]
 pub struct PoolSettings {
-    /// Started containers at most that wait, unused, for executions; 0 turns the
-    /// pool off
+    /// Most started, unused containers that wait for executions; 0 turns the pool off
     #[arg(long, env = "GANTRY_POOL_SIZE", value_name = "COUNT", default_value = "8")]
     pool_size: u16,
 
-    /// Memory that they may take together, such as 512MiB [default: an eighth of what
-    /// scripts may have]. Each counts 8 MiB, or 64 MiB with a Python interpreter in
-    /// it, and never more than its limit. All are given up while the machine is short of memory
+    /// Memory that waiting containers may use together, such as 512MiB [default: an
+    /// eighth of what scripts may have]. Each counts as 8 MiB, or as 64 MiB with a
+    /// Python interpreter in it, but never as more than its limit. All of them are
+    /// removed while the machine is short of memory
     #[arg(long, env = "GANTRY_POOL_MEMORY", value_name = "SIZE", value_parser = bytes)]
     pool_memory: Option<u64>,
 }
@@ -73,8 +73,8 @@ pub struct ServeSettings {
     #[arg(long, env = "GANTRY_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8700")]
     listen: SocketAddr,
 
-    /// Listen on other addresses than loopback, without TLS: for a proxy that
-    /// adds it, on a network that is trusted
+    /// Allow to listen on other addresses than loopback, without TLS: behind a proxy
+    /// that adds TLS, on a trusted network
     #[arg(long, env = "GANTRY_ALLOW_PLAIN_HTTP")]
     allow_plain_http: bool,
 
@@ -82,40 +82,41 @@ pub struct ServeSettings {
     database: DatabaseSettings,
 
     /// Folders that scripts may be registered from by their path, separated by
-    /// colons [default: none]
+    /// colons. A folder that does not exist allows nothing [default: none]
     #[arg(long, env = "GANTRY_SCRIPT_ROOTS", value_name = "DIRS", hide_env_values = true)]
     script_roots: Option<String>,
 
-    /// Executions at once [default: four for each CPU]. They share the CPUs: each
-    /// may use as many as its limit says while others leave them idle. Memory is
-    /// not shared: what their limits ask for together is at most the machine's,
-    /// less a tenth of it and at least 512 MiB; the others wait
+    /// Executions that run at once [default: four for each CPU]. They share the CPUs:
+    /// each may use as many as its limit says while others leave them idle. Memory is
+    /// reserved: the limits of those that run add up to at most the machine's memory
+    /// less a tenth, or less 512 MiB where that is more; other executions wait
     #[arg(long, env = "GANTRY_MAX_CONCURRENT", value_name = "COUNT")]
     max_concurrent: Option<NonZeroU32>,
 
     #[command(flatten)]
     pool: PoolSettings,
 
-    /// Environments that are built at once. Those that take longer than 30 s make room
-    /// for others, as many at most
+    /// Environments that are built at once. Builds that take longer than 30 s no longer
+    /// count, up to this many of them
     #[arg(long, env = "GANTRY_MAX_BUILDS", value_name = "COUNT", default_value = "2")]
     max_builds: NonZeroU16,
 
-    /// Executions that may wait; more are refused with 429
+    /// Executions that may wait; further ones are refused with 429
     #[arg(long, env = "GANTRY_QUEUE_LIMIT", value_name = "COUNT", default_value = "1000")]
     queue_limit: NonZeroU32,
 
-    /// This machine's name among those that share a database [default: its host
+    /// Name of this machine among those that share a database [default: its host
     /// name]
     #[arg(long, env = "GANTRY_NODE", value_name = "NAME")]
     node: Option<String>,
 
-    /// Days that executions are kept after their end; 0 is for ever
+    /// Days that an execution is kept after its end, with its logs and artifacts; then
+    /// it is deleted. 0 keeps all for ever
     #[arg(long, env = "GANTRY_RETENTION_DAYS", value_name = "DAYS", default_value = "90")]
     retention_days: u32,
 
-    /// Time that running executions have to end when the server is stopped. What takes
-    /// longer runs on, and the next start goes on with it
+    /// Time that running executions have to end when the server is stopped. One that
+    /// takes longer runs on, and the next start adopts it
     #[arg(
         long,
         env = "GANTRY_STOP_TIMEOUT",

@@ -26,21 +26,29 @@ impl PoolGauges {
         let mut gauge = |name: &str, help: &str, gauge: &Gauge| {
             registry.register(name, help, gauge.clone());
         };
-        gauge("pool_unused", "Started sandboxes that wait for executions", &self.unused);
+        gauge("pool_unused", "Started, unused sandboxes", &self.unused);
         gauge("pool_starting", "Sandboxes that are being started for the pool", &self.starting);
-        gauge("pool_size", "Sandboxes that may wait", &self.size);
-        gauge("pool_kinds", "Kinds of sandboxes that are wanted", &self.kinds);
+        gauge("pool_size", "Most unused sandboxes that are kept", &self.size);
+        gauge("pool_kinds", "Kinds of sandboxes that were asked for lately", &self.kinds);
         gauge("pool_failing", "Kinds of sandboxes whose last start has failed", &self.failing);
-        gauge("pool_floor", "Sandboxes that scripts want to wait in any case", &self.floor);
-        let help = "Sandboxes of the floor that there is no room for";
+        gauge(
+            "pool_floor",
+            "Unused sandboxes that scripts ask for by their field warm",
+            &self.floor,
+        );
+        let help = "Unused sandboxes that scripts ask for and there is no room for";
         gauge("pool_floor_unmet", help, &self.floor_unmet);
-        let help = "Whether nothing waits because the machine is short of memory";
+        let help = "1 while no sandbox is kept because the machine is short of memory";
         gauge("pool_is_short_of_memory", help, &self.is_short_of_memory);
         let mut bytes = |name: &str, help: &str, gauge: &Gauge| {
             registry.register_with_unit(name, help, Unit::Bytes, gauge.clone());
         };
-        bytes("pool_memory", "What the sandboxes that wait count", &self.memory);
-        bytes("pool_memory_limit", "What they may count", &self.memory_limit);
+        bytes("pool_memory", "Memory that unused sandboxes count as", &self.memory);
+        bytes(
+            "pool_memory_limit",
+            "Memory that unused sandboxes may count as together",
+            &self.memory_limit,
+        );
     }
 
     pub(super) fn set(&self, pool: PoolStatus) {
