@@ -4,7 +4,7 @@
 //!
 //! | | | written to |
 //! |---|---|---|
-//! | `side_by_side` | executions beside `docker run` and others ([`side_by_side`]) | `results.md`, `results.svg`, `README.md` |
+//! | `side_by_side` | executions beside `docker run` and others ([`side_by_side`]) | `results.md`, `results.svg`, `benches/README.md` |
 //! | `environments` | environments beside `docker build` ([`environments`]) | `environments.md` |
 //! | `server` | the server by itself ([`server`]) | `server.md` |
 //! | `resilience` | neighbours, a kill and scripts that will not end ([`resilience`]) | `resilience.md` |

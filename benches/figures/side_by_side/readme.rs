@@ -1,4 +1,4 @@
-//! The goals in the README, so that nobody has to copy them.
+//! The goals in `benches/README.md`, so that nobody has to copy them.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -13,10 +13,12 @@ const END: &str = "<!-- written by make bench: end -->";
 
 /// Writes what was measured between the two marks.
 pub(crate) fn update(machine: &str, results: &Results) -> Result<(), Failure> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/README.md");
     let text = std::fs::read_to_string(&path)?;
-    let (before, rest) = text.split_once(BEGIN).ok_or("README.md has no place for figures")?;
-    let (_, after) = rest.split_once(END).ok_or("the place for figures in README.md has no end")?;
+    let (before, rest) =
+        text.split_once(BEGIN).ok_or("benches/README.md has no place for figures")?;
+    let (_, after) =
+        rest.split_once(END).ok_or("the place for figures in benches/README.md has no end")?;
     let mut table = format!("On {machine}.\n\n{COLUMNS}\n|---|---|---|---|\n");
     for goal in goals(results).iter().map(Goal::row) {
         let _ = writeln!(table, "{goal}");
