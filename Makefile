@@ -99,7 +99,8 @@ fuzz-api: base
 
 # CPython's own tests, of the version that the image has, in sandboxes that start for
 # them, in sandboxes that waited, and in a plain container; the table of what differs is
-# left in target/conformance. An hour or two; less: make conformance MODULES='test_io'
+# left in target/conformance. An hour or two; a run that was interrupted goes on where it
+# was. Less: make conformance MODULES='test_io', also with --again or --table (run.py)
 conformance: base
 	$(CARGO) build --locked
 	target/debug/gantry images build

@@ -4,11 +4,17 @@ hardened container of the same image: the tests of the image's own version, in a
 interpreter that is started for them (cold), in one that has waited for them (warm), and
 by `docker run` with the engine's own seccomp profile (plain).
 
-    GANTRY=target/debug/gantry tests/conformance/run.py [module …]
+    GANTRY=target/debug/gantry tests/conformance/run.py [--again] [--table] [module …]
 
-Without modules it runs those in `modules`. A test that differs is run a second time in
-all three; what then agrees in one of its runs is chance. Each difference needs a line in
-`reasons.tsv`; none is allowed between cold and warm. The table is left in
+Without modules it runs those in `modules`. A module with a difference is run a second
+time in all three ways; what then agrees in one of its runs is chance. Each difference
+needs a line in `reasons.tsv`; none is allowed between cold and warm. A module of which
+no test passes in any way needs one, too.
+
+Results are kept in target/conformance/results, a file for each module, as soon as they
+are there: a run that was interrupted goes on where it was. Those of another binary or
+suite are run anew; so is everything with --again. With --table nothing is run, and the
+table is made of what is kept, whichever binary it is of. The table is left in
 target/conformance/table.md. It is an error if a difference has no reason.
 
 Settings, in the environment:
@@ -16,7 +22,9 @@ Settings, in the environment:
   CONFORMANCE_SECONDS  how long a module may take (900)
 """
 
+import argparse
 import fnmatch
+import hashlib
 import json
 import os
 import secrets
@@ -30,6 +38,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 TARGET = HERE.parents[1] / "target" / "conformance"
+RESULTS = TARGET / "results"
+BINARY = Path(os.environ.get("GANTRY", "target/debug/gantry")).resolve()
 SECONDS = int(os.environ.get("CONFORMANCE_SECONDS", "900"))
 
 # Debian's package of the tests, by the interpreter's version.
@@ -52,6 +62,24 @@ ATTEMPTS = 5
 
 WAYS = ("plain", "cold", "warm")
 
+# Runs of a module with a difference.
+RUNS = 2
+
+# Characters of what is shown of the end of a module that did not come to its end.
+MAX_SAID = 500
+
+# Columns of the table's counts.
+COLUMNS = ("passed", "skipped", "failed")
+
+# What is wrong with a module that says nothing.
+NONE_PASSED = "no test passed"
+
+# The outcome of a module that hung or died.
+NO_END = "no end"
+
+# What unittest calls a module that it could not import.
+NOT_LOADED = "unittest.loader._FailedTest."
+
 
 class Server:
     """A `gantry serve` of its own."""
@@ -66,11 +94,10 @@ class Server:
             "GANTRY_SCRIPT_ROOTS": "",
             "GANTRY_MOUNT_ROOTS": "",
         }
-        binary = Path(os.environ.get("GANTRY", "target/debug/gantry")).resolve()
         self.said = folder / "serve.out"
         with open(self.said, "w") as said, open(TARGET / "serve.log", "a") as log:
             self.process = subprocess.Popen(
-                [binary, "serve", "--listen", "127.0.0.1:0"],
+                [BINARY, "serve", "--listen", "127.0.0.1:0"],
                 env=os.environ | settings, stdout=said, stderr=log, stdin=subprocess.DEVNULL,
             )
         self.url = self.address()
@@ -139,11 +166,11 @@ class Server:
                 break
         else:
             sys.exit(f"error: nothing was imported ahead: {sandbox.get('preload_reason')}")
-        names = [it["name"] for it in execution["artifacts"] or []]
-        if "outcomes" not in names:
-            said = execution["error_message"] or execution["stderr_log"][-500:]
-            return {module: ("failed", f"no outcomes: {said}")}
-        return parsed(self.ask(f"/api/v1/executions/{execution['id']}/artifacts/outcomes"))
+        lines = b""
+        if "outcomes" in [it["name"] for it in execution["artifacts"] or []]:
+            lines = self.ask(f"/api/v1/executions/{execution['id']}/artifacts/outcomes")
+        said = execution["error_message"] or f"exit code {execution['exit_code']}"
+        return parsed(module, lines, f"{said} {execution['stderr_log'][-MAX_SAID:]}")
 
 
 def plain(image, module):
@@ -156,6 +183,7 @@ def plain(image, module):
         "HOME": "/work", "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1", "EXECUTION_ID": "plain", "SCRIPT_NAME": "conformance",
     }
+    suite = f"timeout --kill-after=10 {SECONDS} python3 /run/gantry/suite.py {module}"
     command = [
         "docker", "run", "--rm", "--init", "--interactive", f"--name={name}", "--read-only",
         "--network=none", "--cap-drop=ALL", "--security-opt=no-new-privileges",
@@ -163,35 +191,76 @@ def plain(image, module):
         f"--volume={HERE / 'suite.py'}:/run/gantry/suite.py:ro",
         *(f"--tmpfs={place}:{options},{owner}" for place, owner in places.items()),
         *(f"--env={key}={value}" for key, value in variables.items()), "--entrypoint=/bin/sh",
-        image, "-c", f"python3 /run/gantry/suite.py {module} > log 2>&1; cat out/outcomes",
+        image, "-c",
+        f'{suite} > log 2>&1; echo "exit code $?" >&2; tail -c {MAX_SAID} log >&2; '
+        "cat out/outcomes",
     ]
     try:
-        ran = subprocess.run(command, input=b"{}", capture_output=True, timeout=SECONDS)
+        ran = subprocess.run(command, input=b"{}", capture_output=True, timeout=SECONDS + 60)
     except subprocess.TimeoutExpired:
         subprocess.run(["docker", "rm", "--force", name], capture_output=True, check=True)
-        return {module: ("failed", f"no end within {SECONDS} s")}
-    return parsed(ran.stdout)
+        return parsed(module, b"", f"no end within {SECONDS} s")
+    return parsed(module, ran.stdout, ran.stderr.decode(errors="replace"))
 
 
-def parsed(lines):
-    """Of each test, whether it passed, and why it did not. What failed once has failed."""
-    outcomes = {}
-    for line in lines.decode(errors="replace").splitlines():
-        told = json.loads(line)
-        if outcomes.get(told["test"], ("",))[0] != "failed":
-            outcomes[told["test"]] = (told["outcome"], told["reason"])
+def parsed(module, lines, end):
+    """Of each test, whether it passed, and why it did not. What failed once has failed.
+    Where the module did not come to its end, its own line says in which test that was."""
+    outcomes, last, has_ended = {}, "none", False
+    for line in lines.splitlines():
+        try:
+            told = json.loads(line)
+        except ValueError:
+            continue
+        test, outcome = told["test"], told["outcome"]
+        if outcome == "began":
+            last = test
+        elif outcome == "ended":
+            has_ended = True
+        elif outcomes.get(test, ("",))[0] != "failed":
+            outcomes[test] = (outcome, told["reason"])
+    if not has_ended:
+        why = " ".join(end.split())
+        outcomes[module] = (NO_END, f"the last test that began is {last}: {why}")
     return outcomes
 
 
-def compare(seen):
-    """The tests that never had the same outcome in all ways, with what they had."""
+def compare(module, seen):
+    """The tests that never had the same outcome in all ways, and those that hide others
+    because nothing was loaded; each with what it had, and what is wrong with it."""
     tests = sorted({test for way in WAYS for run in seen[way] for test in run})
-    missing = ("missing", "")
     for test in tests:
-        had = {way: [run.get(test, missing) for run in seen[way]] for way in WAYS}
+        had = {way: [it for run in seen[way] if (it := outcome_of(test, module, run))]
+               for way in WAYS}
         kinds = {way: {outcome for outcome, _ in had[way]} for way in WAYS}
-        if not kinds["plain"] & kinds["cold"] & kinds["warm"]:
-            yield test, had, not kinds["cold"] & kinds["warm"]
+        if not all(kinds.values()):
+            continue
+        if not kinds["cold"] & kinds["warm"]:
+            yield test, had, "cold and warm differ"
+        elif not kinds["plain"] & kinds["cold"] & kinds["warm"]:
+            yield test, had, "plain differs"
+        elif test.startswith(NOT_LOADED):
+            yield test, had, "it does not load"
+        elif NO_END in kinds["plain"]:
+            yield test, had, "it has no end in any way"
+    if not any(counted("passed", run) for way in WAYS for run in seen[way]):
+        had = {way: [(NONE_PASSED, first_reason(run)) for run in seen[way]] for way in WAYS}
+        yield module, had, NONE_PASSED
+
+
+def outcome_of(test, module, run):
+    """What a run has of a test. Of one that did not come to its end, nothing is known of
+    what is not there: the module's own line says so."""
+    has_ended = run.get(module, ("",))[0] != NO_END
+    return run.get(test) or (("missing", "") if has_ended else None)
+
+
+def first_reason(run):
+    return next((reason for _, reason in run.values() if reason), "")
+
+
+def counted(outcome, run):
+    return sum(it == outcome for it, _ in run.values())
 
 
 def reasons():
@@ -200,13 +269,32 @@ def reasons():
     return [tuple(line.split("\t")) for line in lines if line and not line.startswith("#")]
 
 
-def table(rows, counted):
-    yield f"# CPython's own tests in a sandbox\n\n{counted}\n"
-    yield "| test | plain | cold | warm | why |\n|---|---|---|---|---|"
-    for test, had, why in rows:
+def judged(modules):
+    """A row for each difference: the test, what it had, and the reason or what is wrong."""
+    known = reasons()
+    for module, result in modules.items():
+        for test, had, wrong in compare(module, result["seen"]):
+            why = [reason for pattern, reason in known if fnmatch.fnmatchcase(test, pattern)]
+            is_fine = why and wrong != "cold and warm differ"
+            yield test, had, why[0] if is_fine else None, wrong
+
+
+def table(modules, rows):
+    """The table, in Markdown."""
+    unexplained = sum(why is None for _, _, why, _ in rows)
+    runs = {way: [it["seen"][way][0] for it in modules.values()] for way in WAYS}
+    yield "# CPython's own tests in a sandbox\n"
+    yield f"{len(modules)} modules. {len(rows)} differences, {unexplained} without a reason.\n"
+    yield "| way | passed | skipped | failed |\n|---|---|---|---|"
+    for way in WAYS:
+        numbers = [sum(counted(it, run) for run in runs[way]) for it in COLUMNS]
+        yield f"| {way} | {' | '.join(map(str, numbers))} |"
+    yield "\n| test | plain | cold | warm | why |\n|---|---|---|---|---|"
+    for test, had, why, wrong in rows:
         cells = [" / ".join(sorted({outcome for outcome, _ in had[way]})) for way in WAYS]
-        last = had["cold"][-1][1] or had["plain"][-1][1]
-        why = why or f"**no reason is known**: {last}".replace("|", "\\|").replace("\n", " ")
+        last = [f"{way}: {had[way][-1][1]}" for way in WAYS if had[way][-1][1]]
+        why = why or f"**{wrong}, no reason is known**: {'; '.join(last)}"
+        why = why.replace("|", "\\|").replace("\n", " ")
         yield f"| `{test}` | {' | '.join(cells)} | {why} |"
 
 
@@ -220,55 +308,88 @@ def versions(server):
     return server.run([], "version")["output_data"]
 
 
-def run_all(folder, modules):
-    seen = {module: {way: [] for way in WAYS} for module in modules}
+def fingerprint():
+    """What results depend on, other than CPython itself."""
+    digest = hashlib.sha256()
+    for path in (BINARY, HERE / "suite.py"):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
-    def go(server, way, modules, image=None):
-        for module in modules:
+
+def kept(module):
+    try:
+        return json.loads((RESULTS / f"{module}.json").read_text())
+    except FileNotFoundError:
+        return None
+
+
+def keep(module, result):
+    path = RESULTS / f"{module}.json"
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps(result))
+    new.rename(path)
+
+
+def run_modules(modules, of):
+    """Runs them and keeps what came out, one module after the other."""
+    with tempfile.TemporaryDirectory() as cold_folder, tempfile.TemporaryDirectory() as folder:
+        with Server(Path(cold_folder), 0) as cold, Server(Path(folder), 1) as warm:
+            packages = [TESTS.format(versions(cold))]
+            cold.register(packages)
+            image = cold.run(["test_eof"])["sandbox"]["image"]
+            warm.register(packages)
+            ways = {
+                "plain": lambda module: plain(image, module),
+                "cold": lambda module: cold.outcomes(module, False),
+                "warm": lambda module: warm.outcomes(module, True),
+            }
+            for module in modules:
+                seen = run_module(module, ways)
+                keep(module, {"of": of, "image": image, "seen": seen})
+
+
+def run_module(module, ways):
+    seen = {way: [] for way in WAYS}
+    for _ in range(RUNS):
+        for way, outcomes in ways.items():
             begun = time.monotonic()
-            if way == "plain":
-                outcomes = plain(image, module)
-            else:
-                outcomes = server.outcomes(module, way == "warm")
-            seen[module][way].append(outcomes)
-            took = time.monotonic() - begun
-            print(f"{way} {module}: {len(outcomes)} outcomes, {took:.0f} s", flush=True)
-
-    again = modules
-    for attempt in range(2):
-        with Server(folder, 0) as server:
-            if attempt == 0:
-                server.register([TESTS.format(versions(server))])
-            image = server.run(["test_eof"])["sandbox"]["image"]
-            go(server, "cold", again)
-        with Server(folder, 2) as server:
-            go(server, "warm", again)
-        go(None, "plain", again, image)
-        again = [module for module in modules if any(compare(seen[module]))]
-        if not again:
+            seen[way].append(outcomes(module))
+            took, passed = time.monotonic() - begun, counted("passed", seen[way][-1])
+            print(f"{way} {module}: {passed} passed, {took:.0f} s", flush=True)
+        compared = compare(module, seen)
+        differences = [test for test, _, wrong in compared if wrong != NONE_PASSED]
+        if not differences:
             break
+        print(f"{module} differs: {', '.join(differences)}"[:MAX_SAID], flush=True)
     return seen
 
 
+def options():
+    parser = argparse.ArgumentParser(description="CPython's own tests in a sandbox")
+    parser.add_argument("--again", action="store_true", help="run what is kept, too")
+    parser.add_argument("--table", action="store_true", help="run nothing")
+    parser.add_argument("modules", nargs="*")
+    return parser.parse_args()
+
+
 def main():
-    modules = sys.argv[1:] or (HERE / "modules").read_text().split()
-    TARGET.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder:
-        seen = run_all(Path(folder), modules)
-    known, rows, wrong = reasons(), [], 0
-    for module in modules:
-        for test, had, is_between in compare(seen[module]):
-            why = [reason for pattern, reason in known if fnmatch.fnmatchcase(test, pattern)]
-            wrong += is_between or not why
-            rows.append((test, had, None if is_between or not why else why[0]))
-    passed = {way: sum(
-        outcome == "passed" for module in modules for outcome, _ in seen[module][way][0].values()
-    ) for way in WAYS}
-    counted = f"{len(modules)} modules; passed: " + ", ".join(f"{passed[it]} {it}" for it in WAYS)
-    lines = "\n".join(table(rows, f"{counted}. {len(rows)} differ, {wrong} without a reason."))
+    asked = options()
+    modules = asked.modules or (HERE / "modules").read_text().split()
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    if not asked.table:
+        of = fingerprint()
+        missing = [
+            module for module in modules
+            if asked.again or (kept(module) or {}).get("of") != of
+        ]
+        if missing:
+            run_modules(missing, of)
+    results = {module: result for module in modules if (result := kept(module))}
+    rows = list(judged(results))
+    lines = "\n".join(table(results, rows))
     (TARGET / "table.md").write_text(lines + "\n")
     print(lines)
-    sys.exit(1 if wrong else 0)
+    sys.exit(any(why is None for _, _, why, _ in rows))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ what a waiting interpreter has imported before it is called.
 
 import asyncio
 import concurrent.futures
+import importlib
 import importlib.util
 import io
 import json
@@ -41,6 +42,11 @@ class Outcomes(unittest.TestResult):
             line = {"test": test.id(), "outcome": outcome, "reason": reason[-MAX_REASON:]}
             self.file.write(json.dumps(line) + "\n")
             self.file.flush()
+
+    def startTest(self, test):
+        super().startTest(test)
+        # Whoever finds no end knows by this what hangs, or ends the process.
+        self.tell(test, "began")
 
     def fail(self, test, error):
         lines = self._exc_info_to_string(error, test).strip().splitlines()
@@ -78,10 +84,39 @@ def main():
     support.verbose = False
     os.makedirs("out", exist_ok=True)
     with open("out/outcomes", "w") as file:
-        outcomes = Outcomes(file)
         # Whatever a test does with the outputs is not looked at.
-        unittest.TestLoader().loadTestsFromName(f"test.{module}").run(outcomes)
+        tests = loaded(module)
+        tests.run(Outcomes(file))
         file.write(json.dumps({"test": module, "outcome": "ended", "reason": ""}) + "\n")
+
+
+def loaded(module):
+    """A module's tests. What does not load is a test that fails and has the module's
+    name, and one that has nothing for this platform is one that is skipped."""
+    loader = unittest.TestLoader()
+    try:
+        importlib.import_module(f"test.{module}")
+        return loader.loadTestsFromName(f"test.{module}")
+    except unittest.SkipTest as skip:
+        reason = str(skip)
+        return NotLoaded(module, lambda test: test.skipTest(reason))
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        return NotLoaded(module, lambda test: test.fail(reason))
+
+
+class NotLoaded(unittest.TestCase):
+    """Stands for a module that could not be loaded."""
+
+    def __init__(self, module, tell):
+        super().__init__("tell_why")
+        self.module, self.tell = module, tell
+
+    def id(self):
+        return self.module
+
+    def tell_why(self):
+        self.tell(self)
 
 
 if __name__ == "__main__":
