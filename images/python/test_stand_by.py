@@ -15,9 +15,9 @@ import unittest
 
 HERE = pathlib.Path(__file__).parent / "stand_by"
 
-# With a sitecustomize of its own, as Debian's has, and without.
-INTERPRETERS = sorted({os.path.realpath(sys.executable)} | {
-    path for path in ["/usr/bin/python3"] if os.path.exists(path)
+# With a sitecustomize of its own, as Debian's has, and without; each once.
+INTERPRETERS = sorted({
+    os.path.realpath(path) for path in (sys.executable, "/usr/bin/python3") if os.path.exists(path)
 })
 
 # Modules that the scripts below import.
@@ -235,6 +235,17 @@ SHOTS = """
         main()
     """
 
+# Something that reads stdin.
+READ = """
+    import asyncio, json, os, select, stat, subprocess, sys
+    async def by_loop():
+        reader = asyncio.StreamReader()
+        make = lambda: asyncio.StreamReaderProtocol(reader)
+        await asyncio.get_running_loop().connect_read_pipe(make, sys.stdin)
+        return await reader.read()
+    print({})
+    """
+
 VARIABLES = {
     "PATH": "/usr/bin:/bin",
     "HOME": "/nowhere",
@@ -289,10 +300,9 @@ class Bench:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
 
-    def end(self, process):
-        out, err = (
-            re.sub(rb"0x[0-9a-f]{6,}", b"0x", said) for said in process.communicate(timeout=60)
-        )
+    def end(self, process, stdin):
+        said = process.communicate(stdin, timeout=60)
+        out, err = (re.sub(rb"0x[0-9a-f]{6,}", b"0x", it) for it in said)
         left = sorted((path.name, path.read_bytes()) for path in self.work.iterdir())
         return process.returncode, out.decode(), err.decode(), left
 
@@ -300,7 +310,7 @@ class Bench:
         self.begin()
         self.script.write_text(self.source)
         words = [self.interpreter, str(self.script), *args]
-        return self.end(self.start(words, memory_file(stdin), self.variables(more), ()))
+        return self.end(self.start(words, self.variables(more), ()), stdin)
 
     def standing_by(self, args, stdin, more, modules=None):
         """What it says when it has got ready, and what became of the script."""
@@ -310,7 +320,7 @@ class Bench:
         names = () if modules is None else modules
         is_listed = "0" if modules is None else "1"
         preparation = memory_file(fields(str(self.script), self.source, is_listed, *names))
-        request, its_stdin = memory_file(), memory_file()
+        request = memory_file()
         passed = (theirs.fileno(), preparation, request)
         first = {
             **VARIABLES,
@@ -318,32 +328,28 @@ class Bench:
             "GANTRY_STAND_BY": ",".join(map(str, passed)),
         }
         words = [self.interpreter, str(self.script)]
-        process = self.start(words, its_stdin, first, passed)
+        process = self.start(words, first, passed)
         os.close(preparation)
         theirs.close()
         said = ours.makefile().readline().strip()
         if not said.startswith("ready"):
             os.close(request)
-            os.close(its_stdin)
             process.communicate(timeout=60)
             ours.close()
             return said, None
-        os.write(its_stdin, stdin)
-        os.lseek(its_stdin, 0, os.SEEK_SET)
-        os.close(its_stdin)
         words += args
         variables = [f"{name}={value}" for name, value in self.variables(more).items()]
         os.write(request, fields(str(self.work), str(len(words)), *words, *variables))
         os.close(request)
         ours.send(b"g")
-        ended = self.end(process)
+        ended = self.end(process, stdin)
         ours.close()
         return said, ended
 
-    def start(self, words, stdin, variables, passed):
-        process = subprocess.Popen(
+    def start(self, words, variables, passed):
+        return subprocess.Popen(
             words,
-            stdin=stdin,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=variables,
@@ -351,9 +357,6 @@ class Bench:
             pass_fds=passed,
             preexec_fn=restore_defaults,
         )
-        if not passed:
-            os.close(stdin)
-        return process
 
 
 class StandBy(unittest.TestCase):
@@ -441,13 +444,14 @@ class StandBy(unittest.TestCase):
             "sys.stdin.buffer.read()",
             "sys.stdin.readline(), sys.stdin.readlines()",
             "open(0).read()",
-            "os.read(0, 4), os.fstat(0).st_size, os.lseek(0, 0, 1), sys.stdin.seekable()",
+            "os.read(0, 4), stat.S_ISFIFO(os.fstat(0).st_mode), sys.stdin.seekable()",
+            "select.select([0], [], [])[0], asyncio.run(by_loop())",
             "json.load(sys.stdin)",
-            "sys.stdin.isatty(), sys.stdin.encoding, sys.stdin.fileno(), sys.stdin.tell()",
+            "sys.stdin.isatty(), sys.stdin.encoding, sys.stdin.fileno()",
             "sys.stdin.buffer.raw.readall(), sys.stdin.buffer.peek()",
             "subprocess.check_output('cat')",
         ):
-            source = f"import json, os, subprocess, sys\nprint({read})\n"
+            source = READ.format(read)
             code, _, err, _ = self.compare(source, stdin=b'["\xc3\xbc",\n1]')
             self.assertEqual((code, err), (0, ""), read)
 
@@ -750,7 +754,7 @@ class StandBy(unittest.TestCase):
         passed = (theirs.fileno(), *files)
         first = {"PYTHONPATH": str(HERE), "GANTRY_STAND_BY": ",".join(map(str, passed))}
         words = [self.interpreters[0], str(bench.script)]
-        process = bench.start(words, subprocess.DEVNULL, first, passed)
+        process = bench.start(words, first, passed)
         theirs.close()
         self.assertEqual(ours.recv(100), b"ready\n")
         ours.close()
