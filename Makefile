@@ -38,7 +38,8 @@ test: base
 	$(CARGO) build --locked
 	target/debug/gantry images build
 	@if command -v python3 >/dev/null; then \
-	  python3 -m unittest discover --start-directory images/python; \
+	  python3 -m unittest discover --start-directory images/python \
+	  && python3 -m unittest discover --start-directory tests/conformance; \
 	else echo 'python3 is not installed: the tests of install.py were left out'; fi
 	tests/postgres/prepare
 	tests/browser/prepare
