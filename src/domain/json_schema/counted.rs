@@ -53,6 +53,12 @@ pub(super) fn count(looks: u64) {
     }
 }
 
+/// Looks that the last validation of this thread had left.
+#[cfg(test)]
+pub(super) fn left() -> u64 {
+    LEFT.get()
+}
+
 /// About where the stack is now.
 #[inline(never)]
 fn stack_pointer() -> usize {

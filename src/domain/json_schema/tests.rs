@@ -1,13 +1,8 @@
-use std::time::{Duration, Instant};
-
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
+use super::counted::Exhausted;
 use super::*;
-
-/// What a hostile schema or document may take, on a busy machine and without
-/// optimisation.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 fn compiled(schema: &Value) -> JsonSchema {
     JsonSchema::compile(schema).unwrap()
@@ -19,13 +14,6 @@ fn refused(schema: &Value) -> SchemaError {
 
 fn faults(schema: &Value, document: &str) -> Vec<Fault> {
     compiled(schema).check(document).unwrap_err()
-}
-
-fn in_time<T>(action: impl FnOnce() -> T) -> T {
-    let start = Instant::now();
-    let answer = action();
-    assert!(start.elapsed() < PATIENCE, "it took {:?}", start.elapsed());
-    answer
 }
 
 /// `a0` is made of `a1` by `link`, and so on; the last one is `last`.
@@ -151,7 +139,7 @@ fn circles_of_references_end() {
     ];
     for schema in others.into_iter().chain([mutual, dynamic]) {
         // Whatever the answer is.
-        let _ = in_time(|| compiled(&schema).check(r#"{"a": [[[1]]]}"#));
+        let _ = compiled(&schema).check(r#"{"a": [[[1]]]}"#);
     }
 }
 
@@ -160,13 +148,13 @@ fn references_that_multiply_are_refused() {
     for keyword in ["allOf", "anyOf", "oneOf"] {
         for last in [json!({}), json!(true), json!({"type": "string"})] {
             let doubled = tower(100, &last, |next| json!({keyword: [next, next]}));
-            assert_eq!(in_time(|| refused(&doubled)), SchemaError::TooManyBranches);
+            assert_eq!(refused(&doubled), SchemaError::TooManyBranches);
         }
     }
     let escaped = tower(40, &json!({}), |next| json!({"allOf": [next, next]}));
     let escaped = escaped.to_string().replace("#/$defs/a", "#/%24defs/a");
     let escaped: Value = serde_json::from_str(&escaped).unwrap();
-    assert_eq!(in_time(|| refused(&escaped)), SchemaError::TooManyBranches);
+    assert_eq!(refused(&escaped), SchemaError::TooManyBranches);
     let few = tower(10, &json!({"type": "integer"}), |next| json!({"allOf": [next, next]}));
     assert_eq!(compiled(&few).check("1"), Ok(()));
 }
@@ -178,8 +166,16 @@ fn references_that_multiply_with_depth_are_given_up() {
         {"properties": {"a": {"$ref": "#"}}},
         {"properties": {"b": {"type": "integer"}}}
     ]});
+    let schema = compiled(&doubling);
     let document = format!("{}{{\"b\":\"x\"}}{}", "{\"a\":".repeat(100), "}".repeat(100));
-    assert!(in_time(|| compiled(&doubling).check(&document)).is_err());
+    let tree: Tree<'_> = serde_json::from_str(&document).unwrap();
+    let validator = schema.validator.as_ref().unwrap();
+    assert_eq!(within(1_000_000, || validator.is_valid(Counted(&tree))), Ok(false));
+    // It would find the same fault by 2 to the power of 100 ways.
+    let all = || validator.iter_errors(Counted(&tree)).count();
+    assert_eq!(within(1_000_000, all), Err(Exhausted));
+    assert_eq!(counted::left(), 0);
+    assert_eq!(schema.check(&document).unwrap_err().len(), 1);
 }
 
 #[test]
@@ -187,9 +183,9 @@ fn a_long_chain_of_references_does_not_overflow_the_stack() {
     let last = json!({"properties": {"x": {"$ref": "#/$defs/a0"}}, "type": "object"});
     let chain = tower(MAX_REFERENCES - 10, &last, |next| next);
     let document = format!("{}1{}", "{\"x\":".repeat(120), "}".repeat(120));
-    let chain = in_time(|| compiled(&chain));
+    let chain = compiled(&chain);
     assert_eq!(chain.check("{}"), Ok(()));
-    assert!(in_time(|| chain.check(&document)).is_err());
+    assert!(chain.check(&document).unwrap_err()[0].detail.contains("takes too long"));
     let longer = tower(MAX_REFERENCES + 1, &json!({}), |next| next);
     assert!(matches!(refused(&longer), SchemaError::TooManyReferences(_)));
 }
@@ -198,10 +194,10 @@ fn a_long_chain_of_references_does_not_overflow_the_stack() {
 fn patterns_take_linear_time() {
     let schema = compiled(&json!({"pattern": "^(a+)+$"}));
     let text = format!("\"{}b\"", "a".repeat(1_000_000));
-    assert!(in_time(|| schema.check(&text)).is_err());
+    assert!(schema.check(&text).is_err());
     for pattern in ["(?=a)b", "(?<!a)b", r"(a)\1", "(", "a{1000}{1000}{1000}"] {
         for schema in [json!({"pattern": pattern}), json!({"patternProperties": {pattern: true}})] {
-            let error = in_time(|| refused(&schema));
+            let error = refused(&schema);
             assert!(matches!(error, SchemaError::Pattern { .. }), "{error:?}");
         }
     }
@@ -213,7 +209,7 @@ fn a_large_schema_is_refused() {
     assert_eq!(refused(&wide), SchemaError::TooLarge);
     let numbers = compiled(&json!({"enum": (0..30_000).collect::<Vec<_>>()}));
     let document = format!("[{}1]", "-1,".repeat(1_000));
-    assert!(in_time(|| numbers.check(&document)).is_err());
+    assert!(numbers.check(&document).is_err());
     let mut deep = json!({});
     for _ in 0..=MAX_SCHEMA_DEPTH {
         deep = json!({"not": deep});
@@ -267,14 +263,14 @@ fn what_has_to_be_unique_is_compared_as_json() {
         assert!(schema.check(&document).is_err(), "{document}");
     }
     let nested = format!("{}1,2{}", "[".repeat(120), "]".repeat(120));
-    assert_eq!(in_time(|| schema.check(&nested)), Ok(()));
+    assert_eq!(schema.check(&nested), Ok(()));
 }
 
 #[test]
-fn many_faults_in_a_large_document_take_bounded_time() {
+fn the_faults_that_are_named_in_a_large_document_are_few() {
     let schema = compiled(&json!({"items": {"type": "string", "anyOf": [{}, {"minLength": 3}]}}));
     let document = format!("[{}1]", "1,".repeat(500_000));
-    let found = in_time(|| schema.check(&document)).unwrap_err();
+    let found = schema.check(&document).unwrap_err();
     assert!(!found.is_empty() && found.len() <= MAX_FAULTS);
 }
 
