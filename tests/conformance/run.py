@@ -182,24 +182,29 @@ class Server:
 
 def plain(image, module):
     """The same in a container that is as hard as `docker run` makes one, and in which
-    what was written may be executed."""
+    what was written may be executed. As in every sandbox its loopback has IPv6, and its
+    user has a name."""
     name = f"gantry-conformance-{secrets.token_hex(6)}"
-    places = {"/work": "uid=65534,gid=65534,mode=0755", "/tmp": "mode=1777"}
+    own = "uid=65534,gid=65534,mode=0755"
+    places = {"/work": own, "/run/gantry": own, "/tmp": "mode=1777"}
     options = f"rw,exec,nosuid,nodev,size={SCRATCH}"
     variables = {
         "HOME": "/work", "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1", "EXECUTION_ID": "plain", "SCRIPT_NAME": "conformance",
     }
+    user = "s|^nobody:.*|nobody:x:65534:65534:nobody:/work:/bin/sh|"
+    name_user = f"sed '{user}' /usr/lib/gantry/passwd > /run/gantry/@passwd"
     suite = f"timeout --kill-after=10 {SECONDS} python3 /run/gantry/suite.py {module}"
     command = [
         "docker", "run", "--rm", "--init", "--interactive", f"--name={name}", "--read-only",
-        "--network=none", "--cap-drop=ALL", "--security-opt=no-new-privileges",
+        "--network=none", "--sysctl=net.ipv6.conf.all.disable_ipv6=0", "--cap-drop=ALL",
+        "--security-opt=no-new-privileges",
         "--user=65534:65534", "--workdir=/work", f"--memory={MEMORY}", f"--pids-limit={PIDS}",
         f"--volume={HERE / 'suite.py'}:/run/gantry/suite.py:ro",
         *(f"--tmpfs={place}:{options},{owner}" for place, owner in places.items()),
         *(f"--env={key}={value}" for key, value in variables.items()), "--entrypoint=/bin/sh",
         image, "-c",
-        f'{suite} > log 2>&1; echo "exit code $?" >&2; tail -c {MAX_SAID} log >&2; '
+        f'{name_user}; {suite} > log 2>&1; echo "exit code $?" >&2; tail -c {MAX_SAID} log >&2; '
         "cat out/outcomes",
     ]
     try:
