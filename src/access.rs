@@ -1,19 +1,16 @@
-//! Who may come in: makes tokens, knows them again, and revokes them.
+//! Access: creates, verifies and revokes tokens.
 //!
-//! A token is shown once, when it is made; what is kept is its SHA-256. It is
-//! looked up by the first half of that hash and compared by all of it in constant
-//! time, and an unknown one costs the same comparison. Tokens that were just seen
-//! are kept in memory for [`TTL`], so that a busy caller is not a look at the
-//! database per request; one that is revoked here is forgotten at once, and one
-//! that is revoked by another process within that time. Requests that go on and
-//! on end soon after their token does ([`Access::until_it_ends`]). Looks for
-//! tokens that nobody has seen are few at a time, so that whoever makes tokens up
-//! does not keep the database from those who have one.
+//! A token is shown once, at its creation; only its SHA-256 is stored. It is looked up by
+//! the first half of that hash and compared by all of it in constant time; an unknown token
+//! costs the same comparison. Tokens are cached in memory for [`TTL`], so that a busy
+//! caller does not cause a database query per request. A revocation takes effect at once in
+//! this process, and within that time in others. Long requests end soon after their token
+//! does ([`Access::until_it_ends`]). Few look-ups of unknown tokens run at a time, so that
+//! invented tokens do not keep callers with valid ones from the database.
 //!
-//! Browsers sign in with a token and have a session then ([`sessions`]).
+//! Browsers sign in with a token and get a session ([`sessions`]).
 //!
-//! What a token may do is its [`Role`], and what that means for a route is said
-//! by those who call.
+//! The rights of a token are its [`Role`]; callers decide the rights that a route needs.
 
 mod cache;
 mod environment;
@@ -40,7 +37,7 @@ pub use cache::TTL;
 pub use environment::{ENVIRONMENT_TOKEN, MIN_TOKEN_CHARS, TokenStrength, check_admin_token};
 pub use sessions::LIFETIME as SESSION_LIFETIME;
 
-/// What every token begins with, so that people and scanners know one.
+/// Prefix of every token, so that people and scanners recognize one.
 pub const PREFIX: &str = "gantry_";
 
 /// Longest name of a token, in bytes.
@@ -49,50 +46,49 @@ pub const MAX_NAME_BYTES: usize = 100;
 /// Most scripts that a token is limited to.
 pub const MAX_SCOPE: usize = 1_000;
 
-/// Longest token that is looked at, in bytes.
+/// Longest token that is looked up, in bytes.
 const MAX_TOKEN_BYTES: usize = 512;
 
 /// Random bytes of a token: 256 bits.
 const TOKEN_BYTES: usize = 32;
 
-/// How often a token is looked at again for a request that goes on and on.
+/// Interval at which the token of a long request is checked again.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
-/// Looks at the database at once for tokens that nobody has seen: whoever makes
-/// them up has these between them, and callers with a token have all the rest.
+/// Most concurrent database look-ups of unknown tokens. Invented tokens share these;
+/// callers with a known token have all other connections.
 const UNSEEN_AT_ONCE: usize = 2;
 
-/// How long a token that nobody has seen waits for one of them.
+/// Longest wait for such a look-up.
 const UNSEEN_WITHIN: Duration = Duration::from_secs(1);
 
-/// Why nobody comes in, or no token is made.
+/// Reason why access is refused, or a token is not created.
 #[derive(Debug, Error)]
 pub enum AccessError {
-    /// Not a token that works: unknown, revoked or expired. Which of them it is
-    /// is not said.
+    /// The token is unknown, revoked or expired; callers are not told which.
     #[error("the token is not valid")]
     Unknown,
-    /// Too many tokens come that nobody has seen, to look at this one, too.
-    #[error("too many tokens that were not seen before come at once")]
+    /// Too many unknown tokens arrive at once for a look-up of this one.
+    #[error("too many unknown tokens are being checked")]
     Crowded,
-    /// The name can't be one.
+    /// The name is invalid.
     #[error("name {0:?} is not 1 to {MAX_NAME_BYTES} printable characters")]
     Name(String),
-    /// A token that works has this name.
+    /// A token that is not revoked has this name.
     #[error("there is a token named {0:?} already")]
     NameConflict(String),
-    /// Its time would be over before it begins.
+    /// The expiry is in the past.
     #[error("expires_at is not in the future")]
     Expired,
-    /// Only runners are limited to scripts: the others see everything.
+    /// The role is not limited to scripts: only runners are.
     #[error(
         "scripts: a token of role {0} can't be limited to scripts, only one of role runner can"
     )]
     Scope(Role),
-    /// Limited to nothing, or to too much.
+    /// The list of scripts is empty or too long.
     #[error("scripts: a token is limited to 1 to {MAX_SCOPE} scripts, not to {0}")]
     ScopeSize(usize),
-    /// `GANTRY_ADMIN_TOKEN` could be guessed.
+    /// `GANTRY_ADMIN_TOKEN` is too short.
     #[error("GANTRY_ADMIN_TOKEN has {0} characters, it needs at least {MIN_TOKEN_CHARS}")]
     TooShort(usize),
     /// `GANTRY_ADMIN_TOKEN` repeats itself.
@@ -101,14 +97,16 @@ pub enum AccessError {
          repeats them"
     )]
     Guessable,
-    /// `GANTRY_ADMIN_TOKEN` can't stand in a header.
-    #[error("GANTRY_ADMIN_TOKEN has other than printable ASCII characters, or more than 512")]
+    /// `GANTRY_ADMIN_TOKEN` can't be part of a header.
+    #[error(
+        "GANTRY_ADMIN_TOKEN has more than 512 characters, or some that are not printable ASCII"
+    )]
     NotAToken,
     /// `GANTRY_ADMIN_TOKEN` was revoked, or is another token.
     #[error("GANTRY_ADMIN_TOKEN is the token {0:?}, which was revoked or has another use")]
     Spent(String),
-    /// The system gives no random bytes.
-    #[error("the system gives no random bytes: {0}")]
+    /// The system provides no random bytes.
+    #[error("the system provides no random bytes: {0}")]
     Random(getrandom::Error),
     /// The database failed.
     #[error(transparent)]
@@ -116,7 +114,7 @@ pub enum AccessError {
 }
 
 impl AccessError {
-    /// What to do about it.
+    /// Advice for the user.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         match self {
@@ -134,46 +132,46 @@ impl AccessError {
     }
 }
 
-/// A token that somebody wants.
+/// Token to create.
 #[derive(Debug, Clone)]
 pub struct TokenRequest {
-    /// For people; unique among those that work.
+    /// Name for people, unique among tokens that are not revoked.
     pub name: String,
-    /// What it may do.
+    /// Role.
     pub role: Role,
-    /// The ids of the scripts that it is limited to; `None` is all.
+    /// Ids of the scripts that it is limited to; `None` means all.
     pub scope: Option<Vec<i64>>,
-    /// When it stops to work.
+    /// Time at which it expires.
     pub expires_at: Option<DateTime<Utc>>,
 }
 
-/// A token that was just made.
+/// Token that was just created.
 pub struct CreatedToken {
-    /// Its id.
+    /// Token id.
     pub id: i64,
-    /// The token itself, which is shown once and is not kept.
+    /// Secret of the token, which is shown once and never stored.
     pub secret: String,
 }
 
-/// Knows tokens.
+/// Creates and verifies tokens.
 #[derive(Clone)]
 pub struct Access {
     store: Store,
     cache: Arc<Cache>,
-    /// Tokens by the secrets of their sessions.
+    /// Tokens by the hashes of their sessions' secrets.
     sessions: Arc<Cache>,
     unseen: Arc<Semaphore>,
 }
 
 impl Access {
-    /// One that knows the tokens of this database.
+    /// Access to the tokens of a database.
     #[must_use]
     pub fn new(store: Store) -> Self {
         let unseen = Arc::new(Semaphore::new(UNSEEN_AT_ONCE));
         Self { store, cache: Arc::default(), sessions: Arc::default(), unseen }
     }
 
-    /// The token with this text, if it works right now.
+    /// Token with this text, if it is valid now.
     ///
     /// # Errors
     /// [`AccessError::Unknown`], [`AccessError::Crowded`] and [`AccessError::Store`].
@@ -195,8 +193,8 @@ impl Access {
         Ok(token)
     }
 
-    /// Goes on until a token works no more: at most [`LOOK_AGAIN`] and [`TTL`]
-    /// longer than it does. As long as the database can't say, it is taken to.
+    /// Returns once a token is no longer valid, at most [`LOOK_AGAIN`] and [`TTL`] after
+    /// its end. It counts as valid while the database does not answer.
     pub async fn until_it_ends(&self, token: Arc<Token>) {
         let mut token = token;
         while token.is_valid_at(clock::now()) {
@@ -218,7 +216,7 @@ impl Access {
 
     async fn look_up_unseen(&self, hash: &TokenHash) -> Result<Arc<Token>, AccessError> {
         let _permit = self.permit_unseen().await?;
-        // Whoever waited with it may have been looked at meanwhile.
+        // Another request with this token may have looked it up during the wait.
         match self.cache.find(hash) {
             Some(token) => Ok(token),
             None => self.look_up(hash).await,
@@ -233,7 +231,7 @@ impl Access {
     async fn look_up(&self, hash: &TokenHash) -> Result<Arc<Token>, AccessError> {
         let generation = self.cache.generation();
         let found = self.store.token_selected(&hash.selector()).await?;
-        // One that is not there is compared, too, with what no token hashes to.
+        // An unknown token is compared, too, with a hash that no token has.
         let kept = found.as_ref().map_or(TokenHash([0; 32]), |token| token.hash);
         let is_equal = bool::from(kept.0.ct_eq(&hash.0));
         let Some(token) = found.filter(|_| is_equal).map(Arc::new) else {
@@ -244,7 +242,7 @@ impl Access {
         Ok(token)
     }
 
-    /// Notes when a token was last used, at most once a minute, in the background.
+    /// Stores the time of a token's last use, at most once a minute, in the background.
     fn note_use(&self, token: &Token, now: DateTime<Utc>) {
         if !self.cache.is_use_due(token, now) {
             return;
@@ -252,12 +250,12 @@ impl Access {
         let (store, id) = (self.store.clone(), token.id);
         tokio::spawn(async move {
             if let Err(error) = store.touch_token(id, now).await {
-                tracing::debug!(%error, token = id, "the use of a token could not be noted");
+                tracing::debug!(%error, token = id, "failed to store a token's last use");
             }
         });
     }
 
-    /// Makes a token. That its scripts exist has been checked.
+    /// Creates a token. The caller has checked that its scripts exist.
     ///
     /// # Errors
     /// [`AccessError`].
@@ -306,8 +304,8 @@ impl Access {
         }
     }
 
-    /// Revokes a token; at once here, and within [`TTL`] in other processes.
-    /// Answers whether it had not been revoked before; `None` when there is none.
+    /// Revokes a token, at once here, and within [`TTL`] in other processes. Returns false
+    /// if it was revoked before, and `None` if it does not exist.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -322,7 +320,7 @@ impl Access {
             after: None,
         };
         let is_revoked = self.store.revoke_token(id, audit.at, &audit).await;
-        // Also when the answer was lost: it may be revoked all the same.
+        // On an error, too: the token may be revoked although the answer was lost.
         self.cache.doubt_all();
         self.sessions.doubt_all();
         Ok(Some(is_revoked?))

@@ -1,5 +1,5 @@
-//! Settings: flags and environment variables by the same names. The only place
-//! that reads the environment.
+//! Settings: each is a flag and an environment variable of the same name. Only this module
+//! reads the environment.
 
 mod serve;
 
@@ -17,8 +17,8 @@ use crate::images::{BaseSource, BuildDisk, InstallerSettings};
 
 pub use serve::{DatabaseSettings, PoolSettings, ServeSettings};
 
-/// Variables that pip and uv read their indexes from, and the names that the
-/// other one has for them.
+/// Variables that pip and uv read their indexes from, with each one's counterpart in the
+/// other tool.
 const INDEX_VARIABLES: [(&str, &str); 4] = [
     ("PIP_INDEX_URL", "UV_DEFAULT_INDEX"),
     ("UV_DEFAULT_INDEX", "PIP_INDEX_URL"),
@@ -26,11 +26,11 @@ const INDEX_VARIABLES: [(&str, &str); 4] = [
     ("UV_INDEX", "PIP_EXTRA_INDEX_URL"),
 ];
 
-/// uv's older names for the same.
+/// uv's older names of these variables.
 const OLD_INDEX_VARIABLES: [(&str, &str); 2] =
     [("UV_INDEX_URL", "UV_DEFAULT_INDEX"), ("UV_EXTRA_INDEX_URL", "UV_INDEX")];
 
-/// Variables that reach an installer as they are.
+/// Variables that are passed to installers unchanged.
 const PASSED_ON: [&str; 7] = [
     "UV_INDEX_STRATEGY",
     "HTTP_PROXY",
@@ -41,7 +41,7 @@ const PASSED_ON: [&str; 7] = [
     "no_proxy",
 ];
 
-/// Where Linux distributions keep their CA bundle.
+/// Paths of the CA bundle in Linux distributions.
 const SYSTEM_BUNDLES: [&str; 3] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -142,10 +142,10 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Where this installation keeps its files.
+    /// Data folder of this installation.
     ///
     /// # Errors
-    /// A sentence, when nothing says where that is.
+    /// A message, if the environment does not name a home folder.
     pub fn data_dir(&self) -> Result<PathBuf, String> {
         let folder = match (&self.data_dir, variable("XDG_DATA_HOME"), variable("HOME")) {
             (Some(folder), _, _) => folder.clone(),
@@ -158,7 +158,7 @@ impl Settings {
         std::path::absolute(&folder).map_err(|error| format!("{}: {error}", folder.display()))
     }
 
-    /// Where root file systems come from.
+    /// Source of the root file systems.
     #[must_use]
     pub fn base(&self) -> BaseSource {
         match self.base_image.as_str() {
@@ -167,48 +167,46 @@ impl Settings {
         }
     }
 
-    /// The folders that mounts may come from, links resolved. A folder that is
-    /// not there allows nothing.
+    /// Folders that mounts may come from, with links resolved, without missing ones.
     #[must_use]
     pub fn mount_roots(&self) -> Vec<PathBuf> {
         Self::folders(self.mount_roots.as_deref())
     }
 
-    /// Folders of a list with colons, links resolved, without those that are not
-    /// there.
+    /// Folders of a list separated by colons, with links resolved, without missing ones.
     fn folders(list: Option<&str>) -> Vec<PathBuf> {
         let folders = list.into_iter().flat_map(|list| list.split(':'));
         let folders = folders.filter(|folder| !folder.is_empty());
         folders.filter_map(|folder| Path::new(folder).canonicalize().ok()).collect()
     }
 
-    /// The first admin's token, from the environment alone: what stands on a
-    /// command line is seen by everybody on the machine.
+    /// Token of the first admin. Only the environment can set it, because everybody on the
+    /// machine can see command lines.
     #[must_use]
     pub fn admin_token(&self) -> Option<String> {
         variable("GANTRY_ADMIN_TOKEN")
     }
 
-    /// The OCI runtime, when it is not the engine's default.
+    /// OCI runtime, if not the engine's default.
     #[must_use]
     pub fn oci_runtime(&self) -> Option<String> {
         self.oci_runtime.clone().filter(|name| !name.is_empty())
     }
 
-    /// The user ids of sandboxes.
+    /// User ids of sandboxes.
     ///
     /// # Errors
-    /// A sentence, when it is no range of ids that they may have.
+    /// A message, if the range is invalid.
     pub fn uids(&self) -> Result<UidRange, String> {
         let set = self.uids.as_deref().filter(|text| !text.is_empty());
         let range = set.map_or(Ok(UidRange::DEFAULT), str::parse);
         range.map_err(|error| format!("GANTRY_UIDS: {error}"))
     }
 
-    /// What requirements may be.
+    /// Policy for requirements.
     ///
     /// # Errors
-    /// A sentence, when a word of the list is not known.
+    /// A message, if a word of the list is unknown.
     pub fn requirements_policy(&self) -> Result<RequirementsPolicy, String> {
         let mut policy = RequirementsPolicy::default();
         let words = self.requirements_allow.iter().flat_map(|list| list.split(','));
@@ -227,10 +225,10 @@ impl Settings {
         Ok(policy)
     }
 
-    /// Where the engine is, as Docker's own clients are told.
+    /// Address of the engine, from the variables of Docker's own clients.
     ///
     /// # Errors
-    /// A sentence, when the address can't be used.
+    /// A message, if the address is invalid.
     pub fn endpoint(&self) -> Result<Endpoint, String> {
         let verified = variable("DOCKER_TLS_VERIFY").is_some();
         let folder = variable("DOCKER_CERT_PATH")
@@ -240,10 +238,10 @@ impl Settings {
         Endpoint::parse(variable("DOCKER_HOST").as_deref(), certificates)
     }
 
-    /// What installers get from this process's environment.
+    /// Settings for installers, from this process's environment.
     ///
     /// # Errors
-    /// A sentence, when a setting can't be understood.
+    /// A message, if a setting is invalid.
     pub fn installer(&self) -> Result<InstallerSettings, String> {
         Ok(InstallerSettings {
             variables: installer_variables(variable),
@@ -254,10 +252,10 @@ impl Settings {
     }
 }
 
-/// Largest file that is taken for one that holds a token, in bytes.
+/// Largest file that is read as a token, in bytes.
 const MAX_TOKEN_FILE: u64 = 16 * 1024;
 
-/// Settings of the commands that ask a server.
+/// Settings of the commands that call a server.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Server")]
 pub struct ClientSettings {
@@ -280,16 +278,16 @@ pub struct ClientSettings {
 }
 
 impl ClientSettings {
-    /// The server's address, as it was given.
+    /// Address of the server, as given.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The token, when there is one. An empty variable is none.
+    /// Token, if one is set. An empty variable counts as unset.
     ///
     /// # Errors
-    /// A sentence, when the file that should hold it can't be read.
+    /// A message, if the file can't be read.
     pub fn token(&self) -> Result<Option<String>, String> {
         let Some(path) = &self.token_file else {
             return Ok(variable("GANTRY_TOKEN"));
@@ -306,7 +304,7 @@ impl ClientSettings {
     }
 }
 
-/// A size such as `512MiB`.
+/// Parses a size such as `512MiB`.
 fn bytes(text: &str) -> Result<u64, String> {
     parse_bytes(text).map_err(|error| match error.hint() {
         Some(hint) => format!("{error}; {hint}"),
@@ -314,33 +312,32 @@ fn bytes(text: &str) -> Result<u64, String> {
     })
 }
 
-/// An environment variable that is set and not empty.
+/// Value of an environment variable, unless it is empty.
 fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// Whether this process may use colours on its stderr (no-color.org).
+/// True if this process may use colours on its stderr (no-color.org).
 #[must_use]
 pub fn is_colour_wanted() -> bool {
     variable("NO_COLOR").is_none() && variable("TERM").is_none_or(|term| term != "dumb")
 }
 
-/// What is logged, when `GANTRY_LOG` says nothing: what a server does, or
-/// nothing but warnings. That a connection to the database can't be had is said by
-/// whoever needs one, and not by the pool at each of its attempts.
+/// Log filter: `GANTRY_LOG`, or the default for a server or a command. The connection
+/// pool's own lines are off, because the code that needs a connection reports failures.
 #[must_use]
 pub fn log_filter(is_server: bool) -> String {
     let default = if is_server { "info,sqlx_core::pool=off" } else { "warn" };
     variable("GANTRY_LOG").unwrap_or_else(|| default.to_owned())
 }
 
-/// Whether every line of the log is a JSON object.
+/// True if every log line is a JSON object.
 #[must_use]
 pub fn is_log_json() -> bool {
     variable("GANTRY_LOG_FORMAT").is_some_and(|format| format == "json")
 }
 
-/// Indexes and proxies by the names that both pip and uv know them by.
+/// Indexes and proxies under the names of both pip and uv.
 fn installer_variables(read: impl Fn(&str) -> Option<String>) -> Vec<(String, String)> {
     let mut variables = Vec::<(String, String)>::new();
     let mut set = |name: &str, value: String| {
@@ -353,7 +350,7 @@ fn installer_variables(read: impl Fn(&str) -> Option<String>) -> Vec<(String, St
             set(name, value);
         }
     }
-    // A tool's own variable wins over what is derived from the other's.
+    // A tool's own variable takes precedence over its counterpart.
     for (own, _) in INDEX_VARIABLES {
         if let Some(value) = read(own) {
             set(own, value);
@@ -367,8 +364,7 @@ fn installer_variables(read: impl Fn(&str) -> Option<String>) -> Vec<(String, St
     variables
 }
 
-/// The certificates that this machine trusts: a company's own package index or
-/// proxy is often among them.
+/// CA bundle of this machine: a company's own package index or proxy often needs it.
 fn ca_bundle() -> Option<PathBuf> {
     let named = ["SSL_CERT_FILE", "PIP_CERT"].into_iter().find_map(variable).map(PathBuf::from);
     named.or_else(|| SYSTEM_BUNDLES.iter().map(PathBuf::from).find(|path| path.exists()))

@@ -1,19 +1,19 @@
-//! This installation's folder and its id, which is on every container and image
-//! that it makes.
+//! Installation id, stored in the data folder. Every container and image is labelled with
+//! it.
 
 use std::io;
 use std::path::Path;
 
 use crate::private_files::create_folder;
 
-/// The id that is kept in `data_dir`, made at first use.
+/// Id stored in `data_dir`, created at the first use.
 ///
 /// # Errors
-/// When the folder can't be written to, or the id in it is not one.
+/// [`io::Error`] if the folder is not writable, or if the stored id is invalid.
 pub fn id(data_dir: &Path) -> io::Result<String> {
     create_folder(data_dir)?;
     let path = data_dir.join("installation");
-    // Whoever links its file first wins, and everybody reads the winner's.
+    // The first process to link its file wins; all others read that file.
     if !path.exists() {
         let file = tempfile::NamedTempFile::new_in(data_dir)?;
         std::fs::write(file.path(), uuid::Uuid::new_v4().simple().to_string())?;
@@ -27,7 +27,7 @@ pub fn id(data_dir: &Path) -> io::Result<String> {
     match uuid::Uuid::try_parse(id.trim()) {
         Ok(id) => Ok(id.simple().to_string()),
         Err(_) => {
-            let message = format!("{} is damaged: remove it", path.display());
+            let message = format!("{} is not an installation id: remove the file", path.display());
             Err(io::Error::new(io::ErrorKind::InvalidData, message))
         }
     }

@@ -1,13 +1,13 @@
-//! Saying in the log what goes wrong again and again: at most so often, with how often
-//! it was not said. It decides nothing else, and knows no words.
+//! Limits how often a repeated failure is logged, and counts the suppressed lines. Callers
+//! choose the message.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Between two lines about the same.
+/// Shortest time between two lines.
 const EVERY: Duration = Duration::from_secs(5);
 
-/// What is not to be said too often.
+/// Throttle of one kind of log line.
 #[derive(Debug, Default)]
 pub struct LogThrottle(Mutex<Said>);
 
@@ -18,7 +18,8 @@ struct Said {
 }
 
 impl LogThrottle {
-    /// Whether it may be said now, and how often it was not said since the last time.
+    /// Number of lines suppressed since the last one, if a line may be logged now;
+    /// otherwise counts this one as suppressed.
     #[must_use]
     pub fn admit(&self) -> Option<u64> {
         self.admit_at(Instant::now())

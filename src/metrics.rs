@@ -1,7 +1,7 @@
-//! What Prometheus reads: counts and times of executions, environments, the
-//! engine, the database and HTTP. How many series there are is bounded: scripts
-//! beyond the first [`MAX_SCRIPTS`] count as `other`, and routes are the patterns
-//! of the router and never paths. Nothing here decides anything.
+//! Prometheus metrics: counts and times of executions, environments, the engine, the
+//! database and HTTP. The number of series is bounded: scripts beyond the first
+//! [`MAX_SCRIPTS`] count as `_other`, and routes are the router's patterns, never paths.
+//! Metrics never influence behaviour.
 
 mod pool;
 
@@ -22,21 +22,20 @@ use crate::domain::execution::Report;
 use crate::orchestrator::{Load, Observer};
 use pool::PoolGauges;
 
-/// Scripts that have series of their own.
+/// Most scripts with series of their own.
 pub const MAX_SCRIPTS: usize = 1_000;
 
-/// What the scripts beyond them are counted as: no script's name, which begins
-/// with a letter.
+/// Label of all other scripts. No script has this name, because names begin with a letter.
 const OTHER: &str = "_other";
 
-/// Upper bounds of times that are milliseconds when all is well, in seconds.
+/// Histogram buckets for times that are normally milliseconds, in seconds.
 const SHORT: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 
-/// Upper bounds of scripts' own times and of builds, in seconds.
+/// Histogram buckets for scripts and builds, in seconds.
 const LONG: [f64; 12] =
     [0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3_600.0, 86_400.0];
 
-/// The media type of what [`Metrics::render`] answers (OpenMetrics 1.0).
+/// Media type of [`Metrics::render`]'s text (OpenMetrics 1.0).
 pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -68,7 +67,7 @@ struct Route {
     route: String,
 }
 
-/// All that is counted.
+/// All metrics of a server.
 pub struct Metrics {
     registry: Registry,
     scripts: Mutex<HashSet<String>>,
@@ -174,7 +173,7 @@ impl Metrics {
         registry.register("database_errors", help, self.database_errors.clone());
     }
 
-    /// An HTTP request was answered. `route` is the router's pattern.
+    /// Counts an answered HTTP request. `route` is the router's pattern.
     pub fn answered(&self, method: &'static str, route: &str, status: u16, took: Duration) {
         let route = route.to_owned();
         let labels = Route { method, route: route.clone() };
@@ -182,12 +181,12 @@ impl Metrics {
         self.requests.get_or_create(&Answered { method, route, status }).inc();
     }
 
-    /// A request failed for the database.
+    /// Counts a request that failed because of the database.
     pub fn database_failed(&self) {
         self.database_errors.inc();
     }
 
-    /// All of it as Prometheus reads it, with `load` as it is now.
+    /// All metrics in Prometheus' text format, with the current `load`.
     #[must_use]
     pub fn render(&self, load: Load) -> String {
         self.waiting.set(whole(load.waiting));
@@ -204,7 +203,7 @@ impl Metrics {
         rendered
     }
 
-    /// The name of a script, unless there are too many of them.
+    /// Name of a script, or [`OTHER`] if there are too many.
     fn bounded(&self, script: &str) -> String {
         let mut scripts = self.scripts.lock().unwrap_or_else(PoisonError::into_inner);
         if scripts.contains(script) {

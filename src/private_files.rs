@@ -1,8 +1,7 @@
-//! Files and folders for Gantry's own account alone. The data folder holds variables,
-//! inputs, outputs and artifacts: whatever the umask, its folders are made with mode 0700
-//! and its files with 0600, and a server takes away from others what an earlier version,
-//! or somebody else, has opened to them. Some file systems have no modes of their own, or
-//! refuse to change them: that is said, and keeps nobody from starting.
+//! Files and folders that only Gantry's account may read. The data folder holds variables,
+//! inputs, outputs and artifacts: its folders have mode 0700 and its files 0600, whatever
+//! the umask, and a server corrects the modes of existing ones. Some file systems have no
+//! modes, or refuse to change them; the server logs that and starts all the same.
 
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io;
@@ -17,49 +16,49 @@ pub const FILE_MODE: u32 = 0o600;
 /// Mode of folders.
 const FOLDER_MODE: u32 = 0o700;
 
-/// Rights of group and others.
+/// Permission bits of group and others.
 const OTHERS: u32 = 0o077;
 
-/// The folders that Gantry makes in its data folder.
+/// Folders that Gantry creates in its data folder.
 const FOLDERS: [&str; 6] = ["artifacts", "environments", "layers", "locks", "processes", "staging"];
 
-/// Beginnings of the names of the files that it makes there.
+/// Prefixes of the names of files that it creates there.
 const FILES: [&str; 4] = ["gantry.db", "gantry.lock", "installation", "server.lock"];
 
-/// Files and folders that are open to other users of the machine.
+/// Files and folders that other users of the machine can access.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exposed {
-    /// One of the files and folders.
+    /// Path of one of them.
     pub path: PathBuf,
-    /// Its mode.
+    /// Mode of that path.
     pub mode: u32,
 }
 
-/// Takes the rights of group and others from everything that this process makes from now
-/// on, files of libraries included.
+/// Sets the umask of this process, so that all new files, including those of libraries, are
+/// closed to group and others.
 pub fn restrict_umask() {
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
 }
 
-/// Makes a folder and all that are missing above it.
+/// Creates a folder and its missing ancestors.
 ///
 /// # Errors
-/// [`io::Error`] when it can't be made.
+/// [`io::Error`] if it can't be created.
 pub fn create_folder(folder: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder)
 }
 
-/// Opens a file to append to it, and makes it if it is not there.
+/// Opens a file to append to it; creates it if it is missing.
 ///
 /// # Errors
-/// [`io::Error`] when it can't be opened.
+/// [`io::Error`] if it can't be opened.
 pub fn open_to_append(path: &Path) -> io::Result<File> {
     File::options().create(true).append(true).mode(FILE_MODE).open(path)
 }
 
-/// Takes the data folder and all that Gantry has made in it from other users; answers
-/// with what stays open to them. The folder itself is left alone where others' folders
-/// are in it, and so is everything that is not Gantry's.
+/// Closes the data folder and everything that Gantry created in it to other users. Returns
+/// those that stay accessible. Skips the folder itself if it contains other programs'
+/// folders, and everything that is not Gantry's.
 #[must_use]
 pub fn close_data_folder(folder: &Path) -> Vec<Exposed> {
     let mut exposed = Vec::new();
@@ -72,8 +71,8 @@ pub fn close_data_folder(folder: &Path) -> Vec<Exposed> {
     exposed
 }
 
-/// Takes a file from other users; answers with it when it stays open to them. One that is
-/// not there is open to nobody.
+/// Closes a file to other users. Returns it if it stays accessible. A missing file is
+/// accessible to nobody.
 #[must_use]
 pub fn close_file(path: &Path) -> Option<Exposed> {
     let mut exposed = Vec::new();
@@ -81,23 +80,23 @@ pub fn close_file(path: &Path) -> Option<Exposed> {
     exposed.pop()
 }
 
-/// What other users can get at in a data folder, as far as one look tells; nothing is
-/// changed.
+/// Finds files in a data folder that other users can access, without changing anything and
+/// without a complete search.
 #[must_use]
 pub fn exposed(folder: &Path) -> Option<Exposed> {
     open_to_others(folder)?;
     own_entries(folder).find_map(|path| open_to_others(&path))
 }
 
-/// False where a folder is there that Gantry has not made, as in a home folder, or the
-/// folder is a common one, as `/tmp`.
+/// False if a folder contains others' folders, such as a home folder, or is shared, such as
+/// `/tmp`.
 fn is_gantrys_alone(folder: &Path) -> bool {
     let is_common = fs::metadata(folder).is_ok_and(|it| it.mode() & 0o1000 != 0);
     let others = entries(folder).filter(|path| is_folder(path) && !is_own(path));
     !is_common && others.count() == 0
 }
 
-/// True for a folder, and not for a link to one.
+/// True for a folder, but not for a link to one.
 fn is_folder(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|it| it.is_dir())
 }
@@ -115,7 +114,7 @@ fn is_own(path: &Path) -> bool {
     FOLDERS.contains(&&*name) || FILES.iter().any(|file| name.starts_with(file))
 }
 
-/// The same of all that is below it. Links are not followed.
+/// Does the same for everything below it. Links are not followed.
 fn close_all(path: &Path, exposed: &mut Vec<Exposed>) {
     close(path, exposed);
     if is_folder(path) {
@@ -126,7 +125,7 @@ fn close_all(path: &Path, exposed: &mut Vec<Exposed>) {
 fn close(path: &Path, exposed: &mut Vec<Exposed>) {
     let Some(open) = open_to_others(path) else { return };
     let mode = if is_folder(path) { FOLDER_MODE } else { FILE_MODE };
-    // Some file systems answer that it is done, and change nothing.
+    // Some file systems report success, but change nothing.
     let _ = fs::set_permissions(path, Permissions::from_mode(mode));
     if open_to_others(path).is_some() {
         exposed.push(open);
@@ -225,7 +224,7 @@ mod tests {
 
     #[test]
     fn what_can_not_be_closed_is_said() {
-        // Nobody changes the modes of a process's files, root included (proc(5)).
+        // The modes of a process's own files can't be changed, even by root (proc(5)).
         let path = Path::new("/proc/self/status");
         assert_eq!(close_file(path), Some(Exposed { path: path.to_owned(), mode: 0o444 }));
         assert_eq!(close_file(Path::new("/nowhere/at/all")), None);

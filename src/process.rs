@@ -1,7 +1,6 @@
-//! This process among those of its installation. What it makes in the engine is
-//! labelled with its id, and it holds a lock for as long as it lives: what is
-//! labelled with an id whose lock nobody holds was left behind, in whatever way that
-//! process has ended.
+//! Identity of this process within its installation. Everything that it creates in the
+//! engine is labelled with its id, and it holds a lock while it lives. An object whose
+//! label names an id without a held lock was left behind by a dead process.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -15,7 +14,7 @@ use crate::private_files::create_folder;
 /// Folder of the locks, in the data folder.
 const FOLDER: &str = "processes";
 
-/// The lock of this process; ends with its last copy.
+/// Lock of this process, released with its last copy.
 #[derive(Debug, Clone)]
 pub struct Process {
     held: Arc<Held>,
@@ -29,32 +28,31 @@ struct Held {
 }
 
 impl Process {
-    /// Takes an id of its own.
+    /// Creates an id and locks it.
     ///
     /// # Errors
-    /// When the data folder can't be written to.
+    /// [`io::Error`] if the data folder is not writable.
     pub fn enter(data_dir: &Path) -> io::Result<Self> {
         let folder = data_dir.join(FOLDER);
         create_folder(&folder)?;
         forget_dead(&folder);
         let id = Uuid::new_v4().simple().to_string();
         let path = folder.join(&id);
-        // Locked before anybody can find it.
+        // Locked before any other process can find it.
         let file = tempfile::NamedTempFile::new_in(&folder)?;
         file.as_file().lock()?;
         let lock = file.persist(&path).map_err(|error| error.error)?;
         Ok(Self { held: Arc::new(Held { id, path, _lock: lock }) })
     }
 
-    /// The id.
+    /// Id of the process.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.held.id
     }
 }
 
-/// Removes the files of processes that live no longer: they say no more than files that
-/// are not there.
+/// Removes lock files of dead processes. They mean the same as missing files.
 fn forget_dead(folder: &Path) {
     let files = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
     let of_processes = files
@@ -62,7 +60,7 @@ fn forget_dead(folder: &Path) {
     for path in of_processes.map(|it| it.path()) {
         let is_dead = File::open(&path).is_ok_and(|file| file.try_lock().is_ok());
         if is_dead {
-            // If it stays, nobody holds its lock.
+            // A file that stays is not locked.
             let _ = std::fs::remove_file(&path);
         }
     }
@@ -70,16 +68,16 @@ fn forget_dead(folder: &Path) {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        // If it stays, nobody holds its lock.
+        // A file that stays is not locked.
         let _ = std::fs::remove_file(&self.path);
     }
 }
 
-/// Whether a process with this id still lives. What can't be found out counts as
+/// True if a process with this id is alive. If that can't be determined, it counts as
 /// alive.
 #[must_use]
 pub fn is_alive(data_dir: &Path, id: &str) -> bool {
-    // A label is a text like any other.
+    // Anyone can set a label to any text.
     if Uuid::try_parse(id).is_err() {
         return true;
     }
@@ -108,7 +106,7 @@ mod tests {
         drop(one);
         assert!(!is_alive(folder.path(), &first));
         assert!(is_alive(folder.path(), &second));
-        // As a process that was killed leaves it.
+        // State that a killed process leaves.
         std::fs::write(folder.path().join(FOLDER).join(&first), "").unwrap();
         assert!(!is_alive(folder.path(), &first));
         assert!(is_alive(folder.path(), "../installation"));

@@ -1,4 +1,4 @@
-//! The composition root: puts the parts together for a command.
+//! Composition root: builds the parts of the program for a command.
 
 use std::sync::Arc;
 
@@ -11,37 +11,37 @@ use crate::pool::Pool;
 use crate::process::Process;
 use crate::sandbox::Remover;
 
-/// The volume that all environments of an engine are installed from.
+/// Name of the volume with the package cache of an engine's environments.
 const CACHE_VOLUME: &str = "gantry-cache";
 
-/// Everything that a command may need.
+/// Parts that a command may need.
 pub struct Services {
-    /// The engine.
+    /// Engine client.
     pub docker: Docker,
-    /// The images.
+    /// Library of images.
     pub library: Library,
-    /// What runs jobs.
+    /// Runner of jobs.
     pub runner: Runner,
-    /// What removes containers; to be drained before the process ends.
+    /// Remover of containers; drain it before the process ends.
     pub remover: Remover,
-    /// Unused sandboxes; to be drained before.
+    /// Pool of warm sandboxes; drain it before the remover.
     pub pool: Pool,
-    /// Who made them.
+    /// Identity of this process.
     pub process: Process,
 }
 
-/// Why the parts can't be put together.
+/// Reason why the parts can't be built.
 #[derive(Debug, thiserror::Error)]
 pub enum ServicesError {
-    /// A setting that can't be used.
+    /// A setting is invalid.
     #[error("{0}")]
     Setting(String),
     /// The data folder can't be used.
     #[error("the data folder {folder} can't be used: {source}")]
     DataDir {
-        /// The folder.
+        /// Path of the folder.
         folder: String,
-        /// Why.
+        /// Cause.
         source: std::io::Error,
     },
     /// The engine can't be reached.
@@ -50,7 +50,7 @@ pub enum ServicesError {
 }
 
 impl ServicesError {
-    /// What to do about it.
+    /// Advice for the user.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -62,18 +62,19 @@ impl ServicesError {
 }
 
 impl Services {
-    /// Puts the parts together, without a pool. Nothing is asked of the engine yet.
+    /// Builds the parts, without a pool. Does not contact the engine yet.
     ///
     /// # Errors
-    /// [`ServicesError`] when a setting can't be used.
+    /// [`ServicesError`] if a setting is invalid.
     pub fn new(settings: &Settings) -> Result<Self, ServicesError> {
         Self::with_pool(settings, 0)
     }
 
-    /// The same, and the pool holds at most `pool_size` sandboxes once it is opened.
+    /// Builds the parts with a pool of at most `pool_size` sandboxes, which stays closed
+    /// until it is opened.
     ///
     /// # Errors
-    /// [`ServicesError`] when a setting can't be used.
+    /// [`ServicesError`] if a setting is invalid.
     pub fn with_pool(settings: &Settings, pool_size: usize) -> Result<Self, ServicesError> {
         let endpoint = settings.endpoint().map_err(ServicesError::Setting)?;
         let data_dir = settings.data_dir().map_err(ServicesError::Setting)?;

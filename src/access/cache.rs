@@ -1,5 +1,5 @@
-//! Tokens that were just seen, for a moment. It must never bring back one that
-//! was revoked here: what was read before a revocation is not kept after it.
+//! Short-lived cache of tokens. It must never return a token that was revoked here: an
+//! entry that was read before a revocation is dropped after it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,16 +9,16 @@ use chrono::{DateTime, Utc};
 
 use crate::domain::token::{Token, TokenHash};
 
-/// How long a token is believed without another look at the database.
+/// Time for which a cached token is trusted.
 pub const TTL: Duration = Duration::from_secs(1);
 
-/// Most tokens that are kept.
+/// Most cached tokens.
 const MAX_TOKENS: usize = 1_000;
 
-/// How exact the last use of a token is known.
+/// Precision of a token's last use.
 const USE_EVERY: chrono::Duration = chrono::Duration::minutes(1);
 
-/// Tokens that were just seen.
+/// Cached tokens.
 #[derive(Default)]
 pub(super) struct Cache {
     inner: Mutex<Inner>,
@@ -27,15 +27,15 @@ pub(super) struct Cache {
 #[derive(Default)]
 struct Inner {
     tokens: HashMap<[u8; 32], Entry>,
-    /// When the use of a token was last noted, by its id.
+    /// Time at which the last use of each token was stored, by token id.
     uses: HashMap<i64, DateTime<Utc>>,
-    /// Grows with every revocation.
+    /// Incremented by every revocation.
     generation: u64,
 }
 
 struct Entry {
     token: Arc<Token>,
-    /// None when it is not to be believed any more.
+    /// Time of the look-up; `None` once the entry is no longer trusted.
     read_at: Option<Instant>,
 }
 
@@ -46,26 +46,25 @@ impl Entry {
 }
 
 impl Cache {
-    /// The token with this hash, if it was read within [`TTL`]. The key is a
-    /// SHA-256, so how long the look takes tells nothing that a token can be
-    /// made of.
+    /// Token with this hash, if it was read within [`TTL`]. The key is a SHA-256, so the
+    /// time of the look-up reveals nothing from which a token can be computed.
     pub(super) fn find(&self, hash: &TokenHash) -> Option<Arc<Token>> {
         let inner = self.lock();
         let entry = inner.tokens.get(&hash.0)?;
         entry.is_fresh().then(|| Arc::clone(&entry.token))
     }
 
-    /// Whether the token with this hash worked when it was last looked at.
+    /// True if the token with this hash was valid at its last look-up.
     pub(super) fn has_seen(&self, hash: &TokenHash) -> bool {
         self.lock().tokens.contains_key(&hash.0)
     }
 
-    /// To be asked before the database is, and handed to [`Self::keep`].
+    /// Number of revocations, to be read before a look-up and passed to [`Self::keep`].
     pub(super) fn generation(&self) -> u64 {
         self.lock().generation
     }
 
-    /// Keeps a token, unless one was revoked since `generation`.
+    /// Caches a token, unless one was revoked since `generation`.
     pub(super) fn keep(&self, hash: TokenHash, token: &Arc<Token>, generation: u64) {
         let mut inner = self.lock();
         if inner.generation != generation {
@@ -80,19 +79,19 @@ impl Cache {
         }
     }
 
-    /// Believes no token any more, without another look.
+    /// Distrusts all cached tokens: each is looked up again.
     pub(super) fn doubt_all(&self) {
         let mut inner = self.lock();
         inner.generation += 1;
         inner.tokens.values_mut().for_each(|entry| entry.read_at = None);
     }
 
-    /// Forgets a token that does not work.
+    /// Removes a token that is not valid.
     pub(super) fn forget(&self, hash: &TokenHash) {
         self.lock().tokens.remove(&hash.0);
     }
 
-    /// Whether the use of a token is to be noted now; it is taken to be, then.
+    /// True if the use of a token must be stored now; marks it as stored.
     pub(super) fn is_use_due(&self, token: &Token, now: DateTime<Utc>) -> bool {
         let is_old = |at: &DateTime<Utc>| now.signed_duration_since(*at) >= USE_EVERY;
         if !token.last_used_at.as_ref().is_none_or(is_old) {
@@ -105,7 +104,7 @@ impl Cache {
         if inner.uses.len() >= MAX_TOKENS {
             inner.uses.retain(|_, at| !is_old(at));
         }
-        // With more than that in a minute, some uses are noted more often.
+        // Beyond this number per minute, some uses are stored more often.
         if inner.uses.len() < MAX_TOKENS {
             inner.uses.insert(token.id, now);
         }

@@ -1,31 +1,32 @@
-//! The first admin: named by `GANTRY_ADMIN_TOKEN`, or made at the first start.
+//! First admin token: given by `GANTRY_ADMIN_TOKEN`, or created at the first start.
 
 use super::{Access, AccessError, MAX_TOKEN_BYTES, TokenRequest};
 use crate::domain::token::{Role, Token, TokenHash};
 
-/// The name of the token that `GANTRY_ADMIN_TOKEN` is.
+/// Name of the token in `GANTRY_ADMIN_TOKEN`.
 pub const ENVIRONMENT_TOKEN: &str = "environment";
 
 /// Fewest characters of `GANTRY_ADMIN_TOKEN`.
 pub const MIN_TOKEN_CHARS: usize = 16;
 
-/// Fewest bits of `GANTRY_ADMIN_TOKEN`, as [`bits_of`] counts them: fewer are guessed.
+/// Fewest bits of `GANTRY_ADMIN_TOKEN`, as [`bits_of`] estimates them; fewer can be
+/// guessed.
 const MIN_TOKEN_BITS: f64 = 48.0;
 
-/// Bits of `GANTRY_ADMIN_TOKEN` below which it is warned of. 16 random bytes have
-/// more, in hexadecimal or in base64.
+/// Bits of `GANTRY_ADMIN_TOKEN` below which a warning is logged. 16 random bytes have more,
+/// in hexadecimal or in base64.
 const GOOD_TOKEN_BITS: f64 = 96.0;
 
-/// Estimates the strength of a token that somebody has thought of.
+/// Estimated strength of a token that a person has chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenStrength {
-    /// It can't be guessed, as far as can be seen.
+    /// The token probably can't be guessed.
     Good,
-    /// It may be guessed by whoever tries long enough.
+    /// A persistent attacker may guess the token.
     Weak,
 }
 
-/// Checks a token as `GANTRY_ADMIN_TOKEN` has it.
+/// Checks a token from `GANTRY_ADMIN_TOKEN`.
 ///
 /// # Errors
 /// [`AccessError::TooShort`], [`AccessError::Guessable`] and
@@ -45,9 +46,9 @@ pub fn check_admin_token(given: &str) -> Result<TokenStrength, AccessError> {
     }
 }
 
-/// The bits in a text, as if its characters were drawn as often as they are in it
-/// (Shannon, "A Mathematical Theory of Communication"). More than that it has only
-/// if it is random; less it may have all the same.
+/// Estimates the bits in a text, as if its characters were drawn with their frequencies in
+/// it (Shannon, "A Mathematical Theory of Communication"). A text that is not random has
+/// fewer.
 #[expect(clippy::cast_precision_loss, reason = "at most 512 bytes")]
 fn bits_of(text: &str) -> f64 {
     let mut counts = [0_u32; 256];
@@ -57,20 +58,19 @@ fn bits_of(text: &str) -> f64 {
     counts.map(|count| count * (length / count).log2()).sum()
 }
 
-/// The name of the token that is made at the first start.
+/// Name of the token that is created at the first start.
 const FIRST_TOKEN: &str = "admin";
 
-/// Who makes these tokens.
+/// Actor in the audit log for these tokens.
 const ACTOR: &str = "gantry serve";
 
-/// Tokens that are read at once.
+/// Tokens read per query.
 const PAGE: u32 = 500;
 
 impl Access {
-    /// Sees to it that an admin can come in. With `given`, that token works from
-    /// now on, and those that were given before it do not. Without it, and when
-    /// there is no token at all, one is made, and answered so that it can be
-    /// printed once.
+    /// Makes sure that an admin token exists. The token `given` becomes valid, and those
+    /// given earlier are revoked. Without it, and if there are no tokens at all, one is
+    /// created and returned, to be printed once.
     ///
     /// # Errors
     /// [`AccessError`].
@@ -84,7 +84,7 @@ impl Access {
         }
         match self.create(ACTOR, admin(FIRST_TOKEN)).await {
             Ok(created) => Ok(Some(created.secret)),
-            // Another process was first, and has printed its own.
+            // Another process was faster, and has printed its own.
             Err(AccessError::NameConflict(_)) => Ok(None),
             Err(error) => Err(error),
         }
@@ -105,7 +105,7 @@ impl Access {
             self.revoke(ACTOR, old.id).await?;
         }
         match self.insert(ACTOR, admin(ENVIRONMENT_TOKEN), hash).await {
-            // Another process was first: it is well if that was with this token.
+            // Another process was faster: no conflict if it used the same token.
             Err(AccessError::NameConflict(name)) => match self.verify(given).await {
                 Ok(_) => Ok(()),
                 Err(AccessError::Unknown) => Err(AccessError::NameConflict(name)),

@@ -1,6 +1,6 @@
-//! Browsers that are signed in. A session has a secret of its own, which stands in
-//! a cookie; the token that it was begun with is never sent again. It ends with
-//! that token, when somebody signs out, and after [`LIFETIME`] in any case.
+//! Sessions of signed-in browsers. A session has its own secret, stored in a cookie; the
+//! token is sent only once, to begin it. It ends with that token, at sign-out, and after
+//! [`LIFETIME`] in any case.
 
 use std::sync::Arc;
 
@@ -12,11 +12,11 @@ use crate::clock;
 use crate::domain::token::{Token, TokenHash};
 use crate::store::NewSession;
 
-/// How long a session lasts at most: a day's work.
+/// Longest duration of a session: a day's work.
 pub const LIFETIME: TimeDelta = TimeDelta::hours(12);
 
 impl Access {
-    /// Begins a session for whoever has this token. Answers with its secret.
+    /// Begins a session for the owner of a token. Returns the session's secret.
     ///
     /// # Errors
     /// As [`Access::verify`].
@@ -31,11 +31,11 @@ impl Access {
             expires_at: created_at + LIFETIME,
         };
         self.store.insert_session(&session).await?;
-        tracing::info!(token = token.name, "signed in");
+        tracing::info!(token = token.name, "a browser signed in");
         Ok(secret)
     }
 
-    /// The token of the session with this secret, if both work right now.
+    /// Token of the session with this secret, if both are valid now.
     ///
     /// # Errors
     /// As [`Access::verify`].
@@ -79,14 +79,14 @@ impl Access {
         Ok(token)
     }
 
-    /// Ends a session; at once here, and within [`super::TTL`] in other processes.
+    /// Ends a session, at once here, and within [`super::TTL`] in other processes.
     ///
     /// # Errors
     /// [`AccessError::Store`].
     pub async fn sign_out(&self, secret: &str) -> Result<(), AccessError> {
         let hash = TokenHash::of(secret);
         let ended = self.store.delete_session(&hash.selector()).await;
-        // Also when the answer was lost: it may be over all the same.
+        // On an error, too: the session may have ended although the answer was lost.
         self.sessions.doubt_all();
         Ok(ended?)
     }

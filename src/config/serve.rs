@@ -11,7 +11,7 @@ use super::{Settings, bytes};
 use crate::domain::quantities::parse_duration;
 use crate::store::{DatabaseUrl, StoreError};
 
-/// Where the database is.
+/// Settings of the database.
 #[derive(Debug, Clone, Args)]
 pub struct DatabaseSettings {
     /// Database: sqlite:///path/to/file or postgres://user@host/database
@@ -21,7 +21,7 @@ pub struct DatabaseSettings {
 }
 
 impl DatabaseSettings {
-    /// Where the database is.
+    /// Address of the database.
     ///
     /// # Errors
     /// [`StoreError::Address`].
@@ -33,7 +33,7 @@ impl DatabaseSettings {
     }
 }
 
-/// How much may wait unused.
+/// Settings of the pool of warm sandboxes.
 #[derive(Debug, Clone, Args)]
 pub struct PoolSettings {
     /// Most started, unused containers that wait for executions; 0 turns the pool off
@@ -48,18 +48,18 @@ pub struct PoolSettings {
     pool_memory: Option<u64>,
 }
 
-/// The part of scripts' memory that the pool may take when nothing is said.
+/// Share of scripts' memory that the pool may use by default, as a divisor.
 const POOL_PART: u64 = 8;
 
 impl PoolSettings {
-    /// Unused sandboxes at most.
+    /// Most warm sandboxes.
     #[must_use]
     pub fn size(&self) -> usize {
         self.pool_size.into()
     }
 
-    /// What they may take together in bytes, on a machine where scripts may have
-    /// this many.
+    /// Most memory of the warm sandboxes together, in bytes, on a machine with
+    /// `for_scripts` bytes for scripts.
     #[must_use]
     pub fn memory_bytes(&self, for_scripts: u64) -> u64 {
         self.pool_memory.unwrap_or(for_scripts / POOL_PART)
@@ -132,10 +132,10 @@ fn time(text: &str) -> Result<Duration, String> {
 }
 
 impl ServeSettings {
-    /// Where to listen.
+    /// Address to listen on.
     ///
     /// # Errors
-    /// A sentence, when others could listen in.
+    /// A message, if other machines could read unencrypted tokens.
     pub fn listen(&self) -> Result<SocketAddr, String> {
         if self.listen.ip().is_loopback() || self.allow_plain_http {
             return Ok(self.listen);
@@ -146,44 +146,43 @@ impl ServeSettings {
         ))
     }
 
-    /// Where the database is.
+    /// Settings of the database.
     #[must_use]
     pub fn database(&self) -> &DatabaseSettings {
         &self.database
     }
 
-    /// Folders that scripts may be read from, links resolved. A folder that is
-    /// not there allows nothing.
+    /// Folders that scripts may be read from, with links resolved, without missing ones.
     #[must_use]
     pub fn script_roots(&self) -> Vec<PathBuf> {
         Settings::folders(self.script_roots.as_deref())
     }
 
-    /// Executions at once, on a machine with this many CPUs.
+    /// Most concurrent executions, on a machine with this many CPUs.
     #[must_use]
     pub fn max_concurrent(&self, cpus: u32) -> u32 {
         self.max_concurrent.map_or(cpus.saturating_mul(4), NonZeroU32::get)
     }
 
-    /// Environments that are built at once.
+    /// Most concurrent builds of environments.
     #[must_use]
     pub fn max_builds(&self) -> usize {
         self.max_builds.get().into()
     }
 
-    /// What waits unused.
+    /// Settings of the pool.
     #[must_use]
     pub fn pool(&self) -> &PoolSettings {
         &self.pool
     }
 
-    /// Executions that may wait.
+    /// Most executions in the queue.
     #[must_use]
     pub fn queue_limit(&self) -> usize {
         usize::try_from(self.queue_limit.get()).unwrap_or(usize::MAX)
     }
 
-    /// This machine's name.
+    /// Name of this node.
     #[must_use]
     pub fn node(&self) -> String {
         let host = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
@@ -191,14 +190,14 @@ impl ServeSettings {
         named.map_or_else(|| "localhost".to_owned(), |name| name.trim().to_owned())
     }
 
-    /// How long executions are kept; `None` is for ever.
+    /// Time for which ended executions are kept; `None` means forever.
     #[must_use]
     pub fn retention(&self) -> Option<Duration> {
         const DAY: u64 = 24 * 3_600;
         (self.retention_days > 0).then(|| Duration::from_secs(u64::from(self.retention_days) * DAY))
     }
 
-    /// Time that running executions have to end.
+    /// Time that running executions get to end at a stop.
     #[must_use]
     pub fn stop_timeout(&self) -> Duration {
         self.stop_timeout

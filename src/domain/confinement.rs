@@ -1,5 +1,5 @@
-//! How a container is confined, in the engine's own words: what an execution's
-//! receipt shows. What it must be at least is said by [`Confinement::holds`].
+//! Confinement of a container in the engine's own terms, as the execution's receipt shows
+//! it. [`Confinement::holds`] compares it with the required minimum.
 
 mod sealed;
 mod shortfall;
@@ -12,12 +12,12 @@ use utoipa::ToSchema;
 pub use sealed::SealedConfinement;
 pub use shortfall::Shortfall;
 
-/// The effective settings of a container, as its engine reports them. What an
-/// engine does not report is null, or empty.
+/// Effective settings of a container, as its engine reports them. A setting that the engine
+/// does not report is null or empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Confinement {
-    /// The OCI runtime.
+    /// OCI runtime.
     pub runtime: Option<String>,
     /// User and group of all its processes.
     pub user: String,
@@ -25,65 +25,65 @@ pub struct Confinement {
     pub groups: Vec<String>,
     /// Docker's network mode.
     pub network_mode: String,
-    /// There is nothing but the loopback interface, whatever the mode.
+    /// True if the loopback interface is the only one, in any network mode.
     pub network_disabled: bool,
-    /// The engine's networks that it is on.
+    /// The engine's networks that the container is connected to.
     pub networks: Vec<String>,
-    /// The root file system can't be written to.
+    /// True if the root file system is read-only.
     pub readonly_root: bool,
-    /// Nothing of all this holds.
+    /// True if the container is privileged, which cancels all other settings.
     pub privileged: bool,
-    /// Capabilities that it does not have.
+    /// Capabilities that were dropped.
     pub capabilities_dropped: Vec<String>,
-    /// Capabilities beyond the engine's defaults.
+    /// Capabilities added to the engine's defaults.
     pub capabilities_added: Vec<String>,
-    /// No program gives more rights than whoever starts it has.
+    /// True if a program never gets more privileges than its parent.
     pub no_new_privileges: bool,
-    /// The system call filter: `sha256:` and the SHA-256 of its content in
-    /// hexadecimal, or the engine's own word for it.
+    /// System call filter: `sha256:` and the SHA-256 of its content in hexadecimal, or the
+    /// engine's own word for it.
     pub seccomp: Option<String>,
-    /// The AppArmor profile.
+    /// AppArmor profile.
     pub apparmor: Option<String>,
     /// All other security options.
     pub security_options: Vec<String>,
-    /// Memory, in bytes.
+    /// Memory limit, in bytes.
     pub memory_bytes: i64,
-    /// Memory and swap together, in bytes; −1 where the kernel can't limit swap.
+    /// Limit of memory and swap together, in bytes; −1 if the kernel can't limit swap.
     pub memory_swap_bytes: i64,
-    /// CPU time per time, in billionths of a CPU.
+    /// CPU limit, in billionths of a CPU.
     pub nano_cpus: i64,
-    /// Processes and threads.
+    /// Limit of processes and threads.
     pub pids: i64,
-    /// Limits of each process, by their names.
+    /// Limits of each process, by name.
     pub ulimits: BTreeMap<String, Ulimit>,
-    /// Settings of its own kernel namespaces; null when the engine does not say.
+    /// Settings of its own kernel namespaces; null if the engine does not report them.
     pub sysctls: Option<BTreeMap<String, String>>,
-    /// The places in memory that can be written to, with their mount options.
+    /// Writable file systems in memory, with their mount options.
     pub tmpfs: BTreeMap<String, String>,
-    /// What it sees of the host.
+    /// Folders and volumes of the host that it sees.
     pub mounts: Vec<SeenMount>,
-    /// Devices of the host.
+    /// Devices of the host that it sees.
     pub devices: Vec<String>,
-    /// What in /proc and /sys it does not see; null when the engine does not say.
+    /// Hidden paths in /proc and /sys; null if the engine does not report them.
     pub masked_paths: Option<Vec<String>>,
-    /// What in /proc it can't write to; null when the engine does not say.
+    /// Read-only paths in /proc; null if the engine does not report them.
     pub readonly_paths: Option<Vec<String>>,
-    /// Whose IPC namespace it has.
+    /// IPC namespace mode.
     pub ipc_mode: String,
-    /// Whose process namespace it has; empty is its own.
+    /// Process namespace mode; empty means its own.
     pub pid_mode: String,
-    /// Whose host name it has; empty is its own.
+    /// Host name (UTS) namespace mode; empty means its own.
     pub uts_mode: String,
-    /// Whose users it has; empty is the engine's default.
+    /// User namespace mode; empty means the engine's default.
     pub userns_mode: String,
-    /// Whose cgroups it sees.
+    /// Cgroup namespace mode.
     pub cgroupns_mode: String,
-    /// What keeps its output.
+    /// Log driver of the engine.
     pub log_driver: String,
 }
 
 impl Confinement {
-    /// True when files in the sandbox's own places can be executed.
+    /// True if files in the sandbox's writable places can be executed.
     #[must_use]
     pub fn executes_files(&self) -> bool {
         let options = self.tmpfs.get("/work").map_or("", String::as_str);
@@ -91,22 +91,22 @@ impl Confinement {
     }
 }
 
-/// A limit of each process.
+/// Limit of each process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Ulimit {
-    /// What it begins with.
+    /// Initial value.
     pub soft: i64,
-    /// What it can be raised to.
+    /// Value up to which the process may raise it.
     pub hard: i64,
 }
 
-/// A folder or volume of the host.
+/// Folder or volume of the host in a container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SeenMount {
-    /// Where it is on the host.
+    /// Path on the host.
     pub source: String,
-    /// Where the sandbox sees it.
+    /// Path in the sandbox.
     pub target: String,
-    /// It can't be written to.
+    /// True if it is read-only.
     pub read_only: bool,
 }

@@ -1,7 +1,7 @@
-//! What an ELF file says about itself, and whether our `binary` image can run
-//! it. Told before anything is started, because the kernel's own answers
-//! ("exec format error", "no such file or directory" for a missing loader) help
-//! nobody. The bytes are hostile: every offset is checked by `object`.
+//! Reads ELF headers and checks that the `binary` image can run the file. The check runs
+//! before anything starts, because the kernel's own errors ("exec format error", "no such
+//! file or directory" for a missing loader) do not name the cause. The bytes are hostile:
+//! `object` checks every offset.
 
 mod machine;
 mod read;
@@ -26,10 +26,10 @@ pub enum Class {
     Bits64,
 }
 
-/// What kind of file it is.
+/// Kind of ELF file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// `ET_EXEC`: at fixed addresses.
+    /// `ET_EXEC`: executable at fixed addresses.
     Executable,
     /// `ET_DYN` that can be started: position-independent, dynamic or static.
     PositionIndependent,
@@ -39,7 +39,7 @@ pub enum Kind {
     Relocatable,
     /// `ET_CORE`: a memory dump.
     Core,
-    /// None of these, by its number in `e_type`.
+    /// Any other kind, by its number in `e_type`.
     Other(u16),
 }
 
@@ -56,54 +56,54 @@ impl fmt::Display for Kind {
     }
 }
 
-/// What an ELF file says about itself.
+/// Facts from an ELF file's headers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ElfInfo {
-    /// The machine it is for.
+    /// Machine that the file is for.
     pub machine: Machine,
     /// Width of addresses.
     pub class: Class,
-    /// Whether numbers are stored with the lowest byte first.
+    /// True if the lowest byte of a number comes first.
     pub is_little_endian: bool,
-    /// What kind of file it is.
+    /// Kind of file.
     pub kind: Kind,
-    /// The dynamic loader that it asks for (`PT_INTERP`), with what is not UTF-8
-    /// replaced; `None` in a static executable.
+    /// Dynamic loader that the file requests (`PT_INTERP`), with non-UTF-8 bytes replaced;
+    /// `None` for a static executable.
     pub interpreter: Option<String>,
 }
 
-/// Why bytes can't be run as a binary.
+/// Reason why bytes can't be run as a binary.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ElfError {
-    /// There is no ELF header.
+    /// The ELF header is missing.
     #[error("not an ELF file")]
     NotElf,
-    /// There is one, and what it points to is not there.
+    /// The header points outside the file.
     #[error("damaged ELF file: {0}")]
     Damaged(String),
-    /// For another machine than the engine's.
+    /// The file is for another machine than the engine's.
     #[error("binary is for {binary}, this engine runs {engine}")]
     WrongArchitecture {
-        /// What the file is for, with width or byte order where these differ.
+        /// Machine of the file, with width or byte order where these differ.
         binary: String,
-        /// What the engine runs.
+        /// Machine of the engine.
         engine: Architecture,
     },
-    /// Nothing that can be started.
+    /// The file can't be started.
     #[error("file is {0}, not an executable")]
     NotExecutable(Kind),
-    /// It asks for a loader that the image does not have.
+    /// The image does not have the requested loader.
     #[error("binary needs the loader {0:?}, which is not in the image")]
     MissingLoader(String),
 }
 
 impl ElfError {
-    /// What to do about it.
+    /// Advice for the user.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NotElf => Some("a script with a #! line is of type shell".to_owned()),
-            Self::Damaged(_) => Some("was the file copied whole?".to_owned()),
+            Self::Damaged(_) => Some("copy the file again; part of it is missing".to_owned()),
             Self::WrongArchitecture { engine, .. } => Some(format!("compile it for {engine}")),
             Self::NotExecutable(_) => {
                 Some("link it into a program with a main function".to_owned())
@@ -117,7 +117,7 @@ impl ElfError {
 }
 
 impl ElfInfo {
-    /// Reads headers and loader of an ELF file; sections are not looked at.
+    /// Reads headers and loader of an ELF file; ignores its sections.
     ///
     /// # Errors
     /// [`ElfError::NotElf`] and [`ElfError::Damaged`]. Never panics.
@@ -132,9 +132,8 @@ impl ElfInfo {
         }
     }
 
-    /// Whether the `binary` image runs it on a machine of this architecture.
-    /// Static executables need nothing of the image; dynamic ones need its
-    /// loader.
+    /// Checks that the `binary` image can run the file on this architecture. A static
+    /// executable needs nothing from the image; a dynamic one needs its loader.
     ///
     /// # Errors
     /// [`ElfError::WrongArchitecture`], [`ElfError::NotExecutable`],
@@ -158,7 +157,7 @@ impl ElfInfo {
         }
     }
 
-    /// The machine, and what else keeps a known one from being ours: x32, or
+    /// Names the machine and the property that excludes a known one: x32, 32 bits, or
     /// big-endian ARM.
     fn describe_target(&self) -> String {
         match self.machine {

@@ -1,6 +1,5 @@
-//! What a script's image is made of: the runtime's image, a version of Python, system
-//! packages, Python requirements, and caches. It says *which* image is wanted; that there is one is
-//! the business of `images`.
+//! Ingredients of a script's image: the script type's image, a version of Python, system
+//! packages, Python requirements, and caches. `images` finds or builds the image.
 
 use std::fmt::Write as _;
 
@@ -12,25 +11,24 @@ use super::runtime::Runtime;
 use super::system_packages::SystemPackages;
 use super::warm_up::WarmUp;
 
-/// What the image of a script has to hold.
+/// Required contents of a script's image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnvironmentSpec {
-    /// The runtime that all else is put upon.
+    /// Script type whose image is extended.
     pub runtime: Runtime,
-    /// The version of Python; `None` is the one that the base image has. Only
-    /// [`Runtime::Python`] heeds it.
+    /// Version of Python; `None` means the base image's. Only [`Runtime::Python`] uses it.
     pub python: Option<PythonVersion>,
-    /// Debian packages beside those of the runtime.
+    /// Debian packages added to the base image.
     pub packages: SystemPackages,
-    /// Python packages. Whoever makes a spec sees to it that only
-    /// [`Runtime::Python`] has any: with another runtime nothing looks at them.
+    /// Python packages. The creator of a spec adds them for [`Runtime::Python`] only; other
+    /// types ignore them.
     pub requirements: Option<Requirements>,
-    /// The command that fills caches, and whose files become part of the image.
+    /// Command that fills caches; its files become part of the image.
     pub warm_up: Option<WarmUp>,
 }
 
 impl EnvironmentSpec {
-    /// Nothing but a runtime.
+    /// Spec without additions to the script type's image.
     #[must_use]
     pub fn plain(runtime: Runtime) -> Self {
         Self {
@@ -42,7 +40,7 @@ impl EnvironmentSpec {
         }
     }
 
-    /// Whether the runtime's own image is enough.
+    /// True if the script type's own image is enough.
     #[must_use]
     pub fn is_plain(&self) -> bool {
         self.packages.is_empty()
@@ -51,36 +49,35 @@ impl EnvironmentSpec {
             && self.warm_up.is_none()
     }
 
-    /// The version of Python, if one is asked for and this runtime heeds it.
+    /// Requested version of Python, if this script type uses one.
     #[must_use]
     pub fn needed_python(&self) -> Option<PythonVersion> {
         self.python.filter(|_| self.runtime == Runtime::Python)
     }
 
-    /// The requirements, if there is anything to install for this runtime.
+    /// Requirements, if there is anything to install for this script type.
     #[must_use]
     pub fn needed_requirements(&self) -> Option<&Requirements> {
         let requirements = self.requirements.as_ref().filter(|it| !it.is_empty());
         requirements.filter(|_| self.runtime == Runtime::Python)
     }
 
-    /// True if the image has a Python of its own, `/opt/env/bin/python`: with the
-    /// requirements, of the version that was asked for.
+    /// True if the image has its own Python, `/opt/env/bin/python`, with the requirements
+    /// and of the requested version.
     #[must_use]
     pub fn has_own_python(&self) -> bool {
         self.needed_python().is_some() || self.needed_requirements().is_some()
     }
 
-    /// Lowercase hexadecimal SHA-256 over all that decides what the image holds.
-    /// `runtime_tag` is the tag of the runtime's image, which has everything in
-    /// it that made that image. Equal sets have equal keys, however they were
-    /// written down.
+    /// Lowercase hexadecimal SHA-256 over everything that determines the image's content.
+    /// `runtime_tag` is the tag of the base image, which covers everything that made it.
+    /// Equal sets have equal keys, however they were written.
     #[must_use]
     pub fn key(&self, runtime_tag: &str) -> String {
         let packages: Vec<_> = self.packages.iter().map(ToString::to_string).collect();
         let requirements = self.needed_requirements().map(Requirements::hash);
         let mut hasher = Sha256::new();
-        // Where a part ends, and where the packages end, is a part of it.
+        // The length of each part, and the end of the packages, are hashed too.
         let mut add = |part: &str| {
             hasher.update((part.len() as u64).to_le_bytes());
             hasher.update(part);
@@ -89,7 +86,8 @@ impl EnvironmentSpec {
         add(&packages.len().to_string());
         packages.iter().for_each(|package| add(package));
         add(&requirements.unwrap_or_default());
-        // Behind it only what was asked for: the keys of all other sets stay as they were.
+        // Later additions are hashed only if they are present: the keys of all other sets
+        // stay the same.
         if let Some(python) = self.needed_python() {
             add("python");
             add(python.name());

@@ -1,5 +1,4 @@
-//! An execution: the object that CONTRACT fixes, the states that it goes through,
-//! what it was asked to do, and what is known once it has ended.
+//! Execution: its public object, its states, the request, and the report of its end.
 //!
 //! ```text
 //! pending ─▶ running ─▶ completed | failed | timeout | cancelled

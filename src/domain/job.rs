@@ -1,5 +1,5 @@
-//! Everything that one execution depends on, frozen: what is run, with what, in
-//! what. A job says the request that PID 1 gets and the sandbox that it needs.
+//! Everything that one execution depends on, fixed before it starts. A job provides PID 1's
+//! request and the sandbox's spec.
 
 use gantry_init::message::{ArtifactCaps, Launch, OutputFile, Request, WORK_DIR};
 use thiserror::Error;
@@ -14,27 +14,28 @@ use super::sandbox_spec::{Network, Purpose, SandboxSpec};
 use super::script::Script;
 use super::variables::Variables;
 
-/// Artifacts of one execution at most.
+/// Most artifacts of one execution.
 pub const MAX_ARTIFACTS: u32 = 100;
 
-/// Bytes of all artifacts of one execution at most (64 MiB).
+/// Most bytes in all artifacts of one execution (64 MiB).
 pub const MAX_ARTIFACT_BYTES: u64 = 64 * 1024 * 1024;
 
-/// Bytes of arguments at most; the kernel takes 2 MiB with the environment
-/// (a quarter of an 8 MiB stack, execve(2)).
+/// Most bytes of arguments. The kernel accepts 2 MiB with the environment (a quarter of an
+/// 8 MiB stack, execve(2)).
 const MAX_ARGUMENT_BYTES: usize = 512 * 1024;
 
-/// Longest single argument, in bytes with its end (`MAX_ARG_STRLEN`, execve(2)).
+/// Longest argument with its final NUL, in bytes (`MAX_ARG_STRLEN`, execve(2)).
 const MAX_ARGUMENT: usize = 131_072;
 
-/// Variables that have another value in each execution, or that only some have.
+/// Variables that differ between executions of one script, or that only some executions
+/// have.
 pub(super) const DIFFERING_VARIABLES: [&str; 2] = ["EXECUTION_ID", "JOB_ID"];
 
-/// What sets the programs that a script finds.
+/// Search path of scripts.
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
 
-/// Variables that tell libraries and runtimes how many threads to start, or how many CPUs
-/// there are: they would count those of the machine. nproc(1) heeds the first one.
+/// Variables that tell libraries and interpreters how many threads to start, or how many
+/// CPUs exist: otherwise they count the machine's. nproc(1) uses the first one.
 const CPU_COUNTS: [&str; 12] = [
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -50,79 +51,80 @@ const CPU_COUNTS: [&str; 12] = [
     "PYTHON_CPU_COUNT",
 ];
 
-/// One execution, before it begins.
+/// Execution before it starts.
 #[derive(Debug, Clone)]
 pub struct Job {
-    /// Unique; the script sees it as `EXECUTION_ID`.
+    /// Unique id, `EXECUTION_ID` in the script.
     pub execution_id: String,
-    /// The script sees it as `SCRIPT_ID`; `None` when it is not registered.
+    /// Script id, `SCRIPT_ID` in the script; `None` if it is not registered.
     pub script_id: Option<i64>,
-    /// The script sees it as `SCRIPT_NAME`.
+    /// Script name, `SCRIPT_NAME` in the script.
     pub script_name: String,
-    /// The script sees it as `JOB_ID`.
+    /// Job id, `JOB_ID` in the script.
     pub job_id: Option<String>,
-    /// What is run.
+    /// Script that is run.
     pub script: Script,
-    /// What its image is made of.
+    /// Ingredients of its image.
     pub environment: EnvironmentSpec,
-    /// Where it starts, relative to `/work`; `None` is `/work` itself.
+    /// Working directory, relative to `/work`; `None` means `/work` itself.
     pub working_directory: Option<String>,
-    /// What it reads from stdin; nothing if `None`.
+    /// Input on stdin; `None` means none.
     pub input: Option<JsonInput>,
-    /// Its arguments.
+    /// Arguments.
     pub args: Vec<String>,
-    /// Its own environment variables.
+    /// Environment variables.
     pub variables: Variables,
-    /// Those of them that are the script's, whatever the request.
+    /// The part of the variables that belongs to the script, not to the request.
     pub script_variables: Variables,
-    /// What it may use.
+    /// Limits.
     pub limits: Limits,
-    /// The time that it may take.
+    /// Time limit.
     pub timeout: Timeout,
-    /// What it can reach.
+    /// Network access.
     pub network: Network,
-    /// What it sees of the host.
+    /// Host paths that the script sees.
     pub mounts: Vec<Mount>,
-    /// The OCI runtime, when it is not the engine's default.
+    /// OCI runtime, if not the engine's default.
     pub oci_runtime: Option<String>,
-    /// Files that the script writes may be executed.
+    /// True if files that the script writes may be executed.
     pub exec: bool,
-    /// What a waiting interpreter has imported.
+    /// Modules that a warm interpreter imports.
     pub preload: Preload,
-    /// Where the result is read from instead of stdout, relative to `/work`.
+    /// File that holds the result instead of stdout, relative to `/work`.
     pub output_file: Option<String>,
 }
 
-/// Why a job can't be run.
+/// Reason why a job can't be run.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum JobError {
-    /// Script and input are held in the sandbox's memory, beside all else.
+    /// Script and input exceed half of the sandbox's memory, which also holds everything
+    /// else.
     #[error(
         "script and input have {} together, and must not be more than half of the memory limit of {}",
         show_bytes(*bytes),
         show_bytes(*memory)
     )]
     TooLargeForMemory {
-        /// Script and input, in bytes.
+        /// Size of script and input, in bytes.
         bytes: u64,
-        /// The memory limit, in bytes.
+        /// Memory limit, in bytes.
         memory: u64,
     },
-    /// An argument that no program can be given.
+    /// An argument is unusable.
     #[error("argument {number} {reason}")]
     Argument {
-        /// Its number, from 1.
+        /// Number of the argument, from 1.
         number: usize,
-        /// What is wrong with it.
+        /// Fault of the argument.
         reason: &'static str,
     },
-    /// Too much in all.
+    /// All arguments together are too long.
     #[error("the arguments have {0} bytes, at most {MAX_ARGUMENT_BYTES} (512 KiB) are allowed")]
     Arguments(usize),
 }
 
 impl JobError {
-    /// What to do about it.
+    /// Advice for the user.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -136,13 +138,13 @@ impl JobError {
     }
 }
 
-/// What an execution may leave in its artifact folder.
+/// Limits on the artifacts of one execution.
 #[must_use]
 pub fn artifact_caps() -> ArtifactCaps {
     ArtifactCaps { count: MAX_ARTIFACTS, bytes: MAX_ARTIFACT_BYTES }
 }
 
-/// Checks what a program can be given as its arguments.
+/// Checks that the kernel accepts the arguments.
 ///
 /// # Errors
 /// [`JobError::Argument`] and [`JobError::Arguments`].
@@ -160,10 +162,10 @@ pub fn check_arguments(args: &[String]) -> Result<(), JobError> {
 }
 
 impl Job {
-    /// Checks what the parts can't check by themselves.
+    /// Checks the rules that concern several parts.
     ///
     /// # Errors
-    /// [`JobError`] when no sandbox could run it.
+    /// [`JobError`] if no sandbox could run the job.
     pub fn validate(&self) -> Result<(), JobError> {
         let bytes = self.script_bytes() + self.stdin().len() as u64;
         let memory = self.limits.memory_bytes;
@@ -173,13 +175,13 @@ impl Job {
         check_arguments(&self.args)
     }
 
-    /// What the script reads from stdin.
+    /// Bytes that the script reads from stdin.
     #[must_use]
     pub fn stdin(&self) -> &[u8] {
         self.input.as_ref().map_or(b"", |input| input.as_str().as_bytes())
     }
 
-    /// The sandbox that it runs in.
+    /// Spec of the sandbox that runs the job.
     #[must_use]
     pub fn sandbox_spec(&self, image: String) -> SandboxSpec {
         SandboxSpec {
@@ -193,7 +195,7 @@ impl Job {
         }
     }
 
-    /// The head of the request that PID 1 gets.
+    /// Head of the request to PID 1.
     #[must_use]
     pub fn request(&self) -> Request {
         Request {
@@ -215,7 +217,7 @@ impl Job {
         }
     }
 
-    /// The folder that the script starts in.
+    /// Absolute path of the working directory.
     pub(super) fn absolute_working_directory(&self) -> String {
         match &self.working_directory {
             Some(below) => format!("{WORK_DIR}/{below}"),
@@ -223,20 +225,20 @@ impl Job {
         }
     }
 
-    /// How the script is started.
+    /// Command that starts the script.
     pub(super) fn request_launch(&self) -> Launch {
         let has_environment = self.environment.has_own_python();
         let runtime = self.script.runtime();
         runtime.launch(self.script.file_name(), self.script.bytes(), has_environment)
     }
 
-    /// The environment that every run of the script has. What differs each time
-    /// ([`DIFFERING_VARIABLES`]) is empty and in its place.
+    /// Environment that every run of the script has. Variables that differ each time
+    /// ([`DIFFERING_VARIABLES`]) are empty placeholders.
     pub(super) fn environment_of_all_runs(&self) -> Vec<(String, String)> {
         self.environment("", Some(""), &self.script_variables)
     }
 
-    /// The script's whole environment; what it may not set itself comes first.
+    /// Complete environment of the script; Gantry's own variables come first.
     fn environment(
         &self,
         execution_id: &str,
@@ -257,8 +259,8 @@ impl Job {
         let cpus = self.limits.whole_cpus().to_string();
         let cpus = CPU_COUNTS.iter().map(|name| (*name, cpus.as_str()));
         let ours = ours.into_iter().chain(known).chain(runtime).chain(cpus);
-        // A name that stands there twice has the first value for some, and the last for
-        // others.
+        // If a name appeared twice, some programs would use the first value and others the
+        // last.
         let ours = ours.filter(|(name, _)| variables.iter().all(|it| it.name() != *name));
         let theirs = variables.iter().map(|it| (it.name(), it.value()));
         ours.chain(theirs).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()

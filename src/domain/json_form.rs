@@ -1,4 +1,4 @@
-//! The one form of JSON values in which every database gives them back.
+//! Canonical form of JSON values, which every database returns unchanged.
 //!
 //! PostgreSQL's JSONB keeps numbers as decimals (PostgreSQL, "JSON Types"): it
 //! gives `1e16` back as `10000000000000000`, and knows no negative zero. Whatever
@@ -7,7 +7,7 @@
 
 use serde_json::{Number, Value};
 
-/// The value with whole numbers as integers, where 64 bits hold them.
+/// Value with whole numbers as integers, if 64 bits hold them.
 #[must_use]
 pub fn canonical(value: Value) -> Value {
     match value {
@@ -20,14 +20,14 @@ pub fn canonical(value: Value) -> Value {
     }
 }
 
-/// The number as an integer, if it is one that 64 bits hold.
+/// Number as an integer, if 64 bits hold it.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded before")]
 fn whole(number: &Number) -> Option<Number> {
     let float = number.as_f64().filter(|_| number.is_f64())?;
     if float.fract() != 0.0 {
         return None;
     }
-    // 2^63 and 2^64 are doubles; what is below them fits.
+    // 2^63 and 2^64 are doubles; smaller whole numbers fit.
     if (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&float) {
         return Some(Number::from(float as i64));
     }
@@ -55,7 +55,7 @@ mod tests {
         assert_eq!(canonical(sent).to_string(), r#"{"a":3,"aa":2,"b":4}"#);
     }
 
-    /// As PostgreSQL writes it: no exponent, and no digit that is not there.
+    /// Number as PostgreSQL writes it: without exponent and without further digits.
     fn decimal(number: f64) -> String {
         let text = format!("{number}");
         if text == "-0" { "0".to_owned() } else { text }
@@ -67,7 +67,7 @@ mod tests {
             let float = f64::from_bits(bits);
             prop_assume!(float.is_finite());
             let kept = canonical(Value::from(float));
-            // What is whole is written as an integer, digit for digit.
+            // A whole number is written as an integer, digit for digit.
             if kept.is_f64() {
                 let decimal: Value = serde_json::from_str(&decimal(float)).unwrap();
                 prop_assert_eq!(&decimal, &kept);

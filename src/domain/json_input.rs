@@ -1,6 +1,6 @@
-//! A script's input, and what it printed, as JSON. Checked without building a
-//! tree, and kept byte for byte: numbers that no `f64` holds reach the script
-//! as they were sent, and so do duplicate keys and key order.
+//! JSON documents that scripts read and print. They are checked without building a tree and
+//! kept byte for byte: numbers that no `f64` holds reach the script unchanged, and so do
+//! duplicate keys and key order.
 
 mod fault;
 mod output;
@@ -16,47 +16,47 @@ pub use output::{OutputFault, parse_output};
 
 use fault::{fault, offset_of};
 
-/// Largest input, in bytes (64 MiB): it is held in memory on its way.
+/// Largest input, in bytes (64 MiB). Gantry holds it in memory.
 pub const MAX_INPUT_BYTES: usize = 64 * 1024 * 1024;
 
-/// Deepest nesting of arrays and objects: `serde_json`'s own limit for trees, so
-/// that whoever reads the document later can.
+/// Deepest nesting of arrays and objects: `serde_json`'s own limit, so that later readers
+/// can parse the document.
 pub const MAX_NESTING: usize = 128;
 
-/// Longest number, in bytes: what Jackson reads by default
-/// (`StreamReadConstraints.DEFAULT_MAX_NUM_LEN`), the least of the common readers;
-/// Python's `int` takes 4,300 digits.
+/// Longest number, in bytes: Jackson's default
+/// (`StreamReadConstraints.DEFAULT_MAX_NUM_LEN`), the smallest of the common readers'
+/// limits; Python's `int` accepts 4,300 digits.
 pub const MAX_NUMBER_BYTES: usize = 1_000;
 
-/// One JSON document, unchanged.
+/// One JSON document, byte for byte.
 #[derive(Clone, PartialEq, Eq)]
 pub struct JsonInput {
     text: String,
 }
 
-/// Shows the size alone: inputs may be large, and secret.
+/// Shows only the size: inputs may be large and secret.
 impl fmt::Debug for JsonInput {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "JsonInput({} bytes)", self.text.len())
     }
 }
 
-/// Why bytes are not one JSON document.
+/// Reason why bytes are not one JSON document.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum JsonInputError {
-    /// There is nothing but white space.
+    /// There is only white space.
     #[error("input is empty, it must be one JSON document")]
     Empty,
     /// More than [`MAX_INPUT_BYTES`].
     #[error("input has {0} bytes, at most {MAX_INPUT_BYTES} (64 MiB) are allowed")]
     TooLarge(usize),
-    /// Something in it is not JSON.
+    /// Some part is not JSON.
     #[error("input is not JSON: {0}")]
     Invalid(JsonFault),
 }
 
 impl JsonInputError {
-    /// What to do about it.
+    /// Advice for the user.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
@@ -70,13 +70,13 @@ impl JsonInputError {
 }
 
 impl JsonInput {
-    /// Nothing: the document `null`.
+    /// The document `null`.
     #[must_use]
     pub fn null() -> Self {
         Self { text: "null".to_owned() }
     }
 
-    /// Checks that `bytes` are one JSON document (RFC 8259) with white space
+    /// Checks that `bytes` are one JSON document (RFC 8259), with optional white space
     /// around it.
     ///
     /// # Errors
@@ -96,8 +96,8 @@ impl JsonInput {
         Ok(Self { text })
     }
 
-    /// A document that has been read as a part of another one, so that it is known
-    /// to be JSON; only its size, its depth and its numbers are looked at.
+    /// Takes a document that was parsed as part of another one. Checks only its size, its
+    /// depth and its numbers.
     ///
     /// # Errors
     /// [`JsonInputError::TooLarge`] and [`JsonInputError::Invalid`].
@@ -112,13 +112,13 @@ impl JsonInput {
         }
     }
 
-    /// The document as it came.
+    /// The document, unchanged.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The document's bytes as they came.
+    /// The document's bytes, unchanged.
     #[must_use]
     pub fn into_bytes(self) -> Vec<u8> {
         self.text.into_bytes()
@@ -130,7 +130,7 @@ const TOO_DEEP: &str = "nested more than 128 levels deep";
 const TOO_LONG: &str = "a number of more than 1000 characters";
 const BYTE_ORDER_MARK: &str = "byte order mark before the document";
 
-/// Checks that `bytes` are one JSON document that common readers take.
+/// Checks that `bytes` are one JSON document that common readers accept.
 fn check(bytes: &[u8]) -> Result<(), JsonFault> {
     let text =
         std::str::from_utf8(bytes).map_err(|error| fault(bytes, error.valid_up_to(), NOT_UTF8))?;
@@ -149,9 +149,9 @@ fn check(bytes: &[u8]) -> Result<(), JsonFault> {
     }
 }
 
-/// The first place that readers with bounds of their own refuse: what nests deeper
-/// than [`MAX_NESTING`], which no tree of `serde_json` holds, or a number longer
-/// than [`MAX_NUMBER_BYTES`]. Means something for valid JSON only.
+/// First place that readers with limits refuse: nesting deeper than [`MAX_NESTING`], which
+/// no tree of `serde_json` holds, or a number longer than [`MAX_NUMBER_BYTES`]. The bytes
+/// must be valid JSON.
 fn first_unreadable(bytes: &[u8]) -> Option<JsonFault> {
     let mut depth = 0_usize;
     let mut number = 0_usize;
@@ -179,7 +179,7 @@ fn first_unreadable(bytes: &[u8]) -> Option<JsonFault> {
     None
 }
 
-/// True if numbers are written with this byte; literals have one of them at most.
+/// True if numbers contain this byte; literals contain at most one such byte.
 fn is_in_numbers(byte: u8) -> bool {
     byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E')
 }

@@ -1,7 +1,7 @@
-//! JSON Schema (2020-12 unless `$schema` names another draft): what inputs and
-//! outputs of scripts must be. Schemas are as hostile as documents. Nothing is
-//! ever fetched, patterns are matched in linear time, and a check that takes too
-//! long is given up: a document that could not be checked is refused.
+//! JSON Schema (2020-12 unless `$schema` names another draft) for inputs and outputs of
+//! scripts. Schemas are as hostile as documents: nothing is ever fetched, patterns are
+//! matched in linear time, and a check that takes too long is stopped. A document that
+//! could not be checked is refused.
 //!
 //! A check looks at its document up to [`MAX_LOOKS`] times, which takes seconds
 //! at worst and says nothing of a document's size: callers on an async thread hand
@@ -33,27 +33,27 @@ pub const MAX_SCHEMA_BYTES: usize = 256 * 1024;
 /// Deepest nesting of a schema.
 pub const MAX_SCHEMA_DEPTH: usize = 64;
 
-/// Most references in a schema: each may be followed from each, one call deeper.
+/// Most references in a schema: each may lead to every other, one call deeper.
 pub const MAX_REFERENCES: usize = 400;
 
-/// Most ways through a schema that do not look at the document.
+/// Most paths through a schema that do not read the document.
 pub const MAX_BRANCHES: u64 = 10_000;
 
-/// Most references, when some of them can't be followed beforehand: with all of
-/// them in the worst order there are 1.45 to the power of this many ways.
+/// Most references if some of them can't be followed in advance. In the worst order they
+/// make 1.45 to the power of this many paths.
 pub const MAX_UNFOLLOWED: usize = 24;
 
-/// Most faults that are named.
+/// Most faults reported.
 pub const MAX_FAULTS: usize = 20;
 
-/// How often one check may look at its document, as [`counted`] counts it.
+/// Most reads of the document in one check, as [`counted`] counts them.
 pub const MAX_LOOKS: u64 = 100_000_000;
 
-/// Largest document, in bytes of the tree that it is checked as (256 MiB): a list of
-/// objects of a few members and texts may have some 30 MiB of JSON.
+/// Largest document, in bytes of the tree that is checked (256 MiB): a list of small
+/// objects may have some 30 MiB of JSON.
 pub const MAX_CHECKED_BYTES: usize = 256 * 1024 * 1024;
 
-/// How often, when it is known to be wrong and only the places are wanted.
+/// Most reads while faults are listed of a document that is known to be invalid.
 const MAX_LOOKS_FOR_FAULTS: u64 = 2_000_000;
 
 /// Largest pattern, as its compiled form in bytes (256 KiB).
@@ -64,7 +64,7 @@ const TOO_MANY_VALUES: &str = "it has too many values to be checked against the 
      document takes 24 bytes for a value in an array, 48 for a member of an object and 80 for \
      an array or object, which may be 256 MiB";
 
-/// A schema that documents can be checked against.
+/// Compiled schema.
 #[derive(Clone)]
 pub struct JsonSchema {
     /// `None` accepts everything.
@@ -77,10 +77,10 @@ impl fmt::Debug for JsonSchema {
     }
 }
 
-/// Fetches nothing.
+/// Retriever that fetches nothing.
 struct Refusing;
 
-/// What [`Refusing`] says; found again in the validator's error.
+/// Error of [`Refusing`], recognized in the validator's error.
 #[derive(Debug, thiserror::Error)]
 #[error("schemas are never fetched")]
 struct NeverFetched;
@@ -110,32 +110,32 @@ impl JsonSchema {
                     .size_limit(MAX_PATTERN_BYTES)
                     .dfa_size_limit(MAX_PATTERN_BYTES),
             );
-        // What stands in for a document here is the schema, before its meta-schema.
+        // Here the schema itself is the document, checked against its meta-schema.
         let built =
             within(MAX_LOOKS, || options.build(schema)).map_err(|_| SchemaError::TooHard)?;
         let validator = built.map_err(|error| error::of(&error))?;
         Ok(Self { validator: Some(Arc::new(validator)) })
     }
 
-    /// Whether there is nothing that it would refuse, as everybody can see.
+    /// True if the schema is trivially known to accept everything.
     #[must_use]
     pub fn accepts_all(&self) -> bool {
         self.validator.is_none()
     }
 
-    /// Bound of the tree that a document is checked as, in bytes. Whoever
+    /// Upper bound of the tree that a document is checked as, in bytes. A caller that
     /// checks several documents at once adds them up.
     #[must_use]
     pub fn checked_bytes(document: &str) -> usize {
         tree::bytes_of(document)
     }
 
-    /// Checks a document of at most [`MAX_CHECKED_BYTES`]. Of a name that an object has
-    /// twice the last value counts, as it does for Python.
+    /// Checks a document of at most [`MAX_CHECKED_BYTES`]. If an object has a name twice,
+    /// the last value counts, as in Python.
     ///
     /// # Errors
-    /// What is wrong with it: at least one, at most [`MAX_FAULTS`], with pointers
-    /// into the document.
+    /// Faults of the document: at least one, at most [`MAX_FAULTS`], with pointers into the
+    /// document.
     pub fn check(&self, document: &str) -> Result<(), Vec<Fault>> {
         let Some(validator) = &self.validator else { return Ok(()) };
         if Self::checked_bytes(document) > MAX_CHECKED_BYTES {

@@ -1,24 +1,25 @@
-//! How many values a JSON text has, told without making any of them: what a tree of
-//! it would take is many times its own size, and known before there is one.
+//! Counts the values of a JSON text without building them, to bound the memory of a tree in
+//! advance: it is many times as large as the text.
 
-/// The values of a text; of one that is no JSON at least as many as a reader finds
-/// before it stumbles.
+/// Values of a JSON text. For invalid JSON, at least as many as a reader finds before it
+/// fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Shape {
-    /// In arrays, and the text's own.
+    /// Values in arrays, and the text's own.
     pub elements: usize,
-    /// In objects.
+    /// Values in objects.
     pub members: usize,
     /// Arrays and objects among them.
     pub containers: usize,
 }
 
 impl Shape {
-    /// Counts.
+    /// Counts the values of `text`.
     #[must_use]
     pub fn of(text: &str) -> Self {
         let mut shape = Self { elements: 1, ..Self::default() };
-        // Deeper than a number has bits, all are taken for objects, which take more.
+        // At depths beyond the bits of the number, all containers count as objects, which
+        // need more memory.
         let (mut objects, mut depth) = (0_u128, 0_u32);
         let (mut is_string, mut is_escaped) = (false, false);
         for byte in text.bytes() {
@@ -45,7 +46,7 @@ impl Shape {
         shape
     }
 
-    /// All of them.
+    /// All values.
     #[must_use]
     pub fn values(self) -> usize {
         self.elements + self.members

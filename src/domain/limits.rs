@@ -1,6 +1,5 @@
-//! What one execution may use, and how long it may take. Bounds are checked
-//! here, once, so that the engine never gets a value that it would refuse or,
-//! worse, take to mean "no limit" (0).
+//! Limits of one execution. Bounds are checked once, here, so that the engine never gets a
+//! value that it would refuse or, worse, read as "no limit" (0).
 
 mod error;
 mod timeout;
@@ -17,12 +16,12 @@ pub use timeout::Timeout;
 
 const MIB: u64 = 1024 * 1024;
 
-/// Most CPUs, in nano CPUs: more than machines have, less than overflows.
+/// Most CPUs, in nano CPUs: more than any machine has, less than overflows.
 pub const MAX_NANO_CPUS: u64 = 1024 * NANO_CPUS_PER_CPU;
 
-/// Least memory, in bytes (16 MiB). The engine's own minimum is 6 MiB; init, the
-/// script's bytes in memory and an interpreter need the rest: Python alone
-/// takes about 10 MiB before its first line.
+/// Least memory, in bytes (16 MiB). The engine's own minimum is 6 MiB; init, the script in
+/// memory and an interpreter need the rest: Python alone takes about 10 MiB before its
+/// first line.
 pub const MIN_MEMORY_BYTES: u64 = 16 * MIB;
 
 /// Most memory, in bytes (1 TiB).
@@ -35,40 +34,41 @@ pub const MIN_PIDS: u32 = 8;
 /// (proc(5)), so that one sandbox can't use up all of the host's.
 pub const MAX_PIDS: u32 = 32_768;
 
-/// Least room for files, in bytes (1 MiB).
+/// Least space for files, in bytes (1 MiB).
 pub const MIN_SCRATCH_BYTES: u64 = MIB;
 
-/// Least that is kept of each of stdout and stderr, in bytes (1 KiB): enough for
+/// Least limit on the kept part of each of stdout and stderr, in bytes (1 KiB): enough for
 /// a last message.
 pub const MIN_OUTPUT_BYTES: u64 = 1024;
 
-/// Most that is kept of each of stdout and stderr, in bytes (256 MiB): the
-/// orchestrator holds it while the script runs.
+/// Greatest limit on the kept part of each of stdout and stderr, in bytes (256 MiB): the
+/// orchestrator holds it in memory while the script runs.
 pub const MAX_OUTPUT_BYTES: u64 = 256 * MIB;
 
-/// Time between TERM and KILL.
+/// Time between SIGTERM and SIGKILL.
 pub const GRACE: Duration = Duration::from_secs(1);
 
-/// What one execution may use.
+/// Limits of one execution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(into = "WireLimits", try_from = "WireLimits")]
 pub struct Limits {
-    /// CPU time per time, in billionths of a CPU.
+    /// CPU limit, in billionths of a CPU.
     pub nano_cpus: u64,
-    /// Memory with all files in `/work` and `/tmp`, in bytes; there is no swap.
+    /// Memory limit, which includes all files in `/work` and `/tmp`, in bytes. There is no
+    /// swap.
     pub memory_bytes: u64,
-    /// Processes and threads at once, init included.
+    /// Most processes and threads at once, including init.
     pub pids: u32,
-    /// Size of the private writable directories, in bytes. They are kept in
-    /// memory, so this is part of `memory_bytes` and at most half of it.
+    /// Size of the private writable directories, in bytes. They are in memory, so this is
+    /// part of `memory_bytes` and at most half of it.
     pub scratch_bytes: u64,
-    /// What is kept of each of stdout and stderr, in bytes.
+    /// Most bytes kept of each of stdout and stderr.
     pub output_bytes: u64,
 }
 
 impl Default for Limits {
-    /// 1 CPU, 512 MiB of memory, 256 processes, 128 MiB for files, 10 MiB of
-    /// each output.
+    /// Default limits: 1 CPU, 512 MiB of memory, 256 processes, 128 MiB for files, 10 MiB
+    /// of each output.
     fn default() -> Self {
         Self {
             nano_cpus: NANO_CPUS_PER_CPU,
@@ -84,7 +84,7 @@ impl Limits {
     /// Checks every field.
     ///
     /// # Errors
-    /// [`LimitsError`] for the first field out of its bounds.
+    /// [`LimitsError`] for the first field that is out of bounds.
     pub fn validate(&self) -> Result<(), LimitsError> {
         within("cpus", self.nano_cpus, MIN_NANO_CPUS, MAX_NANO_CPUS, cpus_shown)?;
         let (least, most) = (MIN_MEMORY_BYTES, MAX_MEMORY_BYTES);
@@ -105,15 +105,14 @@ impl Limits {
         Ok(())
     }
 
-    /// CPUs for whoever counts them: rounded up, so that all of the time can be used.
+    /// Number of CPUs, rounded up, so that programs use the whole limit.
     #[must_use]
     pub fn whole_cpus(&self) -> u64 {
         self.nano_cpus.div_ceil(NANO_CPUS_PER_CPU).max(1)
     }
 
-    /// These with scratch directories that fit the memory, for when somebody
-    /// chose the memory and said nothing about scratch: a quarter of it, but
-    /// 128 MiB at least, and half of it at most.
+    /// The same limits with scratch space that fits the memory, for callers that set only
+    /// the memory: a quarter of it, at least 128 MiB, at most half of it.
     #[must_use]
     pub fn with_fitting_scratch(self) -> Self {
         let scratch = (self.memory_bytes / 4).max(128 * MIB).min(self.memory_bytes / 2);
@@ -146,9 +145,8 @@ fn cpus(nano_cpus: u64) -> f64 {
     nano_cpus as f64 / NANO_CPUS_PER_CPU as f64
 }
 
-/// Limits as JSON has them. What is missing has its default; unknown fields are
-/// refused, for a node must not run a script without a limit that it does not
-/// know.
+/// Limits in JSON. A missing field has its default; an unknown one is refused, because a
+/// node must not run a script without a limit that it does not know.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WireLimits {
@@ -195,7 +193,7 @@ fn serialize_cpus<S: Serializer>(cpus: &Option<f64>, serializer: S) -> Result<S:
     serialize_number(cpus.unwrap_or_default(), serializer)
 }
 
-/// `1` rather than `1.0`: not every reader takes both for the same.
+/// Writes `1` rather than `1.0`, because some readers distinguish them.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small and whole")]
 fn serialize_number<S: Serializer>(number: f64, serializer: S) -> Result<S::Ok, S::Error> {
     if number.fract() == 0.0 {
@@ -204,7 +202,7 @@ fn serialize_number<S: Serializer>(number: f64, serializer: S) -> Result<S::Ok, 
     serializer.serialize_f64(number)
 }
 
-/// The nearest whole number of nano CPUs.
+/// Nearest whole number of nano CPUs.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded before")]
 fn nano_cpus(cpus: f64) -> Result<u64, LimitsError> {
     let nanos = (cpus * NANO_CPUS_PER_CPU as f64).round();
@@ -214,12 +212,11 @@ fn nano_cpus(cpus: f64) -> Result<u64, LimitsError> {
     Err(LimitsError::NotANumber { field: "cpus", value: cpus.to_string() })
 }
 
-/// Least memory that is left to the engine, to this process and to the kernel, in
-/// bytes (512 MiB), whatever scripts may ask for together.
+/// Least memory reserved for the engine, this process and the kernel, in bytes (512 MiB).
 const RESERVE: u64 = 512 << 20;
 
-/// What scripts may have of a machine's memory, in bytes: a tenth is left, and no
-/// less than 512 MiB, but never more than half of it.
+/// Memory of a machine that scripts may use, in bytes: all but a tenth or 512 MiB,
+/// whichever is more, but at least half.
 #[must_use]
 pub fn memory_for_scripts(memory_bytes: u64) -> u64 {
     let reserve = RESERVE.max(memory_bytes / 10).min(memory_bytes / 2);

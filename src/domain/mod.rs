@@ -1,9 +1,9 @@
-//! Pure values and rules. Nothing here does I/O, reads a clock or the
-//! environment, or knows SQL, HTTP or the engine; everything else may depend on
-//! it, and it depends on nothing but the frame protocol's messages.
+//! Pure values and rules. Nothing here does I/O, reads a clock or the environment, or knows
+//! SQL, HTTP or the engine. Every module may depend on it; it depends on nothing but the
+//! frame protocol's messages.
 //!
-//! Start with [`script`] (what is run), [`sandbox_spec`] (what it runs in) and
-//! [`outcome`] (how it ended).
+//! Start with [`script`] (the file that is run), [`sandbox_spec`] (its container) and
+//! [`outcome`] (its end).
 
 pub mod confinement;
 pub mod elf;

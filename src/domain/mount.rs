@@ -1,7 +1,6 @@
-//! Host paths that a script may see. Three questions, all answered without
-//! touching the disk: is it written well, is its target free, and is its source
-//! below a root that the operator allows. Who calls resolves links first
-//! (`canonicalize`); a path that was not resolved proves nothing.
+//! Host paths that a script may see. Three checks, all without touching the disk: the
+//! syntax, a free target, and a source below a root that the operator allows. The caller
+//! must resolve links first (`canonicalize`); an unresolved path proves nothing.
 
 mod places;
 
@@ -18,19 +17,19 @@ pub use places::MAX_PATH_BYTES;
 /// Most mounts of one script.
 pub const MAX_MOUNTS: usize = 16;
 
-/// A host path inside a sandbox.
+/// Host path inside a sandbox.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "RawMount")]
 pub struct Mount {
-    /// On the host; may be relative until the caller resolves it.
+    /// Path on the host; may be relative until the caller resolves it.
     pub source: PathBuf,
-    /// In the sandbox: absolute and normalised.
+    /// Path in the sandbox, absolute and normalized.
     pub target: String,
-    /// Whether the script can only read it.
+    /// True if the script can only read it.
     pub read_only: bool,
 }
 
-/// A mount before it is checked.
+/// Mount before it is checked.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawMount {
@@ -52,39 +51,39 @@ impl TryFrom<RawMount> for Mount {
     }
 }
 
-/// Why a mount is refused.
+/// Reason why a mount is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum MountError {
-    /// Not `SRC:DST[:rw|:ro]`.
+    /// The text is not `SRC:DST[:rw|:ro]`.
     #[error("mount {0:?}: not SRC:DST, SRC:DST:ro or SRC:DST:rw")]
     Syntax(String),
     /// The source is empty, too long, or has control characters.
     #[error("mount source {0:?} is not a usable path")]
     Source(String),
-    /// The target is no absolute path, or has `.`, `..` or control characters.
+    /// The target is not an absolute path, or has `.`, `..` or control characters.
     #[error("mount target {0:?} is not an absolute path without . and ..")]
     Target(String),
     /// The target belongs to the image or to Gantry.
     #[error("mount target {target:?} is refused: {reserved} belongs to the sandbox")]
     ReservedTarget {
-        /// What was asked for.
+        /// Requested target.
         target: String,
-        /// What is at, above or below it.
+        /// Reserved place at, above or below it.
         reserved: String,
     },
-    /// Two mounts at one place, or one inside the other.
+    /// Two mounts have the same target, or one target is inside the other.
     #[error("mount targets {0:?} and {1:?} overlap")]
     Overlap(String, String),
-    /// More than [`MAX_MOUNTS`].
+    /// There are more than [`MAX_MOUNTS`].
     #[error("{0} mounts, at most {MAX_MOUNTS} are allowed")]
     TooMany(usize),
     /// The source was not resolved before it was checked.
     #[error("mount source {0:?} is not absolute and resolved")]
     NotCanonical(String),
-    /// The source would hand over the machine.
+    /// The source would give control over the machine.
     #[error("mount source {0:?} is refused: it gives control over the host")]
     ForbiddenSource(String),
-    /// No root is allowed at all.
+    /// No root is allowed.
     #[error(
         "mount source {0:?} is refused: GANTRY_MOUNT_ROOTS is empty, so no host path may be mounted"
     )]
@@ -95,7 +94,7 @@ pub enum MountError {
 }
 
 impl MountError {
-    /// What to do about it.
+    /// Advice for the user.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
@@ -110,7 +109,9 @@ impl MountError {
                     "the operator can allow it: add {source} to GANTRY_MOUNT_ROOTS (colon-separated)"
                 ));
             }
-            Self::Source(_) | Self::NotCanonical(_) => "give the absolute path of what exists",
+            Self::Source(_) | Self::NotCanonical(_) => {
+                "give the absolute path of an existing file or folder"
+            }
             Self::ForbiddenSource(_) => return None,
         };
         Some(hint.to_owned())
@@ -118,7 +119,7 @@ impl MountError {
 }
 
 impl Mount {
-    /// A mount with a normalised target: no trailing or double slashes.
+    /// Mount with a normalized target, without trailing or double slashes.
     ///
     /// # Errors
     /// [`MountError::Source`], [`MountError::Target`],
@@ -138,8 +139,8 @@ impl Mount {
         Ok(Self { source, target, read_only })
     }
 
-    /// Parses `SRC:DST`, `SRC:DST:ro` (the same) or `SRC:DST:rw`. Neither path
-    /// may have a colon.
+    /// Parses `SRC:DST`, `SRC:DST:ro` (the same) or `SRC:DST:rw`. Neither path may contain
+    /// a colon.
     ///
     /// # Errors
     /// [`MountError::Syntax`], and all of [`Mount::new`].
@@ -158,9 +159,9 @@ impl Mount {
         Self::new(PathBuf::from(source), target, read_only)
     }
 
-    /// Whether `canonical_source`, this mount's source with all links resolved,
-    /// is one of `roots` or below one. Components are compared, so `/data` does
-    /// not allow `/database`. Roots that are not absolute allow nothing.
+    /// Checks that `canonical_source`, this mount's source with all links resolved, is one
+    /// of `roots` or below one. Components are compared, so `/data` does not allow
+    /// `/database`. Relative roots allow nothing.
     ///
     /// # Errors
     /// [`MountError::NotCanonical`], [`MountError::ForbiddenSource`],

@@ -1,5 +1,5 @@
-//! The name of an OCI runtime: what makes and starts the processes of a container,
-//! such as `runc`, `crun` or `runsc`.
+//! Names of OCI runtimes, the programs that start a container's processes, such as `runc`,
+//! `crun` or `runsc`.
 
 use std::fmt;
 
@@ -11,13 +11,13 @@ use super::sanitize::sanitize;
 /// Longest name, in bytes.
 pub const MAX_OCI_RUNTIME_BYTES: usize = 64;
 
-/// A name that an engine may know a runtime by. It is never a path: which program
-/// a name stands for is said by the engine's own configuration.
+/// Name of an OCI runtime. It is never a path: the engine's own configuration maps it to a
+/// program.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct OciRuntime(String);
 
-/// Not the name of a runtime.
+/// Invalid name of an OCI runtime.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(
     "{0:?} is not the name of an OCI runtime: 1 to {MAX_OCI_RUNTIME_BYTES} letters, digits, \
@@ -26,7 +26,7 @@ pub struct OciRuntime(String);
 pub struct OciRuntimeFault(String);
 
 impl OciRuntime {
-    /// A name, checked.
+    /// Checks a name.
     ///
     /// # Errors
     /// [`OciRuntimeFault`].

@@ -1,5 +1,5 @@
-//! The one place that decides how an execution ended. A pure function of what
-//! was seen; who saw it, and what is done about it, is not known here.
+//! Decides an execution's outcome, and is the only place that does. A pure function of the
+//! observed end; it knows neither the observer nor the consequences.
 
 mod files;
 mod noexec;
@@ -15,28 +15,27 @@ pub use files::skip_reason;
 /// SIGKILL on Linux (signal(7)).
 const SIGKILL: i32 = 9;
 
-/// What a shell answers for a program that is not there (POSIX, "Exit Status
-/// for Commands").
+/// Exit code of a shell whose program is missing (POSIX, "Exit Status for Commands").
 const EXIT_NOT_FOUND: i32 = 127;
 
-/// What a shell answers for a program that can't be executed (the same).
+/// Exit code of a shell whose program can't be executed (same source).
 const EXIT_NOT_EXECUTABLE: i32 = 126;
 
-/// How an execution ended.
+/// Final state of an execution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Status {
-    /// Exit code 0, and the output that was promised.
+    /// Exit code 0 with the declared output.
     Completed,
-    /// Anything else; [`ErrorKind`] says what.
+    /// Failed; [`ErrorKind`] names the kind.
     Failed,
-    /// Its time was up.
+    /// Reached its time limit.
     Timeout,
-    /// Somebody ended it.
+    /// Cancelled by a caller.
     Cancelled,
 }
 
 impl Status {
-    /// The word in the API and in the database.
+    /// Word in the API and in the database.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -48,36 +47,35 @@ impl Status {
     }
 }
 
-/// Why an execution failed.
+/// Kind of failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorKind {
-    /// The script said so.
+    /// The script exited with another code than 0.
     ExitNonzero,
-    /// A signal that was not ours ended it.
+    /// A signal ended the script that Gantry did not send.
     KilledBySignal,
-    /// The kernel killed it, or what it depended on, for want of memory.
+    /// The kernel killed the script or a process that it needed, for lack of memory.
     OutOfMemory,
-    /// It did not leave the output that it had promised, or printed JSON that is
-    /// none.
+    /// The declared output is missing, or is broken JSON.
     InvalidOutput,
-    /// It exited with code 0, and not all files that it left could be kept.
+    /// The script exited with code 0, but some of its files could not be kept.
     OutputsRefused,
-    /// A place that it writes to was full, so that it failed or what it left may be
+    /// A file system of the sandbox was full: the script failed, or its output may be
     /// incomplete.
     OutOfDisk,
-    /// Its environment could not be built.
+    /// The environment could not be built.
     EnvironmentFailed,
-    /// Its sandbox broke, or could not be made.
+    /// The sandbox failed, or could not be created.
     SandboxFailed,
-    /// The engine did not answer, or starts nothing.
+    /// The engine did not answer, or could not start anything.
     EngineUnavailable,
-    /// It had started, and what became of it is not known.
+    /// The script had started, but its end is unknown.
     Lost,
 }
 
 impl ErrorKind {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 10] = [
         Self::ExitNonzero,
         Self::KilledBySignal,
@@ -91,7 +89,7 @@ impl ErrorKind {
         Self::Lost,
     ];
 
-    /// The word in the API and in the database.
+    /// Word in the API and in the database.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -108,8 +106,8 @@ impl ErrorKind {
         }
     }
 
-    /// The nearest kind that servers of every version know. Those that share a
-    /// database may be of different ones.
+    /// Nearest kind that servers of every version know; servers of different versions may
+    /// share a database.
     #[must_use]
     pub fn known_to_all(self) -> Self {
         match self {
@@ -118,55 +116,55 @@ impl ErrorKind {
         }
     }
 
-    /// The kind with this word.
+    /// Parses a word.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 }
 
-/// What was seen of a script's end.
+/// Observed end of a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
-    /// PID 1 said how it ended.
+    /// PID 1 reported the exit.
     Reported(Exit),
-    /// PID 1 said that it was told to end, and nobody here has told it.
+    /// PID 1 reported that it was told to stop, but not by this process.
     StoppedFromOutside(Exit),
-    /// PID 1 said that it could not be started.
+    /// PID 1 reported that the script could not be started.
     Refused(Refused),
-    /// The container ended without a word from PID 1, after the script was to
-    /// start, or for want of memory.
+    /// The container ended without a report from PID 1, after the script was to start, or
+    /// for lack of memory.
     Vanished {
-        /// The container's exit code, where the engine knew it.
+        /// Exit code of the container, if the engine knew it.
         exit_code: Option<i64>,
-        /// The kernel killed something in it for want of memory.
+        /// True if the kernel killed a process in it for lack of memory.
         out_of_memory: bool,
     },
-    /// It was ended from outside because PID 1 did not do so in time.
+    /// The sandbox was removed because PID 1 did not enforce the time limit.
     Overdue,
-    /// It was ended from outside because it was cancelled before it had begun,
-    /// or because PID 1 did not answer.
+    /// The sandbox was removed because of a cancel before the script had started, or
+    /// because PID 1 did not answer.
     Withdrawn,
 }
 
-/// How an execution ended.
+/// Outcome of an execution.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
-    /// Its final state.
+    /// Final state.
     pub status: Status,
-    /// Why, when it failed.
+    /// Kind of failure.
     pub error_kind: Option<ErrorKind>,
-    /// The same in words.
+    /// Description of the failure.
     pub error_message: Option<String>,
-    /// The script's exit code; −1 when a signal ended it, `None` when it never
-    /// ran or its end was not seen.
+    /// Exit code of the script; −1 if a signal ended it, `None` if it never ran or its end
+    /// was not seen.
     pub exit_code: Option<i32>,
-    /// The signal that ended it.
+    /// Number of the signal that ended it.
     pub signal: Option<i32>,
 }
 
 impl Outcome {
-    /// An execution that failed without an exit code.
+    /// Outcome of an execution that failed without an exit code.
     #[must_use]
     pub fn failed(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
@@ -178,7 +176,7 @@ impl Outcome {
         }
     }
 
-    /// Makes a success a failure because of what the script left as its output.
+    /// Turns a success into a failure because of the script's output.
     pub fn fail_output(&mut self, message: &str) {
         if self.status == Status::Completed {
             let exit_code = self.exit_code;
@@ -191,7 +189,7 @@ impl Outcome {
         Self { status, error_kind: None, error_message, exit_code: None, signal: None }
     }
 
-    /// Says one thing more, on a line of its own.
+    /// Adds a sentence on its own line.
     fn add(&mut self, text: &str) {
         let message = self.error_message.get_or_insert_default();
         message.push_str(if message.is_empty() { "" } else { "\n" });
@@ -207,7 +205,7 @@ impl Outcome {
     }
 }
 
-/// Decides how an execution ended.
+/// Decides an execution's outcome.
 #[must_use]
 pub fn classify(ending: &Ending) -> Outcome {
     match ending {
@@ -229,7 +227,7 @@ const TIME_WAS_UP: &str = "the time limit was reached and every process of the s
 const STOPPED_FROM_OUTSIDE: &str = "the sandbox was told to end while the script ran, and \
      nobody had cancelled it: the container engine was stopped, or somebody ended the container";
 
-/// SIGBUS (signal(7)): mostly memory of a file that has no room for it.
+/// SIGBUS (signal(7)): usually a mapped file whose file system is full.
 const SIGBUS: i32 = 7;
 
 fn classify_exit(exit: &Exit) -> Outcome {
@@ -273,12 +271,12 @@ fn ended_by(exit: &Exit) -> Outcome {
     }
 }
 
-/// The outcome after exit code 0, but for files that were not kept.
+/// Outcome after exit code 0, apart from files that were not kept.
 fn ended_well(exit: &Exit) -> Outcome {
     let left_files = exit.output_file.is_some() || exit.artifacts_sent > 0;
     let full = full_place(exit, |it| it.is_full && it.path == WORK_DIR).filter(|_| left_files);
     if let Some((place, hint)) = full {
-        let what = "what the script left may be incomplete";
+        let what = "its output may be incomplete";
         let message = format!("{place} was full when the script ended: {what}\n{hint}");
         return Outcome::failed(ErrorKind::OutOfDisk, message);
     }
@@ -338,7 +336,7 @@ fn classify_vanished(exit_code: Option<i64>, out_of_memory: bool) -> Outcome {
     Outcome::failed(ErrorKind::Lost, message)
 }
 
-/// The name of a signal, as signal(7) numbers them on x86-64 and ARM.
+/// Name of a signal, as signal(7) numbers them on x86-64 and ARM.
 fn signal_name(signal: i32) -> &'static str {
     match signal {
         1 => "SIGHUP",

@@ -1,12 +1,11 @@
-//! What a script printed: both streams, and the order in which their pieces
-//! came. The order is bounded: beyond [`MAX_RUNS`] changes from one stream to
-//! the other, what follows is shown as all of stdout and then all of stderr.
+//! Output of a script: both streams, and the order of their pieces. The order is bounded:
+//! after [`MAX_RUNS`] changes between the streams, the rest is shown as all of stdout and
+//! then all of stderr.
 //!
-//! Followers hold a [`Position`], which is nothing but two byte counts, and ask
-//! for the piece after it. The log keeps nothing about them; any position
-//! means something in any log, and a log that grows never changes what stood
-//! before. It must never lose a byte or give one twice, whatever the position.
-//! How much is kept at all is decided by whoever appends.
+//! Followers hold a [`Position`], which is two byte counts, and ask for the piece after it.
+//! The log stores nothing about them. Any position is valid in any log, and appending never
+//! changes earlier pieces. The log must never lose a byte or return one twice, at any
+//! position. Callers of `append` bound its size.
 
 mod order;
 mod text;
@@ -15,11 +14,11 @@ use std::fmt;
 
 pub use text::whole_characters;
 
-/// Changes from one stream to the other that are remembered. 16 bytes each while
-/// the script runs.
+/// Most changes between the streams that are remembered; 16 bytes each while the script
+/// runs.
 pub const MAX_RUNS: usize = 65_536;
 
-/// One of the two streams.
+/// Name of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StreamName {
     /// Standard output.
@@ -37,7 +36,7 @@ impl StreamName {
     }
 }
 
-/// A place in a log: how much of each stream has been read.
+/// Place in a log: the bytes of each stream that were read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Position {
     /// Bytes of stdout.
@@ -54,7 +53,7 @@ impl Position {
         }
     }
 
-    /// This far in one stream, unchanged in the other.
+    /// Position after `read` bytes of one stream, with the other unchanged.
     fn with(self, stream: StreamName, read: usize) -> Self {
         match stream {
             StreamName::Stdout => Self { stdout: read, ..self },
@@ -68,15 +67,14 @@ impl Position {
 pub struct OutputLog {
     stdout: Vec<u8>,
     stderr: Vec<u8>,
-    /// Where each run ends. A run is of the stream in which it ends further than
-    /// the run before; the streams take turns, and no run is empty.
+    /// End of each run. A run belongs to the stream whose count it increases; the streams
+    /// alternate, and no run is empty.
     ends: Vec<Position>,
 }
 
 impl OutputLog {
-    /// Adds what a stream printed. It continues the last run if that is of the
-    /// same stream. Once [`MAX_RUNS`] are passed, nothing more is remembered of
-    /// the order.
+    /// Appends output of a stream. Continues the last run if it belongs to the same stream.
+    /// After [`MAX_RUNS`] the order is no longer recorded.
     pub fn append(&mut self, stream: StreamName, bytes: &[u8]) {
         if bytes.is_empty() {
             return;
@@ -87,7 +85,8 @@ impl OutputLog {
             StreamName::Stderr => self.stderr.extend_from_slice(bytes),
         }
         let end = self.end();
-        // What was not in order stays so: a run after it would come too early.
+        // Once a piece is out of order, later ones are too: a run after it would come too
+        // early.
         if is_ordered {
             if self.last_stream() == Some(stream) {
                 self.ends.pop();
@@ -116,12 +115,11 @@ impl OutputLog {
         Position { stdout: self.stdout.len(), stderr: self.stderr.len() }
     }
 
-    /// The first piece that a reader at `from` has not seen, of at most
-    /// `max_bytes` (0 counts as 1), and the position after it; `None` when there
-    /// is nothing more, as yet. Whoever goes on from the position after each
-    /// piece gets every byte behind `from.stdout` and `from.stderr` once. A stream
-    /// that ends before `from` gives nothing until it has grown past it. Takes the
-    /// logarithm of the number of runs.
+    /// First piece after `from`, of at most `max_bytes` (0 counts as 1), and the position
+    /// after it; `None` if there is nothing more yet. A reader that continues from the
+    /// returned position gets every byte behind `from.stdout` and `from.stderr` once. A
+    /// stream that ends before `from` returns nothing until it has grown past it. Takes
+    /// time logarithmic in the number of runs.
     #[must_use]
     pub fn next_piece(
         &self,
@@ -135,18 +133,18 @@ impl OutputLog {
         Some((stream, piece, from.with(stream, end)))
     }
 
-    /// The stream of the next piece for a reader at `from`, and how far in that
-    /// stream its run goes.
+    /// Stream of the next piece for a reader at `from`, and the end of its run in that
+    /// stream.
     fn next_run(&self, from: Position) -> Option<(StreamName, usize)> {
-        // Each stream's first run that ends behind `from`; it is of that stream,
-        // because none but its own runs move its end.
+        // First run of each stream that ends behind `from`. Only a stream's own runs move
+        // its end.
         let first = |stream| self.ends.partition_point(|end| end.of(stream) <= from.of(stream));
         let (stdout, stderr) = (first(StreamName::Stdout), first(StreamName::Stderr));
         let stream = if stdout < stderr { StreamName::Stdout } else { StreamName::Stderr };
         if let Some(end) = self.ends.get(stdout.min(stderr)) {
             return Some((stream, end.of(stream)));
         }
-        // All in order is read, of the streams that go on.
+        // Everything in order is read; the rest follows stream by stream.
         let end = self.end();
         [StreamName::Stdout, StreamName::Stderr]
             .into_iter()
@@ -161,12 +159,12 @@ impl OutputLog {
         }
     }
 
-    /// How far the order is known.
+    /// Position up to which the order is known.
     fn ordered(&self) -> Position {
         self.ends.last().copied().unwrap_or_default()
     }
 
-    /// The stream of the last run.
+    /// Stream of the last run.
     fn last_stream(&self) -> Option<StreamName> {
         let last = self.ends.last()?;
         let before = self.ends.iter().rev().nth(1).copied().unwrap_or_default();
@@ -175,7 +173,7 @@ impl OutputLog {
     }
 }
 
-/// Sizes only: what scripts print may be secret, and long.
+/// Shows only sizes: output may be secret and long.
 impl fmt::Debug for OutputLog {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (out, err) = (self.stdout.len(), self.stderr.len());

@@ -1,4 +1,4 @@
-//! What of a Python script is imported before its request comes. Pure.
+//! Modules of a Python script that are imported before its request arrives. Pure.
 
 use std::fmt;
 
@@ -7,38 +7,38 @@ use serde::ser::{SerializeSeq, Serializer};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// Modules that may be listed.
+/// Most modules in a list.
 pub const MAX_MODULES: usize = 64;
 
 /// Longest name of a module, in bytes.
 pub const MAX_MODULE_NAME: usize = 200;
 
-/// What a waiting interpreter has imported. In JSON: `true`, `false`, or the list of
+/// Modules that a warm interpreter imports. In JSON: `true`, `false`, or the list of
 /// modules.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub enum Preload {
-    /// What the script imports at its top, before it does anything else.
+    /// The imports at the top of the script.
     #[default]
     Automatic,
-    /// Nothing: the interpreter starts with the request.
+    /// None: the interpreter starts with the request.
     Off,
-    /// These, in this order.
+    /// These modules, in this order.
     Modules(Vec<String>),
 }
 
-/// Why this can't be preloaded.
+/// Reason why a list of modules is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum PreloadError {
-    /// Too many.
+    /// There are too many modules.
     #[error("{0} modules, at most {MAX_MODULES} are allowed")]
     TooMany(usize),
-    /// Not the name of a module.
+    /// The text is not the name of a module.
     #[error("{0:?} is not the name of a module, such as `numpy` or `PIL.Image`")]
     Name(String),
 }
 
 impl Preload {
-    /// The listed modules, checked.
+    /// Checks a list of modules.
     ///
     /// # Errors
     /// [`PreloadError`].
@@ -53,8 +53,8 @@ impl Preload {
     }
 }
 
-/// Identifiers with dots between them. Those of other scripts than Latin are
-/// identifiers in Python, too.
+/// True for identifiers separated by dots. Identifiers in Python may be of any script, not
+/// only Latin.
 fn is_module_name(name: &str) -> bool {
     let is_identifier = |part: &str| {
         let mut characters = part.chars();

@@ -1,6 +1,6 @@
-//! What a sandbox has ready before its request comes, so that the request need not
-//! wait for it. Pure. It must hold nothing of a request, and decide nothing that a
-//! script could see: what differs is only when things are done.
+//! Preparation of a sandbox before its request arrives, which saves time for the request.
+//! Pure. It must hold nothing of a request, and must not change anything that a script can
+//! observe except the time at which things happen.
 
 use gantry_init::message::{Launch, Preparation, StandBy};
 
@@ -8,29 +8,29 @@ use super::job::{DIFFERING_VARIABLES, Job};
 use super::preload::Preload;
 use super::runtime::{Runtime, heeds_site};
 
-/// Longest script that an interpreter looks into before it runs, in bytes.
+/// Longest script that an interpreter parses in advance, in bytes.
 const MAX_SOURCE: usize = 256 * 1024;
 
-/// Where the Python image has the module that lets an interpreter stand by.
+/// Path of the module in the Python image that lets an interpreter wait for a request.
 const PYTHON_STAND_BY: &str = "/usr/lib/gantry/stand-by";
 
 /// Shells that take a command after `-c`.
 const SHELLS: [&str; 3] = ["bash", "dash", "sh"];
 
 impl Job {
-    /// What unused sandboxes for it have ready. All executions of a script's version
-    /// share it, and so do those of others where no interpreter stands by.
+    /// Preparation of warm sandboxes for this script. All executions of a version share it,
+    /// and other versions do too if no interpreter waits.
     #[must_use]
     pub fn preparation(&self) -> Preparation {
         let launch = self.request_launch();
         Preparation { rehearsal: rehearsal(&launch), stand_by: self.stand_by(launch) }
     }
 
-    /// True if an unused sandbox may have the script's modules imported; false for a
-    /// script that is not Python.
+    /// True if a warm sandbox may import the script's modules; false for a script that is
+    /// not Python.
     ///
     /// # Errors
-    /// The reason that none ever has.
+    /// The reason why a Python script is never preloaded.
     pub fn preloads(&self) -> Result<bool, &'static str> {
         let Launch::Interpreted { interpreter, .. } = self.request_launch() else {
             return Ok(false);
@@ -70,9 +70,10 @@ impl Job {
     }
 }
 
-/// What is run once on nothing: the interpreter, and for a shell the program that most
-/// scripts read their input with. All of it is the image's own: a `#!` line that could
-/// hold a program of its own is not rehearsed, because others may use the sandbox.
+/// Command that is run once without input to fill caches: the interpreter, and for a shell
+/// the program that most scripts read their input with. Both are from the image: a `#!`
+/// line that could contain a program of its own is not run, because other executions may
+/// use the sandbox.
 fn rehearsal(launch: &Launch) -> Vec<String> {
     let Launch::Interpreted { interpreter, .. } = launch else {
         return vec!["/bin/cat".to_owned()];
@@ -91,7 +92,7 @@ fn rehearsal(launch: &Launch) -> Vec<String> {
     interpreter.iter().cloned().chain(more.iter().map(|word| (*word).to_owned())).collect()
 }
 
-/// A name or a few flags, and no code.
+/// True for a name or a few flags, without code.
 fn is_plain(word: &str) -> bool {
     word.len() < 16 && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }

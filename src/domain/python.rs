@@ -1,4 +1,4 @@
-//! The versions of Python that a script can ask for.
+//! Python versions that a script can request.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// A feature release of CPython.
+/// Feature release of CPython.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum PythonVersion {
     /// CPython 3.10.
@@ -31,7 +31,7 @@ impl PythonVersion {
     pub const ALL: [Self; 5] =
         [Self::Python310, Self::Python311, Self::Python312, Self::Python313, Self::Python314];
 
-    /// The version as users write it: `3.11`.
+    /// Version as users write it: `3.11`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -50,7 +50,7 @@ impl fmt::Display for PythonVersion {
     }
 }
 
-/// A version of Python that no script can ask for.
+/// Unknown version of Python.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("unknown Python version {0:?}: it is one of 3.10, 3.11, 3.12, 3.13, 3.14")]
 pub struct UnknownPython(String);

@@ -1,7 +1,6 @@
-//! Sizes, times and CPU shares as people write them on a command line, and as
-//! messages show them. Strict on purpose: a number that could be read in two
-//! ways (`512M`, `1M` as a month) is refused, nothing is rounded up, and nothing
-//! overflows silently.
+//! Sizes, times and CPU shares as people write them on a command line, and as messages show
+//! them. Parsing is strict: an ambiguous number (`512M`, `1M` as a month) is refused,
+//! nothing is rounded up, and nothing overflows silently.
 
 mod show;
 
@@ -19,10 +18,10 @@ pub const NANO_CPUS_PER_CPU: u64 = 1_000_000_000;
 /// The smallest share of a CPU, in nano CPUs (0.01): the engine's own minimum.
 pub const MIN_NANO_CPUS: u64 = NANO_CPUS_PER_CPU / 100;
 
-/// Longest quantity that is looked at, in bytes.
+/// Longest quantity that is parsed, in bytes.
 const MAX_LENGTH: usize = 64;
 
-/// Units of sizes, in bytes; matched without regard to case.
+/// Units of sizes, in bytes; matched case-insensitively.
 const BYTE_UNITS: [(&str, u64); 10] = [
     ("", 1),
     ("b", 1),
@@ -36,7 +35,7 @@ const BYTE_UNITS: [(&str, u64); 10] = [
     ("tb", 1_000_000_000_000),
 ];
 
-/// Units of times, in nanoseconds; matched as they are written.
+/// Units of times, in nanoseconds; matched case-sensitively.
 const TIME_UNITS: [(&str, u64); 11] = [
     ("ns", 1),
     ("us", 1_000),
@@ -53,31 +52,31 @@ const TIME_UNITS: [(&str, u64); 11] = [
 
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
-/// Why a quantity was not understood.
+/// Reason why a quantity is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum QuantityError {
-    /// It is not a size.
+    /// The text is not a size.
     #[error("{0:?} is not a size")]
     Bytes(String),
     /// `K`, `M` or `G` alone: 1000 or 1024?
     #[error("{0:?} is not a size: {1} alone could mean {1}B or {1}iB")]
     AmbiguousBytes(String, char),
-    /// It is not a time.
+    /// The text is not a time.
     #[error("{0:?} is not a time")]
     Duration(String),
-    /// It is not a number of CPUs.
+    /// The text is not a number of CPUs.
     #[error("{0:?} is not a number of CPUs")]
     Cpus(String),
-    /// Less than [`MIN_NANO_CPUS`].
+    /// The number is below [`MIN_NANO_CPUS`].
     #[error("{0} CPUs are too few, the least is 0.01")]
     TooFewCpus(String),
-    /// More than can be counted.
+    /// The number overflows.
     #[error("{0:?} is too large")]
     TooLarge(String),
 }
 
 impl QuantityError {
-    /// What is accepted.
+    /// Accepted forms.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
@@ -154,15 +153,15 @@ pub fn parse_cpus(text: &str) -> Result<u64, QuantityError> {
     }
 }
 
-/// A number with at most nine digits after the point, exactly.
+/// Number with at most nine digits after the point, exact.
 #[derive(Clone, Copy)]
 struct Decimal {
     nanos: u128,
 }
 
 impl Decimal {
-    /// The number that `text` begins with, and what follows it. No sign, no
-    /// exponent, a digit on both sides of the point.
+    /// Number at the beginning of `text`, and the rest. No sign, no exponent, a digit on
+    /// both sides of the point.
     fn split(text: &str) -> Option<(Self, &str)> {
         if text.len() > MAX_LENGTH {
             return None;
@@ -183,7 +182,7 @@ impl Decimal {
         Some((Self { nanos }, rest))
     }
 
-    /// This many times `factor`, rounded down.
+    /// Product with `factor`, rounded down.
     fn times(self, factor: u64) -> Option<u64> {
         let product = self.nanos.checked_mul(u128::from(factor))?;
         u64::try_from(product / 1_000_000_000).ok()
@@ -194,7 +193,7 @@ fn split_digits(text: &str) -> (&str, &str) {
     text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()))
 }
 
-/// The value of at most 25 digits.
+/// Value of at most 25 digits.
 fn number(digits: &str) -> u128 {
     digits.bytes().fold(0, |value, digit| value * 10 + u128::from(digit.saturating_sub(b'0')))
 }

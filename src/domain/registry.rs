@@ -1,6 +1,6 @@
-//! Registered scripts. A *version* says what is run and never changes; what
-//! operators may change at any time (limits, time, concurrency, what is held for it,
-//! whether it is enabled) stands beside the versions, on the script.
+//! Registered scripts. A version defines a run and never changes. Settings that operators
+//! may change at any time (limits, time, concurrency, warm sandboxes, the switch) belong to
+//! the script, beside its versions.
 
 mod environment;
 mod name;

@@ -1,13 +1,12 @@
-//! A script's `requirements.txt`: parsed and bounded here, once, before anything
-//! is built, and handed to the installer in a normal form, so that what the
-//! installer reads is what was checked and equal sets share one environment.
+//! Parses and bounds a script's `requirements.txt` before anything is built, and writes it
+//! for the installer in a normal form: the installer reads exactly the checked
+//! requirements, and equal sets share one environment.
 //!
-//! Only what the policy allows gets through: by default names, versions,
-//! markers and hashes, and nothing that could point the installer elsewhere.
-//! Lines are split as pip does; versions are PEP 440 by `pep440_rs`. The grammar
-//! around them (PEP 508) is our own: `pep508_rs` 0.9 panics on hostile names,
-//! poisons a global lock on hostile markers, and takes exponential time and
-//! memory to normalise them.
+//! The policy decides which lines are allowed: by default names, versions, markers and
+//! hashes, and nothing that could point the installer elsewhere. Lines are split as pip
+//! does; versions are PEP 440 by `pep440_rs`. The grammar around them (PEP 508) is our own:
+//! `pep508_rs` 0.9 panics on hostile names, poisons a global lock on hostile markers, and
+//! takes exponential time and memory to normalize them.
 
 mod blame;
 mod error;
@@ -38,41 +37,40 @@ pub const MAX_REQUIREMENTS: usize = 1_000;
 /// Longest line, in bytes (4 KiB).
 pub const MAX_LINE_BYTES: usize = 4 * 1024;
 
-/// Longest line after continuations are joined, in bytes (64 KiB): a package
-/// with a hash for each of its wheels has a hundred continued lines.
+/// Longest line after continuations are joined, in bytes (64 KiB): a package with a hash
+/// for each of its wheels has a hundred continued lines.
 pub const MAX_JOINED_BYTES: usize = 64 * 1024;
 
-/// What may stand in requirements besides names, versions, markers and hashes.
+/// Parts of requirements that are allowed besides names, versions, markers and hashes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct RequirementsPolicy {
     /// `name @ https://…` and `name @ git+https://…`.
     pub allow_urls: bool,
     /// `--index-url`, `--extra-index-url`, `--find-links`, `--no-index`.
     pub allow_options: bool,
-    /// Building from source, which runs the package's code; only carried on to
-    /// the installer.
+    /// Builds from source, which run the package's code; passed on to the installer.
     pub allow_sources: bool,
 }
 
 impl RequirementsPolicy {
-    /// The same, where sources are allowed for a script's own sake, too.
+    /// The same policy, with sources allowed if the script's own setting allows them.
     #[must_use]
     pub fn or_sources(self, is_chosen: bool) -> Self {
         Self { allow_sources: self.allow_sources || is_chosen, ..self }
     }
 }
 
-/// The requirements of one environment.
+/// Requirements of one environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Requirements {
-    /// In the order of the file.
+    /// Requirements in the order of the file.
     requirements: Vec<Requirement>,
     /// Index options in the order of the file, which is their priority.
     options: Vec<String>,
     policy: RequirementsPolicy,
 }
 
-/// What one line holds.
+/// Content of one line.
 enum Entry {
     Requirement(Requirement),
     Option(String),
@@ -82,7 +80,7 @@ impl Requirements {
     /// Parses the text of a `requirements.txt`.
     ///
     /// # Errors
-    /// [`RequirementsError`], which names the line and what to do. Never panics.
+    /// [`RequirementsError`], which names the line and gives advice. Never panics.
     pub fn parse(text: &str, policy: RequirementsPolicy) -> Result<Self, RequirementsError> {
         if text.len() > MAX_BYTES {
             return Err(RequirementsError::TooLarge(text.len()));
@@ -102,11 +100,11 @@ impl Requirements {
         Ok(parsed)
     }
 
-    /// What the installer is given: index options as they came, then each
-    /// different requirement on a line of its own, sorted, with normalised name
-    /// (PEP 503), extras, versions (PEP 440), marker and hashes. The same set in
-    /// another order, case or spacing gives the same text. Requirements that
-    /// contradict each other are kept: the resolver says it better.
+    /// Text for the installer: index options unchanged, then each different requirement on
+    /// its own line, sorted, with normalized name (PEP 503), extras, versions (PEP 440),
+    /// marker and hashes. The same set in another order, case or spacing gives the same
+    /// text. Contradictory requirements are kept, because the resolver explains them
+    /// better.
     #[must_use]
     pub fn normalised(&self) -> String {
         let requirements: BTreeSet<&str> =
@@ -120,9 +118,8 @@ impl Requirements {
         text
     }
 
-    /// Lowercase hexadecimal SHA-256 of [`Requirements::normalised`] and of the
-    /// policy that changes what it resolves to (sources; the rest shows in the
-    /// text).
+    /// Lowercase hexadecimal SHA-256 of [`Requirements::normalised`] and of the part of the
+    /// policy that changes the result but not the text (sources).
     #[must_use]
     pub fn hash(&self) -> String {
         let mut hasher = Sha256::new();
@@ -135,27 +132,27 @@ impl Requirements {
         })
     }
 
-    /// Whether nothing is required.
+    /// True if nothing is required.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.requirements.is_empty()
     }
 
-    /// Normalised names (PEP 503), sorted, each once.
+    /// Normalized names (PEP 503), sorted, each once.
     #[must_use]
     pub fn names(&self) -> Vec<&str> {
         let names: BTreeSet<&str> = self.requirements.iter().map(Requirement::name).collect();
         names.into_iter().collect()
     }
 
-    /// What was allowed when they were parsed.
+    /// Policy that they were parsed with.
     #[must_use]
     pub fn policy(&self) -> RequirementsPolicy {
         self.policy
     }
 
-    /// The requirement, as it was written, that the installer's error is about:
-    /// the first of ours that it names. Expects text without colours.
+    /// Requirement, as written, that an installer's error is about: the first one that it
+    /// names. Expects text without colours.
     #[must_use]
     pub fn failing_requirement(&self, installer_words: &str) -> Option<&str> {
         blame::first_named(&self.requirements, installer_words).map(Requirement::original)

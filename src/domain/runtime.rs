@@ -1,5 +1,5 @@
-//! The three kinds of scripts, how a file tells which it is, and how each is
-//! launched. Everything that differs by runtime stands here and in `images/`.
+//! The three script types: detection, launch, and variables. Everything that differs
+//! between them is here and in `images/`.
 
 mod shebang;
 
@@ -15,32 +15,32 @@ use super::python::PythonVersion;
 pub use shebang::ShebangError;
 pub(super) use shebang::heeds_site;
 
-/// What runs a script.
+/// Type of a script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Runtime {
-    /// bash, or what the script's `#!` line names.
+    /// bash, or the interpreter in the script's `#!` line.
     Shell,
     /// CPython, with the environment of the script's requirements.
     Python,
-    /// A compiled ELF executable.
+    /// Compiled ELF executable.
     Binary,
 }
 
-/// Python where neither requirements nor a version were asked for.
+/// Python of the image, without requirements or a requested version.
 const SYSTEM_PYTHON: &str = "/usr/bin/python3";
 
 /// Python of an installed environment.
 const ENVIRONMENT_PYTHON: &str = "/opt/env/bin/python";
 
-/// Where the bytes of an ELF file begin (System V ABI, "ELF Identification").
+/// First bytes of an ELF file (System V ABI, "ELF Identification").
 const ELF_MAGIC: &[u8] = b"\x7fELF";
 
 impl Runtime {
-    /// All of them, in the order in which they are listed.
+    /// All script types, in the order in which they are listed.
     pub const ALL: [Self; 3] = [Self::Shell, Self::Python, Self::Binary];
 
-    /// The name in the API, on the command line and in image tags.
+    /// Name in the API, on the command line and in image tags.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -50,7 +50,7 @@ impl Runtime {
         }
     }
 
-    /// What a file is: ELF by its bytes, Python by its name or `#!` line, and
+    /// Detects the type of a file: ELF by its bytes, Python by its name or `#!` line, and
     /// otherwise shell.
     #[must_use]
     pub fn detect(file_name: &str, bytes: &[u8]) -> Self {
@@ -64,7 +64,7 @@ impl Runtime {
         Self::Shell
     }
 
-    /// How a script of this runtime is started.
+    /// Command that starts a script of this type.
     #[must_use]
     pub fn launch(self, file_name: &str, bytes: &[u8], has_environment: bool) -> Launch {
         let file_name = safe_file_name(file_name);
@@ -82,23 +82,23 @@ impl Runtime {
         Launch::Interpreted { interpreter, file_name }
     }
 
-    /// Checks that what the `#!` line of a script asks for can be kept to.
+    /// Checks that Gantry can honour the `#!` line of a script.
     ///
     /// # Errors
-    /// [`ShebangError`] for an option of Python's that is not.
+    /// [`ShebangError`] for an option of Python's that it can't honour.
     pub fn check_shebang(self, bytes: &[u8]) -> Result<(), ShebangError> {
         match self {
             Self::Python => shebang::python_options(bytes).map(drop),
-            // The kernel's rules are kept to.
+            // The kernel evaluates the line.
             Self::Shell | Self::Binary => Ok(()),
         }
     }
 
-    /// The version of Python that the `#!` line of a script asks for; always `None` for
-    /// what is no Python script.
+    /// Version of Python that the `#!` line of a script requests; always `None` for scripts
+    /// that are not Python.
     ///
     /// # Errors
-    /// [`ShebangError`] for a version that can't be had.
+    /// [`ShebangError`] for an unsupported version.
     pub fn python_of_shebang(self, bytes: &[u8]) -> Result<Option<PythonVersion>, ShebangError> {
         match self {
             Self::Python => shebang::python_version(bytes),
@@ -106,8 +106,8 @@ impl Runtime {
         }
     }
 
-    /// Variables that make this runtime behave in a pipe: what a Python script
-    /// prints is seen when it is printed, not when a buffer is full.
+    /// Variables that make this script type behave well in a pipe: a Python script's output
+    /// arrives at once, not when a buffer is full.
     #[must_use]
     pub fn variables(self) -> &'static [(&'static str, &'static str)] {
         match self {
@@ -123,7 +123,7 @@ impl fmt::Display for Runtime {
     }
 }
 
-/// A runtime that there is not.
+/// Unknown word for a script type.
 #[derive(Debug, PartialEq, Eq, Error)]
 #[error("unknown script type {0:?}: it is one of shell, python, binary")]
 pub struct UnknownRuntime(String);
@@ -139,8 +139,8 @@ impl FromStr for Runtime {
     }
 }
 
-/// One path component, at most 100 bytes, that says as much of the name as is
-/// harmless: it shows in `$0`, `__file__` and tracebacks.
+/// File name of the script in the sandbox: one path component, at most 100 bytes, with the
+/// harmless part of its name. It appears in `$0`, `__file__` and tracebacks.
 fn safe_file_name(name: &str) -> String {
     let kept = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
     let safe: String = name.chars().map(|c| if kept(c) { c } else { '_' }).collect();

@@ -1,22 +1,21 @@
-//! Foreign text in our messages: one line, bounded, nothing that a terminal or a
-//! log reader would obey, no credentials. Every message of the domain that
-//! quotes what a user sent goes through here.
+//! Makes foreign text safe for our messages: one bounded line, without terminal controls
+//! and credentials. Every message of the domain that quotes a user's text uses it.
 
 /// Most characters of foreign text in one message.
 pub const MAX_SANITIZED_CHARS: usize = 120;
 
-/// What stands in the place of what must not be shown.
+/// Stands in for secrets.
 const REDACTED: &str = "****";
 
-/// `text` as it may be shown: credentials in URLs replaced, control and
-/// direction characters escaped, at most [`MAX_SANITIZED_CHARS`] characters.
+/// Text that is safe to show: credentials in URLs replaced, control and direction
+/// characters escaped, at most [`MAX_SANITIZED_CHARS`] characters.
 #[must_use]
 pub fn sanitize(text: &str) -> String {
     bounded(&escaped(&without_credentials(text)), MAX_SANITIZED_CHARS)
 }
 
-/// Escapes what is no visible character: controls, line ends, and the marks
-/// that turn the direction of text around or have no width.
+/// Escapes invisible characters: controls, line ends, and marks that change the direction
+/// of text or have no width.
 #[must_use]
 pub fn escaped(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
@@ -30,8 +29,8 @@ pub fn escaped(text: &str) -> String {
     shown
 }
 
-/// Controls (Unicode category Cc), separators of lines, and format characters
-/// that reorder or hide text ("Trojan Source", CVE-2021-42574).
+/// True for controls (Unicode category Cc), line separators, and format characters that
+/// reorder or hide text ("Trojan Source", CVE-2021-42574).
 #[must_use]
 pub fn is_invisible(c: char) -> bool {
     c.is_control()
@@ -39,7 +38,7 @@ pub fn is_invisible(c: char) -> bool {
         || matches!(c, '\u{061c}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// The first `limit` characters, with `…` for the rest.
+/// First `limit` characters, with `…` for the rest.
 fn bounded(text: &str, limit: usize) -> String {
     match text.char_indices().nth(limit) {
         None => text.to_owned(),
@@ -68,7 +67,7 @@ fn ends_url(c: char) -> bool {
     c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>')
 }
 
-/// Writes what follows `://` of one URL.
+/// Writes the part of one URL that follows `://`.
 fn redact_url(url: &str, shown: &mut String) {
     let (url, query) = url.split_once('?').map_or((url, None), |(url, query)| (url, Some(query)));
     match url.rsplit_once('@') {
@@ -85,9 +84,9 @@ fn redact_url(url: &str, shown: &mut String) {
     }
 }
 
-/// Whether what stands before an `@` could hold credentials: all that has no
-/// slash does, and so does a host part with `:` or `@` in it, because a password
-/// may have slashes of its own. `host/repo@v1` does not.
+/// True if the part before an `@` could hold credentials: anything without a slash, and a
+/// host part with `:` or `@` in it, because a password may contain slashes. `host/repo@v1`
+/// does not.
 fn has_userinfo(before_at: &str) -> bool {
     before_at.split_once('/').is_none_or(|(authority, _)| authority.contains([':', '@']))
 }

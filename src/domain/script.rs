@@ -1,4 +1,4 @@
-//! A script's bytes, checked once before anything is built or started for them.
+//! Bytes of a script, checked once before anything is built or started for them.
 
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -7,72 +7,72 @@ use super::elf::{Architecture, ElfError, ElfInfo};
 use super::python::PythonVersion;
 use super::runtime::{Runtime, ShebangError};
 
-/// Largest script or binary, in bytes (64 MiB): it travels in the request and
-/// is held in the sandbox's memory.
+/// Largest script or binary, in bytes (64 MiB): the request carries it, and the sandbox's
+/// memory holds it.
 pub const MAX_SCRIPT_BYTES: u64 = 64 * 1024 * 1024;
 
-/// A script that can be run.
+/// Checked script.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Script {
     file_name: String,
     runtime: Runtime,
     bytes: Vec<u8>,
-    /// The bytes that are run, when they are not `bytes`.
+    /// Bytes that are run, if they differ from `bytes`.
     with_unix_lines: Option<Vec<u8>>,
 }
 
-/// Why bytes can't be run as a script.
+/// Reason why bytes can't be run as a script.
 #[derive(Debug, Error)]
 pub enum ScriptError {
-    /// There is nothing in it.
+    /// The file is empty.
     #[error("{0} is empty")]
     Empty(String),
-    /// More than [`MAX_SCRIPT_BYTES`].
+    /// The file has more than [`MAX_SCRIPT_BYTES`].
     #[error("{name} has {bytes} bytes, at most {MAX_SCRIPT_BYTES} (64 MiB) are allowed")]
     TooLarge {
-        /// The file's name.
+        /// File name.
         name: String,
-        /// Its size in bytes.
+        /// Size in bytes.
         bytes: u64,
     },
-    /// Shell and Python scripts are text.
+    /// A shell or Python script has a NUL byte.
     #[error("{name} has a NUL byte at offset {offset}: it is not a {runtime} script")]
     NotText {
-        /// The file's name.
+        /// File name.
         name: String,
-        /// Where the first NUL byte stands.
+        /// Offset of the first NUL byte.
         offset: usize,
-        /// What it was taken for.
+        /// Assumed script type.
         runtime: Runtime,
     },
-    /// Its `#!` line asks for what can't be had.
+    /// The `#!` line can't be honoured.
     #[error("{name}: {source}")]
     Shebang {
-        /// The file's name.
+        /// File name.
         name: String,
-        /// The fault.
+        /// Fault of the line.
         source: ShebangError,
     },
-    /// Its `#!` line names a version of Python that can't be had.
+    /// The `#!` line names an unsupported version of Python.
     #[error("{name}: {source}")]
     Python {
-        /// The file's name.
+        /// File name.
         name: String,
-        /// The fault.
+        /// Fault of the line.
         source: ShebangError,
     },
-    /// A binary that this engine can't run.
+    /// The engine can't run this binary.
     #[error("{name}: {source}")]
     Elf {
-        /// The file's name.
+        /// File name.
         name: String,
-        /// What is wrong with it.
+        /// Fault of the file.
         source: ElfError,
     },
 }
 
 impl ScriptError {
-    /// What to do about it.
+    /// Advice for the user.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -80,9 +80,9 @@ impl ScriptError {
             Self::TooLarge { .. } => {
                 Some("mount large data with --mount, or put it into the input".to_owned())
             }
-            Self::NotText { .. } => {
-                Some("a compiled program is of type binary; is the file damaged?".to_owned())
-            }
+            Self::NotText { .. } => Some(
+                "use type binary for a compiled program; otherwise the file is damaged".to_owned(),
+            ),
             Self::Shebang { .. } => Some("leave it out of the `#!` line".to_owned()),
             Self::Python { .. } => Some(
                 "name one of 3.10, 3.11, 3.12, 3.13 and 3.14 there, or as the script's `python`, \
@@ -95,11 +95,11 @@ impl ScriptError {
 }
 
 impl Script {
-    /// Checks `bytes` as a script of `runtime`, or of what they look like. A
-    /// binary's architecture is not looked at: see [`Self::check_runs_on`].
+    /// Checks `bytes` as a script of type `runtime`, or of the detected type. Does not
+    /// check a binary's architecture: see [`Self::check_runs_on`].
     ///
     /// # Errors
-    /// [`ScriptError`] when no sandbox could run them.
+    /// [`ScriptError`] if no sandbox could run them.
     pub fn new(
         file_name: &str,
         runtime: Option<Runtime>,
@@ -124,29 +124,29 @@ impl Script {
         Ok(Self { file_name: name, runtime, bytes, with_unix_lines })
     }
 
-    /// Checks that its `#!` line can be kept to.
+    /// Checks that Gantry can honour its `#!` line.
     ///
     /// # Errors
-    /// [`ScriptError::Shebang`] when it can't.
+    /// [`ScriptError::Shebang`] if it can't.
     pub fn check_shebang(&self) -> Result<(), ScriptError> {
         let named = |source| ScriptError::Shebang { name: self.file_name.clone(), source };
         self.runtime.check_shebang(&self.bytes).map_err(named)
     }
 
-    /// The version of Python that its `#!` line asks for.
+    /// Version of Python that its `#!` line requests.
     ///
     /// # Errors
-    /// [`ScriptError::Python`] for a version that can't be had.
+    /// [`ScriptError::Python`] for an unsupported version.
     pub fn python_of_shebang(&self) -> Result<Option<PythonVersion>, ScriptError> {
         let named = |source| ScriptError::Python { name: self.file_name.clone(), source };
         self.runtime.python_of_shebang(&self.bytes).map_err(named)
     }
 
-    /// Whether an engine of this architecture can run it; scripts that are not
-    /// binaries run everywhere.
+    /// Checks that an engine of this architecture can run it; scripts that are not binaries
+    /// run everywhere.
     ///
     /// # Errors
-    /// [`ScriptError::Elf`] when it can't.
+    /// [`ScriptError::Elf`] if it can't.
     pub fn check_runs_on(&self, architecture: Architecture) -> Result<(), ScriptError> {
         if self.runtime != Runtime::Binary {
             return Ok(());
@@ -156,13 +156,13 @@ impl Script {
             .map_err(|source| ScriptError::Elf { name: self.file_name.clone(), source })
     }
 
-    /// The name that it shows itself by.
+    /// File name of the script in the sandbox.
     #[must_use]
     pub fn file_name(&self) -> &str {
         &self.file_name
     }
 
-    /// What runs it.
+    /// Script type.
     #[must_use]
     pub fn runtime(&self) -> Runtime {
         self.runtime
@@ -180,16 +180,15 @@ impl Script {
         &self.bytes
     }
 
-    /// The bytes that are run: its content, but with Unix line ends when it is a shell script that
-    /// was saved on Windows. No shell takes the others.
+    /// Bytes that are run: its content, with Unix line ends if it is a shell script that
+    /// was saved on Windows. No shell accepts the others.
     #[must_use]
     pub fn runnable(&self) -> &[u8] {
         self.with_unix_lines.as_deref().unwrap_or(&self.bytes)
     }
 }
 
-/// True if the first line ends as on Windows: then none of it was written for a shell
-/// as it is.
+/// True if the first line ends as on Windows: no shell would accept it.
 fn has_windows_lines(bytes: &[u8]) -> bool {
     bytes
         .split(|byte| *byte == b'\n')

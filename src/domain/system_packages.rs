@@ -1,7 +1,6 @@
-//! The Debian packages that a script needs beside those of its runtime: checked,
-//! sorted, each once. Nothing that gets through can mean anything to apt but
-//! "install this", whatever apt makes of options, patterns and suffixes; that
-//! such a package exists only apt knows.
+//! Debian packages that a script needs besides those of its base image: checked, sorted,
+//! each once. apt reads every accepted word as "install this", never as an option, pattern
+//! or suffix. Only apt knows whether a package exists.
 
 mod error;
 pub mod missing;
@@ -17,26 +16,26 @@ pub use error::{PackageFault, SystemPackagesError};
 /// Most packages of one script.
 pub const MAX_PACKAGES: usize = 100;
 
-/// Longest name, in bytes. The longest of Debian 13 has 75.
+/// Longest name, in bytes. The longest in Debian 13 has 75.
 pub const MAX_NAME_BYTES: usize = 128;
 
 /// Longest version, in bytes.
 pub const MAX_VERSION_BYTES: usize = 128;
 
-/// One package, perhaps in one version.
+/// Package, optionally in one version.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SystemPackage {
     name: String,
     version: Option<String>,
 }
 
-/// The packages of one environment, by name.
+/// Packages of one environment, by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Vec<String>", into = "Vec<String>")]
 pub struct SystemPackages(Vec<SystemPackage>);
 
 impl SystemPackage {
-    /// Reads `name` or `name=version`.
+    /// Parses `name` or `name=version`.
     fn parse(text: &str) -> Result<Self, PackageFault> {
         let (name, version) = match text.split_once('=') {
             Some((name, version)) => (name, Some(version)),
@@ -47,20 +46,20 @@ impl SystemPackage {
         Ok(Self { name: name.to_owned(), version: version.map(str::to_owned) })
     }
 
-    /// The name of the package.
+    /// Name of the package.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The version that it has to have; `None` is the newest.
+    /// Required version; `None` means the newest.
     #[must_use]
     pub fn version(&self) -> Option<&str> {
         self.version.as_deref()
     }
 }
 
-/// `name` or `name=version`.
+/// Writes `name` or `name=version`.
 impl fmt::Display for SystemPackage {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.name)?;
@@ -69,8 +68,7 @@ impl fmt::Display for SystemPackage {
 }
 
 impl SystemPackages {
-    /// Checks `name` and `name=version`, in any order; one that is there twice
-    /// counts once.
+    /// Checks `name` and `name=version`, in any order; duplicates count once.
     ///
     /// # Errors
     /// [`SystemPackagesError`], which names the package.
@@ -96,13 +94,13 @@ impl SystemPackages {
         }
     }
 
-    /// Whether there is none.
+    /// True if there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// By name.
+    /// Packages by name.
     pub fn iter(&self) -> impl Iterator<Item = &SystemPackage> {
         self.0.iter()
     }
@@ -122,8 +120,8 @@ impl From<SystemPackages> for Vec<String> {
     }
 }
 
-/// Names of the Debian Policy Manual, 5.6.1, without a `-` at the end: there apt
-/// reads "remove".
+/// Checks a name by the Debian Policy Manual, 5.6.1, without a trailing `-`, which apt
+/// reads as "remove".
 fn check_name(name: &str) -> Result<(), PackageFault> {
     if name.len() > MAX_NAME_BYTES {
         return Err(PackageFault::NameTooLong(name.len()));
@@ -136,8 +134,8 @@ fn check_name(name: &str) -> Result<(), PackageFault> {
     if is_name { Ok(()) } else { Err(PackageFault::Name) }
 }
 
-/// Versions of the Debian Policy Manual, 5.6.12, without a `+` or `-` at the
-/// end: there apt reads "install" and "remove", even behind a version.
+/// Checks a version by the Debian Policy Manual, 5.6.12, without a trailing `+` or `-`,
+/// which apt reads as "install" and "remove".
 fn check_version(version: &str) -> Result<(), PackageFault> {
     if version.len() > MAX_VERSION_BYTES {
         return Err(PackageFault::VersionTooLong(version.len()));

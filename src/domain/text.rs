@@ -1,13 +1,13 @@
-//! Bytes that should be text.
+//! Bytes that must be text.
 
 use std::fmt;
 
-/// The reason that bytes are no UTF-8 text.
+/// Reason why bytes are not UTF-8 text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotText {
-    /// They are UTF-16, as some editors and shells of Windows save it.
+    /// The bytes are UTF-16, as some editors and shells of Windows save it.
     Utf16,
-    /// Here is the first byte that is none.
+    /// Offset of the first invalid byte.
     At(usize),
 }
 
@@ -21,14 +21,14 @@ impl fmt::Display for NotText {
 }
 
 impl NotText {
-    /// Advice for whoever wrote it.
+    /// Advice for the author.
     #[must_use]
     pub fn hint(&self) -> &'static str {
         "save it as UTF-8"
     }
 }
 
-/// The text that `bytes` are in UTF-8, a byte order mark included.
+/// Text of UTF-8 `bytes`, including a byte order mark.
 ///
 /// # Errors
 /// [`NotText`]. UTF-16 of plain ASCII without a byte order mark would be UTF-8 with
@@ -40,8 +40,8 @@ pub fn utf8(bytes: Vec<u8>) -> Result<String, NotText> {
     String::from_utf8(bytes).map_err(|error| NotText::At(error.utf8_error().valid_up_to()))
 }
 
-/// True with a byte order mark (Unicode Standard, 23.8), or where every second byte of
-/// the first few is zero.
+/// True for a byte order mark (Unicode Standard, 23.8), or if every second byte of the
+/// first few is zero.
 fn is_utf16(bytes: &[u8]) -> bool {
     let is_alternating = |zero: usize| {
         let mut first = bytes.iter().take(8).enumerate();

@@ -1,5 +1,5 @@
-//! Who may do what. A token is 256 random bits; only its SHA-256 is kept, and
-//! it is looked up by the first half of that hash and compared by all of it.
+//! Tokens and roles. A token is 256 random bits. Only its SHA-256 is stored; it is looked
+//! up by the first half of that hash and compared by all of it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,15 +10,15 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 use utoipa::ToSchema;
 
-/// What a token may do.
+/// Role of a token.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Everything.
+    /// May do everything.
     Admin,
-    /// Limits, enabling, cancelling; sees everything.
+    /// Changes limits, enables, cancels; sees everything.
     Operator,
     /// Invokes scripts and reads their executions.
     Runner,
@@ -26,7 +26,7 @@ pub enum Role {
     Viewer,
 }
 
-/// A role that there is not.
+/// Unknown word for a role.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("unknown role {0:?}: it is one of admin, operator, runner, viewer")]
 pub struct UnknownRole(String);
@@ -35,7 +35,7 @@ impl Role {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Admin, Self::Operator, Self::Runner, Self::Viewer];
 
-    /// The word in the API and in the database.
+    /// Word in the API and in the database.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -73,9 +73,8 @@ impl TokenHash {
         Self(Sha256::digest(token.as_bytes()).into())
     }
 
-    /// What a token is looked up by: the hash's first half, in hexadecimal. How
-    /// long the look-up takes tells at most this half, which nobody can make a
-    /// token of.
+    /// Lookup key of a token: the hash's first half, in hexadecimal. The time of a look-up
+    /// reveals at most this half, from which nobody can compute a token.
     #[must_use]
     pub fn selector(&self) -> String {
         self.0.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
@@ -88,33 +87,33 @@ impl fmt::Debug for TokenHash {
     }
 }
 
-/// A token in the database.
+/// Token in the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Token {
-    /// Given by the database.
+    /// Id given by the database.
     pub id: i64,
-    /// For people; unique among those that are not revoked.
+    /// Name for people, unique among tokens that are not revoked.
     pub name: String,
-    /// Its hash.
+    /// Hash of the token.
     pub hash: TokenHash,
-    /// What it may do.
+    /// Role.
     pub role: Role,
-    /// The ids of the scripts that it is limited to; `None` is all.
+    /// Ids of the scripts that it is limited to; `None` means all.
     pub scope: Option<Vec<i64>>,
-    /// When it stops to work.
+    /// Time at which it expires.
     pub expires_at: Option<DateTime<Utc>>,
-    /// When it was last used, to the minute.
+    /// Time of the last use, to the minute.
     pub last_used_at: Option<DateTime<Utc>>,
-    /// When it was revoked.
+    /// Time of the revocation.
     pub revoked_at: Option<DateTime<Utc>>,
-    /// The name of the token that made it.
+    /// Name of the token that created it.
     pub created_by: String,
-    /// When it was made.
+    /// Time of its creation.
     pub created_at: DateTime<Utc>,
 }
 
 impl Token {
-    /// Whether it works at this time.
+    /// True if it is valid at this time.
     #[must_use]
     pub fn is_valid_at(&self, now: DateTime<Utc>) -> bool {
         self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end)

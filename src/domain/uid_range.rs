@@ -1,5 +1,5 @@
-//! The user ids that sandboxes run as. The kernel counts some of what a process uses
-//! per user, in all containers together: those of one id share its quotas.
+//! User ids of sandboxes. The kernel counts some resources per user, over all containers:
+//! sandboxes with the same id share those quotas.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,10 +8,11 @@ use thiserror::Error;
 
 use super::sandbox_spec::SANDBOX_UID;
 
-/// Ids below belong to the system and to people (`UID_MIN`, login.defs(5)).
+/// Smallest allowed id; smaller ones belong to the system and to people (`UID_MIN`,
+/// login.defs(5)).
 const LEAST: u32 = 1_000;
 
-/// Largest id that an OCI runtime takes (`maxID` of moby/sys/user).
+/// Largest id that an OCI runtime accepts (`maxID` of moby/sys/user).
 const MOST: u32 = i32::MAX.unsigned_abs();
 
 /// Not an id: −1 in 16 bits, and reserved for that (systemd's "Users, Groups, UIDs and
@@ -25,7 +26,7 @@ pub struct UidRange {
     last: u32,
 }
 
-/// Error of a text that is no range.
+/// The text is not a range.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(
     "{0:?} is no range of user ids: FIRST-LAST, from {LEAST} to {MOST}, without {SANDBOX_UID} and \
@@ -34,21 +35,21 @@ pub struct UidRange {
 pub struct UidRangeError(String);
 
 impl UidRange {
-    /// The ids that neither systemd nor Debian gives to anybody, that are no
-    /// container's by `/etc/subuid`, and that an engine with 65,536 mapped ids has too
-    /// ("Users, Groups, UIDs and GIDs on systemd systems"; Debian Policy 9.2.2).
+    /// Default range: neither systemd nor Debian assigns these ids, `/etc/subuid` gives
+    /// them to no container, and an engine with 65,536 mapped ids has them too ("Users,
+    /// Groups, UIDs and GIDs on systemd systems"; Debian Policy 9.2.2).
     pub const DEFAULT: Self = Self { first: 60_578, last: 61_183 };
 
-    /// The id that all sandboxes share.
+    /// Single id that all sandboxes share.
     pub const SHARED: Self = Self { first: SANDBOX_UID, last: SANDBOX_UID };
 
-    /// The smallest id.
+    /// Smallest id.
     #[must_use]
     pub fn first(self) -> u32 {
         self.first
     }
 
-    /// The largest id.
+    /// Largest id.
     #[must_use]
     pub fn last(self) -> u32 {
         self.last
@@ -60,7 +61,7 @@ impl UidRange {
         self.last - self.first + 1
     }
 
-    /// True if an id is one of them.
+    /// True if the range contains an id.
     #[must_use]
     pub fn contains(self, uid: u32) -> bool {
         (self.first..=self.last).contains(&uid)

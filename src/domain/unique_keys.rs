@@ -1,5 +1,5 @@
-//! JSON in which no object has a name twice. Readers differ in which of the two
-//! counts, so whoever wrote it may mean something else than what is done.
+//! JSON in which no object has a name twice. Readers differ in which value they use, so the
+//! sender may mean another one.
 
 use std::cell::Cell;
 use std::fmt;
@@ -11,16 +11,14 @@ use serde_json::{Map, Number, Value};
 use super::json_schema::MAX_SCHEMA_BYTES;
 use super::sanitize::sanitize;
 
-/// Most values: what has more of them is larger than anything that is read so
-/// ([`MAX_SCHEMA_BYTES`]), and its tree would take many times its size.
+/// Most values. More of them exceed every document that is read this way
+/// ([`MAX_SCHEMA_BYTES`]), and their tree would take many times that size.
 const MAX_VALUES: usize = MAX_SCHEMA_BYTES / 2;
 
-/// A value as it was written, null among them; `None` stands for a field that is
-/// not there.
+/// Reads a value as it was written, including null; `None` means that the field is absent.
 ///
 /// # Errors
-/// Those of the deserializer, and one where a name is there more than once, or where
-/// there are too many values.
+/// Those of the deserializer; one for a duplicate name, and one for too many values.
 pub fn once<'de, D>(deserializer: D) -> Result<Option<Option<Value>>, D::Error>
 where
     D: Deserializer<'de>,
@@ -29,7 +27,7 @@ where
     Ok(Some(Some(value).filter(|value| !value.is_null())))
 }
 
-/// Reads a value, and counts how many there may still be.
+/// Reads a value, and counts the values that are left.
 #[derive(Clone, Copy)]
 struct Reader<'a>(&'a Cell<usize>);
 

@@ -1,7 +1,8 @@
-//! Environment variables that a script or a request may set. A request's
-//! variables must not turn an administrator's script into another program, so it sets
-//! those that the script allows ([`AllowedVariables`]). Names that steer loaders and
-//! interpreters are refused to both, and so are those that Gantry itself sets. Values may be secrets: no message shows one.
+//! Environment variables that a script or a request may set. A request must not turn an
+//! administrator's script into another program, so it may only set variables that the
+//! script allows ([`AllowedVariables`]). Names that affect loaders and interpreters are
+//! refused to both, and so are those that Gantry sets. Values may be secrets: no message
+//! shows one.
 
 mod allowed;
 mod protected;
@@ -27,12 +28,12 @@ pub const MAX_VARIABLE_BYTES: usize = 131_072;
 /// Most variables of one execution.
 pub const MAX_VARIABLES: usize = 1_000;
 
-/// All variables together, each with `=` and NUL, in bytes. The kernel grants
-/// arguments and environment a quarter of the stack limit (execve(2)), 2 MiB of
-/// the usual 8; half of it is left to the arguments.
+/// Most bytes of all variables together, each with `=` and NUL. The kernel gives arguments
+/// and environment a quarter of the stack limit (execve(2)), 2 MiB of the usual 8; half of
+/// it is left to the arguments.
 pub const MAX_TOTAL_BYTES: usize = 1024 * 1024;
 
-/// One variable that may be set.
+/// Checked variable.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "RawVariable")]
 pub struct EnvVar {
@@ -40,7 +41,7 @@ pub struct EnvVar {
     value: String,
 }
 
-/// A variable before it is checked.
+/// Variable before it is checked.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawVariable {
@@ -56,35 +57,34 @@ impl TryFrom<RawVariable> for EnvVar {
     }
 }
 
-/// Shows the name alone: values may be secrets.
+/// Shows only the name: values may be secrets.
 impl fmt::Debug for EnvVar {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "EnvVar({}=****)", self.name)
     }
 }
 
-/// Why variables are refused. Names only, never values.
+/// Reason why variables are refused. Holds names only, never values.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum VariableError {
-    /// No `=` in `NAME=value`. What there is instead is shown only when it could
-    /// be a name.
+    /// `NAME=value` has no `=`. The text is shown only if it could be a name.
     #[error("environment variable {0:?}: there is no `=`")]
     NoValue(String),
-    /// Not `[A-Za-z_][A-Za-z0-9_]*` (POSIX.1-2017, 8.1), or too long.
+    /// The name is not `[A-Za-z_][A-Za-z0-9_]*` (POSIX.1-2017, 8.1), or too long.
     #[error("environment variable {0:?}: not a valid name")]
     Name(String),
-    /// It would steer something else than the script.
+    /// The variable would affect more than the script.
     #[error("environment variable {name} can't be set: {group}")]
     Protected {
-        /// Its name.
+        /// Name of the variable.
         name: String,
-        /// Why.
+        /// Reason.
         group: ProtectedGroup,
     },
-    /// A name, or its beginning and a `*`, is expected.
+    /// The entry is neither a name nor the beginning of one and a `*`.
     #[error("{0:?} is neither the name of a variable nor its beginning with a `*`")]
     Pattern(String),
-    /// More than [`MAX_ALLOWED`].
+    /// There are more than [`MAX_ALLOWED`].
     #[error("{0} names, at most {MAX_ALLOWED} are allowed")]
     TooManyAllowed(usize),
     /// The value has a NUL byte, which ends a variable.
@@ -95,21 +95,21 @@ pub enum VariableError {
         "environment variable {name}: {bytes} bytes, at most {MAX_VARIABLE_BYTES} are possible"
     )]
     TooLong {
-        /// Its name.
+        /// Name of the variable.
         name: String,
-        /// `NAME=value` and the final NUL, in bytes.
+        /// Size of `NAME=value` and the final NUL, in bytes.
         bytes: usize,
     },
-    /// More than [`MAX_VARIABLES`].
+    /// There are more than [`MAX_VARIABLES`].
     #[error("{0} environment variables, at most {MAX_VARIABLES} are allowed")]
     TooMany(usize),
-    /// Together more than [`MAX_TOTAL_BYTES`].
+    /// All variables together have more than [`MAX_TOTAL_BYTES`].
     #[error("environment variables have {0} bytes, at most {MAX_TOTAL_BYTES} (1 MiB) are allowed")]
     TotalTooLong(usize),
 }
 
 impl VariableError {
-    /// What to do about it.
+    /// Advice for the user.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
@@ -132,7 +132,7 @@ impl VariableError {
 }
 
 impl EnvVar {
-    /// A variable with a value that may be empty.
+    /// Checks a variable. Its value may be empty.
     ///
     /// # Errors
     /// [`VariableError`] for the name, the value or their length.
@@ -156,7 +156,7 @@ impl EnvVar {
         }
     }
 
-    /// Parses `NAME=value`; the value may have further `=` and line ends.
+    /// Parses `NAME=value`; the value may contain further `=` and line ends.
     ///
     /// # Errors
     /// [`VariableError::NoValue`] without `=`, and all of [`EnvVar::new`].
@@ -178,7 +178,7 @@ impl EnvVar {
         &self.value
     }
 
-    /// Bytes that it takes in an environment: `=` and NUL included.
+    /// Bytes in an environment, including `=` and NUL.
     fn size(&self) -> usize {
         self.name.len() + self.value.len() + 2
     }
@@ -191,14 +191,13 @@ fn is_name(name: &str) -> bool {
         && name.bytes().all(|byte| is_first(byte) || byte.is_ascii_digit())
 }
 
-/// All variables of a script or a request: each name once, in the order of the
-/// last mention.
+/// Variables of a script or a request: each name once, in the order of the last mention.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<EnvVar>", into = "Vec<EnvVar>")]
 pub struct Variables(Vec<EnvVar>);
 
 impl Variables {
-    /// Bounds them; of several with one name the last wins.
+    /// Checks the bounds; of several with one name, the last wins.
     ///
     /// # Errors
     /// [`VariableError::TooMany`] before duplicates are dropped,
@@ -225,7 +224,7 @@ impl Variables {
         self.0.iter()
     }
 
-    /// These, and `later` ones that win over them: a script's, then a request's.
+    /// These variables, overridden by `later` ones: a script's, then a request's.
     ///
     /// # Errors
     /// As [`Variables::new`].

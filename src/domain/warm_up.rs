@@ -1,5 +1,5 @@
-//! The command that fills caches when an environment is built: compiled functions,
-//! lists of fonts, colour profiles. What it leaves becomes part of the image.
+//! Command that fills caches when an environment is built: compiled functions, lists of
+//! fonts, colour profiles. Its output becomes part of the image.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,39 +11,39 @@ use super::script::Script;
 /// Most words of a command, its program included.
 pub const MAX_WORDS: usize = 64;
 
-/// Bytes of a command at most (16 KiB).
+/// Most bytes of a command (16 KiB).
 pub const MAX_BYTES: usize = 16 * 1024;
 
 /// A command that runs once, when an environment is built.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WarmUp {
-    /// The program with its arguments; no shell looks at them.
+    /// Program and arguments; no shell interprets them.
     pub command: Vec<String>,
     /// File name of the script that the environment is for.
     pub file_name: String,
-    /// The script's bytes: the command finds the script where executions do.
+    /// Bytes of the script: the command finds it at the same path as executions do.
     pub script: Arc<[u8]>,
 }
 
-/// The fault of a command that can't fill caches.
+/// Reason why a warm-up command is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum WarmUpError {
-    /// The first word is the program.
+    /// The first word, the program, is empty.
     #[error("its first word is empty, and should be the program")]
     NoProgram,
-    /// More than [`MAX_WORDS`].
+    /// There are more than [`MAX_WORDS`].
     #[error("{0} words, at most {MAX_WORDS} are allowed")]
     TooManyWords(usize),
-    /// More than [`MAX_BYTES`].
+    /// The words together have more than [`MAX_BYTES`].
     #[error("its words have {0} bytes together, at most {MAX_BYTES} (16 KiB) are allowed")]
     TooLong(usize),
-    /// No program can be given this.
+    /// A word has a NUL byte, which no program can receive.
     #[error("word {0} has a NUL byte")]
     Nul(usize),
 }
 
 impl WarmUpError {
-    /// Advice on how to mend it.
+    /// Advice for the user.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -58,7 +58,7 @@ impl WarmUpError {
     }
 }
 
-/// Checks the words of a command; none is no command.
+/// Checks the words of a command; an empty list means no command.
 ///
 /// # Errors
 /// [`WarmUpError`].
@@ -80,7 +80,7 @@ pub fn check(command: &[String]) -> Result<(), WarmUpError> {
 }
 
 impl WarmUp {
-    /// The warm-up of a script; `None` when there is no command.
+    /// Warm-up of a script; `None` if there is no command.
     #[must_use]
     pub fn of(command: &[String], script: &Script) -> Option<Self> {
         (!command.is_empty()).then(|| Self {

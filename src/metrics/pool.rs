@@ -1,4 +1,4 @@
-//! The pool, as Prometheus reads it: how it was at the time of reading.
+//! Pool metrics, read at the time of scraping.
 
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
@@ -6,7 +6,7 @@ use prometheus_client::registry::{Registry, Unit};
 use super::whole;
 use crate::pool::PoolStatus;
 
-/// One gauge for each number of [`PoolStatus`].
+/// Gauge for each number of [`PoolStatus`].
 #[derive(Default)]
 pub(super) struct PoolGauges {
     unused: Gauge,

@@ -1,6 +1,6 @@
-//! Which version of a script is the current one. One whose environment is still to be
-//! built waits beside the current one, and takes its place when it is ready; one that
-//! can't be built never does.
+//! Selects a script's current version. A version whose environment is still to be built
+//! waits beside the current one and replaces it once the environment is ready; a version
+//! whose environment fails never does.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
@@ -9,10 +9,10 @@ use sqlx::FromRow;
 use super::connection::{in_transaction, on_reader};
 use super::{Activation, NewAuditEntry, Store, StoreError};
 
-/// Actor in the audit log of a version that has become ready.
+/// Actor in the audit log when a waiting version becomes current.
 const ACTOR: &str = "gantry";
 
-/// True for a version of the script `$1` whose environment is there, or that needs none.
+/// Condition: the version of script `$1` needs no environment, or its environment is ready.
 macro_rules! is_ready {
     ($number:literal) => {
         concat!(
@@ -24,7 +24,7 @@ macro_rules! is_ready {
     };
 }
 
-/// Makes version `$2` of the script `$1` the current one, or the one that waits.
+/// Makes version `$2` of script `$1` the current one, or the waiting one.
 macro_rules! activate {
     ($($is_live:tt)+) => {
         concat!(
@@ -55,21 +55,21 @@ pub(super) fn activate(activation: Activation) -> &'static str {
     }
 }
 
-/// A version that waits.
+/// Selects one script that has a waiting version.
 const WAITING: &str = "SELECT id FROM scripts WHERE pending_version IS NOT NULL LIMIT 1";
 
-/// Those of them whose environment is ready.
+/// Selects the waiting versions whose environment is ready.
 pub(super) const SELECT_READY: &str = "SELECT s.id, s.name, s.current_version, \
      s.pending_version, s.updated_at FROM scripts s JOIN script_versions v \
      ON v.script_id = s.id AND v.number = s.pending_version \
      LEFT JOIN environments e ON e.key = v.environment_key \
      WHERE e.key IS NULL OR e.status = 'ready' ORDER BY s.id";
 
-/// Does nothing when another change that came meanwhile has decided otherwise.
+/// Changes nothing if a concurrent change has decided otherwise.
 pub(super) const ACTIVATE_READY: &str = "UPDATE scripts SET current_version = pending_version, \
      pending_version = NULL, updated_at = $3 WHERE id = $1 AND pending_version = $2";
 
-/// Makes versions current that need not wait any longer, and evaluates to the names of
+/// Makes every waiting version with a ready environment current; evaluates to the names of
 /// their scripts.
 macro_rules! activate_ready {
     ($now:expr, $connection:expr) => {{
@@ -93,7 +93,7 @@ macro_rules! activate_ready {
 }
 pub(super) use activate_ready;
 
-/// A version that waits, and needs not wait any longer.
+/// Waiting version whose environment is ready.
 #[derive(FromRow)]
 pub(super) struct Ready {
     pub(super) id: i64,
@@ -104,7 +104,8 @@ pub(super) struct Ready {
 }
 
 impl Ready {
-    /// Now, but after the last change: by this time the next one tells what it has seen.
+    /// Time of this change: `now`, but later than the last change, because writers detect
+    /// concurrent changes by this time.
     pub(super) fn changed_at(&self, now: DateTime<Utc>) -> DateTime<Utc> {
         now.max(self.updated_at + TimeDelta::microseconds(1))
     }
@@ -122,8 +123,8 @@ impl Ready {
 }
 
 impl Store {
-    /// Makes versions current that have waited for their environment, and whose
-    /// environment is ready. Answers with the names of their scripts.
+    /// Makes waiting versions current whose environment is ready. Returns the names of
+    /// their scripts.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -133,7 +134,7 @@ impl Store {
     ) -> Result<Vec<String>, StoreError> {
         let waiting: Option<i64> = on_reader!(self, pool =>
             sqlx::query_scalar(WAITING).fetch_optional(pool).await)?;
-        // Most of the time there is nothing to be written.
+        // Usually no version waits, and nothing is written.
         if waiting.is_none() {
             return Ok(Vec::new());
         }

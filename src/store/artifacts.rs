@@ -1,4 +1,4 @@
-//! What files executions left. Their content is not here.
+//! Records of the files that executions left. The files themselves are stored elsewhere.
 
 use sqlx::FromRow;
 use uuid::Uuid;
@@ -16,7 +16,7 @@ struct ArtifactRow {
 }
 
 impl Store {
-    /// The artifacts of an execution, by their position.
+    /// Artifacts of an execution, ordered by position.
     ///
     /// # Errors
     /// [`StoreError`].

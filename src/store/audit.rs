@@ -1,4 +1,5 @@
-//! Who changed what, and when: written in the transaction of the change itself.
+//! Audit log: actor, action and time of each change, written in the change's own
+//! transaction.
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -9,40 +10,40 @@ use super::connection::{on_reader, on_writer};
 use super::rows::{Row, storable_json, without_nul};
 use super::{Store, StoreError};
 
-/// A change that is to be noted.
+/// Audit entry to write.
 #[derive(Debug, Clone)]
 pub struct NewAuditEntry {
-    /// When.
+    /// Time of the change.
     pub at: DateTime<Utc>,
-    /// The name of the token that did it.
+    /// Name of the token that made the change.
     pub actor: String,
-    /// What was done, such as `script.update`.
+    /// Action, such as `script.update`.
     pub action: &'static str,
-    /// To what, such as `script:weather`.
+    /// Subject, such as `script:weather`.
     pub subject: String,
-    /// How it was; nothing secret. Without NUL, and with numbers in their
-    /// canonical form, when it is read.
+    /// State before the change, without secrets. Reading it back loses NUL characters and
+    /// puts numbers into their canonical form.
     pub before: Option<Value>,
-    /// How it is; the same holds for it.
+    /// State after the change, under the same rules.
     pub after: Option<Value>,
 }
 
-/// A change that was noted.
+/// Audit entry as it is stored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AuditEntry {
-    /// Later ones are greater.
+    /// Id; later entries have greater ones.
     pub id: i64,
-    /// When.
+    /// Time of the change.
     pub at: DateTime<Utc>,
-    /// Who.
+    /// Name of the token that made the change.
     pub actor: String,
-    /// What was done.
+    /// Action.
     pub action: String,
-    /// To what.
+    /// Subject.
     pub subject: String,
-    /// How it was.
+    /// State before the change.
     pub before: Option<Value>,
-    /// How it is.
+    /// State after the change.
     pub after: Option<Value>,
 }
 
@@ -82,7 +83,7 @@ impl AuditRow {
     }
 }
 
-/// How a value is written down.
+/// Converts a value to the form that is stored.
 pub(super) fn kept(value: &Value) -> Json<Value> {
     Json(storable_json(value))
 }
@@ -108,7 +109,7 @@ macro_rules! note {
 pub(super) use note;
 
 impl Store {
-    /// Notes a change that is nobody's transaction.
+    /// Writes an entry that belongs to no other transaction.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -119,7 +120,7 @@ impl Store {
         Ok(())
     }
 
-    /// Entries, the newest first; of one subject, or of all.
+    /// Audit entries of one subject or of all, newest first.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -146,7 +147,7 @@ impl Store {
         rows.into_iter().map(AuditRow::parse).collect()
     }
 
-    /// How many entries there are; of one subject, or of all.
+    /// Number of audit entries of one subject or of all.
     ///
     /// # Errors
     /// [`StoreError`].

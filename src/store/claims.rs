@@ -1,6 +1,6 @@
-//! Taking an execution: from pending to running, at the moment when its sandbox
-//! waits for the request, and back when its script has not started after all.
-//! Guarded by state, node and attempt.
+//! Claims: an execution goes from pending to running when its sandbox is ready for the
+//! request, and back if its script did not start. Every update checks state, node and
+//! attempt.
 
 use chrono::{DateTime, Utc};
 use sqlx::FromRow;
@@ -14,42 +14,41 @@ use crate::domain::json_input::JsonInput;
 use crate::domain::outcome::{ErrorKind, Outcome};
 use crate::domain::registry::Definition;
 
-/// Who takes it, and where it is about to run.
+/// Request of a node to run an execution in a given container.
 #[derive(Debug, Clone)]
 pub struct Claim<'a> {
-    /// The execution.
+    /// Execution id.
     pub id: Uuid,
-    /// The machine.
+    /// Node that claims the execution.
     pub node: &'a str,
-    /// Its sandbox's container, which no other execution ever has.
+    /// Container of the sandbox. No other execution ever uses it.
     pub container: &'a str,
-    /// The image of the container, by its id.
+    /// Image id of the container.
     pub image: &'a str,
-    /// Its container had been started before.
+    /// True if the container was started before the execution arrived.
     pub warm: bool,
-    /// When.
+    /// Time of the claim.
     pub at: DateTime<Utc>,
-    /// When it will have ended, or will be ended.
+    /// Time at which the execution is stopped at the latest.
     pub deadline: DateTime<Utc>,
 }
 
-/// What a node has taken.
+/// Execution that a node has claimed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimedRow {
-    /// The execution, as a queue knows it.
+    /// Execution, as the queue needs it.
     pub pending: PendingExecution,
-    /// From 1.
+    /// Number of this attempt, from 1.
     pub attempt: u32,
-    /// Its sandbox's container, and the image of that by its id. Every execution that
-    /// was ever taken has both.
+    /// Container of the sandbox and its image id. Every claimed execution has both.
     pub place: Option<(String, String)>,
-    /// Its container had been started before.
+    /// True if the container was started before the execution arrived.
     pub warm: bool,
-    /// When it was taken.
+    /// Time of the claim.
     pub begun_at: DateTime<Utc>,
-    /// When it will have ended, or will be ended.
+    /// Time at which the execution is stopped at the latest.
     pub deadline: DateTime<Utc>,
-    /// Somebody wants it to end.
+    /// True if a caller has requested cancellation.
     pub is_cancel_requested: bool,
 }
 
@@ -82,47 +81,47 @@ impl RawClaimedRow {
     }
 }
 
-/// An execution that waits, as a queue needs it.
+/// Pending execution, as the queue needs it.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
 pub struct PendingExecution {
-    /// Its id.
+    /// Execution id.
     pub id: Uuid,
-    /// The script.
+    /// Script id.
     pub script_id: i64,
-    /// Greater ones first.
+    /// Priority; greater ones run first.
     pub priority: i32,
-    /// Memory that it may use, in bytes.
+    /// Memory limit, in bytes.
     pub memory_bytes: i64,
-    /// CPU time per time that it may use, in billionths of a CPU.
+    /// CPU limit, in billionths of a CPU.
     pub nano_cpus: i64,
-    /// The script's executions at once.
+    /// Limit of the script's concurrent executions.
     pub max_concurrency: Option<i64>,
-    /// When it was accepted.
+    /// Time at which the execution was accepted.
     pub created_at: DateTime<Utc>,
 }
 
-/// All that is needed to run an execution that waits.
+/// Everything needed to run an execution.
 #[derive(Debug, Clone)]
 pub struct Runnable {
-    /// Its id.
+    /// Execution id.
     pub id: Uuid,
-    /// The script.
+    /// Script id.
     pub script_id: i64,
-    /// The script's name.
+    /// Script name.
     pub script_name: String,
-    /// The job that it is for.
+    /// Id of the job that the execution belongs to.
     pub job_id: Option<String>,
-    /// The row of its version.
+    /// Row id of the script version.
     pub version_id: i64,
-    /// What is run.
+    /// Definition that is run.
     pub definition: Definition,
-    /// The environment that it needs.
+    /// Key of the environment that the version needs.
     pub environment_key: Option<String>,
-    /// Settings fixed when it was accepted.
+    /// Settings fixed when the execution was accepted.
     pub snapshot: ExecutionSnapshot,
-    /// What it reads.
+    /// JSON input.
     pub input: JsonInput,
-    /// When it was accepted.
+    /// Time at which the execution was accepted.
     pub created_at: DateTime<Utc>,
 }
 
@@ -160,7 +159,7 @@ impl RunnableRow {
     }
 }
 
-/// All that is needed to run an execution, whatever its state.
+/// Selects everything needed to run an execution, in any state.
 macro_rules! runnable {
     () => {
         "SELECT e.id, e.script_id, s.name, e.job_id, \
@@ -174,7 +173,7 @@ macro_rules! runnable {
 }
 
 impl ClaimedRow {
-    /// Whether this is its container.
+    /// True if this execution runs in the named container.
     #[must_use]
     pub fn is_in(&self, container: &str) -> bool {
         self.place.as_ref().is_some_and(|(own, _)| own == container)
@@ -182,11 +181,11 @@ impl ClaimedRow {
 }
 
 impl Store {
-    /// All that is needed to run an execution; `None` when it is not pending any
-    /// more.
+    /// Everything needed to run a pending execution; `None` if it is not pending.
     ///
     /// # Errors
-    /// [`StoreError`], also when a value of it is impossible.
+    /// [`StoreError`], including [`StoreError::Impossible`] for a stored value that does
+    /// not parse.
     pub async fn runnable(&self, id: Uuid) -> Result<Option<Runnable>, StoreError> {
         let row: Option<RunnableRow> = on_reader!(self, pool =>
             sqlx::query_as(concat!(runnable!(), " AND e.status = 'pending'"))
@@ -194,11 +193,12 @@ impl Store {
         row.map(RunnableRow::parse).transpose()
     }
 
-    /// What an execution runs that this node has taken, in this attempt; `None` when it
-    /// is not its any more.
+    /// Everything needed to run an execution that this node has claimed in this attempt;
+    /// `None` if the claim no longer holds.
     ///
     /// # Errors
-    /// [`StoreError`], also when a value of it is impossible.
+    /// [`StoreError`], including [`StoreError::Impossible`] for a stored value that does
+    /// not parse.
     pub async fn running(
         &self,
         id: Uuid,
@@ -216,9 +216,9 @@ impl Store {
         row.map(RunnableRow::parse).transpose()
     }
 
-    /// Takes an execution that is pending, and answers with the attempt that this
-    /// is, from 1. `None` when it is not pending any more: somebody else has it, or
-    /// it was cancelled. The same claim may be made again when its answer was lost.
+    /// Claims a pending execution and returns the number of this attempt, from 1. Returns
+    /// `None` if it is not pending: another node has claimed it, or it was cancelled. A
+    /// claim whose answer was lost may be repeated.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -228,8 +228,8 @@ impl Store {
              attempt = attempt + CASE WHEN status = 'pending' THEN 1 ELSE 0 END \
              WHERE id = $1 AND (status = 'pending' \
              OR (status = 'running' AND node = $2 AND container = $3)) RETURNING attempt";
-        // To its end: SQLite answers with the row before it has committed, and whoever
-        // takes only that one never learns that there was no room for it.
+        // Fetches to the end: SQLite returns the row before it commits, and a caller that
+        // takes only the row never learns that the disk was full.
         let attempts: Vec<i32> = on_writer!(self, pool => sqlx::query_scalar(UPDATE)
             .bind(claim.id)
             .bind(claim.node)
@@ -245,8 +245,8 @@ impl Store {
         attempt.map(|attempt| row.count("attempt", i64::from(*attempt))).transpose()
     }
 
-    /// Gives an execution back whose script has not started. Answers whether it
-    /// was still this node's, in this attempt.
+    /// Returns an execution to pending because its script did not start. Returns true if
+    /// this node still held the claim of this attempt.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -272,7 +272,7 @@ impl Store {
         Ok(updated == 1)
     }
 
-    /// Ends an execution that nobody has taken. Answers whether it was pending.
+    /// Ends a pending execution that no node has claimed. Returns true if it was pending.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -297,7 +297,7 @@ impl Store {
         Ok(updated == 1)
     }
 
-    /// The executions that wait, the oldest first, behind `after` in that order.
+    /// Pending executions that come after `after`, oldest first.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -317,8 +317,8 @@ impl Store {
             .await)?)
     }
 
-    /// On SQLite there is one node, whatever it was called when it took something:
-    /// all that is taken is this one's from now on. On PostgreSQL nothing changes.
+    /// Assigns all running executions to this node. SQLite has one node, and its name may
+    /// have changed since the claim. Does nothing on PostgreSQL.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -330,7 +330,7 @@ impl Store {
         Ok(())
     }
 
-    /// What a node has taken; the oldest first.
+    /// Executions that a node has claimed, oldest first.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -345,8 +345,8 @@ impl Store {
         rows.into_iter().map(RawClaimedRow::parse).collect()
     }
 
-    /// Notes that somebody wants a running execution to end, whoever runs it. Answers
-    /// whether it runs.
+    /// Requests cancellation of a running execution, on any node. Returns true if it is
+    /// running.
     ///
     /// # Errors
     /// [`StoreError`].

@@ -1,5 +1,4 @@
-//! The databases: how they are opened and migrated, and everything in which they
-//! differ.
+//! Opens and migrates the databases, and hides their differences.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -23,39 +22,39 @@ use crate::private_files::{Exposed, close_file, create_folder, open_to_append};
 static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
-/// How long a caller waits for a connection or for a lock, before it is told
-/// that the database is not available.
+/// Longest wait for a connection or a lock. After it, the caller gets
+/// [`StoreError::Unavailable`].
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Connections that read an SQLite database at once. There is one that writes:
-/// SQLite lets no two write at the same time (sqlite.org, "Isolation").
+/// Concurrent SQLite connections that read. One more writes: SQLite allows a single writer
+/// (sqlite.org, "Isolation").
 const SQLITE_READERS: u32 = 4;
 
-/// How long a connection to PostgreSQL is taken for a good one without asking. A
-/// single statement that meets a dead one within this time is an outage.
+/// Time for which a PostgreSQL connection is trusted without a check. A single statement
+/// that meets a dead one within this time is an outage.
 const TRUSTED_FOR: Duration = Duration::from_millis(500);
 
-/// Connections to PostgreSQL at most.
+/// Most connections to PostgreSQL.
 const POSTGRES_CONNECTIONS: u32 = 12;
 
-/// SQLite's page cache of each connection, in KiB.
+/// Page cache of each SQLite connection, in KiB (negative means KiB; sqlite.org, "PRAGMA
+/// cache_size").
 const SQLITE_CACHE_KIB: &str = "-4096";
 
-/// Where the database is.
+/// Address of the database.
 #[derive(Debug, Clone)]
 pub enum DatabaseUrl {
-    /// A file, made if it is not there.
+    /// SQLite file, created if it is missing.
     Sqlite(PathBuf),
     /// `postgres://…`
     Postgres(Box<PgConnectOptions>),
 }
 
 impl DatabaseUrl {
-    /// Reads `sqlite://PATH`, `sqlite:PATH`, `postgres://…` or `postgresql://…`.
+    /// Parses `sqlite://PATH`, `sqlite:PATH`, `postgres://…` or `postgresql://…`.
     ///
     /// # Errors
-    /// [`StoreError::Address`], which does not repeat the address: it may hold a
-    /// password.
+    /// [`StoreError::Address`]. It does not repeat the address, which may hold a password.
     pub fn parse(text: &str) -> Result<Self, StoreError> {
         let refused = |why: &str| StoreError::Address(why.to_owned());
         if let Some(rest) = text.strip_prefix("sqlite:") {
@@ -73,28 +72,28 @@ impl DatabaseUrl {
         Err(refused("it begins with neither sqlite: nor postgres://"))
     }
 
-    /// The database in a data folder, which is used when no other is named.
+    /// Default database: the SQLite file in the data folder.
     #[must_use]
     pub fn in_data_dir(data_dir: &Path) -> Self {
         Self::Sqlite(data_dir.join("gantry.db"))
     }
 }
 
-/// A migrated database.
+/// Handle to a migrated database.
 #[derive(Debug, Clone)]
 pub struct Store {
     pub(super) pools: Pools,
     pub(super) receipts: KnownReceipts,
 }
 
-/// What a store talks through.
+/// Connection pools of the database.
 #[derive(Debug, Clone)]
 pub(super) enum Pools {
     Sqlite { writer: SqlitePool, readers: SqlitePool },
     Postgres(PgPool),
 }
 
-/// Evaluates `$body` with `$connection` as something that reads.
+/// Evaluates `$body` with `$connection` bound to a connection that reads.
 macro_rules! on_reader {
     ($store:expr, $connection:ident => $body:expr) => {
         match &$store.pools {
@@ -104,7 +103,7 @@ macro_rules! on_reader {
     };
 }
 
-/// Evaluates `$body` with `$connection` as something that writes one statement.
+/// Evaluates `$body` with `$connection` bound to a connection that writes one statement.
 macro_rules! on_writer {
     ($store:expr, $connection:ident => $body:expr) => {
         match &$store.pools {
@@ -114,9 +113,9 @@ macro_rules! on_writer {
     };
 }
 
-/// Evaluates `$body` in a transaction, which is committed unless `$body` returns
-/// early. SQLite's begins as a writer: one that begins as a reader and then
-/// writes fails when somebody else has written (sqlite.org, "Transaction").
+/// Evaluates `$body` in a transaction, which is committed unless `$body` returns early.
+/// SQLite's transaction begins as a writer: one that begins as a reader and then writes
+/// fails if another connection has written meanwhile (sqlite.org, "Transaction").
 macro_rules! in_transaction {
     ($store:expr, $transaction:ident => $body:expr) => {
         match &$store.pools {
@@ -138,9 +137,9 @@ macro_rules! in_transaction {
 
 pub(super) use {in_transaction, on_reader, on_writer};
 
-/// Begins a transaction on PostgreSQL. `BEGIN` is a round trip of its own, and
-/// nothing was done before it: connections that turn out to be dead are left for
-/// others, as many as the pool may hold.
+/// Begins a transaction on PostgreSQL. `BEGIN` is a round trip of its own, so a dead
+/// connection has lost nothing yet: it is replaced, at most as often as the pool has
+/// connections.
 pub(super) async fn begin(
     pool: &PgPool,
 ) -> Result<sqlx::Transaction<'static, sqlx::Postgres>, sqlx::Error> {
@@ -153,9 +152,9 @@ pub(super) async fn begin(
     pool.begin().await
 }
 
-/// Asks again as long as connections to PostgreSQL turn out to be dead, as many as
-/// the pool may hold: for a statement that changes nothing when it comes again,
-/// because it may have been done before its connection died.
+/// Repeats a statement while its PostgreSQL connection turns out to be dead, at most as
+/// often as the pool has connections. Only for idempotent statements: the lost one may have
+/// been executed.
 pub(super) async fn repeat_on_dead<T, F>(ask: impl Fn() -> F) -> Result<T, sqlx::Error>
 where
     F: Future<Output = Result<T, sqlx::Error>>,
@@ -163,7 +162,7 @@ where
     for _ in 0..POSTGRES_CONNECTIONS {
         match ask().await {
             Err(sqlx::Error::Io(_)) => {}
-            // The last word of a server that shuts down, or ends a connection.
+            // Last message of a server that shuts down or ends a connection.
             Err(sqlx::Error::Database(error))
                 if error.code().is_some_and(|code| code.starts_with(SHUTDOWN)) => {}
             answer => return answer,
@@ -172,16 +171,16 @@ where
     ask().await
 }
 
-/// What SQLSTATEs of the operator's interventions begin with (PostgreSQL, appendix A).
+/// SQLSTATE class of operator intervention (PostgreSQL, appendix A).
 const SHUTDOWN: &str = "57P";
 
 impl Store {
-    /// Opens a database and brings it to this version of Gantry. Two processes
-    /// may do so at once.
+    /// Opens a database and migrates it to this version of Gantry. Two processes may do so
+    /// at the same time.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`]; [`StoreError::Migration`] when it is a newer
-    /// Gantry's, or nothing of Gantry's at all.
+    /// [`StoreError::Unavailable`]; [`StoreError::Migration`] if the database belongs to a
+    /// newer Gantry or to another program.
     pub async fn open(url: &DatabaseUrl) -> Result<Self, StoreError> {
         match url {
             DatabaseUrl::Sqlite(path) => Self::open_sqlite(path).await,
@@ -191,8 +190,7 @@ impl Store {
 
     async fn open_sqlite(path: &Path) -> Result<Self, StoreError> {
         let lock = lock_for_migration(path).await.map_err(sqlx::Error::Io)?;
-        // FULL: what was committed is on the disk, also when the machine's power
-        // fails (sqlite.org, "PRAGMA synchronous").
+        // FULL: a commit survives a power failure (sqlite.org, "PRAGMA synchronous").
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -202,7 +200,7 @@ impl Store {
             .busy_timeout(PATIENCE)
             .pragma("cache_size", SQLITE_CACHE_KIB)
             .pragma("journal_size_limit", "67108864");
-        // A file does not go away as a server does: there is nothing to ask first.
+        // Unlike a server, a file does not go away: no check before each use.
         let pool = || SqlitePoolOptions::new().acquire_timeout(PATIENCE).test_before_acquire(false);
         let writer = pool().max_connections(1).before_acquire(is_outside_transactions);
         let writer = writer.connect_with(options.clone()).await;
@@ -221,7 +219,7 @@ impl Store {
         let pool = PgPoolOptions::new()
             .acquire_timeout(PATIENCE)
             .max_connections(POSTGRES_CONNECTIONS)
-            // By itself the pool would ask before every query.
+            // By default the pool checks a connection before every query.
             .test_before_acquire(false)
             .before_acquire(|connection, idle| {
                 Box::pin(async move {
@@ -245,7 +243,7 @@ impl Store {
         Ok(Self { pools: Pools::Postgres(pool), receipts: KnownReceipts::default() })
     }
 
-    /// Whether the database answers, and takes writes.
+    /// Checks that the database answers and accepts writes.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -255,7 +253,7 @@ impl Store {
         Ok(())
     }
 
-    /// `sqlite` or `postgres`.
+    /// Kind of the database: `sqlite` or `postgres`.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match &self.pools {
@@ -264,7 +262,7 @@ impl Store {
         }
     }
 
-    /// Ends all connections, when what they do is done.
+    /// Closes all connections once their queries have ended.
     pub async fn close(&self) {
         match &self.pools {
             Pools::Sqlite { writer, readers } => {
@@ -276,8 +274,8 @@ impl Store {
     }
 }
 
-/// While a database fails over, its address may lead to a server that only reads, as a
-/// standby does: a connection to it refuses all that is written, and is not to be kept.
+/// Refuses a connection to a read-only server. During a failover, the database's address
+/// may lead to a standby, which refuses all writes.
 async fn check_writes(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     let only_reads: String =
         sqlx::query_scalar("SHOW transaction_read_only").fetch_one(connection).await?;
@@ -287,15 +285,15 @@ async fn check_writes(connection: &mut PgConnection) -> Result<(), sqlx::Error> 
     }
 }
 
-/// Why there is no connection: the pool says no more than that its time is up.
+/// Cause of a failed connection. The pool reports only a timeout.
 async fn reason(options: &PgConnectOptions) -> Option<sqlx::Error> {
     let looking = async { check_writes(&mut options.connect().await?).await };
     tokio::time::timeout(PATIENCE, looking).await.ok()?.err()
 }
 
-/// SQLite takes a transaction back by itself when its disk is full (sqlite.org,
-/// "Transaction"), and the connection, whose own `ROLLBACK` fails then, counts one
-/// that is still open. It would take no other ever again.
+/// False if SQLite's connection counts a transaction that is over. SQLite rolls back by
+/// itself when its disk is full (sqlite.org, "Transaction"), and the connection's own
+/// `ROLLBACK` then fails: it would never begin a transaction again.
 fn is_outside_transactions(
     connection: &mut SqliteConnection,
     _: PoolConnectionMetadata,
@@ -303,7 +301,7 @@ fn is_outside_transactions(
     Box::pin(async move { Ok(!connection.is_in_transaction()) })
 }
 
-/// SQLite's migrator does not exclude others: a file beside the database does.
+/// Locks a file beside the database: SQLite's migrator does not exclude other processes.
 async fn lock_for_migration(path: &Path) -> io::Result<std::fs::File> {
     let (database, lock) = (path.to_owned(), path.with_extension("lock"));
     let locking = tokio::task::spawn_blocking(move || {
@@ -318,8 +316,8 @@ async fn lock_for_migration(path: &Path) -> io::Result<std::fs::File> {
     locking.await.map_err(io::Error::other)?
 }
 
-/// Makes the database's file before SQLite does, which gives the files beside it the same
-/// mode (sqlite.org, `findCreateFileMode` in os_unix.c), and takes them from other users.
+/// Creates the database file with mode 0600 before SQLite does. SQLite gives the files
+/// beside it the same mode (`findCreateFileMode` in os_unix.c).
 fn keep_private(database: &Path) -> io::Result<()> {
     drop(open_to_append(database)?);
     for end in ["", "-wal", "-shm", "-journal"] {
@@ -327,19 +325,18 @@ fn keep_private(database: &Path) -> io::Result<()> {
         path.push(end);
         if let Some(Exposed { path, mode }) = close_file(Path::new(&path)) {
             let (path, mode) = (path.display(), format!("{mode:04o}"));
-            tracing::warn!(%path, mode, "the database stays open to other users");
+            tracing::warn!(%path, mode, "the database file stays accessible to other users");
         }
     }
     Ok(())
 }
 
-/// What a database has when it was somebody else's before: tables, and none that
-/// tells of migrations.
+/// True for a database of another program: it has tables, but no table of migrations.
 const OTHERS_ON_SQLITE: &str = "SELECT CASE WHEN EXISTS (SELECT 1 FROM sqlite_schema \
      WHERE name = '_sqlx_migrations') THEN 0 ELSE count(*) END FROM sqlite_schema \
      WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!'";
 
-/// The same; another program's tables may stand in other schemas.
+/// Same for PostgreSQL; tables of another program in other schemas do not count.
 const OTHERS_ON_POSTGRES: &str = "SELECT CASE WHEN to_regclass('_sqlx_migrations') IS NOT NULL \
      THEN 0 ELSE count(*) END FROM pg_catalog.pg_tables \
      WHERE schemaname = current_schema()";
@@ -357,7 +354,9 @@ const NOT_SQLITE: [&str; 2] = ["26", "11"];
 fn opening_error(error: sqlx::Error) -> StoreError {
     let code = error.as_database_error().and_then(|it| it.code()).unwrap_or_default();
     match NOT_SQLITE.contains(&&*code) {
-        true => StoreError::Migration("the file is no SQLite database, or is damaged".to_owned()),
+        true => {
+            StoreError::Migration("the file is not an SQLite database, or is damaged".to_owned())
+        }
         false => StoreError::from(error),
     }
 }

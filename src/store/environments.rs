@@ -1,4 +1,4 @@
-//! Environments: what is in them, how far they are, their lock and their log.
+//! Environments: contents, state, lock file and build log.
 
 use chrono::{DateTime, Utc};
 use sqlx::FromRow;
@@ -11,25 +11,25 @@ use crate::domain::registry::{EnvironmentRecord, EnvironmentStatus};
 use crate::domain::runtime::Runtime;
 use crate::domain::system_packages::SystemPackages;
 
-/// Longest build log that is kept, in bytes (1 MiB): its end.
+/// Longest build log kept, in bytes (1 MiB); the end of a longer one is kept.
 pub const MAX_BUILD_LOG_BYTES: usize = 1024 * 1024;
 
-/// An environment that a version needs, and that may be there already.
+/// Environment that a version needs. It may be stored already.
 #[derive(Debug, Clone)]
 pub struct NewEnvironment {
-    /// SHA-256 over all that it is made of, in hexadecimal.
+    /// SHA-256 over all its ingredients, in hexadecimal.
     pub key: String,
-    /// The runtime whose image it is built on.
+    /// Script type whose base image it is built on.
     pub script_type: Runtime,
-    /// Debian packages.
+    /// Debian packages to install.
     pub system_packages: SystemPackages,
-    /// A `requirements.txt`.
+    /// Contents of `requirements.txt`.
     pub requirements: Option<String>,
-    /// SHA-256 of the requirements in their normal form, in hexadecimal.
+    /// SHA-256 of the normalized requirements, in hexadecimal.
     pub requirements_hash: Option<String>,
 }
 
-/// Notes an environment; one that is there stays as it is.
+/// Inserts an environment, unless it is stored already.
 pub(super) const INSERT_ENVIRONMENT: &str = "INSERT INTO environments \
      (key, script_type, system_packages, requirements, requirements_hash, status, log, \
       created_at, updated_at) \
@@ -94,7 +94,7 @@ impl Store {
         row.map(EnvironmentRow::parse).transpose()
     }
 
-    /// Environments, those that changed last first, from `offset` on.
+    /// Environments from `offset` on, most recently changed first.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -113,7 +113,7 @@ impl Store {
         rows.into_iter().map(EnvironmentRow::parse).collect()
     }
 
-    /// How many environments there are.
+    /// Number of environments.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -122,7 +122,7 @@ impl Store {
         Ok(on_reader!(self, pool => sqlx::query_scalar(COUNT).fetch_one(pool).await)?)
     }
 
-    /// Those that were to be built, or were being built, when a process ended.
+    /// Environments whose build was pending or under way when a process ended.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -135,7 +135,7 @@ impl Store {
         rows.into_iter().map(EnvironmentRow::parse).collect()
     }
 
-    /// What the build of an environment has said.
+    /// Build log of an environment.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -145,7 +145,7 @@ impl Store {
             sqlx::query_scalar(SELECT).bind(without_nul(key)).fetch_optional(pool).await)?)
     }
 
-    /// Notes that a build has begun, or is to begin anew.
+    /// Sets the state of an environment whose build begins or is queued again.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -167,7 +167,7 @@ impl Store {
         Ok(())
     }
 
-    /// Has an environment built once more that could not be built.
+    /// Queues a failed environment for another build.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -187,7 +187,7 @@ impl Store {
         Ok(())
     }
 
-    /// Keeps what a build has said so far.
+    /// Stores the build log so far.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -209,8 +209,8 @@ impl Store {
         Ok(())
     }
 
-    /// Notes that there is an image, and what is in it. Versions that have waited for it
-    /// become current in the same moment; answers with the names of their scripts.
+    /// Stores the image of a built environment and its contents. Versions that waited for
+    /// it become current in the same transaction; returns the names of their scripts.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -231,7 +231,7 @@ impl Store {
         }))
     }
 
-    /// Notes why there is no image.
+    /// Stores the reason why the build failed.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -255,8 +255,7 @@ impl Store {
     }
 }
 
-/// The end of a text that came out of a build, without what PostgreSQL does not
-/// keep (NUL).
+/// End of a build log, without NUL, which PostgreSQL does not store.
 fn storable(text: &str) -> String {
     let text = without_nul(text);
     let mut from = text.len().saturating_sub(MAX_BUILD_LOG_BYTES);

@@ -1,4 +1,4 @@
-//! One execution, with everything that it read and left.
+//! Reads one execution, with its input and its output.
 
 use serde_json::value::RawValue;
 use sqlx::FromRow;
@@ -38,7 +38,7 @@ impl LogRow {
 }
 
 impl Store {
-    /// An execution without what it read and left.
+    /// Execution without its input and output.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -52,7 +52,7 @@ impl Store {
         row.map(ExecutionRow::parse).transpose()
     }
 
-    /// All of one execution.
+    /// Execution with its input and output.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -63,8 +63,7 @@ impl Store {
         Ok(Some(execution))
     }
 
-    /// The same with what it printed as it was printed: the texts of both streams are
-    /// empty.
+    /// Execution and its output log. The texts of both streams in the execution are empty.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -72,7 +71,7 @@ impl Store {
         &self,
         id: Uuid,
     ) -> Result<Option<(Execution, OutputLog)>, StoreError> {
-        // One look: an execution that ends meanwhile is seen before its end or after.
+        // A single query sees the execution either before or after its end.
         const SELECT: &str = select_execution!(
             ", p.input, p.output, p.stdout, p.stderr, p.log_order, r.receipt AS confinement",
             " JOIN execution_payloads p ON p.execution_id = executions.id \
@@ -104,7 +103,7 @@ impl Store {
         Ok(Some((execution, log)))
     }
 
-    /// What an execution has printed, once it has ended.
+    /// Output log of an execution that has ended.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -116,10 +115,11 @@ impl Store {
         Ok(row.map(LogRow::parse))
     }
 
-    /// What an execution was accepted with.
+    /// Settings that were fixed when the execution was accepted.
     ///
     /// # Errors
-    /// [`StoreError`], also when it is impossible.
+    /// [`StoreError`], including [`StoreError::Impossible`] for a stored value that does
+    /// not parse.
     pub async fn execution_snapshot(
         &self,
         id: Uuid,

@@ -1,5 +1,5 @@
-//! What executions add up to, for those who look at many of them at once. Every look
-//! here is bounded: by an index alone, or by how many rows it takes.
+//! Figures over many executions. Every query is bounded, by an index alone or by the number
+//! of its rows.
 
 use std::collections::HashMap;
 
@@ -14,27 +14,27 @@ use crate::domain::execution::{State, first_id_at};
 use crate::domain::outcome::Status;
 use crate::store::listing::{MAX_SCRIPTS_ONE_BY_ONE, among, newest_of_each};
 
-/// The final states, in the order of [`Counts`].
+/// Final states, in the order of [`Counts`].
 const ENDS: [Status; 4] = [Status::Completed, Status::Failed, Status::Timeout, Status::Cancelled];
 
-/// Selects in one statement at most: SQLite has at most 500 (sqlite.org, "Limits").
+/// Most `SELECT`s combined in one statement; SQLite allows 500 (sqlite.org, "Limits").
 const MAX_SELECTS: usize = 400;
 
-/// How many executions ended in which way.
+/// Number of executions per final state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Completed.
     pub completed: u64,
     /// Failed.
     pub failed: u64,
-    /// Out of time.
+    /// Timed out.
     pub timeout: u64,
     /// Cancelled.
     pub cancelled: u64,
 }
 
 impl Counts {
-    /// All of them.
+    /// Sum over all final states.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.completed + self.failed + self.timeout + self.cancelled
@@ -50,18 +50,18 @@ impl Counts {
     }
 }
 
-/// How one execution went, in short.
+/// Short record of one execution.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Run {
-    /// Its id.
+    /// Execution id.
     pub id: Uuid,
-    /// Its script.
+    /// Script id.
     pub script_id: i64,
-    /// Its state.
+    /// State of the execution.
     pub status: State,
-    /// The script's own time, in microseconds.
+    /// Run time of the script, in microseconds.
     pub duration_us: Option<u64>,
-    /// When it was accepted.
+    /// Time at which the execution was accepted.
     pub created_at: DateTime<Utc>,
 }
 
@@ -89,7 +89,8 @@ impl RunRow {
 }
 
 impl Store {
-    /// How the executions ended that were accepted between each time and the next.
+    /// Counts per interval between consecutive `times`, by the time at which executions
+    /// were accepted.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -130,7 +131,7 @@ impl Store {
         Ok(counts)
     }
 
-    /// The newest executions of each of these scripts, `most` of each, the newest first.
+    /// Newest executions of each of these scripts, at most `most` of each, newest first.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -157,7 +158,7 @@ impl Store {
         Ok(of_script)
     }
 
-    /// The newest executions of all scripts, at most `most`, not older than `since`; the
+    /// Newest executions of all scripts, at most `most`, accepted at `since` or later;
     /// newest first.
     ///
     /// # Errors
@@ -177,8 +178,8 @@ impl Store {
         rows.into_iter().map(RunRow::parse).collect()
     }
 
-    /// The names of the scripts whose current version, or the one that waits to be it,
-    /// needs this environment, at most fifty.
+    /// Names of the scripts whose current or waiting version needs this environment, at
+    /// most fifty.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -190,7 +191,7 @@ impl Store {
             sqlx::query_scalar(SELECT).bind(key).fetch_all(pool).await)?)
     }
 
-    /// The names of scripts, by their ids.
+    /// Names of scripts, by id.
     ///
     /// # Errors
     /// [`StoreError`].

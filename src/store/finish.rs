@@ -1,4 +1,4 @@
-//! Writing an execution's end: once, and with everything that it left.
+//! Stores the end of an execution, once, with its output.
 
 use std::time::Duration;
 
@@ -13,13 +13,12 @@ use crate::domain::execution::{ExecutionSummary, Report, State};
 use crate::domain::outcome::ErrorKind;
 
 impl Store {
-    /// Writes the end of an execution that this node has taken, in this attempt.
-    /// Answers with the execution as it is stored, if it was still its: whoever
-    /// comes second changes nothing.
+    /// Stores the end of an execution that this node has claimed in this attempt. Returns
+    /// the stored execution, or `None` without any change if the claim no longer holds.
     ///
     /// # Errors
-    /// [`StoreError`]; nothing is written then, unless it is
-    /// [`StoreError::Impossible`]: what was stored before can't be read.
+    /// [`StoreError`]. Nothing is written then, except with [`StoreError::Impossible`],
+    /// which means that an earlier value can't be read.
     pub async fn finish(
         &self,
         id: Uuid,
@@ -30,7 +29,8 @@ impl Store {
     ) -> Result<Option<ExecutionSummary>, StoreError> {
         let receipt = report.sandbox.as_ref().and_then(|it| it.confinement.clone());
         if let Some(receipt) = &receipt {
-            // By itself: an end that fails leaves a receipt that nobody refers to.
+            // In a statement of its own: if the end is not stored, a receipt stays that no
+            // execution refers to.
             self.keep_receipt(receipt, report.completed_at).await?;
         }
         let order = report.log.encode_order();
@@ -78,18 +78,18 @@ impl Store {
     }
 }
 
-/// An end that is to be written.
+/// End of an execution, to be stored.
 struct End<'a> {
     id: Uuid,
     node: &'a str,
     attempt: u32,
     queued: Duration,
     report: &'a Report,
-    /// In which order its streams came.
+    /// Order in which both streams' pieces arrived.
     order: &'a [u8],
 }
 
-/// A query with the values of [`END`].
+/// Binds the values of [`END`] to a query.
 macro_rules! bound_end {
     ($query:expr, $end:expr) => {{
         let report = $end.report;
@@ -127,7 +127,7 @@ macro_rules! bound_end {
 }
 use bound_end;
 
-/// The same query with the values of [`KEEP`], which come behind those.
+/// Binds the values of [`KEEP`], which follow those of [`END`].
 macro_rules! bound_kept {
     ($query:expr, $end:expr) => {{
         let report = $end.report;
@@ -169,8 +169,8 @@ const END: &str = end!();
 
 const KEEP: &str = keep!();
 
-/// Both in one statement, which is a transaction of its own, and one round trip.
-/// `SQLite` has no such statements, and no round trips.
+/// Both statements in one, which is its own transaction and needs one round trip. `SQLite`
+/// has neither such statements nor round trips.
 const END_AT_ONCE: &str = concat!(
     "WITH ended AS (",
     end!(),
@@ -182,7 +182,7 @@ const END_AT_ONCE: &str = concat!(
 const INSERT_ARTIFACTS: &str =
     "INSERT INTO artifacts (execution_id, position, name, bytes, skipped) ";
 
-/// Milliseconds with a fraction as whole microseconds.
+/// Converts milliseconds with a fraction to whole microseconds.
 #[expect(clippy::cast_possible_truncation, reason = "saturates, which is what is wanted")]
 fn cpu_microseconds(milliseconds: f64) -> i64 {
     (milliseconds * 1000.0).round() as i64

@@ -1,5 +1,5 @@
-//! A look at a database that changes nothing: whether it answers, and how far it
-//! is migrated.
+//! Inspects a database without changing it: reachability, migrations, and the needs of its
+//! scripts.
 
 use std::path::Path;
 
@@ -10,43 +10,42 @@ use uuid::Uuid;
 
 use super::{DatabaseUrl, StoreError};
 
-/// What a look has found.
+/// Result of an inspection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DatabaseState {
-    /// There is no such file yet.
+    /// The file does not exist yet.
     Missing,
-    /// It answers; the number of its last migration, if it has any.
+    /// The database answers. Holds the number of its last migration, if any.
     Answers(Option<i64>),
 }
 
-/// What the enabled scripts of a database need of a machine.
+/// Needs of the enabled scripts, for checks of the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Needs {
-    /// Unused sandboxes that are to be held, of all scripts together.
+    /// Warm sandboxes over all scripts.
     pub warm: u64,
-    /// The OCI runtimes that their current versions name, without those that they
-    /// have by default.
+    /// OCI runtimes that current versions name explicitly.
     pub runtimes: Vec<String>,
-    /// Scripts whose last execution that completed found an unused sandbox in which
-    /// nothing was imported, although it may be.
+    /// Scripts that allow preloading, but whose last completed execution used a warm
+    /// sandbox that had not preloaded.
     pub not_preloaded: Vec<NotPreloaded>,
 }
 
-/// A script whose modules are not imported ahead.
+/// Script whose modules are not preloaded.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct NotPreloaded {
-    /// Its name.
+    /// Script name.
     pub name: String,
-    /// The reason, as its last execution says.
+    /// Reason, from the script's last execution.
     pub preload_reason: String,
 }
 
-/// An execution that has begun and has not ended.
+/// Running execution and its container.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct RunningContainer {
-    /// Its id.
+    /// Execution id.
     pub id: Uuid,
-    /// Its container.
+    /// Container name.
     pub container: Option<String>,
 }
 
@@ -58,7 +57,8 @@ const RUNTIMES: &str = "SELECT DISTINCT v.definition->>'runtime' AS runtime FROM
      JOIN script_versions v ON v.script_id = s.id AND v.number = s.current_version \
      WHERE s.is_enabled AND v.definition->>'runtime' IS NOT NULL ORDER BY runtime LIMIT 100";
 
-/// Whoever has turned it off knows; `SQLite` has 0 where PostgreSQL has false.
+/// Scripts that turn preloading off are left out; `SQLite` has 0 where PostgreSQL has
+/// false.
 const NOT_PRELOADED: &str = "SELECT s.name, e.preload_reason FROM scripts s \
      JOIN script_versions v ON v.script_id = s.id AND v.number = s.current_version \
      JOIN executions e ON e.id = (SELECT last.id FROM executions last \
@@ -71,10 +71,10 @@ const NOT_PRELOADED: &str = "SELECT s.name, e.preload_reason FROM scripts s \
 const LAST_MIGRATION: &str = "SELECT max(version) FROM _sqlx_migrations WHERE success";
 
 impl DatabaseUrl {
-    /// Looks at the database.
+    /// Inspects the database.
     ///
     /// # Errors
-    /// [`StoreError`] when it does not answer.
+    /// [`StoreError`] if the database does not answer.
     pub async fn inspect(&self) -> Result<DatabaseState, StoreError> {
         match self {
             Self::Sqlite(path) if !path.exists() => Ok(DatabaseState::Missing),
@@ -93,10 +93,10 @@ impl DatabaseUrl {
         }
     }
 
-    /// The executions that have begun; only asked for when it is there and not empty.
+    /// Running executions. The database must exist and be migrated.
     ///
     /// # Errors
-    /// [`StoreError`] when it does not answer, or has other migrations.
+    /// [`StoreError`] if the database does not answer, or has other migrations.
     pub async fn running(&self) -> Result<Vec<RunningContainer>, StoreError> {
         Ok(match self {
             Self::Sqlite(path) => {
@@ -110,10 +110,10 @@ impl DatabaseUrl {
         })
     }
 
-    /// What its scripts need; only asked for when it is there and not empty.
+    /// Needs of the enabled scripts. The database must exist and be migrated.
     ///
     /// # Errors
-    /// [`StoreError`] when it does not answer, or has other migrations.
+    /// [`StoreError`] if the database does not answer, or has other migrations.
     pub async fn needs(&self) -> Result<Needs, StoreError> {
         let (warm, runtimes, not_preloaded): (i64, Vec<String>, Vec<NotPreloaded>) = match self {
             Self::Sqlite(path) => {
@@ -138,7 +138,7 @@ async fn sqlite(path: &Path) -> Result<SqliteConnection, StoreError> {
     Ok(options.connect().await?)
 }
 
-/// A database without the table has had no migration.
+/// Last migration; a database without the table has none.
 fn migrations(last: Result<Option<i64>, sqlx::Error>) -> Result<DatabaseState, StoreError> {
     match last {
         Ok(last) => Ok(DatabaseState::Answers(last)),

@@ -1,4 +1,4 @@
-//! Lists of executions, the newest first, and how many there are.
+//! Lists and counts executions, newest first.
 
 use std::collections::BTreeSet;
 
@@ -14,46 +14,46 @@ use crate::domain::execution::{
 };
 use crate::domain::outcome::ErrorKind;
 
-/// Which executions are wanted.
+/// Filter of a list of executions.
 #[derive(Debug, Clone, Default)]
 pub struct ExecutionFilter {
-    /// Of this script.
+    /// Script id.
     pub script_id: Option<i64>,
-    /// For this job.
+    /// Job id.
     pub job_id: Option<String>,
-    /// In this state.
+    /// State.
     pub status: Option<State>,
-    /// Of no other scripts than these.
+    /// Ids of the only scripts that the caller may see.
     pub scope: Option<Vec<i64>>,
-    /// Made with the token of this name.
+    /// Name of the token that started the execution.
     pub triggered_by: Option<String>,
-    /// Accepted at this time or later.
+    /// Earliest time of acceptance, inclusive.
     pub since: Option<DateTime<Utc>>,
-    /// Accepted before this time.
+    /// Latest time of acceptance, exclusive.
     pub until: Option<DateTime<Utc>>,
-    /// Older than this one.
+    /// Execution before which the list begins.
     pub before: Option<Uuid>,
 }
 
 impl ExecutionFilter {
-    /// Whether there is an index, or a count that is kept, for nothing but scripts and
-    /// states.
+    /// True if the filter goes beyond script and state, for which indexes and stored counts
+    /// exist.
     fn is_by_more_than_script(&self) -> bool {
         let by_time = self.since.is_some() || self.until.is_some() || self.before.is_some();
         self.job_id.is_some() || self.triggered_by.is_some() || by_time
     }
 }
 
-/// Which part of a list is wanted.
+/// Part of a list.
 #[derive(Debug, Clone, Copy)]
 pub struct Page {
-    /// Entries at most.
+    /// Most entries.
     pub limit: u32,
-    /// Entries that are left out before.
+    /// Entries skipped at the start.
     pub offset: u64,
 }
 
-/// Adds `column IN (…)` to a query; nothing at all is in an empty list.
+/// Adds `column IN (…)` to a query. An empty list matches nothing.
 macro_rules! among {
     ($query:ident, $column:literal, $ids:expr) => {{
         $query.push(concat!($column, " IN (NULL"));
@@ -65,7 +65,7 @@ macro_rules! among {
 }
 pub(super) use among;
 
-/// The columns of [`ExecutionRow`] that stand in `executions` itself.
+/// Columns of [`ExecutionRow`] that belong to `executions`.
 macro_rules! execution_columns {
     () => {
         "executions.id, executions.script_id, executions.job_id, executions.triggered_by, \
@@ -96,7 +96,7 @@ macro_rules! select_execution {
     };
 }
 
-/// The same of the execution that a statement changes.
+/// The same columns, of the execution that a statement changes.
 macro_rules! returning_execution {
     () => {
         concat!(
@@ -155,7 +155,8 @@ impl ExecutionRow {
     pub(super) fn parse(self) -> Result<ExecutionSummary, StoreError> {
         let row = Row { table: "executions", id: &self.id };
         let time = |column, value| row.time(column, value).map(|time| time.map(milliseconds));
-        // A newer server's word may not be known here: then the nearest one is.
+        // A newer server may have written a word that this one lacks; the nearest known one
+        // stands in.
         let exact = self.exact_error_kind.as_deref().and_then(ErrorKind::from_name);
         let error_kind = match (exact, &self.error_kind) {
             (None, Some(word)) => {
@@ -247,15 +248,15 @@ macro_rules! narrow {
     }};
 }
 
-/// The page is found in an index alone; only what is on it is looked up.
+/// Selects the page from an index alone; details are read only for its rows.
 const PAGE: &str = select_execution!("", " WHERE executions.id IN (");
 
-/// Scripts of a scope that are looked through one by one at most: SQLite has at
-/// most 500 selects in one (sqlite.org, "Limits").
+/// Most scripts of a scope that are read one by one; SQLite allows 500 `SELECT`s in one
+/// statement (sqlite.org, "Limits").
 pub(super) const MAX_SCRIPTS_ONE_BY_ONE: usize = 200;
 
-/// The scripts whose newest executions make up the page together. `None` when no
-/// scope matters, or an index leads to fewer executions than those of its scripts.
+/// Scripts whose newest executions together make up the page. `None` if there is no scope,
+/// or if an index finds fewer executions than the scripts have.
 fn among_scripts(filter: &ExecutionFilter) -> Option<BTreeSet<i64>> {
     let scope = filter.scope.as_ref()?;
     let is_narrow = filter.script_id.is_some() || filter.is_by_more_than_script();
@@ -263,8 +264,8 @@ fn among_scripts(filter: &ExecutionFilter) -> Option<BTreeSet<i64>> {
     (is_countable && !is_narrow).then(|| scope.iter().copied().collect())
 }
 
-/// Adds the newest executions of each script to a query. `script_id IN (…)` would
-/// have all of them sorted: no index has several scripts' by their ids.
+/// Adds the newest executions of each script to a query. With `script_id IN (…)` the
+/// database would sort them all, because no index orders several scripts' executions by id.
 macro_rules! newest_of_each {
     ($query:ident, $scripts:expr, $status:expr, $limit:expr) => {{
         let mut before = "";
@@ -283,7 +284,7 @@ macro_rules! newest_of_each {
 pub(super) use newest_of_each;
 
 impl Store {
-    /// Executions, the newest first.
+    /// Executions, newest first.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -314,8 +315,8 @@ impl Store {
         rows.into_iter().map(ExecutionRow::parse).collect()
     }
 
-    /// How many executions there are: from the counts by script and state, unless
-    /// it is about more than these.
+    /// Number of executions. Uses the stored counts per script and state if the filter goes
+    /// no further.
     ///
     /// # Errors
     /// [`StoreError`].

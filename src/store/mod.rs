@@ -1,15 +1,13 @@
-//! The only SQL: scripts, versions, environments, executions, tokens and the
-//! audit log, in an embedded SQLite database or in PostgreSQL.
+//! Storage: scripts, versions, environments, executions, tokens and the audit log, in an
+//! embedded SQLite database or in PostgreSQL. All SQL is here.
 //!
-//! There is one text per query, and both databases take it. What differs stands
-//! in [`connection`]. JSON of Gantry's own is JSONB in PostgreSQL and text in SQLite:
-//! it is bound as `Json` and read as text. Rows are parsed into values of the domain; a row that can't
-//! be is an error that names table, column and id, and nothing goes on with it.
-//! Changes of an execution are guarded by its state, its node and its attempt,
-//! and say whether they happened: whoever comes second changes nothing.
+//! Each query has one text, which both databases accept. Their differences are in
+//! [`connection`]. Gantry's own JSON is JSONB in PostgreSQL and text in SQLite: it is bound
+//! as `Json` and read as text. Rows are parsed into values of the domain; a row that does
+//! not parse is an error that names table, column and id. Updates of an execution check its
+//! state, node and attempt, and report whether they took effect.
 //!
-//! It decides nothing: who may see what, what is valid and what happens next is
-//! said by those who call.
+//! This module makes no decisions: its callers decide access, validity and the next step.
 
 mod activation;
 mod artifacts;

@@ -1,27 +1,26 @@
-//! One server per node and database: a second one of the same name would take
-//! the first one's executions for what a dead process has left.
+//! Lock that allows one server per node and database. A second server of the same name
+//! would adopt the first one's executions as those of a dead process.
 
 use sqlx::postgres::PgConnection;
 
 use super::connection::Pools;
 use super::{Store, StoreError};
 
-/// The right to be a node; ends when dropped, or when the process or its
-/// connection does. An SQLite database has one server by its data folder, and
-/// needs none.
+/// Lock on a node name, released when it is dropped or when the process or its connection
+/// ends. SQLite needs no such lock: the data folder has one.
 #[derive(Debug)]
 pub struct NodeLock {
     _connection: Option<PgConnection>,
 }
 
 impl Store {
-    /// Takes the right to be the node of this name; `None` when somebody has it.
+    /// Locks the node name; `None` if another process holds it.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn lock_node(&self, node: &str) -> Result<Option<NodeLock>, StoreError> {
-        // An advisory lock of the session, which nothing but its end gives back
-        // (PostgreSQL, "Advisory Locks").
+        // Session-level advisory lock: only the end of the session releases it (PostgreSQL,
+        // "Advisory Locks").
         const LOCK: &str = "SELECT pg_try_advisory_lock(hashtextextended('gantry node ' || $1, 0))";
         let Pools::Postgres(pool) = &self.pools else {
             return Ok(Some(NodeLock { _connection: None }));

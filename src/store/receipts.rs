@@ -1,7 +1,7 @@
-//! How sandboxes were confined, by the digest of it: a million executions have a
-//! handful of receipts. Each process knows which are stored, so that an end costs
-//! nothing more; it says anew every hour that they are in use, and what nobody has
-//! used for a day and no execution refers to is removed.
+//! Receipts of confinement, stored once per digest: a million executions share a handful.
+//! Each process remembers which ones are stored, so that an execution's end costs no extra
+//! write, and renews their time of use every hour. A receipt is removed once it was unused
+//! for a day and no execution refers to it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,17 +13,17 @@ use super::connection::{on_reader, on_writer};
 use super::{Store, StoreError};
 use crate::domain::confinement::SealedConfinement;
 
-/// How long what was written is taken for stored.
+/// Time for which a written receipt counts as stored.
 const TRUSTED_FOR: Duration = Duration::from_secs(3600);
 
-/// How long a receipt is kept that no execution refers to: longer by far than
-/// [`TRUSTED_FOR`], on clocks that do not agree.
+/// Time after which an unreferenced receipt is removed; much longer than [`TRUSTED_FOR`],
+/// because clocks disagree.
 const UNUSED_FOR: TimeDelta = TimeDelta::days(1);
 
-/// Receipts that a process remembers; beyond it all are written anew.
+/// Most receipts that a process remembers; beyond it, all are written again.
 const MAX_KNOWN: usize = 10_000;
 
-/// The receipts that are stored, as far as this process knows.
+/// Receipts that this process knows to be stored.
 #[derive(Debug, Clone, Default)]
 pub(super) struct KnownReceipts {
     written: Arc<Mutex<HashMap<[u8; 32], Instant>>>,
@@ -45,7 +45,7 @@ impl KnownReceipts {
 }
 
 impl Store {
-    /// Sees to it that a receipt is stored.
+    /// Stores a receipt, unless it is known to be stored.
     pub(super) async fn keep_receipt(
         &self,
         receipt: &SealedConfinement,
@@ -67,13 +67,13 @@ impl Store {
         Ok(())
     }
 
-    /// Removes receipts that no execution refers to, and none has had for a day.
-    /// Answers how many.
+    /// Removes receipts that were unused for a day and that no execution refers to. Returns
+    /// their number.
     ///
     /// # Errors
-    /// [`StoreError`]; some of them may be removed then.
+    /// [`StoreError`]; some may have been removed.
     pub async fn forget_receipts(&self, now: DateTime<Utc>) -> Result<u64, StoreError> {
-        // Looks at all executions, and so not while others wait to write.
+        // Searched outside the write transaction, because it reads all executions.
         const UNUSED: &str = "SELECT digest FROM sandbox_receipts WHERE used_at < $1 \
              AND digest NOT IN (SELECT receipt FROM executions WHERE receipt IS NOT NULL)";
         const DELETE: &str = "DELETE FROM sandbox_receipts WHERE digest = $1 AND used_at < $2";

@@ -1,4 +1,4 @@
-//! Forgetting executions that ended long ago.
+//! Deletes executions that ended long ago.
 
 use chrono::{DateTime, Utc};
 use sqlx::{FromRow, QueryBuilder};
@@ -7,22 +7,20 @@ use uuid::Uuid;
 use super::connection::{on_reader, on_writer};
 use super::{Store, StoreError};
 
-/// Executions that are forgotten in one statement at most: in between, others
-/// can write.
+/// Most executions deleted in one statement; others can write in between.
 const MAX_FORGOTTEN: usize = 1_000;
 
-/// An execution that has ended.
+/// Execution that has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, FromRow)]
 pub struct Ended {
-    /// Its id.
+    /// Execution id.
     pub id: Uuid,
-    /// When it ended.
+    /// Time of its end.
     pub at: DateTime<Utc>,
 }
 
 impl Store {
-    /// Executions that ended before this time, the oldest first, from the one
-    /// behind `after` on.
+    /// Executions that ended before this time and come after `after`, oldest first.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -44,10 +42,10 @@ impl Store {
             .await)?)
     }
 
-    /// Forgets executions that have ended, with all that they read and left.
+    /// Deletes ended executions with their input and output.
     ///
     /// # Errors
-    /// [`StoreError`]; some of them may be forgotten then.
+    /// [`StoreError`]; some may have been deleted.
     pub async fn forget(&self, ids: &[Uuid]) -> Result<(), StoreError> {
         for ids in ids.chunks(MAX_FORGOTTEN) {
             on_writer!(self, pool => {

@@ -1,4 +1,4 @@
-//! From columns to values: the conversions that all tables share.
+//! Conversions from columns to values, for all tables.
 
 use std::borrow::Cow;
 use std::num::NonZeroU32;
@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::StoreError;
 use crate::domain::json_form::canonical;
 
-/// Where a value stands, for the error when it is impossible.
+/// Row that a value comes from, for the error if it does not parse.
 #[derive(Clone, Copy)]
 pub(super) struct Row<'a> {
     pub(super) table: &'static str,
@@ -22,7 +22,7 @@ impl Row<'_> {
         StoreError::impossible(self.table, column, self.id)
     }
 
-    /// A word that stands for a value.
+    /// Parses a word.
     pub(super) fn word<T: std::str::FromStr>(
         &self,
         column: &'static str,
@@ -31,7 +31,7 @@ impl Row<'_> {
         word.parse().map_err(|_| self.impossible(column))
     }
 
-    /// A number that is not negative.
+    /// Parses a non-negative number.
     pub(super) fn count<T: TryFrom<i64>>(
         &self,
         column: &'static str,
@@ -40,7 +40,7 @@ impl Row<'_> {
         T::try_from(number).map_err(|_| self.impossible(column))
     }
 
-    /// A count that is at least 1, where there is one.
+    /// Parses an optional number that must be at least 1.
     pub(super) fn some_at_least_one(
         &self,
         column: &'static str,
@@ -51,7 +51,7 @@ impl Row<'_> {
         NonZeroU32::new(number).map(Some).ok_or_else(|| self.impossible(column))
     }
 
-    /// A count that is at most `most`.
+    /// Parses a number that must be at most `most`.
     pub(super) fn at_most(
         &self,
         column: &'static str,
@@ -62,7 +62,7 @@ impl Row<'_> {
         if number <= most { Ok(number) } else { Err(self.impossible(column)) }
     }
 
-    /// A value that is kept as JSON, and was read as text.
+    /// Parses JSON that was read as text.
     pub(super) fn json<T: DeserializeOwned>(
         &self,
         column: &'static str,
@@ -71,7 +71,7 @@ impl Row<'_> {
         serde_json::from_str(text).map_err(|_| self.impossible(column))
     }
 
-    /// A time in microseconds, where there is one.
+    /// Parses an optional time in microseconds.
     pub(super) fn time(
         &self,
         column: &'static str,
@@ -82,7 +82,7 @@ impl Row<'_> {
     }
 }
 
-/// PostgreSQL keeps no NUL in text, and refuses to look for one.
+/// Removes NUL, which PostgreSQL neither stores in text nor accepts in a comparison.
 pub(super) fn without_nul(text: &str) -> Cow<'_, str> {
     match text.contains('\0') {
         true => Cow::Owned(text.replace('\0', "\u{fffd}")),
@@ -90,12 +90,12 @@ pub(super) fn without_nul(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// A JSON value that both databases keep, and give back as the same.
+/// JSON value that both databases return as it was stored.
 pub(super) fn storable_json(value: &Value) -> Value {
     canonical(without_nuls(value))
 }
 
-/// PostgreSQL's JSONB keeps no NUL either.
+/// Removes NUL, which PostgreSQL's JSONB does not store.
 fn without_nuls(value: &Value) -> Value {
     match value {
         Value::String(text) => Value::String(without_nul(text).into_owned()),
@@ -108,12 +108,12 @@ fn without_nuls(value: &Value) -> Value {
     }
 }
 
-/// A number as both databases keep it; more than they can hold is their most.
+/// Number as both databases store it; greater ones become the maximum.
 pub(super) fn number(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-/// A time in microseconds as both databases keep it.
+/// Time in microseconds, as both databases store it.
 pub(super) fn microseconds(time: Duration) -> i64 {
     i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
 }

@@ -1,4 +1,4 @@
-//! Scripts: registering, changing, finding.
+//! Registers, changes and finds scripts.
 
 use chrono::{DateTime, Utc};
 use sqlx::types::Json;
@@ -16,96 +16,96 @@ use crate::domain::limits::{Limits, Timeout};
 use crate::domain::registry::{MAX_WARM, RegisteredScript, RunSettings, ScriptName};
 use crate::domain::runtime::Runtime;
 
-/// A script that is to be registered.
+/// Script to register.
 #[derive(Debug, Clone)]
 pub struct NewScript {
-    /// Unique.
+    /// Unique name.
     pub name: ScriptName,
-    /// For people.
+    /// Description for people.
     pub description: String,
-    /// The file on the server that it was read from.
+    /// File on the server that the script was read from.
     pub file_path: Option<String>,
-    /// The file on the server that its requirements were read from.
+    /// File on the server that its requirements were read from.
     pub requirements_path: Option<String>,
-    /// How it is run.
+    /// Limits, timeout, concurrency and warm sandboxes.
     pub run_settings: RunSettings,
-    /// Whether it can be invoked.
+    /// True if it can be invoked.
     pub is_enabled: bool,
-    /// What is run.
+    /// First version.
     pub version: NewVersion,
-    /// The name of the token that registers it.
+    /// Name of the token that registers it.
     pub created_by: String,
-    /// When.
+    /// Time of registration.
     pub created_at: DateTime<Utc>,
 }
 
-/// How a script is to be from now on.
+/// New state of a script.
 #[derive(Debug, Clone)]
 pub struct ScriptChange {
-    /// The script.
+    /// Script id.
     pub id: i64,
-    /// When it was last changed: somebody else's change in between is not
-    /// overwritten.
+    /// Time of the last change that the caller has seen; a later change by someone else is
+    /// not overwritten.
     pub seen_at: DateTime<Utc>,
-    /// Unique.
+    /// Unique name.
     pub name: ScriptName,
-    /// For people.
+    /// Description for people.
     pub description: String,
-    /// The file on the server that it was read from.
+    /// File on the server that the script was read from.
     pub file_path: Option<String>,
-    /// The file on the server that its requirements were read from.
+    /// File on the server that its requirements were read from.
     pub requirements_path: Option<String>,
-    /// How it is run.
+    /// Limits, timeout, concurrency and warm sandboxes.
     pub run_settings: RunSettings,
-    /// Whether it can be invoked.
+    /// True if it can be invoked.
     pub is_enabled: bool,
-    /// What is run.
+    /// Change of the current version.
     pub version: VersionChange,
-    /// The time at which another version becomes the current one.
+    /// Time at which another version becomes current.
     pub activation: Activation,
-    /// The name of the token that changes it.
+    /// Name of the token that makes the change.
     pub changed_by: String,
-    /// When.
+    /// Time of the change.
     pub changed_at: DateTime<Utc>,
 }
 
-/// Which version is to be the current one.
+/// Change of a script's current version.
 #[derive(Debug, Clone)]
 pub enum VersionChange {
-    /// The one that is.
+    /// Keeps the current version.
     Keep,
-    /// An older one, by its number.
+    /// Selects an existing version, by number.
     Activate(i64),
-    /// This one: the one that has the same content, if there is one.
+    /// Defines a version, or selects the existing one with the same content.
     Define(Box<NewVersion>),
 }
 
-/// The time at which a version becomes the current one.
+/// Time at which a version becomes current.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Activation {
-    /// As soon as its environment is ready. Where that of the current version is not
-    /// either, nothing would be kept by waiting, and it is at once.
+    /// Once its environment is ready; at once if the current version's environment is not
+    /// ready either.
     #[default]
     WhenReady,
-    /// At once: its executions wait for the environment.
+    /// At once; its executions wait for the environment.
     Now,
 }
 
-/// Which scripts are wanted.
+/// Filter of a list of scripts.
 #[derive(Debug, Clone, Default)]
 pub struct ScriptFilter {
-    /// A part of the name or the description, in any case.
+    /// Part of the name or the description, in any case.
     pub search: Option<String>,
-    /// Their type.
+    /// Script type.
     pub script_type: Option<Runtime>,
-    /// Whether they can be invoked.
+    /// True for scripts that can be invoked, false for the others.
     pub is_enabled: Option<bool>,
-    /// No others than these ids.
+    /// Ids of the only scripts that the caller may see.
     pub scope: Option<Vec<i64>>,
 }
 
-/// What differs after most changes of scripts: for those who would rather not read
-/// all of them to find out.
+/// Stamp that changes with most changes of scripts; comparing two is cheaper than reading
+/// all scripts.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
 pub struct ScriptsStamp {
     count: i64,
@@ -175,7 +175,7 @@ impl ScriptRow {
     }
 }
 
-/// Writes code, environment and version, and evaluates to the version's number.
+/// Stores code, environment and version; evaluates to the version's number.
 macro_rules! define {
     ($script_id:expr, $version:expr, $by:expr, $at:expr, $connection:expr) => {{
         let version: &NewVersion = $version;
@@ -238,19 +238,19 @@ macro_rules! narrow {
     }};
 }
 
-/// What is found by a search for any part of it, in any case. The databases' own
-/// `lower` depends on where they run; SQLite's knows ASCII alone.
+/// Text that a case-insensitive search looks through. The databases' own `lower` depends on
+/// their locale; SQLite's knows ASCII alone.
 fn searched(name: &ScriptName, description: &str) -> String {
     folded(&format!("{name}\n{description}"))
 }
 
-/// The same for texts that differ only in case, `ß` and `SS` included.
+/// Folds case, so that texts that differ only in case become equal, `ß` and `SS` included.
 fn folded(text: &str) -> String {
     let upper = without_nul(text).chars().flat_map(char::to_uppercase).collect::<String>();
     upper.chars().flat_map(char::to_lowercase).collect()
 }
 
-/// A pattern for `LIKE … ESCAPE '!'` that finds `text` anywhere.
+/// Pattern for `LIKE … ESCAPE '!'` that finds `text` anywhere.
 fn containing(text: &str) -> String {
     let mut pattern = String::from("%");
     for c in folded(text).chars() {
@@ -274,10 +274,10 @@ const FIND_VERSION: &str =
     "SELECT number FROM script_versions WHERE script_id = $1 AND content_digest = $2";
 
 impl Store {
-    /// Registers a script with its first version. Answers with its id.
+    /// Registers a script with its first version. Returns its id.
     ///
     /// # Errors
-    /// [`StoreError::NameConflict`] when there is one of this name, and others.
+    /// [`StoreError::NameConflict`] if another script has the name, and others.
     pub async fn insert_script(
         &self,
         script: &NewScript,
@@ -310,11 +310,11 @@ impl Store {
         Ok(id)
     }
 
-    /// Changes a script. Answers whether it did: not when it is not there, was
+    /// Changes a script. Returns false without any change if the script is missing, was
     /// changed since it was seen, or has no such version.
     ///
     /// # Errors
-    /// [`StoreError::NameConflict`] when there is another one of this name, and others.
+    /// [`StoreError::NameConflict`] if another script has the name, and others.
     pub async fn change_script(
         &self,
         change: &ScriptChange,
@@ -325,7 +325,8 @@ impl Store {
              max_concurrency = $10, is_enabled = $11, updated_at = $12, warm = $13 \
              WHERE id = $1 AND updated_at = $2";
         let is_changed = in_transaction!(self, tx => {
-            // From here on nobody else defines a version of this script.
+            // This update locks the row: no other transaction defines a version of this
+            // script until the end.
             let updated = sqlx::query(UPDATE)
                 .bind(change.id)
                 .bind(change.seen_at)
@@ -359,7 +360,7 @@ impl Store {
                     .execute(&mut *tx)
                     .await?;
                 if activated.rows_affected() != 1 {
-                    // All of the change goes back with the transaction.
+                    // The transaction rolls back the whole change.
                     return Ok(false);
                 }
             }
@@ -369,7 +370,7 @@ impl Store {
         Ok(is_changed)
     }
 
-    /// The script with this id.
+    /// Script with this id.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -380,7 +381,7 @@ impl Store {
         row.map(ScriptRow::parse).transpose()
     }
 
-    /// The script with this name.
+    /// Script with this name.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -391,7 +392,7 @@ impl Store {
         row.map(ScriptRow::parse).transpose()
     }
 
-    /// Scripts by name, from `offset` on.
+    /// Scripts from `offset` on, ordered by name.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -411,7 +412,7 @@ impl Store {
         rows.into_iter().map(ScriptRow::parse).collect()
     }
 
-    /// What to compare with an earlier answer to see whether scripts have changed.
+    /// Stamp to compare with an earlier one to detect changed scripts.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -421,7 +422,7 @@ impl Store {
         Ok(on_reader!(self, pool => sqlx::query_as(SELECT).fetch_one(pool).await)?)
     }
 
-    /// How many scripts there are.
+    /// Number of scripts.
     ///
     /// # Errors
     /// [`StoreError`].

@@ -1,4 +1,4 @@
-//! Browsers that are signed in.
+//! Sessions of signed-in browsers.
 
 use chrono::{DateTime, Utc};
 use sqlx::FromRow;
@@ -8,30 +8,30 @@ use super::rows::Row;
 use super::{Store, StoreError};
 use crate::domain::token::TokenHash;
 
-/// Sessions of one token at once; the oldest end first.
+/// Most concurrent sessions of one token; the oldest end first.
 const MAX_OF_TOKEN: i64 = 100;
 
-/// A session that begins.
+/// Session to store.
 #[derive(Debug, Clone)]
 pub struct NewSession {
-    /// The hash of its secret.
+    /// Hash of its secret.
     pub hash: TokenHash,
-    /// Whose it is.
+    /// Token id.
     pub token_id: i64,
-    /// When it begins.
+    /// Time at which it begins.
     pub created_at: DateTime<Utc>,
-    /// When it ends.
+    /// Time at which it expires.
     pub expires_at: DateTime<Utc>,
 }
 
-/// A session in the database.
+/// Stored session.
 #[derive(Debug, Clone)]
 pub struct Session {
-    /// The hash of its secret.
+    /// Hash of its secret.
     pub hash: TokenHash,
-    /// Whose it is.
+    /// Token id.
     pub token_id: i64,
-    /// When it ends.
+    /// Time at which it expires.
     pub expires_at: DateTime<Utc>,
 }
 
@@ -43,7 +43,7 @@ struct SessionRow {
 }
 
 impl Store {
-    /// Keeps a session, and forgets those that are over or too many.
+    /// Stores a session, and deletes sessions that have expired or exceed the limit.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -72,7 +72,7 @@ impl Store {
         Ok(())
     }
 
-    /// The session with this selector, also when it is over.
+    /// Session with this selector, including an expired one.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -86,7 +86,7 @@ impl Store {
         Ok(Some(Session { hash: TokenHash(hash), token_id, expires_at }))
     }
 
-    /// Ends a session.
+    /// Deletes a session.
     ///
     /// # Errors
     /// [`StoreError`].

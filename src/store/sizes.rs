@@ -1,4 +1,4 @@
-//! How large an execution is, asked before it is read.
+//! Size of an execution, read before its content.
 
 use uuid::Uuid;
 
@@ -6,8 +6,7 @@ use super::connection::on_reader;
 use super::{Store, StoreError};
 
 impl Store {
-    /// Bytes of all that an execution read, printed and answered; 0 when there is
-    /// none such.
+    /// Bytes of an execution's input, output and logs; 0 if it does not exist.
     ///
     /// # Errors
     /// [`StoreError`].

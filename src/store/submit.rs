@@ -1,5 +1,4 @@
-//! Accepting executions: several in one transaction, because making a
-//! transaction durable costs more than what is in it.
+//! Accepts executions, several per transaction: a commit costs more than the rows in it.
 
 use sqlx::types::Json;
 use sqlx::{FromRow, Postgres, QueryBuilder};
@@ -10,18 +9,20 @@ use super::rows::number;
 use super::{Store, StoreError};
 use crate::domain::execution::{IdempotencyKey, NewExecution};
 
-/// Executions that are accepted in one transaction at most: 15 values of each
-/// are bound, and SQLite binds 32,766 (sqlite.org, "Limits").
+/// Most executions accepted in one transaction: each binds 15 values, and SQLite allows
+/// 32,766 (sqlite.org, "Limits").
 pub(super) const MAX_BATCH: usize = 256;
 
-/// What became of a submission.
+/// Result of a submission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Submitted {
-    /// It is accepted.
+    /// The execution is accepted.
     New,
-    /// The same caller has sent the same key before: that one counts.
+    /// The same caller has sent the same key and request before; holds the id of that
+    /// execution.
     Known(Uuid),
-    /// The same caller has sent the same key with another request.
+    /// The same caller has sent the same key with another request; holds the id of that
+    /// execution.
     KeyReused(Uuid),
 }
 
@@ -32,7 +33,7 @@ struct KnownRow {
 }
 
 impl Store {
-    /// What became of this caller's request with this key, if there was one.
+    /// Result for this caller's earlier request with this key, if there was one.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -54,8 +55,7 @@ impl Store {
         }))
     }
 
-    /// Accepts executions, in this order. When it has answered they can't get
-    /// lost any more.
+    /// Accepts executions, in this order. On return they are durable.
     ///
     /// # Errors
     /// [`StoreError`]; none of them is accepted then.
@@ -69,15 +69,17 @@ impl Store {
 
     async fn submit_batch(&self, batch: &[NewExecution]) -> Result<Vec<Submitted>, StoreError> {
         let mut ordered: Vec<_> = batch.iter().collect();
-        // Two transactions that wait for each other's keys come to them in the same
-        // order, and never wait in a circle.
+        // In the order of keys: two transactions that wait for each other's keys can't
+        // deadlock.
         ordered.sort_by_key(|new| {
             new.idempotency_key.as_ref().map(|it| (new.caller.token_id, it.key.as_str()))
         });
-        // Those with a key may be known, and are looked for then: all or nothing.
+        // Executions with a key may exist already, and are looked up in the same
+        // transaction.
         let is_keyed = batch.iter().any(|it| it.idempotency_key.is_some());
         if let (Pools::Postgres(pool), false) = (&self.pools, is_keyed) {
-            // What was stored although its connection died is known by its id.
+            // An execution that was stored before its connection died is recognized by its
+            // id.
             let accepted: Vec<Uuid> = repeat_on_dead(|| async {
                 let mut insert = inserted_at_once(&ordered);
                 let query = insert.build_query_scalar().persistent(is_alone(batch));
@@ -105,13 +107,13 @@ impl Store {
     }
 }
 
-/// Statements are kept for the next time where there is one text of them.
+/// True for a single execution. Prepared statements are cached per text.
 fn is_alone(batch: &[NewExecution]) -> bool {
     batch.len() == 1
 }
 
-/// Executions and their payloads in one statement, which is a transaction of its
-/// own, and one round trip. `SQLite` has no such statements, and no round trips.
+/// Inserts executions and their payloads in one statement, which is its own transaction and
+/// needs one round trip. `SQLite` has neither such statements nor round trips.
 fn inserted_at_once<'a>(executions: &'a [&'a NewExecution]) -> QueryBuilder<Postgres> {
     let mut insert = QueryBuilder::new("WITH accepted AS (");
     insert.push(INSERT_HEAD);
@@ -125,8 +127,7 @@ fn inserted_at_once<'a>(executions: &'a [&'a NewExecution]) -> QueryBuilder<Post
     insert
 }
 
-/// What became of each of `$batch`, of which those with the ids in `$accepted` are
-/// stored.
+/// Result for each execution of `$batch`; those with ids in `$accepted` are stored.
 macro_rules! submitted {
     ($batch:expr, $accepted:expr, $connection:expr) => {{
         let mut submitted = Vec::with_capacity($batch.len());
@@ -152,12 +153,12 @@ use submitted;
 const FIND: &str = "SELECT id, fingerprint FROM executions \
      WHERE (token_id = $1 AND idempotency_key = $2) OR id = $3";
 
-/// What became of one that was not stored.
+/// Result for an execution that was not stored.
 fn known_as(known: Option<KnownRow>, new: &NewExecution) -> Result<Submitted, StoreError> {
-    // It was forgotten in between: the next attempt is a new one.
+    // The earlier execution was deleted in between: a retry is accepted as new.
     let known = known.ok_or_else(|| StoreError::Unavailable(Some(sqlx::Error::RowNotFound)))?;
     let key = new.idempotency_key.as_ref();
-    // What has this id was sent before, and nobody heard that it was kept.
+    // Same id: an earlier attempt stored it, but the answer was lost.
     let is_same = known.id == new.id
         || key.is_some_and(|it| known.fingerprint.as_deref() == Some(&it.fingerprint));
     Ok(match is_same {
@@ -173,7 +174,7 @@ const INSERT_HEAD: &str = "INSERT INTO executions \
 
 const INSERT_PAYLOAD_HEAD: &str = "INSERT INTO execution_payloads (execution_id, frozen, input) ";
 
-/// The values of [`INSERT_PAYLOAD_HEAD`].
+/// Binds the values of [`INSERT_PAYLOAD_HEAD`].
 macro_rules! payload_values {
     ($row:ident, $new:ident) => {{
         $row.push_bind($new.id);
@@ -183,7 +184,7 @@ macro_rules! payload_values {
 }
 use payload_values;
 
-/// The values of [`INSERT_HEAD`].
+/// Binds the values of [`INSERT_HEAD`].
 macro_rules! insert_values {
     ($row:ident, $new:ident) => {{
         let key = $new.idempotency_key.as_ref();

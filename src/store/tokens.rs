@@ -1,4 +1,4 @@
-//! Tokens: their hashes, and what they may do.
+//! Tokens: their hashes and their rights.
 
 use chrono::{DateTime, Utc};
 use sqlx::FromRow;
@@ -10,22 +10,22 @@ use super::rows::Row;
 use super::{NewAuditEntry, Store, StoreError};
 use crate::domain::token::{Role, Token, TokenHash};
 
-/// A token that is to work from now on.
+/// Token to store.
 #[derive(Debug, Clone)]
 pub struct NewToken {
-    /// Unique among those that are not revoked.
+    /// Name, unique among tokens that are not revoked.
     pub name: String,
-    /// Its hash.
+    /// Hash of the token.
     pub hash: TokenHash,
-    /// What it may do.
+    /// Role.
     pub role: Role,
-    /// The ids of the scripts that it is limited to.
+    /// Ids of the scripts that the token is limited to.
     pub scope: Option<Vec<i64>>,
-    /// When it stops to work.
+    /// Time at which it expires.
     pub expires_at: Option<DateTime<Utc>>,
-    /// The name of the token that makes it.
+    /// Name of the token that creates it.
     pub created_by: String,
-    /// When.
+    /// Time of its creation.
     pub created_at: DateTime<Utc>,
 }
 
@@ -74,10 +74,11 @@ impl TokenRow {
 }
 
 impl Store {
-    /// Keeps a token. Answers with its id.
+    /// Stores a token. Returns its id.
     ///
     /// # Errors
-    /// [`StoreError::NameConflict`] when one of this name works already, and others.
+    /// [`StoreError::NameConflict`] if a token that is not revoked has the name, and
+    /// others.
     pub async fn insert_token(
         &self,
         token: &NewToken,
@@ -104,7 +105,7 @@ impl Store {
         Ok(id)
     }
 
-    /// The token with this selector, revoked and expired ones included.
+    /// Token with this selector, including a revoked or expired one.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -115,7 +116,7 @@ impl Store {
         row.map(TokenRow::parse).transpose()
     }
 
-    /// The token with this id.
+    /// Token with this id.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -126,7 +127,7 @@ impl Store {
         row.map(TokenRow::parse).transpose()
     }
 
-    /// Tokens, the newest first, from `offset` on.
+    /// Tokens from `offset` on, newest first.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -140,7 +141,7 @@ impl Store {
         rows.into_iter().map(TokenRow::parse).collect()
     }
 
-    /// How many tokens there are.
+    /// Number of tokens.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -149,7 +150,7 @@ impl Store {
         Ok(on_reader!(self, pool => sqlx::query_scalar(COUNT).fetch_one(pool).await)?)
     }
 
-    /// Revokes a token. Answers whether it had worked until now.
+    /// Revokes a token. Returns false if it was revoked before.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -172,7 +173,7 @@ impl Store {
         Ok(is_revoked)
     }
 
-    /// Notes that a token was used.
+    /// Stores the time at which a token was last used.
     ///
     /// # Errors
     /// [`StoreError`].

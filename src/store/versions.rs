@@ -1,4 +1,4 @@
-//! Versions of scripts: written once, never changed.
+//! Versions of scripts, which never change.
 
 use chrono::{DateTime, Utc};
 use sqlx::FromRow;
@@ -8,14 +8,14 @@ use super::rows::Row;
 use super::{NewEnvironment, Store, StoreError};
 use crate::domain::registry::{Definition, ScriptVersion};
 
-/// A version that is to be made.
+/// Version to store.
 #[derive(Debug, Clone)]
 pub struct NewVersion {
-    /// What is run.
+    /// Definition that is run.
     pub definition: Definition,
-    /// The script's bytes, which have the definition's digest.
+    /// Bytes of the script, which have the definition's digest.
     pub code: Vec<u8>,
-    /// The environment that it needs, if any.
+    /// Environment that it needs, if any.
     pub environment: Option<NewEnvironment>,
 }
 
@@ -55,7 +55,7 @@ impl VersionRow {
 }
 
 impl Store {
-    /// The versions of a script, the newest first, from `offset` on.
+    /// Versions of a script from `offset` on, newest first.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -76,7 +76,7 @@ impl Store {
         rows.into_iter().map(VersionRow::parse).collect()
     }
 
-    /// How many versions a script has.
+    /// Number of a script's versions.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -86,7 +86,7 @@ impl Store {
             sqlx::query_scalar(COUNT).bind(script_id).fetch_one(pool).await)?)
     }
 
-    /// One version of a script, by its number.
+    /// Version of a script, by number.
     ///
     /// # Errors
     /// [`StoreError`].

@@ -91,7 +91,7 @@ fn a_program_with_a_loader_that_the_image_lacks_is_refused() {
 fn a_program_that_was_cut_is_refused() {
     let whole = Elf::exiting_with(0).loaded_by("/lib64/ld-linux-x86-64.so.2").bytes();
     for length in [4, 40, 64, 100, whole.len() - 40] {
-        let said = ["damaged ELF file", "hint: was the file copied whole?"];
+        let said = ["damaged ELF file", "hint: copy the file again; part of it is missing"];
         program(&whole[..length]).within(AT_ONCE).end().with(125, &said);
     }
 }

@@ -1,5 +1,5 @@
-//! A confinement that is kept: written as JSON and digested once per container, so
-//! that the execution in it has nothing of that to do.
+//! Confinement with its JSON and digest, computed once per container, so that no execution
+//! spends time on it.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::Confinement;
 
-/// A confinement with its JSON and the SHA-256 of that. Cheap to clone.
+/// Confinement with its JSON and the JSON's SHA-256. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SealedConfinement(Arc<Sealed>);
 
@@ -21,23 +21,23 @@ struct Sealed {
 }
 
 impl SealedConfinement {
-    /// Seals a confinement. PostgreSQL keeps no NUL in text; JSON escapes it.
+    /// Seals a confinement. PostgreSQL stores no NUL in text; JSON escapes it.
     ///
     /// # Errors
-    /// Never, in fact: all of it can be written as JSON.
+    /// None in practice: every confinement can be written as JSON.
     pub fn new(confinement: Confinement) -> serde_json::Result<Self> {
         let json = serde_json::to_string(&confinement)?;
         let digest = Sha256::digest(&json).into();
         Ok(Self(Arc::new(Sealed { confinement, json, digest })))
     }
 
-    /// Its JSON.
+    /// The confinement as JSON.
     #[must_use]
     pub fn json(&self) -> &str {
         &self.0.json
     }
 
-    /// The SHA-256 of its JSON, which it is stored under.
+    /// SHA-256 of the JSON, the key under which it is stored.
     #[must_use]
     pub fn digest(&self) -> &[u8; 32] {
         &self.0.digest

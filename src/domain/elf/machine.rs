@@ -1,11 +1,11 @@
-//! What machines execute.
+//! Machine architectures.
 
 use std::fmt;
 
 use object::elf;
 use serde::{Deserialize, Serialize};
 
-/// What an engine's machine executes.
+/// Architecture of an engine's machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Architecture {
@@ -17,8 +17,8 @@ pub enum Architecture {
 }
 
 impl Architecture {
-    /// The architecture that an engine calls by this name: `x86_64` and
-    /// `aarch64` in its info, `amd64` and `arm64` in image references.
+    /// Parses the engine's name of an architecture: `x86_64` and `aarch64` in its info,
+    /// `amd64` and `arm64` in image references.
     #[must_use]
     pub fn from_engine(name: &str) -> Option<Self> {
         match name {
@@ -28,7 +28,7 @@ impl Architecture {
         }
     }
 
-    /// The kernel's name for it, as `uname -m` prints it.
+    /// The kernel's name, as `uname -m` prints it.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -37,8 +37,8 @@ impl Architecture {
         }
     }
 
-    /// The only dynamic loader in the `binary` image: glibc's, at the path that
-    /// the architecture's ABI fixes.
+    /// Path of the only dynamic loader in the `binary` image: glibc's, as the
+    /// architecture's ABI defines it.
     #[must_use]
     pub fn loader(self) -> &'static str {
         match self {
@@ -54,12 +54,12 @@ impl fmt::Display for Architecture {
     }
 }
 
-/// The machine that a file is for.
+/// Machine that a file is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Machine {
-    /// One that Gantry runs on.
+    /// Architecture that Gantry runs on.
     Known(Architecture),
-    /// Any other, by its number in `e_machine`.
+    /// Any other machine, by its number in `e_machine`.
     Other(u16),
 }
 

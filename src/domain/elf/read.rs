@@ -6,8 +6,8 @@ use object::read::elf::{Dyn, FileHeader, ProgramHeader};
 
 use super::{Architecture, Class, ElfError, ElfInfo, Kind, Machine};
 
-/// Longest path of an interpreter, in bytes (`PATH_MAX`, limits.h): the kernel
-/// refuses longer ones.
+/// Longest path of an interpreter, in bytes (`PATH_MAX`, limits.h); the kernel refuses
+/// longer ones.
 const MAX_INTERPRETER_BYTES: usize = 4096;
 
 pub(super) fn read<Header>(bytes: &[u8], class: Class) -> Result<ElfInfo, ElfError>
@@ -24,7 +24,7 @@ where
             if path.len() >= MAX_INTERPRETER_BYTES {
                 return Err(ElfError::Damaged("the path of its loader is too long".to_owned()));
             }
-            // The kernel takes the first one (load_elf_binary).
+            // Like the kernel, takes the first one (load_elf_binary).
             interpreter.get_or_insert_with(|| String::from_utf8_lossy(path).into_owned());
         }
         if let Some(entries) = segment.dynamic(endian, bytes).map_err(damaged)? {
@@ -42,8 +42,8 @@ where
     })
 }
 
-/// What the dynamic section tells of a file without a loader: a static
-/// position-independent executable and a library look alike but for this.
+/// Dynamic section of a file without a loader. It alone distinguishes a static
+/// position-independent executable from a library.
 #[derive(Default)]
 struct Dynamic {
     is_pie: bool,
@@ -70,7 +70,7 @@ impl Dynamic {
     }
 }
 
-/// Set by linkers on every position-independent executable (binutils 2.26).
+/// Flag that linkers set on every position-independent executable (binutils 2.26).
 pub(super) const DF_1_PIE: u64 = 0x0800_0000;
 
 fn machine(number: elf::Machine) -> Machine {

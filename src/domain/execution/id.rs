@@ -4,8 +4,8 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-/// Not greater than any id that is made at `time` or later, and greater than those of
-/// earlier milliseconds.
+/// Smallest possible id of an execution accepted at `time` or later; greater than any id of
+/// an earlier millisecond.
 #[must_use]
 pub fn first_id_at(time: DateTime<Utc>) -> Uuid {
     let milliseconds = u128::try_from(time.timestamp_millis()).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The execution as everybody sees it.
+//! Execution as clients see it.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -10,75 +10,74 @@ use super::{NewExecution, Report, State, log_text};
 use crate::domain::confinement::{Confinement, SealedConfinement};
 use crate::domain::outcome::ErrorKind;
 
-/// All of one execution but what it read and printed.
+/// Execution without its input and output.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct ExecutionSummary {
-    /// A UUID of version 7: later ones are greater.
+    /// UUID of version 7; later executions have greater ones.
     #[schema(value_type = String, format = "uuid")]
     pub id: Uuid,
-    /// The registered script; null for `gantry run`.
+    /// Id of the registered script; null for `gantry run`.
     pub script_id: Option<i64>,
-    /// The script's name.
+    /// Script name.
     pub script_name: String,
-    /// The script's version, from 1; null for `gantry run`.
+    /// Version of the script, from 1; null for `gantry run`.
     pub version: Option<i64>,
     /// SHA-256 of the script's bytes, in hexadecimal.
     pub digest: String,
-    /// The job that it was made for, in the words of whoever made it.
+    /// Id of the job that it belongs to, chosen by the caller.
     pub job_id: Option<String>,
-    /// The name of the token that it was made with.
+    /// Name of the token that submitted it.
     pub triggered_by: Option<String>,
-    /// pending, running, completed, failed, timeout or cancelled.
+    /// State: pending, running, completed, failed, timeout or cancelled.
     #[schema(value_type = String)]
     pub status: State,
-    /// Why it failed; null when it did not.
+    /// Kind of failure; null if it did not fail.
     pub error_kind: Option<ErrorKind>,
-    /// The same in words.
+    /// Description of the failure.
     pub error_message: Option<String>,
-    /// Greater ones run first, from −10 to 10.
+    /// Priority from −10 to 10; greater ones run first.
     pub priority: i32,
     /// Bytes that the script wrote to stdout, kept or not.
     pub stdout_bytes: u64,
     /// Bytes that the script wrote to stderr, kept or not.
     pub stderr_bytes: u64,
-    /// Not all of stdout was kept, or the script's end was not seen.
+    /// True if part of stdout was not kept, or the script's end was not seen.
     pub stdout_truncated: bool,
-    /// Not all of stderr was kept, or the script's end was not seen.
+    /// True if part of stderr was not kept, or the script's end was not seen.
     pub stderr_truncated: bool,
-    /// −1 when a signal ended it; null when it has not ended or never ran.
+    /// Exit code; −1 if a signal ended it, null if it has not ended or never ran.
     pub exit_code: Option<i32>,
-    /// The signal that ended it.
+    /// Number of the signal that ended it.
     pub signal: Option<i32>,
-    /// The script's own time, in milliseconds.
+    /// Run time of the script, in milliseconds.
     pub duration_ms: Option<f64>,
-    /// The time that it waited for a worker, in milliseconds.
+    /// Time spent in the queue, in milliseconds.
     pub queue_ms: Option<f64>,
-    /// All the time that was neither waiting nor the script's own, in
-    /// milliseconds: environment, sandbox, transport.
+    /// Time spent on environment, sandbox and transport, in milliseconds: all time that was
+    /// neither queueing nor the script's own.
     pub overhead_ms: Option<f64>,
-    /// What it used.
+    /// Resources used.
     pub usage: Option<Usage>,
-    /// Where it ran; null when it never did.
+    /// Place where it ran; null if it never ran.
     pub sandbox: Option<SandboxReceipt>,
-    /// How often it was given to a worker: more than once when an engine failed
-    /// before the script had started.
+    /// Number of attempts; more than one if an engine failed before the script had started.
     pub attempt: u32,
-    /// When the script's first instruction ran.
+    /// Time at which the script's first instruction ran.
     #[schema(value_type = Option<String>, format = "date-time")]
     pub started_at: Option<DateTime<Utc>>,
-    /// When it ended.
+    /// Time at which it ended.
     #[schema(value_type = Option<String>, format = "date-time")]
     pub completed_at: Option<DateTime<Utc>>,
-    /// When it was accepted.
+    /// Time at which it was accepted.
     #[schema(value_type = String, format = "date-time")]
     pub created_at: DateTime<Utc>,
-    /// When anything of it last changed.
+    /// Time of its last change.
     #[schema(value_type = String, format = "date-time")]
     pub updated_at: DateTime<Utc>,
 }
 
 impl ExecutionSummary {
-    /// An execution that was accepted just now.
+    /// Summary of an execution that was just accepted.
     #[must_use]
     pub fn pending(new: &NewExecution, script_name: String, version: i64, digest: String) -> Self {
         Self {
@@ -113,29 +112,29 @@ impl ExecutionSummary {
     }
 }
 
-/// All of one execution.
+/// Execution with its input and output.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Execution {
-    /// All but the following.
+    /// Everything but the following fields.
     #[serde(flatten)]
     pub summary: ExecutionSummary,
-    /// What it read from stdin, byte for byte.
+    /// Input from stdin, byte for byte.
     #[schema(value_type = Option<serde_json::Value>)]
     pub input_data: Option<Box<RawValue>>,
-    /// stdout, or the output file, when it is one JSON document.
+    /// Result: stdout or the output file, if it is one JSON document.
     #[schema(value_type = Option<serde_json::Value>)]
     pub output_data: Option<Box<RawValue>>,
-    /// stdout, with what is not UTF-8 replaced and a note where it was cut.
+    /// Text of stdout, with non-UTF-8 bytes replaced and a note where it was cut.
     pub stdout_log: String,
-    /// stderr, in the same way.
+    /// Text of stderr, in the same form.
     pub stderr_log: String,
-    /// The files that it left, and those that were not taken.
+    /// Files that it left, including those that were not kept.
     pub artifacts: Vec<Artifact>,
 }
 
 impl Execution {
-    /// One that has ended with `report`, and left no artifacts: `summary` and `input`
-    /// are what is stored of it.
+    /// Execution that ended with `report` and left no artifacts; `summary` and `input` are
+    /// the stored values.
     #[must_use]
     pub fn ended(summary: ExecutionSummary, input: &str, report: &Report) -> Self {
         let (stdout_log, stderr_log) =
@@ -151,56 +150,56 @@ impl Execution {
     }
 }
 
-/// What an execution used.
+/// Resources that an execution used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, ToSchema)]
 pub struct Usage {
     /// CPU time, user and system, in milliseconds.
     pub cpu_ms: f64,
-    /// Most memory at once, in bytes.
+    /// Peak memory, in bytes.
     pub peak_memory_bytes: u64,
-    /// Processes that the kernel killed for want of memory.
+    /// Number of processes that the kernel killed for lack of memory.
     pub oom_kills: u64,
 }
 
-/// Where an execution ran.
+/// Place where an execution ran.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct SandboxReceipt {
-    /// The image's id.
+    /// Image id.
     pub image: String,
-    /// The container's name, which was unique.
+    /// Unique name of the container.
     pub container_id: String,
-    /// The machine; null for `gantry run`.
+    /// Node; null for `gantry run`.
     pub node: Option<String>,
-    /// Its container had been started before the execution came.
+    /// True if the container was started before the execution arrived.
     pub warm: bool,
-    /// True when the script's interpreter waited in it with the modules imported, false
-    /// when it started with the execution. Null for scripts that are not Python, until
-    /// the execution has ended, and when its end was not seen.
+    /// True if the script's interpreter had imported its modules before the execution
+    /// arrived, false if it started with the execution. Null for scripts that are not
+    /// Python, until the execution has ended, and if its end was not seen.
     pub preloaded: Option<bool>,
-    /// Why `preloaded` is false; null when it is not.
+    /// Reason why `preloaded` is false; null otherwise.
     pub preload_reason: Option<String>,
-    /// How the container was confined, as the engine says. Left out of lists, until the
-    /// execution has ended, and when the engine did not say.
+    /// Confinement of the container, as the engine reports it. Absent from lists, until the
+    /// execution has ended, and if the engine did not report it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Confinement>, nullable = false)]
     pub confinement: Option<SealedConfinement>,
 }
 
 impl SandboxReceipt {
-    /// Notes that the script's modules had been imported, or why they had not.
+    /// Records that the script's modules were preloaded, or the reason why not.
     pub fn note_preload(&mut self, preload: Result<(), String>) {
         self.preloaded = Some(preload.is_ok());
         self.preload_reason = preload.err();
     }
 }
 
-/// A file that a script left.
+/// File that a script left.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Artifact {
-    /// A relative path, with `/` between components.
+    /// Relative path, with `/` between components.
     pub name: String,
-    /// Its size in bytes; 0 when it was not taken.
+    /// Size in bytes; 0 if the file was not kept.
     pub bytes: u64,
-    /// Why it was not taken; null when it was.
+    /// Reason why the file was not kept; null if it was.
     pub skipped: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! What is known of an execution once it has ended, and written once.
+//! Report of an ended execution, written once.
 
 use std::time::Duration;
 
@@ -10,43 +10,43 @@ use crate::domain::json_input::JsonFault;
 use crate::domain::outcome::Outcome;
 use crate::domain::output_log::OutputLog;
 
-/// How an execution ended, and everything that it left.
+/// End of an execution, with all its output.
 #[derive(Debug, Clone)]
 pub struct Report {
-    /// How it ended.
+    /// Outcome.
     pub outcome: Outcome,
-    /// stdout, or the output file, when it is one JSON document.
+    /// Result: stdout or the output file, if it is one JSON document.
     pub output: Option<Box<RawValue>>,
-    /// The place at which that is not one JSON document, when all of it was kept.
+    /// Place where the result is not JSON, if all of it was kept.
     pub output_fault: Option<JsonFault>,
-    /// What was kept of stdout and stderr.
+    /// Kept parts of stdout and stderr.
     pub log: OutputLog,
     /// Bytes that the script wrote to stdout, kept or not.
     pub stdout_bytes: u64,
     /// Bytes that the script wrote to stderr, kept or not.
     pub stderr_bytes: u64,
-    /// The script may have written more to stdout than was heard: its end was not seen.
+    /// True if the script may have written more to stdout, because its end was not seen.
     pub is_stdout_unknown: bool,
-    /// The same of stderr.
+    /// True if the script may have written more to stderr, because its end was not seen.
     pub is_stderr_unknown: bool,
-    /// The script's own time; `None` when it never ran.
+    /// Run time of the script; `None` if it never ran.
     pub duration: Option<Duration>,
-    /// From the beginning of the attempt to its end.
+    /// Duration of the attempt.
     pub took: Duration,
-    /// What it used; `None` when it never ran.
+    /// Resources used; `None` if it never ran.
     pub usage: Option<Usage>,
-    /// Where it ran; `None` when it never did.
+    /// Place where it ran; `None` if it never ran.
     pub sandbox: Option<SandboxReceipt>,
-    /// The files that it left.
+    /// Files that it left.
     pub artifacts: Vec<Artifact>,
-    /// When the script's first instruction ran.
+    /// Time at which the script's first instruction ran.
     pub started_at: Option<DateTime<Utc>>,
-    /// When it ended.
+    /// Time at which it ended.
     pub completed_at: DateTime<Utc>,
 }
 
 impl Report {
-    /// The report of an execution that never came to a sandbox.
+    /// Report of an execution that never reached a sandbox.
     #[must_use]
     pub fn unstarted(outcome: Outcome, completed_at: DateTime<Utc>) -> Self {
         Self {
@@ -68,19 +68,19 @@ impl Report {
         }
     }
 
-    /// Not all of stdout was kept, or it is not known whether it was.
+    /// True if part of stdout was not kept, or may not have been.
     #[must_use]
     pub fn is_stdout_truncated(&self) -> bool {
         self.is_stdout_unknown || self.stdout_bytes > self.log.stdout().len() as u64
     }
 
-    /// Not all of stderr was kept, or it is not known whether it was.
+    /// True if part of stderr was not kept, or may not have been.
     #[must_use]
     pub fn is_stderr_truncated(&self) -> bool {
         self.is_stderr_unknown || self.stderr_bytes > self.log.stderr().len() as u64
     }
 
-    /// All of the attempt that was not the script's own time.
+    /// Duration of the attempt without the script's own run time.
     #[must_use]
     pub fn overhead(&self) -> Duration {
         self.took.saturating_sub(self.duration.unwrap_or_default())
@@ -94,8 +94,8 @@ pub fn milliseconds(duration: Duration) -> f64 {
     duration.as_micros() as f64 / 1000.0
 }
 
-/// Both streams as text: what is not UTF-8 replaced, and a note where they were
-/// cut. `stdout_bytes` and `stderr_bytes` are what the script wrote.
+/// Both streams as text, with non-UTF-8 bytes replaced and a note where they were cut.
+/// `stdout_bytes` and `stderr_bytes` are the sizes that the script wrote.
 #[must_use]
 pub fn log_text(log: &OutputLog, stdout_bytes: u64, stderr_bytes: u64) -> (String, String) {
     (

@@ -1,5 +1,5 @@
-//! What an execution is asked to do: frozen when it is accepted, so that nothing
-//! that changes afterwards changes it.
+//! Request for an execution, fixed when it is accepted: later changes of the script do not
+//! affect it.
 
 use std::fmt;
 
@@ -19,13 +19,13 @@ pub const MAX_JOB_ID_CHARS: usize = 200;
 /// Longest idempotency key, in bytes.
 const MAX_KEY_BYTES: usize = 255;
 
-/// What is wrong with a request for an execution.
+/// Fault of a request for an execution.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum RequestFault {
     /// The priority is out of its bounds.
     #[error("priority {0} is not between -10 and 10")]
     Priority(i64),
-    /// The key is empty, too long, or has other than printable ASCII.
+    /// The key is empty, too long, or not printable ASCII.
     #[error("Idempotency-Key {0:?} is not 1 to 255 printable ASCII characters")]
     Key(String),
     /// The job id is empty, too long, or has control characters.
@@ -33,15 +33,15 @@ pub enum RequestFault {
     JobId(String),
 }
 
-/// Who should run first, from −10 (last) to 10.
+/// Priority from −10 (last) to 10 (first).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Priority(i8);
 
 impl Priority {
-    /// The first to run.
+    /// Highest priority; the negative of it is the lowest.
     pub const MAX: i8 = 10;
 
-    /// Checks its bounds.
+    /// Checks the bounds.
     ///
     /// # Errors
     /// [`RequestFault::Priority`].
@@ -52,20 +52,19 @@ impl Priority {
         }
     }
 
-    /// Its number.
+    /// The priority as a number.
     #[must_use]
     pub fn value(self) -> i8 {
         self.0
     }
 }
 
-/// What a caller names a request by, so that sending it twice runs it once.
+/// Caller's name for a request: sending it twice runs it once.
 #[derive(Clone, PartialEq, Eq)]
 pub struct IdempotencyKey {
-    /// The caller's own word for it.
+    /// Key chosen by the caller.
     pub key: String,
-    /// SHA-256 of what was asked for: the same key with another request is a
-    /// mistake.
+    /// SHA-256 of the request. The same key with another request is refused.
     pub fingerprint: [u8; 32],
 }
 
@@ -89,53 +88,53 @@ impl IdempotencyKey {
     }
 }
 
-/// Who asks.
+/// Token that made the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    /// The token's id.
+    /// Token id.
     pub token_id: i64,
-    /// The token's name.
+    /// Token name.
     pub name: String,
 }
 
-/// What is taken from the request and from the settings that operators change at
-/// any time. What the script itself says stands in its version, which never
+/// Values fixed for one execution: those of the request, and those of the settings that
+/// operators may change at any time. The script's definition is in its version, which never
 /// changes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExecutionSnapshot {
-    /// Arguments behind the script's own.
+    /// Arguments appended to the script's own.
     pub args: Vec<String>,
-    /// Variables over the script's own.
+    /// Variables that override the script's own.
     pub env: Variables,
-    /// What it may use.
+    /// Limits.
     pub limits: Limits,
-    /// How long it may take.
+    /// Time limit.
     pub timeout_secs: Timeout,
 }
 
-/// An execution that is to be accepted.
+/// Execution to accept.
 #[derive(Debug, Clone)]
 pub struct NewExecution {
-    /// A UUID of version 7.
+    /// UUID of version 7.
     pub id: Uuid,
-    /// The script.
+    /// Script id.
     pub script_id: i64,
-    /// The row of its version.
+    /// Row id of the script version.
     pub version_id: i64,
-    /// Who asks.
+    /// Token that made the request.
     pub caller: Caller,
-    /// The job that it is for.
+    /// Id of the job that it belongs to.
     pub job_id: Option<String>,
-    /// What the caller names it by.
+    /// Caller's name for the request.
     pub idempotency_key: Option<IdempotencyKey>,
-    /// Who should run first.
+    /// Priority.
     pub priority: Priority,
-    /// What it depends on.
+    /// Values fixed at acceptance.
     pub snapshot: ExecutionSnapshot,
-    /// What it reads from stdin.
+    /// JSON input.
     pub input: JsonInput,
-    /// When it was accepted.
+    /// Time at which it is accepted.
     pub created_at: DateTime<Utc>,
 }
 

@@ -1,4 +1,4 @@
-//! Where an execution is on its way.
+//! States of an execution.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,19 +8,18 @@ use thiserror::Error;
 
 use crate::domain::outcome::Status;
 
-/// Where an execution is on its way. Written as one word, as the final states
-/// are.
+/// State of an execution, written as one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum State {
-    /// Accepted, and nothing has been done for it yet.
+    /// Accepted and queued.
     Pending,
-    /// A worker has it.
+    /// Claimed by a worker.
     Running,
-    /// It will never change again.
+    /// Ended; the state never changes again.
     Ended(Status),
 }
 
-/// A state that there is not.
+/// Unknown word for a state.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(
     "unknown status {0:?}: it is one of pending, running, completed, failed, timeout, cancelled"
@@ -28,7 +27,7 @@ pub enum State {
 pub struct UnknownState(String);
 
 impl State {
-    /// All of them, in the order in which they are gone through.
+    /// All states, in the order in which an execution passes through them.
     pub const ALL: [Self; 6] = [
         Self::Pending,
         Self::Running,
@@ -38,7 +37,7 @@ impl State {
         Self::Ended(Status::Cancelled),
     ];
 
-    /// The word in the API and in the database.
+    /// Word in the API and in the database.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -48,7 +47,7 @@ impl State {
         }
     }
 
-    /// Whether it will never change again.
+    /// True if the execution has ended.
     #[must_use]
     pub fn has_ended(self) -> bool {
         matches!(self, Self::Ended(_))

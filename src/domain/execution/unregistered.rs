@@ -1,4 +1,4 @@
-//! The execution of a file that nobody has registered: what `gantry run` shows.
+//! Execution of an unregistered file, as `gantry run` shows it.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -8,14 +8,14 @@ use super::{Execution, ExecutionSummary, Report, State, milliseconds};
 use crate::domain::job::Job;
 
 impl Execution {
-    /// A job that was run by itself, and how it ended.
+    /// Execution object of a job that was run without a server.
     #[must_use]
     pub fn unregistered(id: Uuid, job: &Job, created_at: DateTime<Utc>, report: Report) -> Self {
         let (stdout_log, stderr_log) =
             log_text(&report.log, report.stdout_bytes, report.stderr_bytes);
         Self {
             summary: summary(id, job, created_at, &report),
-            // It has been checked to be one JSON document.
+            // The input was checked to be one JSON document.
             input_data: job.input.as_ref().and_then(|it| serde_json::from_str(it.as_str()).ok()),
             output_data: report.output,
             stdout_log,

@@ -1,24 +1,24 @@
-//! Where a document is not JSON, shown in its own line.
+//! Fault of a JSON document, shown in its line.
 
 use std::fmt;
 
 use crate::domain::sanitize::escaped;
 
-/// Characters that an excerpt shows before and after the place of an error.
+/// Characters shown before and after the fault.
 pub(super) const EXCERPT_SIDE: usize = 30;
 
-/// What is wrong, and where.
+/// Fault with its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JsonFault {
-    /// From 1.
+    /// Line, from 1.
     pub line: usize,
-    /// In characters, from 1.
+    /// Column in characters, from 1.
     pub column: usize,
-    /// What is wrong there.
+    /// Description of the fault.
     pub reason: String,
-    /// The line around the place, at most some 70 characters, escaped.
+    /// Part of the line around the fault, escaped, at most some 70 characters.
     pub excerpt: String,
-    /// Characters of `excerpt` before the place.
+    /// Characters of `excerpt` before the fault.
     pub caret: usize,
 }
 
@@ -29,32 +29,32 @@ impl fmt::Display for JsonFault {
 }
 
 impl JsonFault {
-    /// Two lines: the excerpt, and a caret below the place.
+    /// Excerpt, and a caret below the fault on a second line.
     #[must_use]
     pub fn pointed(&self) -> String {
         format!("{}\n{:caret$}^", self.excerpt, "", caret = self.caret)
     }
 }
 
-/// The offset of a place as `serde_json` counts it: lines from 1, columns in
-/// bytes, the last byte that was read.
+/// Offset of a place in `serde_json`'s terms: lines from 1, columns in bytes, the last byte
+/// read.
 pub(super) fn offset_of(bytes: &[u8], line: usize, column: usize) -> usize {
     let before = line.saturating_sub(1);
     let start = match before {
         0 => 0,
         _ => nth_line_end(bytes, before).map_or(bytes.len(), |newline| newline + 1),
     };
-    // Column 0 is the end of the line before.
+    // Column 0 is the end of the previous line.
     (start + column).saturating_sub(1).min(bytes.len())
 }
 
-/// Where the `nth` line end stands, from 1.
+/// Offset of the `nth` line end, from 1.
 fn nth_line_end(bytes: &[u8], nth: usize) -> Option<usize> {
     bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').nth(nth - 1).map(|(at, _)| at)
 }
 
-/// A fault at an offset, with the line around it. Looks at no more of the bytes
-/// than it shows, but for counting.
+/// Fault at an offset, with the line around it. Reads only the bytes that it shows, except
+/// for counting.
 pub(super) fn fault(bytes: &[u8], offset: usize, reason: &str) -> JsonFault {
     let (before, after) = bytes.split_at(offset.min(bytes.len()));
     let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
@@ -69,12 +69,12 @@ pub(super) fn fault(bytes: &[u8], offset: usize, reason: &str) -> JsonFault {
     JsonFault { line, column, reason: reason.to_owned(), excerpt: left + &right, caret }
 }
 
-/// Whether a UTF-8 byte begins a character.
+/// True if a UTF-8 byte begins a character.
 fn is_character_start(byte: u8) -> bool {
     byte & 0b1100_0000 != 0b1000_0000
 }
 
-/// The end of a line's first half, escaped, with `…` for what is left out.
+/// End of the text before the fault, escaped, with `…` for the omitted part.
 fn last_characters(bytes: &[u8]) -> String {
     let tail = bytes.get(bytes.len().saturating_sub(EXCERPT_SIDE * 4)..).unwrap_or_default();
     let shown = escaped(&String::from_utf8_lossy(tail));
@@ -83,7 +83,7 @@ fn last_characters(bytes: &[u8]) -> String {
     if kept.len() < shown.len() || tail.len() < bytes.len() { format!("…{kept}") } else { kept }
 }
 
-/// The beginning of a line's second half, likewise.
+/// Beginning of the text after the fault, in the same form.
 fn first_characters(bytes: &[u8]) -> String {
     let head = bytes.get(..EXCERPT_SIDE * 4).unwrap_or(bytes);
     let shown = escaped(String::from_utf8_lossy(head).trim_end());

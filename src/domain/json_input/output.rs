@@ -1,6 +1,5 @@
-//! What a script printed, as JSON: a document, a text that is none, or what was meant
-//! as JSON and is not. The last is a mistake that its caller has to hear of; a text
-//! is as good an answer as any.
+//! Parses a script's output as JSON. Distinguishes a document, plain text, and broken JSON.
+//! Plain text is a valid result; broken JSON is a mistake that the caller must learn of.
 
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
@@ -8,25 +7,25 @@ use serde_json::value::RawValue;
 use super::fault::{JsonFault, fault};
 use super::{check, first_unreadable};
 
-/// The reason that a script's output is not one JSON document.
+/// Reason why a script's output is not one JSON document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutputFault {
-    /// The fault and its place.
+    /// Fault and its place.
     pub fault: JsonFault,
-    /// It would be an object or an array but for this: NaN or Infinity in it, bytes
-    /// that are not UTF-8, a mark before it, or more than readers take.
+    /// True if the output is an object or an array except for this fault: NaN or Infinity
+    /// in it, bytes that are not UTF-8, a byte order mark, or more than readers accept.
     pub is_meant_as_json: bool,
 }
 
-/// Names that programs print for floats that JSON has no numbers for: Python's and
-/// JavaScript's, and what C's `printf` makes of them.
+/// Names of floats that JSON has no numbers for, as Python, JavaScript and C's `printf`
+/// print them.
 const NO_NUMBERS: [&str; 3] = ["Infinity", "NaN", "Inf"];
 
-/// A script's output, when it is exactly one JSON document and nothing else
-/// but white space around it. The document is kept as it was printed.
+/// Parses a script's output as exactly one JSON document with optional white space around
+/// it. The document is kept as it was printed.
 ///
 /// # Errors
-/// [`OutputFault`] when it is not.
+/// [`OutputFault`] if it is anything else.
 pub fn parse_output(printed: &[u8]) -> Result<Box<RawValue>, OutputFault> {
     check(printed)
         .map_err(|fault| OutputFault { is_meant_as_json: is_meant_as_json(printed), fault })?;
@@ -37,19 +36,19 @@ pub fn parse_output(printed: &[u8]) -> Result<Box<RawValue>, OutputFault> {
     })
 }
 
-/// True if this is JSON but for what its writer may not have known that it is not.
+/// True if the output is JSON except for faults that its writer may not know of.
 fn is_meant_as_json(printed: &[u8]) -> bool {
     let printed = printed.strip_prefix("\u{feff}".as_bytes()).unwrap_or(printed);
     let is_read = |bytes: &[u8]| serde_json::from_slice::<IgnoredAny>(bytes).is_ok();
     match printed.trim_ascii_start().first() {
         Some(b'{' | b'[') => is_read(printed) || is_read(&made_readable(printed)),
-        // A number that is too long.
+        // The number is too long.
         Some(_) => first_unreadable(printed).is_some() && is_read(printed),
         None => false,
     }
 }
 
-/// The same with numbers in the place of names, and with ASCII for all else.
+/// Replaces such names by numbers, and bytes outside ASCII by ASCII.
 fn made_readable(mut rest: &[u8]) -> Vec<u8> {
     let mut readable = Vec::with_capacity(rest.len());
     let mut is_string = false;
@@ -68,7 +67,7 @@ fn made_readable(mut rest: &[u8]) -> Vec<u8> {
     readable
 }
 
-/// Length of the name for no number that stands here, with its sign.
+/// Length of the non-number name at this place, with its sign.
 fn name_at(bytes: &[u8]) -> Option<usize> {
     let sign = usize::from(matches!(bytes.first(), Some(b'-' | b'+')));
     let rest = bytes.get(sign..)?;
@@ -78,8 +77,8 @@ fn name_at(bytes: &[u8]) -> Option<usize> {
     NO_NUMBERS.iter().find(is_here).map(|name| sign + name.len())
 }
 
-/// The fault of a name for no number that a reader has stumbled over here: at its
-/// sign, or at one of the two bytes behind, which begin a number or `null`.
+/// Fault for a non-number name at which a reader has stopped: at its sign, or at one of the
+/// next two bytes, because a sign may begin a number and `n` may begin `null`.
 pub(super) fn not_a_number(bytes: &[u8], offset: usize) -> Option<JsonFault> {
     (offset.saturating_sub(2)..=offset).find_map(|at| {
         let rest = bytes.get(at..)?;

@@ -1,7 +1,7 @@
-//! How many ways lead through a schema without looking at a document: `allOf` of
-//! two references to an `allOf` of two references doubles them with every line.
-//! What looks at the document is counted there ([`super::counted`]); this is
-//! counted here, before anything is compiled.
+//! Counts the paths through a schema that do not read the document: `allOf` of two
+//! references to an `allOf` of two references doubles them with every line. Paths that read
+//! the document are counted in [`super::counted`]; these are counted here, before
+//! compilation.
 
 use std::collections::HashMap;
 
@@ -10,25 +10,25 @@ use serde_json::Value;
 /// Keywords that apply one schema to the same place of the document.
 const ONE: [&str; 4] = ["not", "if", "then", "else"];
 
-/// Keywords that apply several, in a list.
+/// Keywords that apply a list of schemas.
 const LISTS: [&str; 3] = ["allOf", "anyOf", "oneOf"];
 
-/// Keywords that apply several, by names.
+/// Keywords that apply schemas by name.
 const MAPS: [&str; 2] = ["dependentSchemas", "dependencies"];
 
-/// Ways through a schema, as far as they could be followed.
+/// Paths through a schema, as far as they can be followed.
 #[derive(Default)]
 pub(super) struct Branches<'a> {
     root: Option<&'a Value>,
-    /// The ways from each schema that was looked at; `None` while it is.
+    /// Paths from each schema that was visited; `None` during the visit.
     known: HashMap<*const Value, Option<u64>>,
-    /// References to other places than `#` and `#/…` of the whole document:
-    /// where they lead was not looked at.
+    /// Number of references that were not followed: they lead elsewhere than to `#` or
+    /// `#/…` of the whole document.
     pub(super) unfollowed: usize,
 }
 
 impl<'a> Branches<'a> {
-    /// The most ways from any schema in this one.
+    /// Most paths from any schema in this one.
     pub(super) fn most(&mut self, root: &'a Value) -> u64 {
         self.root = Some(root);
         let mut most = 0;
@@ -37,7 +37,7 @@ impl<'a> Branches<'a> {
             match value {
                 Value::Object(members) => {
                     most = most.max(self.from(value));
-                    // With a base of its own, `#` means another place.
+                    // With an `$id` of its own, `#` means another place.
                     let is_resource = !std::ptr::eq(value, root) && members.contains_key("$id");
                     self.unfollowed += usize::from(is_resource);
                     waiting.extend(members.values());
@@ -49,13 +49,13 @@ impl<'a> Branches<'a> {
         most
     }
 
-    /// The ways from one schema. Bounded in depth by the number of references and
-    /// the depth of the schema.
+    /// Paths from one schema. Recursion is bounded by the number of references and the
+    /// depth of the schema.
     fn from(&mut self, schema: &'a Value) -> u64 {
         let Some(members) = schema.as_object() else { return 1 };
         match self.known.get(&std::ptr::from_ref(schema)) {
             Some(Some(ways)) => return *ways,
-            // A circle: the validator breaks it, and looks at the document.
+            // A cycle: the validator breaks it, and reads the document.
             Some(None) => return 1,
             None => self.known.insert(schema, None),
         };
@@ -78,7 +78,7 @@ impl<'a> Branches<'a> {
 
     fn target(&self, reference: &str) -> Option<&'a Value> {
         let pointer = reference.strip_prefix('#')?;
-        // What is encoded as in a URL is counted among those not followed.
+        // A pointer that is URL-encoded counts as not followed.
         if pointer.contains('%') { None } else { self.root?.pointer(pointer) }
     }
 }

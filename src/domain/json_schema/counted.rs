@@ -1,7 +1,6 @@
-//! Documents that count how often they are looked at. A schema of a few lines can
-//! make a validator look at a document more often than there is time for, or
-//! call itself deeper than there is stack; whoever looks too often, or from too
-//! deep, is stopped.
+//! Documents that count how often they are read. A schema of a few lines can make a
+//! validator read a document more often than time allows, or recurse deeper than the stack;
+//! both are stopped here.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -14,69 +13,69 @@ use serde_json::{Number, Value};
 
 use super::tree::{Member, Text, Tree};
 
-/// Stack that a validation may use, in bytes (1 MiB): half of what the smallest
-/// of our threads have (2 MiB, the standard library's and tokio's default).
+/// Most stack that a validation may use, in bytes (1 MiB): half of the smallest of our
+/// threads' stacks (2 MiB, the default of the standard library and of tokio).
 const MAX_STACK_BYTES: usize = 1024 * 1024;
 
-/// Bytes of a string that count as one look: they are compared, counted and
+/// Bytes of a string that count as one read, because they are compared, counted and
 /// matched.
 const BYTES_PER_LOOK: usize = 64;
 
 thread_local! {
-    /// How many looks are left.
+    /// Reads that are left.
     static LEFT: Cell<u64> = const { Cell::new(0) };
-    /// Where the stack was when the validation began.
+    /// Stack pointer at the start of the validation.
     static TOP: Cell<usize> = const { Cell::new(0) };
 }
 
-/// The validation was stopped.
+/// Marks a validation that was stopped.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Exhausted;
 
-/// Runs a validation that may look at most `looks` times at its document.
+/// Runs a validation that may read its document at most `looks` times.
 pub(super) fn within<T>(looks: u64, validation: impl FnOnce() -> T) -> Result<T, Exhausted> {
     LEFT.set(looks);
     TOP.set(stack_pointer());
-    // The validator has no way to be stopped but this one. Nothing of what it
-    // was doing is used afterwards. A panic of its own is as good as no answer.
+    // Unwinding is the only way to stop the validator. Its state is dropped. A panic of the
+    // validator counts as no answer, too.
     catch_unwind(AssertUnwindSafe(validation)).map_err(|_| Exhausted)
 }
 
-/// Counts looks, and ends the validation when there have been too many.
+/// Counts reads, and stops the validation after too many.
 pub(super) fn count(looks: u64) {
     let left = LEFT.get().checked_sub(looks);
     let depth = TOP.get().abs_diff(stack_pointer());
     match left.filter(|_| depth < MAX_STACK_BYTES) {
         Some(left) => LEFT.set(left),
-        // Unwinds without a word: this is no panic.
+        // Unwinds without a message: this is not a panic.
         None => resume_unwind(Box::new(Exhausted)),
     }
 }
 
-/// Looks that the last validation of this thread had left.
+/// Reads that the last validation of this thread had left.
 #[cfg(test)]
 pub(super) fn left() -> u64 {
     LEFT.get()
 }
 
-/// About where the stack is now.
+/// Approximate stack pointer.
 #[inline(never)]
 fn stack_pointer() -> usize {
     let here = 0_u8;
     std::ptr::from_ref(std::hint::black_box(&here)).addr()
 }
 
-/// JSON that counts.
+/// JSON representation that counts reads.
 pub(super) struct CountedJson;
 
-/// A value that counts.
+/// Value that counts reads.
 #[derive(Clone, Copy)]
 pub(super) struct Counted<'a>(pub(super) &'a Tree<'a>);
 
-/// The members of an object.
+/// Members of an object.
 pub(super) struct Members<'a>(&'a [Member<'a>]);
 
-/// The elements of an array.
+/// Elements of an array.
 pub(super) struct Elements<'a>(&'a [Tree<'a>]);
 
 impl Json for CountedJson {
@@ -145,7 +144,8 @@ impl<'a> Node<'a, CountedJson> for Counted<'a> {
         self.0.equals(expected)
     }
 
-    /// Errors hold it, and what is said of them never repeats it: it stands for all.
+    /// Errors hold the value, but our messages never repeat it: a constant stands in for
+    /// all.
     fn to_value(&self) -> Cow<'a, Value> {
         count(1);
         Cow::Owned(Value::Null)

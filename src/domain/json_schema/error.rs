@@ -1,4 +1,4 @@
-//! What can be wrong with a schema, and what to do about it.
+//! Errors of schemas, with advice.
 
 use jsonschema::ValidationError;
 use jsonschema::error::ValidationErrorKind;
@@ -7,64 +7,64 @@ use thiserror::Error;
 use super::{MAX_REFERENCES, MAX_SCHEMA_BYTES, MAX_SCHEMA_DEPTH};
 use crate::domain::sanitize::sanitize;
 
-/// Why a schema is refused.
+/// Reason why a schema is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SchemaError {
-    /// Neither an object nor a boolean.
+    /// The value is neither an object nor a boolean.
     #[error("a JSON Schema is an object, or true or false")]
     NotASchema,
-    /// More than [`MAX_SCHEMA_BYTES`].
+    /// The schema has more than [`MAX_SCHEMA_BYTES`].
     #[error("the schema has more than {MAX_SCHEMA_BYTES} bytes (256 KiB)")]
     TooLarge,
-    /// Deeper than [`MAX_SCHEMA_DEPTH`].
+    /// The nesting is deeper than [`MAX_SCHEMA_DEPTH`].
     #[error("the schema is nested more than {MAX_SCHEMA_DEPTH} levels deep")]
     TooDeep,
-    /// More than [`MAX_REFERENCES`].
+    /// The schema has more than [`MAX_REFERENCES`].
     #[error("the schema has {0} references, at most {MAX_REFERENCES} are allowed")]
     TooManyReferences(usize),
-    /// References that multiply.
-    #[error("the references of the schema lead through it in too many ways")]
+    /// The references multiply.
+    #[error("the references of the schema make too many paths through it")]
     TooManyBranches,
-    /// A character that databases don't keep.
+    /// A text has a NUL character, which databases do not store.
     #[error("the schema has a NUL character (\\u0000) in a text")]
     Nul,
-    /// A number that is not finite as a double.
+    /// A number is not finite as a double.
     #[error("the schema has a number that is too large")]
     Number,
-    /// Compiling it takes too long.
+    /// Compilation takes too long.
     #[error("the schema can't be compiled within reasonable time and memory")]
     TooHard,
-    /// It refers to something outside of itself.
+    /// The schema refers to another document.
     #[error(
-        "the schema refers to {0:?}, and schemas are never fetched, neither from the net nor from files"
+        "the schema refers to {0:?}, but schemas are never fetched, neither from the network nor from files"
     )]
     Remote(String),
-    /// It refers to something that is not there, or not a place.
+    /// A reference leads nowhere, or not to a place.
     #[error("the schema has a reference that leads nowhere: {0}")]
     Reference(String),
-    /// `$schema` names no draft that is known.
+    /// `$schema` names an unknown draft.
     #[error("the schema's $schema is not known: {0}")]
     Draft(String),
-    /// A pattern that is none, or needs what takes exponential time.
+    /// A pattern is invalid, or needs exponential time.
     #[error("at {place}: a pattern can't be used: {reason}")]
     Pattern {
-        /// Where in the schema, as a JSON pointer.
+        /// Place in the schema, as a JSON pointer.
         place: String,
-        /// What is wrong with it.
+        /// Reason why it can't be used.
         reason: String,
     },
-    /// The draft's own schema does not accept it.
+    /// The draft's meta-schema refuses the schema.
     #[error("not a valid JSON Schema: at {place}: {reason}")]
     Invalid {
-        /// Where in the schema, as a JSON pointer.
+        /// Place in the schema, as a JSON pointer.
         place: String,
-        /// What is wrong there.
+        /// Fault at this place.
         reason: String,
     },
 }
 
 impl SchemaError {
-    /// What to do about it.
+    /// Advice for the user.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
@@ -88,7 +88,7 @@ impl SchemaError {
     }
 }
 
-/// What a validator has against a schema.
+/// Error for a validator's complaint about a schema.
 pub(super) fn of(error: &ValidationError<'_>) -> SchemaError {
     let place = || match error.instance_path().as_str() {
         "" => "the top".to_owned(),

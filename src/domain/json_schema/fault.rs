@@ -1,5 +1,5 @@
-//! What is wrong with a document, said without repeating the document: it may be
-//! large, and secret.
+//! Faults of a document, described without repeating the document, which may be large and
+//! secret.
 
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::{ValidationError, Validator};
@@ -11,13 +11,13 @@ use super::{MAX_FAULTS, MAX_LOOKS_FOR_FAULTS};
 use crate::domain::fault::Fault;
 use crate::domain::sanitize::{MAX_SANITIZED_CHARS, sanitize};
 
-/// What stands in the place of values.
+/// Stands in for values.
 const VALUE: &str = "it";
 
-/// Longest pointer, in bytes; a longer one leads to where it still fits.
+/// Longest pointer, in bytes; a longer one is cut at the last component that fits.
 const MAX_POINTER_BYTES: usize = 1_000;
 
-/// The faults of a document that is known to have some.
+/// Faults of a document that is known to be invalid.
 pub(super) fn of(validator: &Validator<CountedJson>, document: &Tree<'_>) -> Vec<Fault> {
     let all = || {
         let errors = validator.iter_errors(Counted(document)).take(MAX_FAULTS);
@@ -26,7 +26,7 @@ pub(super) fn of(validator: &Validator<CountedJson>, document: &Tree<'_>) -> Vec
         faults
     };
     let first = || validator.validate(Counted(document)).err().map(|error| of_error(&error));
-    // Those who look for all faults look everywhere; those for one stop there.
+    // A search for all faults visits everything; a search for one stops there.
     let found = within(MAX_LOOKS_FOR_FAULTS, all)
         .or_else(|_| within(MAX_LOOKS_FOR_FAULTS, first).map(|found| found.into_iter().collect()));
     match found {
@@ -37,7 +37,7 @@ pub(super) fn of(validator: &Validator<CountedJson>, document: &Tree<'_>) -> Vec
 
 fn of_error(error: &ValidationError<'_>) -> Fault {
     let detail = match error.kind() {
-        // These list all of the schema's values, or faults within faults.
+        // These kinds list all of the schema's values, or nested faults.
         ValidationErrorKind::AnyOf { .. } | ValidationErrorKind::OneOfNotValid { .. } => {
             format!("{VALUE} matches none of the alternatives ({})", error.kind().keyword())
         }
@@ -66,10 +66,10 @@ fn of_error(error: &ValidationError<'_>) -> Fault {
     Fault::new(bounded(error.instance_path().as_str()), sanitize(&detail))
 }
 
-/// The beginning of a schema's value, as JSON.
+/// Beginning of a schema's value, as JSON.
 fn json(value: &Value) -> String {
     let mut text = value.to_string();
-    // Enough for the excerpt: a character has four bytes at most.
+    // Enough for the sanitized text: a character has at most four bytes.
     let mut end = text.len().min(MAX_SANITIZED_CHARS * 4);
     while !text.is_char_boundary(end) {
         end -= 1;
@@ -78,8 +78,7 @@ fn json(value: &Value) -> String {
     text
 }
 
-/// A pointer to the place, or to the nearest one above it whose pointer is not
-/// too long.
+/// Pointer to the place, or to its nearest ancestor whose pointer is short enough.
 fn bounded(pointer: &str) -> &str {
     if pointer.len() <= MAX_POINTER_BYTES {
         return pointer;

@@ -1,4 +1,4 @@
-//! A schema's size and content, looked at before anything is compiled.
+//! Checks a schema's size and content before compilation.
 
 use serde_json::Value;
 
@@ -10,14 +10,14 @@ use super::{
 /// Keywords that refer to another place.
 const REFERENCES: [&str; 3] = ["$ref", "$dynamicRef", "$recursiveRef"];
 
-/// What has been seen so far.
+/// Totals so far.
 #[derive(Default)]
 struct Seen {
     bytes: usize,
     references: usize,
 }
 
-/// Whether a schema is small enough, and has nothing that a database can't keep.
+/// Checks that a schema is small enough, and that databases can store it.
 pub(super) fn check(schema: &Value) -> Result<(), SchemaError> {
     let mut seen = Seen::default();
     seen.value(schema, 0)?;
@@ -36,7 +36,7 @@ impl Seen {
             return Err(SchemaError::TooDeep);
         }
         match value {
-            // As long as the longest of them; what is counted is a size, not a text.
+            // Each counts as the longest literal: the sum is a size, not a text.
             Value::Null | Value::Bool(_) => self.add(5),
             Value::Number(number) => {
                 if number.as_f64().is_none_or(f64::is_infinite) {

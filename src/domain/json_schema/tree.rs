@@ -1,6 +1,5 @@
-//! A document as a tree that takes little: 24 bytes for a value and 48 for a member,
-//! and texts where they stand in the document. `serde_json`'s own takes 640 bytes for
-//! an object of one member.
+//! Compact tree of a document: 24 bytes per value and 48 per member, with texts borrowed
+//! from the document. `serde_json`'s own tree takes 640 bytes for an object of one member.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -14,15 +13,15 @@ use serde_json::{Number, Value};
 use super::counted::count;
 use crate::domain::json_shape::Shape;
 
-/// Bytes of a value in an array, and of a member in an object.
+/// Size of a value in an array, and of a member in an object, in bytes.
 const ELEMENT_BYTES: usize = size_of::<Tree<'_>>();
 const MEMBER_BYTES: usize = size_of::<Member<'_>>();
 
-/// Bytes that the allocator takes for an array or object beside its values, with
-/// what is left over of the room that it grew in.
+/// Bytes that the allocator takes for an array or object beside its values, including
+/// unused capacity.
 const CONTAINER_BYTES: usize = 80;
 
-/// A value.
+/// JSON value.
 #[derive(Debug)]
 pub(super) enum Tree<'a> {
     Null,
@@ -30,21 +29,21 @@ pub(super) enum Tree<'a> {
     Number(Number),
     Text(Text<'a>),
     Array(Box<[Tree<'a>]>),
-    /// By name, each once.
+    /// Members by name, each once.
     Object(Box<[Member<'a>]>),
 }
 
-/// A name and its value.
+/// Name and value.
 pub(super) type Member<'a> = (Text<'a>, Tree<'a>);
 
-/// A text as it stands in the document, or without its escapes.
+/// Text borrowed from the document, or unescaped.
 #[derive(Debug)]
 pub(super) enum Text<'a> {
     Borrowed(&'a str),
     Owned(Box<str>),
 }
 
-/// Bound of a document's tree, in bytes, with its texts.
+/// Upper bound of a document's tree with its texts, in bytes.
 pub(super) fn bytes_of(document: &str) -> usize {
     let Shape { elements, members, containers } = Shape::of(document);
     elements * ELEMENT_BYTES
@@ -63,7 +62,7 @@ impl Text<'_> {
 }
 
 impl Tree<'_> {
-    /// True if it is the same as a value of a schema; numbers are compared as such.
+    /// True if it equals a value of a schema; numbers are compared by value.
     pub(super) fn equals(&self, expected: &Value) -> bool {
         count(1);
         match (self, expected) {
@@ -75,7 +74,7 @@ impl Tree<'_> {
                 one.len() == other.len() && one.iter().zip(other).all(|(one, it)| one.equals(it))
             }
             (Self::Object(one), Value::Object(other)) => {
-                // Both are in the order of their names.
+                // Both are sorted by name.
                 one.len() == other.len()
                     && one.iter().zip(other).all(|((name, one), (other_name, other))| {
                         name.as_str() == other_name && one.equals(other)
@@ -86,7 +85,7 @@ impl Tree<'_> {
     }
 }
 
-/// As JSON Schema compares what is to be unique; every look is counted.
+/// Equality for `uniqueItems` of JSON Schema; every read is counted.
 impl PartialEq for Tree<'_> {
     fn eq(&self, other: &Self) -> bool {
         count(1);
@@ -229,7 +228,7 @@ impl<'de> Visitor<'de> for Reader {
             members.push(member);
         }
         members.sort_by(|(one, _), (other, _)| one.cmp(other));
-        // Of a name that is there twice the last value counts.
+        // If a name appears twice, the last value counts.
         members.dedup_by(|later, earlier| {
             let is_twice = later.0 == earlier.0;
             if is_twice {

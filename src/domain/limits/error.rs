@@ -1,54 +1,54 @@
-//! What can be wrong with limits, and what to do about it.
+//! Errors of limits, with advice.
 
 use thiserror::Error;
 
 use crate::domain::quantities::show_bytes;
 
-/// A limit out of its bounds.
+/// Limit that is out of bounds.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum LimitsError {
-    /// Below what works.
+    /// The value is below the minimum.
     #[error("{field}: {value} is too little, the least is {bound}")]
     TooLittle {
-        /// The field's name in the API.
+        /// Name of the field in the API.
         field: &'static str,
-        /// What was asked for.
+        /// Requested value.
         value: String,
-        /// The bound.
+        /// Minimum.
         bound: String,
     },
-    /// Above what is allowed.
+    /// The value is above the maximum.
     #[error("{field}: {value} is too much, the most is {bound}")]
     TooMuch {
-        /// The field's name in the API.
+        /// Name of the field in the API.
         field: &'static str,
-        /// What was asked for.
+        /// Requested value.
         value: String,
-        /// The bound.
+        /// Maximum.
         bound: String,
     },
-    /// Files would take more than half of the memory that they are kept in.
+    /// Files would take more than half of the memory that holds them.
     #[error("scratch_bytes: {scratch} is more than half of memory_bytes ({memory})")]
     ScratchOverMemory {
-        /// What was asked for.
+        /// Requested scratch space.
         scratch: String,
-        /// The memory that it is part of.
+        /// Memory limit.
         memory: String,
-        /// Memory that would do, in bytes.
+        /// Sufficient memory limit, in bytes.
         needed_bytes: u64,
     },
-    /// Not a finite positive number.
+    /// The value is not a finite positive number.
     #[error("{field}: {value} is not a usable number")]
     NotANumber {
-        /// The field's name in the API.
+        /// Name of the field in the API.
         field: &'static str,
-        /// What was asked for.
+        /// Requested value.
         value: String,
     },
 }
 
 impl LimitsError {
-    /// What to do about it.
+    /// Advice for the user.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         Some(match self {
@@ -63,7 +63,7 @@ impl LimitsError {
     }
 }
 
-/// `256 MiB (268435456 bytes)`: the field is in bytes, people think in units.
+/// Size in units and in bytes, such as `256 MiB (268435456 bytes)`: the field is in bytes.
 pub(super) fn bytes_shown(bytes: u64) -> String {
     if bytes < 1024 {
         return format!("{bytes} bytes");

@@ -1,4 +1,4 @@
-//! How long a script may take.
+//! Time limit of a script.
 
 use std::time::Duration;
 
@@ -7,19 +7,19 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::{LimitsError, serialize_number};
 use crate::domain::quantities::show_duration;
 
-/// How long a script may take: between [`Timeout::MIN`] and [`Timeout::MAX`].
+/// Time limit of a script, between [`Timeout::MIN`] and [`Timeout::MAX`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "f64")]
 pub struct Timeout(Duration);
 
 impl Timeout {
-    /// 100 ms: below it, a start on a busy machine would already be late.
+    /// Minimum, 100 ms: below it, a start on a busy machine would already be late.
     pub const MIN: Duration = Duration::from_millis(100);
 
-    /// 24 hours.
+    /// Maximum, 24 hours.
     pub const MAX: Duration = Duration::from_secs(24 * 3_600);
 
-    /// Checks its bounds; parts of a millisecond are dropped.
+    /// Checks the bounds; drops fractions of a millisecond.
     ///
     /// # Errors
     /// [`LimitsError::TooLittle`] and [`LimitsError::TooMuch`].
@@ -34,13 +34,13 @@ impl Timeout {
         Ok(Self(Duration::new(duration.as_secs(), duration.subsec_millis() * 1_000_000)))
     }
 
-    /// The time itself.
+    /// Time limit as a duration.
     #[must_use]
     pub fn duration(self) -> Duration {
         self.0
     }
 
-    /// The time in milliseconds.
+    /// Time limit in milliseconds.
     #[must_use]
     pub fn as_millis(self) -> u64 {
         self.0.as_secs() * 1_000 + u64::from(self.0.subsec_millis())
@@ -48,20 +48,20 @@ impl Timeout {
 }
 
 impl Default for Timeout {
-    /// 300 seconds.
+    /// Default, 300 seconds.
     fn default() -> Self {
         Self(Duration::from_secs(300))
     }
 }
 
-/// Seconds.
+/// Writes seconds.
 impl Serialize for Timeout {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serialize_number(self.0.as_secs_f64(), serializer)
     }
 }
 
-/// Seconds, to the nearest millisecond.
+/// Reads seconds, to the nearest millisecond.
 impl TryFrom<f64> for Timeout {
     type Error = LimitsError;
 

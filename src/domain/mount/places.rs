@@ -1,14 +1,14 @@
-//! Places that no mount may touch, in a sandbox and on the host.
+//! Reserved places in a sandbox and on the host.
 
 use std::path::{Component, Path};
 
 /// Longest path, in bytes (`PATH_MAX`, limits.h).
 pub const MAX_PATH_BYTES: usize = 4096;
 
-/// Targets that belong to the image or to Gantry; neither they nor anything
-/// below or above them can be mounted over. Below `/work` too: artifacts are
-/// collected there, and a mount would be read as the script's own. `/var/run`
-/// is a link to `/run`, which the engine would follow.
+/// Targets that belong to the image or to Gantry; neither they nor a place below or above
+/// them can be a target. `/work` is among them because artifacts are collected there, and a
+/// mount would be read as the script's own files. `/var/run` links to `/run`, which the
+/// engine would follow.
 const RESERVED_TARGETS: [&str; 16] = [
     "/work",
     "/tmp",
@@ -28,21 +28,20 @@ const RESERVED_TARGETS: [&str; 16] = [
     "/gantry-init",
 ];
 
-/// Where libraries are, by the names that the ABIs of Debian give them.
+/// Folders of libraries in Debian's ABIs.
 const LIBRARIES: [&str; 4] = ["lib", "lib32", "lib64", "libx32"];
 
-/// Sources that hand over the machine, whatever the roots say: where daemons
-/// keep their control sockets, the state of container engines, and the kernel's
-/// own file systems. Neither
-/// they, nor what is below or above them.
+/// Sources that give control over the machine, even if the roots allow them: control
+/// sockets of daemons, the state of container engines, and the kernel's own file systems.
+/// Neither they nor a place below or above them can be a source.
 const FORBIDDEN_SOURCES: [&str; 7] =
     ["/proc", "/sys", "/dev", "/run", "/var/run", "/var/lib/docker", "/var/lib/containerd"];
 
-/// Names of control sockets of container engines, wherever they lie.
+/// Names of container engines' control sockets, in any folder.
 const ENGINE_SOCKETS: [&str; 5] =
     ["docker.sock", "containerd.sock", "podman.sock", "crio.sock", "buildkitd.sock"];
 
-/// The target without needless slashes; `None` when it is not a usable path.
+/// Target without needless slashes; `None` if it is not a usable path.
 pub(super) fn normalised(target: &str) -> Option<String> {
     if !target.starts_with('/') || target.len() > MAX_PATH_BYTES || target.contains(':') {
         return None;
@@ -54,7 +53,7 @@ pub(super) fn normalised(target: &str) -> Option<String> {
     components.iter().all(is_usable).then(|| format!("/{}", components.join("/")))
 }
 
-/// The reserved place at, above or below a normalised target.
+/// Reserved place at, above or below a normalized target.
 pub(super) fn reserved_target(target: &str) -> Option<String> {
     let first = target.split('/').nth(1).unwrap_or_default();
     if target == "/" || LIBRARIES.contains(&first) {
@@ -63,15 +62,15 @@ pub(super) fn reserved_target(target: &str) -> Option<String> {
     RESERVED_TARGETS.into_iter().find(|reserved| overlaps(reserved, target)).map(str::to_owned)
 }
 
-/// Whether one of two paths is the other or below it.
+/// True if one of two paths equals or contains the other.
 pub(super) fn overlaps(one: impl AsRef<Path>, other: impl AsRef<Path>) -> bool {
     let (one, other) = (one.as_ref(), other.as_ref());
     one.starts_with(other) || other.starts_with(one)
 }
 
-/// Absolute, with neither `.` nor `..`.
+/// True if a path is absolute and has neither `.` nor `..`.
 pub(super) fn is_canonical(path: &Path) -> bool {
-    // The engine is told the path in JSON, which holds nothing but UTF-8.
+    // The engine gets the path in JSON, which is UTF-8.
     path.is_absolute()
         && path.to_str().is_some()
         && !path.components().any(|part| part == Component::ParentDir)

@@ -1,5 +1,4 @@
-//! What a script left that was not kept, and the room that it had for its files: in
-//! words.
+//! Messages about files that were not kept, and about full file systems.
 
 use gantry_init::message::{
     ARTIFACT_DIR, Exit, MAX_UNLISTED_ARTIFACTS, Place, SHARED_MEMORY_DIR, SkipReason, WORK_DIR,
@@ -9,10 +8,10 @@ use crate::domain::job::{MAX_ARTIFACT_BYTES, MAX_ARTIFACTS};
 use crate::domain::quantities::show_bytes;
 use crate::domain::sanitize::sanitize;
 
-/// Files that a message names at most.
+/// Most files named in one message.
 const MAX_NAMED: usize = 5;
 
-/// The reason that a file was not kept.
+/// Reason why a file was not kept.
 #[must_use]
 pub fn skip_reason(reason: SkipReason) -> &'static str {
     match reason {
@@ -23,7 +22,7 @@ pub fn skip_reason(reason: SkipReason) -> &'static str {
     }
 }
 
-/// Names the files that were not kept, and what to do; `None` when all were kept.
+/// Names the files that were not kept, with advice; `None` if all were kept.
 pub(super) fn unkept(exit: &Exit) -> Option<String> {
     let skipped = &exit.artifacts_skipped;
     let count = exit.artifacts_unlisted.saturating_add(skipped.len() as u64);
@@ -75,7 +74,7 @@ fn hint(reason: SkipReason) -> String {
     }
 }
 
-/// The first place of which `is_meant` is true, with its size, and what to do.
+/// First place of which `is_meant` is true, with its size, and advice.
 pub(super) fn full_place(
     exit: &Exit,
     is_meant: impl Fn(&Place) -> bool,
@@ -89,8 +88,7 @@ pub(super) fn full_place(
     Some((described(place), format!("hint: {hint}")))
 }
 
-/// The room that a script had which touched memory of a file that has none, to be put
-/// behind its end.
+/// Room for files of a script that was ended by SIGBUS, as the end of a sentence.
 pub(super) fn room(exit: &Exit) -> String {
     let why = "it used shared memory or a mapped file beyond the room for it";
     if let Some((place, hint)) = full_place(exit, |it| it.was_full) {

@@ -1,14 +1,15 @@
-//! What a script can't know that ended because something can't be executed.
+//! Hint for scripts that can't execute their own files.
 
 use super::{EXIT_NOT_EXECUTABLE, Outcome};
 use crate::domain::confinement::Confinement;
 
-/// Hint for a script that has ended with [`EXIT_NOT_EXECUTABLE`].
+/// Hint for a script that ended with [`EXIT_NOT_EXECUTABLE`].
 const NOEXEC: &str = "files in /work and /tmp can't be executed, because the script has exec: \
      false\nhint: an admin can set exec to true";
 
 impl Outcome {
-    /// Says that the script's files can't be executed, where that may be why it failed.
+    /// Adds the hint that the script's files can't be executed, if that may be the cause of
+    /// its failure.
     pub fn note_noexec(&mut self, confinement: Option<&Confinement>) {
         let is_noexec = confinement.is_some_and(|it| !it.executes_files());
         if is_noexec && self.exit_code == Some(EXIT_NOT_EXECUTABLE) {

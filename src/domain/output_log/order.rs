@@ -1,8 +1,7 @@
-//! The order of a log as a column of a database: the lengths of its runs, which
-//! are of stdout and stderr in turn, as unsigned LEB128. Only the first may be 0, of
-//! a log that begins with stderr. Reading must accept anything that stands there:
-//! what a damaged order doesn't say is shown as all of stdout and then all of
-//! stderr.
+//! Encodes the order of a log for a database column: the lengths of its runs, alternating
+//! between stdout and stderr, as unsigned LEB128. Only the first may be 0, for a log that
+//! begins with stderr. Decoding accepts any bytes: beyond a damaged part, the log is shown
+//! as all of stdout and then all of stderr.
 
 use super::{MAX_RUNS, OutputLog, Position, StreamName};
 
@@ -10,14 +9,14 @@ use super::{MAX_RUNS, OutputLog, Position, StreamName};
 const MORE: u8 = 0x80;
 
 impl OutputLog {
-    /// The order, in a few bytes per run; nothing of what was printed.
+    /// Encodes the order, in a few bytes per run, without any output.
     #[must_use]
     pub fn encode_order(&self) -> Vec<u8> {
         let mut order = Vec::new();
         let (mut stream, mut before) = (StreamName::Stdout, Position::default());
         for end in &self.ends {
             if end.of(stream) == before.of(stream) {
-                // Happens to the first only: the streams take turns.
+                // Only the first run can be empty, because the streams alternate.
                 write_number(0, &mut order);
                 stream = stream.other();
             }
@@ -27,9 +26,8 @@ impl OutputLog {
         order
     }
 
-    /// A log that was kept in parts. `order` may be any bytes: it counts up to the
-    /// first run that the streams are too short for, that is empty or that is
-    /// one too many.
+    /// Rebuilds a log from its stored parts. `order` may be any bytes: decoding stops at
+    /// the first run that exceeds the streams, is empty, or is one too many.
     #[must_use]
     pub fn from_parts(stdout: Vec<u8>, stderr: Vec<u8>, order: &[u8]) -> Self {
         let mut log = Self { stdout, stderr, ends: Vec::new() };
@@ -61,8 +59,7 @@ fn write_number(mut number: usize, to: &mut Vec<u8>) {
     }
 }
 
-/// Takes a number off the front; `None` if there is none, or none that can be
-/// counted.
+/// Takes a number off the front; `None` if there is none, or if it overflows.
 fn read_number(from: &mut &[u8]) -> Option<usize> {
     let mut number = 0_usize;
     for shift in (0..usize::BITS).step_by(7) {

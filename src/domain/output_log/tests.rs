@@ -14,7 +14,7 @@ fn log_of(pieces: &[Piece]) -> OutputLog {
     log
 }
 
-/// What a reader at `position` is given until there is no more.
+/// Pieces that a reader at `position` is given until there is no more.
 fn follow(log: &OutputLog, position: &mut Position, max_bytes: usize) -> Vec<Piece> {
     let mut pieces = Vec::new();
     while let Some((stream, bytes, after)) = log.next_piece(*position, max_bytes) {
@@ -176,7 +176,7 @@ fn position() -> impl Strategy<Value = Position> {
     (place(), place()).prop_map(|(stdout, stderr)| Position { stdout, stderr })
 }
 
-/// What is behind a place in a stream.
+/// Bytes behind a place in a stream.
 fn behind(bytes: &[u8], place: usize) -> &[u8] {
     bytes.get(place..).unwrap_or_default()
 }

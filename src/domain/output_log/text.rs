@@ -1,16 +1,16 @@
-//! Where bytes can be cut so that they are shown as text. It must never change
-//! them: what is no UTF-8 is no character, and is not waited for.
+//! Finds places where bytes can be cut to be shown as text. It must never change them:
+//! bytes that are not UTF-8 are not characters, and nothing waits for their completion.
 
 use super::{OutputLog, Position, StreamName};
 
 /// Bytes of the longest character (RFC 3629).
 const MAX_CHARACTER_BYTES: usize = 4;
 
-/// How many of these bytes come before a character of UTF-8 that is not complete
-/// yet: all of them, or up to 3 less. At the end of a stream, or before
-/// something that cannot wait, what is left is no character: take it as it is.
-/// With 0 for a piece of a log, the rest of the character may stand behind the
-/// other stream's next run: look for it in that stream, and move the position.
+/// Number of bytes before an incomplete UTF-8 character at the end: all of them, or up to 3
+/// fewer. At the end of a stream, or before an event that can't wait, the rest is no
+/// character: take it as it is. If the result is 0 for a piece of a log, the rest of the
+/// character may follow the other stream's next run: look for it in that stream, and move
+/// the position.
 #[must_use]
 pub fn whole_characters(bytes: &[u8]) -> usize {
     let is_start = |byte: &u8| byte & 0b1100_0000 != 0b1000_0000;
@@ -24,10 +24,10 @@ pub fn whole_characters(bytes: &[u8]) -> usize {
 }
 
 impl OutputLog {
-    /// As [`OutputLog::next_piece`], as text that is cut between characters. A
-    /// character that is not complete yet is held back, and what the other stream
-    /// printed behind it comes first; with `is_final` nothing more can come, and
-    /// it is shown as what it is. Bytes that are no UTF-8 are replaced.
+    /// Like [`OutputLog::next_piece`], as text that is cut between characters. An
+    /// incomplete character is held back while the other stream's next output comes first;
+    /// with `is_final`, nothing more can come, and it is shown as it is. Bytes that are not
+    /// UTF-8 are replaced.
     #[must_use]
     pub fn next_text(
         &self,
@@ -46,7 +46,7 @@ impl OutputLog {
         if whole > 0 {
             return taken(whole);
         }
-        // The rest of the character may stand behind the other stream's next run.
+        // The rest of the character may follow the other stream's next run.
         let behind = self.bytes(stream).get(start..).unwrap_or_default();
         let lengths = piece.len() + 1..=behind.len().min(MAX_CHARACTER_BYTES);
         let mut wholes = lengths.map(|end| whole_characters(behind.get(..end).unwrap_or_default()));

@@ -1,10 +1,9 @@
-//! Sizes and times as messages show them: rounded down, so that nothing looks
-//! larger than it is.
+//! Sizes and times in messages, rounded down, so that nothing looks larger than it is.
 
 use std::time::Duration;
 
-/// A size for people: `0 B`, `512 B`, `1.5 KiB`, `256 MiB`. Rounded down to one
-/// digit after the point.
+/// Size for people: `0 B`, `512 B`, `1.5 KiB`, `256 MiB`. Rounded down to one digit after
+/// the point.
 #[must_use]
 pub fn show_bytes(bytes: u64) -> String {
     let units = [("TiB", 1_u64 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
@@ -14,8 +13,7 @@ pub fn show_bytes(bytes: u64) -> String {
     }
 }
 
-/// A time for people: `412 ms`, `1.3 s`, `5 min`, `5 min 30 s`, `1 h 30 min`.
-/// Rounded down.
+/// Time for people: `412 ms`, `1.3 s`, `5 min`, `5 min 30 s`, `1 h 30 min`. Rounded down.
 #[must_use]
 pub fn show_duration(duration: Duration) -> String {
     let seconds = duration.as_secs();

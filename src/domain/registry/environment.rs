@@ -1,4 +1,4 @@
-//! An environment as the registry knows it.
+//! Environment as the registry stores it.
 
 use std::str::FromStr;
 
@@ -9,24 +9,24 @@ use utoipa::ToSchema;
 use crate::domain::runtime::Runtime;
 use crate::domain::system_packages::SystemPackages;
 
-/// How far an environment is.
+/// State of an environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EnvironmentStatus {
-    /// To be built.
+    /// The build is queued.
     Queued,
-    /// Being built.
+    /// The build is running.
     Building,
-    /// There is an image.
+    /// The image exists.
     Ready,
-    /// It can't be built; the error says why.
+    /// The build failed; the error has the reason.
     Failed,
 }
 
 impl EnvironmentStatus {
     const ALL: [Self; 4] = [Self::Queued, Self::Building, Self::Ready, Self::Failed];
 
-    /// The word in the API and in the database.
+    /// Word in the API and in the database.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -46,31 +46,31 @@ impl FromStr for EnvironmentStatus {
     }
 }
 
-/// An environment that scripts need.
+/// Environment that scripts need.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnvironmentRecord {
-    /// SHA-256 over all that it is made of, in hexadecimal.
+    /// SHA-256 over all its ingredients, in hexadecimal.
     pub key: String,
-    /// The runtime whose image it is built on.
+    /// Script type whose base image it is built on.
     pub script_type: Runtime,
-    /// Debian packages.
+    /// Debian packages to install.
     pub system_packages: SystemPackages,
-    /// A `requirements.txt`.
+    /// Contents of `requirements.txt`.
     pub requirements: Option<String>,
-    /// SHA-256 of the requirements in their normal form, in hexadecimal.
+    /// SHA-256 of the normalized requirements, in hexadecimal.
     pub requirements_hash: Option<String>,
-    /// How far it is.
+    /// State of the environment.
     pub status: EnvironmentStatus,
-    /// The image's id, when there is one.
+    /// Image id, if the image exists.
     pub image: Option<String>,
-    /// Why it can't be built, in the installer's words.
+    /// Reason of the failure, in the installer's words.
     pub error: Option<String>,
-    /// The exact packages.
+    /// Exact versions of the installed packages.
     pub lock: Option<String>,
-    /// When a script first needed it.
+    /// Time at which a script first needed it.
     pub created_at: DateTime<Utc>,
-    /// When anything of it last changed.
+    /// Time of its last change.
     pub updated_at: DateTime<Utc>,
-    /// When it was built.
+    /// Time of the build.
     pub built_at: Option<DateTime<Utc>>,
 }

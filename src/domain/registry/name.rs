@@ -1,4 +1,4 @@
-//! What a script is called.
+//! Names of scripts.
 
 use std::fmt;
 
@@ -10,27 +10,27 @@ use crate::domain::sanitize::sanitize;
 /// Longest name, in bytes.
 pub const MAX_NAME_BYTES: usize = 100;
 
-/// Names that stand for something else where a script's name may stand: in
+/// Reserved names: `executions` is a path component of the API, in
 /// `/api/v1/admin/scripts/executions/{id}`.
 const RESERVED: [&str; 1] = ["executions"];
 
-/// What a script is called: ASCII letters, digits, `.`, `_` and `-`, a letter
-/// first. So it can stand in a URL, a metric and a log as it is, two that look
-/// alike are the same, and none can be taken for an id or for a part of a path.
+/// Name of a script: ASCII letters, digits, `.`, `_` and `-`, a letter first. It needs no
+/// escaping in a URL, a metric or a log; two names that look alike are equal; none looks
+/// like an id or a part of a path.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ScriptName(String);
 
-/// Not a name.
+/// Fault of a name.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum NameFault {
-    /// It has not the form of one.
+    /// The form is invalid.
     #[error(
         "{0:?} is not a script's name: it begins with a letter and has at most \
          {MAX_NAME_BYTES} letters, digits, '.', '_' and '-' (ASCII)"
     )]
     Form(String),
-    /// It stands for something else.
+    /// The name is reserved.
     #[error(
         "{0:?} can't be a script's name: it is a part of the API's paths, \
          choose another, such as {0}-1"

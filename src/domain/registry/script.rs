@@ -1,4 +1,4 @@
-//! A script in the registry.
+//! Script in the registry.
 
 use std::num::NonZeroU32;
 
@@ -11,53 +11,52 @@ use crate::domain::limits::{Limits, Timeout};
 /// Longest description, in bytes (64 KiB).
 pub const MAX_DESCRIPTION_BYTES: usize = 64 * 1024;
 
-/// Most unused sandboxes that can be held for a script.
+/// Most warm sandboxes of one script.
 pub const MAX_WARM: u32 = 64;
 
-/// How a script is run; operators change it at any time, and executions that are
-/// already accepted keep what they were accepted with.
+/// Settings of a script's runs. Operators change them at any time; an accepted execution
+/// keeps those that it was accepted with.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunSettings {
-    /// How long one execution may take; a request can only lower it.
+    /// Time limit of one execution; a request can only lower it.
     pub timeout_secs: Timeout,
-    /// What one execution may use.
+    /// Limits of one execution.
     pub limits: Limits,
-    /// Executions of it at once, on each node; `None` is as many as fit.
+    /// Most concurrent executions on each node; `None` means as many as fit.
     pub max_concurrency: Option<NonZeroU32>,
-    /// Unused sandboxes that each node always holds for it, as far as its pool has
-    /// room; at most [`MAX_WARM`].
+    /// Warm sandboxes that each node keeps for it, as far as its pool has room; at most
+    /// [`MAX_WARM`].
     pub warm: u32,
 }
 
-/// A script in the registry, with its current version.
+/// Script in the registry, with its current version.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RegisteredScript {
-    /// Given by the database.
+    /// Id given by the database.
     pub id: i64,
-    /// Unique among all scripts, deactivated ones included.
+    /// Name, unique among all scripts, including deactivated ones.
     pub name: ScriptName,
-    /// For people.
+    /// Description for people.
     pub description: String,
-    /// The file on the server that it was read from, as it was given; `None` when
-    /// its content was sent.
+    /// File on the server that it was read from, as given; `None` if its content was sent.
     pub file_path: Option<String>,
-    /// The file on the server that its requirements were read from, as it was
-    /// given; `None` when they were sent.
+    /// File on the server that its requirements were read from, as given; `None` if they
+    /// were sent.
     pub requirements_path: Option<String>,
-    /// How it is run.
+    /// Limits, timeout, concurrency and warm sandboxes.
     pub run_settings: RunSettings,
-    /// Whether it can be invoked.
+    /// True if it can be invoked.
     pub is_enabled: bool,
-    /// What is run.
+    /// Current version.
     pub version: ScriptVersion,
-    /// The number of the version that becomes the current one as soon as its environment
-    /// is ready; `None` when none waits.
+    /// Number of the version that becomes current once its environment is ready; `None` if
+    /// none waits.
     pub pending_version: Option<i64>,
-    /// The name of the token that registered it.
+    /// Name of the token that registered it.
     pub created_by: String,
-    /// When it was registered.
+    /// Time of registration.
     pub created_at: DateTime<Utc>,
-    /// When anything of it was last changed.
+    /// Time of the last change.
     pub updated_at: DateTime<Utc>,
 }

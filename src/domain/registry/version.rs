@@ -1,4 +1,4 @@
-//! What is run: a script's content and everything that shapes its run.
+//! Versions: a script's content and everything that shapes its run.
 
 use std::collections::BTreeMap;
 
@@ -20,51 +20,51 @@ use crate::domain::variables::{AllowedVariables, Variables};
 /// Longest path below `/work`, in bytes.
 const MAX_RELATIVE_BYTES: usize = 1_024;
 
-/// Everything that shapes a run. Equal definitions have equal digests, and are
-/// one version. Databases give it back as it is when its schemas are
-/// [`canonical`], and nothing in it has a NUL.
+/// Everything that shapes a run. Equal definitions have equal digests, and are one version.
+/// Databases return it unchanged if its schemas are [`canonical`] and no text in it has a
+/// NUL.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Definition {
-    /// What runs it.
+    /// Script type.
     pub script_type: Runtime,
     /// SHA-256 of the script's bytes, in hexadecimal.
     pub digest: String,
-    /// The name that it shows itself by.
+    /// File name of the script in the sandbox.
     pub file_name: String,
-    /// Where it starts, relative to `/work`; `None` is `/work` itself.
+    /// Working directory, relative to `/work`; `None` means `/work` itself.
     pub working_directory: Option<String>,
-    /// A `requirements.txt`, as it was written; only Python scripts have one.
+    /// Contents of `requirements.txt`, as written; only Python scripts have one.
     pub requirements: Option<String>,
-    /// SHA-256 of the requirements in their normal form, in hexadecimal.
+    /// SHA-256 of the normalized requirements, in hexadecimal.
     pub requirements_hash: Option<String>,
     /// Debian packages.
     pub system_packages: SystemPackages,
-    /// What inputs must be: JSON Schema.
+    /// JSON Schema of inputs.
     pub argument_schema: Value,
-    /// What outputs must be: JSON Schema.
+    /// JSON Schema of outputs.
     pub output_schema: Value,
-    /// Its arguments.
+    /// Arguments.
     pub args: Vec<String>,
-    /// Its variables.
+    /// Environment variables.
     pub env: Variables,
-    /// Where its result is read from instead of stdout, relative to `/work`.
+    /// File that holds the result instead of stdout, relative to `/work`.
     pub output_file: Option<String>,
-    /// What it can reach.
+    /// Network access.
     pub network: Network,
-    /// What it sees of the host; sources have their links resolved.
+    /// Host paths that the script sees; links in sources are resolved.
     pub mounts: Vec<Mount>,
-    /// What a waiting interpreter has imported; always [`Preload::Off`] for what is
-    /// no Python script.
+    /// Modules that a warm interpreter imports; always [`Preload::Off`] for scripts that
+    /// are not Python.
     pub preload: Preload,
-    /// The OCI runtime that it needs; `None` is the server's.
+    /// OCI runtime that it needs; `None` means the server's.
     pub runtime: Option<OciRuntime>,
     /// Variables that a request may set.
-    // Absent when it is the default, so that versions from before the field have the
-    // digests that they had.
+    // Absent for the default value, so that versions from before this field keep their
+    // digests.
     #[serde(default, skip_serializing_if = "AllowedVariables::is_empty")]
     pub env_allowed: AllowedVariables,
-    /// Files that it writes to its own places may be executed and loaded.
+    /// True if files that it writes may be executed and loaded.
     #[serde(default = "executable", skip_serializing_if = "Clone::clone")]
     pub exec: bool,
 }
@@ -73,30 +73,30 @@ fn executable() -> bool {
     true
 }
 
-/// What is wrong with a definition.
+/// Fault of a definition.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum VersionFault {
-    /// Not a relative path that stays below `/work`.
+    /// The path is not relative, or leaves `/work`.
     #[error("{field} {path:?} is not a relative path without . and ..")]
     Path {
-        /// The field's name in the API.
+        /// Name of the field in the API.
         field: &'static str,
-        /// What was given.
+        /// Given path.
         path: String,
     },
-    /// Requirements are Python's.
+    /// Only Python scripts have requirements.
     #[error("requirements: a {0} script has none; only python scripts do")]
     Requirements(Runtime),
-    /// There is nothing to import for others.
+    /// Only Python scripts have modules to preload.
     #[error("preload: a {0} script has none; only python scripts do")]
     Preload(Runtime),
-    /// The mounts can't be made together.
+    /// The mounts contradict each other.
     #[error(transparent)]
     Mounts(#[from] MountError),
 }
 
 impl Definition {
-    /// Checks what the parts can't check by themselves.
+    /// Checks the rules that concern several parts.
     ///
     /// # Errors
     /// [`VersionFault`].
@@ -112,13 +112,13 @@ impl Definition {
         Ok(mount::check_together(&self.mounts)?)
     }
 
-    /// SHA-256 over all of it, in hexadecimal: what makes it one version. JSON in
-    /// its [`canonical`] form with sorted keys is hashed, in which equal definitions
-    /// are equal texts, before they are written and after they are read.
+    /// SHA-256 over the whole definition, in hexadecimal, which identifies the version.
+    /// Hashes JSON in its [`canonical`] form with sorted keys: equal definitions give equal
+    /// texts, before and after a database stores them.
     #[must_use]
     pub fn content_digest(&self) -> String {
-        // Every field is a string, a list, or a value that came from JSON: there
-        // is nothing in it that could fail to be written.
+        // Every field is a string, a list, or a value parsed from JSON: writing them can't
+        // fail.
         let fields: BTreeMap<String, Value> = serde_json::to_value(self)
             .ok()
             .and_then(|value| serde_json::from_value(canonical(value)).ok())
@@ -128,7 +128,7 @@ impl Definition {
     }
 }
 
-/// Checks a path below `/work`, by the field's name in the API.
+/// Checks a path below `/work`. Errors name the API's field.
 ///
 /// # Errors
 /// [`VersionFault::Path`].
@@ -144,19 +144,19 @@ pub fn check_below_work(field: &'static str, path: Option<&str>) -> Result<(), V
     Err(VersionFault::Path { field, path: crate::domain::sanitize::sanitize(path) })
 }
 
-/// A version in the registry. Nothing of it ever changes.
+/// Version in the registry. It never changes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScriptVersion {
-    /// Given by the database.
+    /// Id given by the database.
     pub id: i64,
-    /// Its number within its script, from 1.
+    /// Number within its script, from 1.
     pub number: i64,
-    /// What is run.
+    /// Definition that is run.
     pub definition: Definition,
-    /// The environment that it needs; `None` when the runtime's image will do.
+    /// Key of the environment that it needs; `None` if the script type's image is enough.
     pub environment_key: Option<String>,
-    /// The name of the token that made it.
+    /// Name of the token that created it.
     pub created_by: String,
-    /// When it was made.
+    /// Time of its creation.
     pub created_at: DateTime<Utc>,
 }

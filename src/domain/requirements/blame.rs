@@ -1,16 +1,16 @@
-//! Which requirement an installer's error is about. The words are the
-//! installer's and change with its versions, so nothing of their grammar is
-//! relied on: only that it names the package.
+//! Finds the requirement that an installer's error is about. Messages change between the
+//! installer's versions, so their grammar is not used: the error only has to name the
+//! package.
 
 use std::collections::HashMap;
 
 use super::requirement::{Requirement, normalised_name};
 
-/// Endings of file names that carry a package's name and version.
+/// Endings of file names that contain a package's name and version.
 const ARCHIVES: [&str; 3] = [".tar.gz", ".zip", ".tgz"];
 
-/// The requirement whose name comes first as a whole word. Where two lines
-/// require the same package, the first of them.
+/// Requirement whose name comes first as a whole word. If two lines require the same
+/// package, the first of them.
 pub(super) fn first_named<'a>(
     requirements: &'a [Requirement],
     words: &str,
@@ -27,8 +27,8 @@ pub(super) fn first_named<'a>(
         .find_map(|name| by_name.get(name.as_str()).copied())
 }
 
-/// The package that a word names: the word without a sentence's full stop, or
-/// the name in a file name (`name-1.0-py3-none-any.whl`, `name-1.0.tar.gz`).
+/// Package that a word names: the word without a trailing full stop, or the name in a file
+/// name (`name-1.0-py3-none-any.whl`, `name-1.0.tar.gz`).
 fn named_by(word: &str) -> &str {
     let word = word.trim_matches(['.', '-', '_']);
     if word.ends_with(".whl") {

@@ -1,65 +1,65 @@
-//! What can be wrong with requirements, and what to do about it.
+//! Errors of requirements, with advice.
 
 use thiserror::Error;
 
 use super::{Line, MAX_BYTES, MAX_JOINED_BYTES, MAX_LINE_BYTES, MAX_REQUIREMENTS};
 use crate::domain::sanitize::sanitize;
 
-/// Why requirements are refused.
+/// Reason why requirements are refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum RequirementsError {
-    /// More than [`MAX_BYTES`].
+    /// The text has more than [`MAX_BYTES`].
     #[error("requirements have {0} bytes, at most {MAX_BYTES} (256 KiB) are allowed")]
     TooLarge(usize),
-    /// More than [`MAX_REQUIREMENTS`].
+    /// There are more than [`MAX_REQUIREMENTS`].
     #[error("{0} requirements, at most {MAX_REQUIREMENTS} are allowed")]
     TooMany(usize),
-    /// One line is refused.
+    /// A line is refused.
     #[error("requirements line {line}: {fault}: {excerpt}")]
     Line {
-        /// From 1; of a continued line, its first.
+        /// Number of the line, from 1; for a continued line, of its first part.
         line: usize,
-        /// The line, bounded, escaped and without credentials.
+        /// Sanitized text of the line.
         excerpt: String,
-        /// Why.
+        /// Fault of the line.
         fault: LineFault,
     },
 }
 
-/// Why one line is refused.
+/// Reason why a line is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum LineFault {
-    /// Longer than [`MAX_LINE_BYTES`].
+    /// The line is longer than [`MAX_LINE_BYTES`].
     #[error("{0} bytes long, at most {MAX_LINE_BYTES} are allowed")]
     TooLong(usize),
-    /// Longer than [`MAX_JOINED_BYTES`] after continuations are joined.
+    /// The line is longer than [`MAX_JOINED_BYTES`] after continuations are joined.
     #[error("{0} bytes long with its continuations, at most {MAX_JOINED_BYTES} are allowed")]
     JoinedTooLong(usize),
-    /// Not a requirement by PEP 508.
+    /// The line is not a requirement by PEP 508.
     #[error("not a valid requirement ({0})")]
     Syntax(String),
-    /// An index option, and the policy does not allow them.
+    /// The policy does not allow index options.
     #[error("option {0} is not allowed")]
     Option(String),
-    /// An option that is never accepted.
+    /// The option is never accepted.
     #[error("option {0} is not supported")]
     UnsupportedOption(String),
-    /// `-r`, `-c` or `-e`.
+    /// The option is `-r`, `-c` or `-e`.
     #[error("option {0} needs files, and there are none beside the requirements")]
     Files(String),
-    /// A direct URL, and the policy does not allow them.
+    /// The policy does not allow direct URLs.
     #[error("direct URLs are not allowed")]
     Url,
-    /// A direct URL that would not be accepted where URLs are allowed, either.
+    /// A direct URL that is refused even if the policy allows URLs.
     #[error("direct URLs are not allowed, and this one never is ({0})")]
     UselessUrl(&'static str),
-    /// An index option that would not be accepted where they are allowed, either.
+    /// An index option that is refused even if the policy allows them.
     #[error("option {0} is not allowed")]
     UselessOption(String),
     /// A URL without a package name.
     #[error("URL without a package name")]
     UnnamedUrl,
-    /// A URL that is not accepted even where URLs are.
+    /// A URL that is refused although the policy allows URLs.
     #[error("URL is not accepted ({0})")]
     UnusableUrl(&'static str),
     /// A path on a disk that the installer does not see.
@@ -67,7 +67,7 @@ pub enum LineFault {
     LocalPath,
 }
 
-/// Options that are often met, and what to write instead.
+/// Common options, and their replacements.
 const INSTEAD: [(&str, &str); 5] = [
     ("--pre", "name the pre-release where you need it: name==2.0rc1"),
     ("--no-binary", "remove it; the server decides whether packages are built from source"),
@@ -77,20 +77,20 @@ const INSTEAD: [(&str, &str); 5] = [
 ];
 
 impl RequirementsError {
-    /// What to do about it.
+    /// Advice for the user.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::TooLarge(_) | Self::TooMany(_) => {
-                Some("list what the script imports, without what follows from it".to_owned())
-            }
+            Self::TooLarge(_) | Self::TooMany(_) => Some(
+                "list only the packages that the script imports, not their dependencies".to_owned(),
+            ),
             Self::Line { fault, .. } => fault.hint(),
         }
     }
 }
 
 impl LineFault {
-    /// What to do about it.
+    /// Advice for the user.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
@@ -121,10 +121,10 @@ impl LineFault {
     }
 }
 
-/// A fault at its line.
+/// Error for a fault on a line.
 pub(super) fn at(line: &Line, fault: LineFault) -> RequirementsError {
     let text = match line.text.split_once("://") {
-        // The paths of indexes can hold tokens.
+        // URLs of indexes can hold tokens.
         Some((before, url)) if line.text.starts_with('-') => {
             format!("{before}://{}/****", url.split(['/', '?', '#']).next().unwrap_or_default())
         }

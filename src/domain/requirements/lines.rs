@@ -5,14 +5,14 @@
 use super::error::at;
 use super::{LineFault, MAX_JOINED_BYTES, MAX_LINE_BYTES, RequirementsError};
 
-/// One line after joining, without comment and outer white space; never empty.
+/// Line after joining, without comment and outer white space; never empty.
 pub(super) struct Line {
-    /// Where it begins, from 1.
+    /// Number of its first line, from 1.
     pub(super) number: usize,
     pub(super) text: String,
 }
 
-/// The lines that say something.
+/// Lines that are neither empty nor comments.
 ///
 /// # Errors
 /// [`LineFault::TooLong`] and [`LineFault::JoinedTooLong`].
@@ -46,7 +46,7 @@ pub(super) fn logical_lines(text: &str) -> Result<Vec<Line>, RequirementsError> 
     Ok(lines)
 }
 
-/// The line without its comment, unless nothing is left.
+/// Line without its comment, unless nothing is left.
 fn finished(line: Line) -> Option<Line> {
     let text = without_comment(&line.text).trim();
     (!text.is_empty()).then(|| Line { number: line.number, text: text.to_owned() })

@@ -1,7 +1,7 @@
-//! Environment markers of PEP 508 (`python_version < "3.9" and …`) in a normal
-//! form. Spacing, quotes, needless parentheses, the order of operands and
-//! repetitions don't matter; logical equivalence beyond that is left alone,
-//! because finding it takes exponential time.
+//! Environment markers of PEP 508 (`python_version < "3.9" and …`) in a normal form.
+//! Spacing, quotes, needless parentheses, the order of operands and repetitions don't
+//! matter. Other logically equivalent markers stay different, because finding them takes
+//! exponential time.
 
 use std::collections::BTreeSet;
 
@@ -10,8 +10,8 @@ use crate::domain::sanitize::is_invisible;
 /// Deepest nesting of parentheses.
 const MAX_DEPTH: usize = 32;
 
-/// Variables and their modern names (PEP 508, PEP 345 for the dotted ones, PEP 751 for
-/// the sets).
+/// Variables and their modern names (PEP 508, PEP 345 for the dotted ones, PEP 751 for the
+/// sets).
 const VARIABLES: [(&str, &str); 20] = [
     ("python_version", "python_version"),
     ("python_full_version", "python_full_version"),
@@ -35,7 +35,7 @@ const VARIABLES: [(&str, &str); 20] = [
     ("dependency_groups", "dependency_groups"),
 ];
 
-/// Comparisons that can be turned around, and what they become.
+/// Comparisons that can be mirrored, and their mirror images.
 const MIRRORED: [(&str, &str); 7] = [
     ("===", "==="),
     ("==", "=="),
@@ -46,7 +46,7 @@ const MIRRORED: [(&str, &str); 7] = [
     (">", "<"),
 ];
 
-/// A marker as a tree, without needless levels.
+/// Marker as a tree, without needless levels.
 enum Marker {
     Comparison(String),
     All(Vec<Marker>),
@@ -77,7 +77,7 @@ impl Marker {
     }
 }
 
-/// Whether more than one operand is left of an `or`.
+/// True if an `or` has more than one operand left.
 fn has_or(marker: &Marker) -> bool {
     let Marker::Any(operands) = marker else {
         return false;
@@ -86,10 +86,10 @@ fn has_or(marker: &Marker) -> bool {
     texts.len() > 1
 }
 
-/// The normal form of a marker.
+/// Normal form of a marker.
 ///
 /// # Errors
-/// What is wrong with it.
+/// Description of the fault.
 pub(super) fn normalised(text: &str) -> Result<String, String> {
     let mut parser = Parser { rest: text, depth: 0 };
     let marker = parser.any()?;
@@ -114,7 +114,7 @@ impl Operand {
     }
 }
 
-/// What is left to parse, and how deep it is nested.
+/// Rest of the text, and its depth of nesting.
 struct Parser<'a> {
     rest: &'a str,
     depth: usize,
@@ -218,7 +218,7 @@ impl Parser<'_> {
         self.rest = self.rest.trim_start();
     }
 
-    /// Takes these characters, whatever follows.
+    /// Consumes these characters.
     fn symbol(&mut self, symbol: &str) -> bool {
         self.skip_space();
         let rest = self.rest.strip_prefix(symbol);
@@ -226,7 +226,7 @@ impl Parser<'_> {
         rest.is_some()
     }
 
-    /// Takes this word, unless it is the beginning of a longer one.
+    /// Consumes this word, unless it is the beginning of a longer one.
     fn word(&mut self, word: &str) -> bool {
         self.skip_space();
         let is_end = |rest: &&str| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_');
@@ -236,7 +236,7 @@ impl Parser<'_> {
     }
 }
 
-/// The only one of them, or all of them again.
+/// The only operand, or all of them.
 fn single(mut operands: Vec<Marker>) -> Result<Marker, Vec<Marker>> {
     match operands.pop() {
         Some(only) if operands.is_empty() => Ok(only),

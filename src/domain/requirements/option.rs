@@ -1,12 +1,11 @@
-//! Lines that are options of the installer. Only those that say where packages
-//! come from can be allowed at all.
+//! Lines that are options of the installer. The policy can allow only options for the
+//! location of packages.
 
 use super::url::check_url;
 use super::{LineFault, RequirementsPolicy};
 use crate::domain::sanitize::sanitize;
 
-/// Index options: as they are written, and in the normal form. True when a URL
-/// follows.
+/// Index options: their spellings, their normal form, and true if a URL follows.
 const INDEX_OPTIONS: [(&str, &str, bool); 7] = [
     ("-i", "--index-url", true),
     ("--index-url", "--index-url", true),
@@ -23,9 +22,9 @@ const FILE_OPTIONS: [&str; 6] = ["-r", "--requirement", "-c", "--constraint", "-
 /// Parses one option line into its normal form.
 ///
 /// # Errors
-/// [`LineFault::Files`], [`LineFault::UnsupportedOption`],
-/// [`LineFault::Option`] and [`LineFault::UselessOption`] when the policy does not allow
-/// it, and [`LineFault::UnusableUrl`].
+/// [`LineFault::Files`], [`LineFault::UnsupportedOption`], [`LineFault::Option`] and
+/// [`LineFault::UselessOption`] if the policy does not allow it, and
+/// [`LineFault::UnusableUrl`].
 pub(super) fn parse(text: &str, policy: RequirementsPolicy) -> Result<String, LineFault> {
     let (name, value) = split(text);
     if FILE_OPTIONS.contains(&name) {
@@ -44,7 +43,7 @@ pub(super) fn parse(text: &str, policy: RequirementsPolicy) -> Result<String, Li
     match (policy.allow_options, checked) {
         (true, checked) => checked,
         (false, Ok(_)) => Err(LineFault::Option(name.to_owned())),
-        // No setting of the server would let it through.
+        // No policy would allow it.
         (false, Err(_)) => Err(LineFault::UselessOption(name.to_owned())),
     }
 }

@@ -26,7 +26,7 @@ pub(super) struct Requirement {
 }
 
 impl Requirement {
-    /// Parses one line that is no option.
+    /// Parses one line that is not an option.
     pub(super) fn parse(text: &str, policy: RequirementsPolicy) -> Result<Self, LineFault> {
         let first_word = text.split(char::is_whitespace).next().unwrap_or_default();
         let before_at = first_word.split_once('@').map_or(first_word, |(name, _)| name);
@@ -53,12 +53,12 @@ impl Requirement {
         Ok(Self { name, original: specifier.to_owned(), normalised })
     }
 
-    /// PEP 503.
+    /// Normalized name (PEP 503).
     pub(super) fn name(&self) -> &str {
         &self.name
     }
 
-    /// As it was written, without hashes.
+    /// The requirement as written, without hashes.
     pub(super) fn original(&self) -> &str {
         &self.original
     }
@@ -72,8 +72,8 @@ fn syntax(reason: impl AsRef<str>) -> LineFault {
     LineFault::Syntax(sanitize(reason.as_ref()))
 }
 
-/// The name of a package in its normal form (PEP 503): lowercase, with one `-`
-/// for any run of `-`, `_` and `.`.
+/// Normalized name of a package (PEP 503): lowercase, with one `-` for any run of `-`, `_`
+/// and `.`.
 #[must_use]
 pub fn normalised_name(name: &str) -> String {
     let mut normal = String::with_capacity(name.len());
@@ -87,7 +87,7 @@ pub fn normalised_name(name: &str) -> String {
     normal
 }
 
-/// A PEP 508 identifier in its normal form.
+/// Normalized identifier (PEP 508).
 fn identifier(text: &str) -> Option<String> {
     let is_inner = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     let is_valid = text.bytes().all(is_inner)
@@ -96,8 +96,8 @@ fn identifier(text: &str) -> Option<String> {
     is_valid.then(|| normalised_name(text))
 }
 
-/// The requirement, and the options after it: from the first word outside
-/// quotes that begins with `-`.
+/// Splits the requirement from its options, which begin with the first word outside quotes
+/// that begins with `-`.
 fn split_options(text: &str) -> (&str, &str) {
     let mut quote = None;
     let mut is_after_space = false;
@@ -117,7 +117,7 @@ fn split_options(text: &str) -> (&str, &str) {
     (text, "")
 }
 
-/// `--hash=ALGORITHM:DIGEST …`, sorted, each once.
+/// Parses `--hash=ALGORITHM:DIGEST …`; sorted, each once.
 fn hashes(options: &str) -> Result<String, LineFault> {
     let mut words = options.split_whitespace();
     let mut hashes = BTreeSet::new();
@@ -140,7 +140,7 @@ fn hashes(options: &str) -> Result<String, LineFault> {
     Ok(hashes.into_iter().collect())
 }
 
-/// The normalised name, and what follows it.
+/// Splits off the normalized name.
 fn split_name(text: &str) -> Result<(String, &str), LineFault> {
     let word = text.split(|c: char| c.is_whitespace() || "[<>=!~;@(,".contains(c)).next();
     let word = word.unwrap_or_default();
@@ -153,7 +153,7 @@ fn split_name(text: &str) -> Result<(String, &str), LineFault> {
     Ok((name, text.get(word.len()..).unwrap_or_default().trim_start()))
 }
 
-/// `[a,b]` sorted, or nothing, and what follows.
+/// Splits off `[a,b]`, sorted, or nothing.
 fn split_extras(text: &str) -> Result<(String, &str), LineFault> {
     let Some(inner) = text.strip_prefix('[') else {
         return Ok((String::new(), text));
@@ -170,8 +170,8 @@ fn split_extras(text: &str) -> Result<(String, &str), LineFault> {
     Ok((format!("[{}]", extras.join(",")), rest.trim_start()))
 }
 
-/// `>=1,<2` sorted, in parentheses or not, or nothing, and what follows. A comma may
-/// end the list.
+/// Splits off `>=1,<2`, sorted, in parentheses or not, or nothing. A comma may end the
+/// list.
 fn split_versions(text: &str) -> Result<(String, &str), LineFault> {
     let (text, rest) = text.split_at(text.find(';').unwrap_or(text.len()));
     let text = text.trim();
@@ -196,7 +196,7 @@ fn split_versions(text: &str) -> Result<(String, &str), LineFault> {
     Ok((versions.join(","), rest))
 }
 
-/// ` @ URL`, and what follows: a marker only after white space.
+/// Splits off ` @ URL`; a marker may follow only after white space.
 fn split_url(text: &str, policy: RequirementsPolicy) -> Result<(String, &str), LineFault> {
     let (url, rest) = text.split_at(text.find(char::is_whitespace).unwrap_or(text.len()));
     let rest = rest.trim_start();
@@ -204,7 +204,7 @@ fn split_url(text: &str, policy: RequirementsPolicy) -> Result<(String, &str), L
         return Err(LineFault::LocalPath);
     }
     check_url(url, &URL_SCHEMES).map_err(|fault| match fault {
-        // No setting of the server would let it through.
+        // No policy would allow it.
         LineFault::UnusableUrl(reason) if !policy.allow_urls => LineFault::UselessUrl(reason),
         other => other,
     })?;

@@ -194,7 +194,7 @@ fn urls_and_paths_are_refused() {
     }
 }
 
-/// What a hint says must not lead to the next refusal: who is told that the server
+/// A hint must not lead to the next refusal: whoever is told that the server
 /// could allow a line would be let through then.
 #[test]
 fn what_the_server_could_allow_is_allowed_then() {

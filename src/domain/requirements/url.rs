@@ -1,11 +1,11 @@
-//! URLs in requirements: which are accepted where the policy allows any.
+//! Checks URLs in requirements, where the policy allows them.
 
 use super::LineFault;
 
-/// Whether a URL may reach the installer: one of `schemes`, a host, printable
-/// ASCII, no credentials (they would stay in records and images), and no `$`:
-/// installers replace `${NAME}` by the build's environment, which would send the
-/// server's own settings to any host.
+/// Checks that a URL may reach the installer: one of `schemes`, a host, printable ASCII, no
+/// credentials (they would stay in records and images), and no `$`: installers replace
+/// `${NAME}` from the build's environment, which would send the server's own settings to
+/// any host.
 ///
 /// # Errors
 /// [`LineFault::UnusableUrl`] and [`LineFault::LocalPath`].
@@ -33,15 +33,15 @@ pub(super) fn check_url(url: &str, schemes: &[&str]) -> Result<(), LineFault> {
     Err(LineFault::UnusableUrl(reason))
 }
 
-/// Whether a word is a URL, or a version control's way to write one.
+/// True if a word is a URL, or a version control system's form of one.
 pub(super) fn is_url(word: &str) -> bool {
     word.contains("://") || ["git+", "hg+", "svn+", "bzr+"].iter().any(|vcs| word.starts_with(vcs))
 }
 
-/// Endings of packages in files.
+/// Endings of package files.
 const ARCHIVES: [&str; 6] = [".whl", ".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz"];
 
-/// Whether a word is a path or the name of an archive.
+/// True if a word is a path or the name of an archive.
 pub(super) fn is_local_path(word: &str) -> bool {
     let lowercase = word.to_ascii_lowercase();
     word.starts_with('.')

@@ -1,23 +1,23 @@
-//! The `#!` line of a script: what the kernel makes of it for a shell script, and the
-//! options that it has for a Python script, whose interpreter is ours.
+//! Parses the `#!` line of a script: as the kernel does for a shell script, and for the
+//! options of a Python script, whose interpreter Gantry chooses.
 
 use thiserror::Error;
 
 use crate::domain::python::PythonVersion;
 use crate::domain::sanitize::sanitize;
 
-/// The kernel reads no more of a `#!` line (`BINPRM_BUF_SIZE`, execve(2)).
+/// Most bytes of a `#!` line that the kernel reads (`BINPRM_BUF_SIZE`, execve(2)).
 const SHEBANG_BYTES: usize = 256;
 
 /// Options of CPython without a value that a script may have (Python's "Command line and
-/// environment"). Not among them: those that run something else than the script, or
-/// take its input for code.
+/// environment"). Options that run other code than the script, or read its input as code,
+/// are left out.
 const FLAGS: &str = "bBdEIOPqRsSuvx";
 
 /// Options of CPython with a value.
 const WITH_VALUE: &str = "WX";
 
-/// The reason that the options of a `#!` line can't be kept to.
+/// Reason why a `#!` line can't be honoured.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{} in its `#!` line can't be kept to: {reason}", sanitize(word))]
 pub struct ShebangError {
@@ -31,8 +31,8 @@ impl ShebangError {
     }
 }
 
-/// The interpreter of a `#!` line and its one argument, split as the kernel
-/// splits it (execve(2)).
+/// Interpreter of a `#!` line and its one argument, split as the kernel splits it
+/// (execve(2)).
 pub(super) fn interpreter(bytes: &[u8]) -> Option<Vec<String>> {
     let line = line(bytes)?;
     let (interpreter, argument) = match line.split_once([' ', '\t']) {
@@ -51,12 +51,12 @@ fn line(bytes: &[u8]) -> Option<&str> {
     Some(std::str::from_utf8(line).ok()?.trim())
 }
 
-/// The options that a `#!` line has for Python, through env(1) or not; none when it
-/// names something else. Several are taken even where the kernel would pass them as one
-/// word, because that is never meant.
+/// Options for Python in a `#!` line, with or without env(1); none if it names another
+/// program. Several options are accepted even where the kernel would pass them as one word,
+/// because nobody means that.
 ///
 /// # Errors
-/// [`ShebangError`] for what can't be kept to.
+/// [`ShebangError`] for an option that can't be honoured.
 pub(super) fn python_options(bytes: &[u8]) -> Result<Vec<String>, ShebangError> {
     let words = words(line(bytes).unwrap_or_default())?;
     let (is_env, words) = behind_env(&words);
@@ -76,13 +76,13 @@ pub(super) fn python_options(bytes: &[u8]) -> Result<Vec<String>, ShebangError> 
     Ok(options.to_vec())
 }
 
-/// The version of Python that a `#!` line names, as in `python3.11`; none when it leaves
-/// that open.
+/// Version of Python that a `#!` line names, as in `python3.11`; none if it leaves that
+/// open.
 ///
 /// # Errors
-/// [`ShebangError`] for a version that can't be had.
+/// [`ShebangError`] for an unsupported version.
 pub(super) fn python_version(bytes: &[u8]) -> Result<Option<PythonVersion>, ShebangError> {
-    // A line that can't be split is the fault that `python_options` finds.
+    // A line that can't be split is reported by `python_options`.
     let words = words(line(bytes).unwrap_or_default()).unwrap_or_default();
     let (_, words) = behind_env(&words);
     let program = words.first().map(String::as_str).unwrap_or_default();
@@ -94,7 +94,7 @@ pub(super) fn python_version(bytes: &[u8]) -> Result<Option<PythonVersion>, Sheb
     version.parse().map(Some).map_err(unknown)
 }
 
-/// The words behind `env` and its `-S`, if they begin with that.
+/// Words after `env` and its `-S`, if they begin with that.
 fn behind_env(words: &[String]) -> (bool, Vec<String>) {
     let Some((_, rest)) = words.split_first().filter(|(first, _)| base_name(first) == "env") else {
         return (false, words.to_vec());
@@ -131,7 +131,7 @@ fn takes_next(word: &str) -> Result<bool, ShebangError> {
     Ok(false)
 }
 
-/// True if an interpreter with these options looks at its environment and at `site`.
+/// True if an interpreter with these options reads its environment and `site`.
 pub(in crate::domain) fn heeds_site(options: &[String]) -> bool {
     let is_deaf = |word: &String| {
         let flags = word.split(|c| WITH_VALUE.contains(c)).next().unwrap_or_default();
@@ -140,7 +140,7 @@ pub(in crate::domain) fn heeds_site(options: &[String]) -> bool {
     !options.iter().any(is_deaf)
 }
 
-/// Words with blanks between them; quotes keep blanks, as those of a shell.
+/// Words separated by blanks; quotes keep blanks, as in a shell.
 fn words(line: &str) -> Result<Vec<String>, ShebangError> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;

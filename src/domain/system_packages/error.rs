@@ -1,51 +1,53 @@
-//! What can be wrong with a list of system packages, and what to do about it.
+//! Errors of lists of system packages, with advice.
 
 use thiserror::Error;
 
 use super::{MAX_NAME_BYTES, MAX_PACKAGES, MAX_VERSION_BYTES};
 
-/// Why system packages are refused.
+/// Reason why system packages are refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SystemPackagesError {
-    /// More than [`MAX_PACKAGES`].
+    /// There are more than [`MAX_PACKAGES`].
     #[error("{0} system packages, at most {MAX_PACKAGES} are allowed")]
     TooMany(usize),
-    /// One of them is refused.
+    /// A package is refused.
     #[error("system package {package:?}: {fault}")]
     Package {
-        /// What was asked for, bounded and escaped.
+        /// Requested package, sanitized.
         package: String,
-        /// Why.
+        /// Fault of the package.
         fault: PackageFault,
     },
-    /// One package in two versions.
+    /// One package is listed in two versions.
     #[error("system packages {0} and {1} contradict each other")]
     Contradiction(String, String),
 }
 
-/// Why one package is refused.
+/// Reason why a package is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum PackageFault {
-    /// Not a name by the Debian Policy Manual, or one that apt reads otherwise.
+    /// The name violates the Debian Policy Manual, or apt reads it otherwise.
     #[error("not the name of a Debian package")]
     Name,
-    /// Longer than [`MAX_NAME_BYTES`].
+    /// The name is longer than [`MAX_NAME_BYTES`].
     #[error("the name has {0} bytes, at most {MAX_NAME_BYTES} are allowed")]
     NameTooLong(usize),
-    /// Not a version by the Debian Policy Manual, or one that apt reads otherwise.
-    #[error("what follows the = is not the version of a Debian package")]
+    /// The version violates the Debian Policy Manual, or apt reads it otherwise.
+    #[error("the text after = is not the version of a Debian package")]
     Version,
-    /// Longer than [`MAX_VERSION_BYTES`].
+    /// The version is longer than [`MAX_VERSION_BYTES`].
     #[error("the version has {0} bytes, at most {MAX_VERSION_BYTES} are allowed")]
     VersionTooLong(usize),
 }
 
 impl SystemPackagesError {
-    /// What to do about it.
+    /// Advice for the user.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::TooMany(_) => "list what the script uses, without what follows from it",
+            Self::TooMany(_) => {
+                "list only the packages that the script uses, not their dependencies"
+            }
             Self::Package { fault: PackageFault::Name | PackageFault::NameTooLong(_), .. } => {
                 "name one package as apt-get does, in lower case, without options, architecture or \
                  release: jq, libgomp1, g++"

@@ -1,17 +1,17 @@
-//! Shared libraries that a script did not find, and the Debian packages that have them.
+//! Shared libraries that a script did not find, and the Debian packages that contain them.
 
-/// Where the dynamic loader's words are looked for: at the end of what a script said,
-/// in bytes.
+/// Bytes at the end of a script's stderr that are searched for the dynamic loader's
+/// message.
 const LOOKED_AT: usize = 16 * 1024;
 
-/// Longest name of a library that is taken for one, in bytes.
+/// Longest name of a library that is recognized, in bytes.
 const MAX_LIBRARY: usize = 80;
 
-/// The loader's words (glibc, `elf/dl-load.c`), behind the library's name.
+/// Message of the loader after the library's name (glibc, `elf/dl-load.c`).
 const NOT_FOUND: &str = ": cannot open shared object file";
 
-/// Libraries of Debian 13 whose packages are not called as Debian's rule says: the
-/// beginnings of the library's name, and the package.
+/// Libraries of Debian 13 whose packages break Debian's naming rule: prefixes of the
+/// library's name, and the package.
 const EXCEPTIONS: [(&str, &str); 14] = [
     ("libasound.so.2", "libasound2t64"),
     ("libatk-1.0.so.0", "libatk1.0-0t64"),
@@ -29,11 +29,11 @@ const EXCEPTIONS: [(&str, &str); 14] = [
     ("libssl.so.3", "libssl3t64"),
 ];
 
-/// Libraries that Debian's own archive does not have, or not for this interpreter.
+/// Libraries that Debian's archive does not have, or not for this interpreter.
 const ELSEWHERE: [&str; 6] = ["libcu", "libnv", "libpython", "libtorch", "libc10", "libtensorflow"];
 
-/// Hint for a script that ended because a library was missing, as the loader has said
-/// on its stderr.
+/// Hint for a script that ended because a library was missing, from the loader's message on
+/// stderr.
 #[must_use]
 pub fn hint(stderr: &[u8]) -> Option<String> {
     let end = stderr.get(stderr.len().saturating_sub(LOOKED_AT)..).unwrap_or_default();
@@ -48,7 +48,7 @@ pub fn hint(stderr: &[u8]) -> Option<String> {
     ))
 }
 
-/// The package that has a library (Debian Policy Manual, 8.1).
+/// Package that contains a library (Debian Policy Manual, 8.1).
 fn package_of(library: &str) -> Option<String> {
     if library.len() > MAX_LIBRARY || ELSEWHERE.iter().any(|it| library.starts_with(it)) {
         return None;

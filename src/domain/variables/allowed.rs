@@ -1,6 +1,6 @@
-//! Names of variables that a request may set. A variable can turn the programs that a
-//! script starts into others (`TAR_OPTIONS`, `MAKEFLAGS`, a proxy), and no list of such
-//! names is complete: a script names those that it takes from requests.
+//! Names of variables that a request may set. A variable can change the programs that a
+//! script starts (`TAR_OPTIONS`, `MAKEFLAGS`, a proxy), and no list of such names is
+//! complete: a script names those that it accepts from requests.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,15 +14,15 @@ pub const PARAMETER_PREFIX: &str = "PARAM_";
 /// Most entries of one script.
 pub const MAX_ALLOWED: usize = 100;
 
-/// Names that requests may set beside [`PARAMETER_PREFIX`]`*`; a `*` at the end of an
-/// entry stands for anything. Sorted, each entry once.
+/// Names that requests may set besides [`PARAMETER_PREFIX`]`*`; a `*` at the end of an
+/// entry matches anything. Sorted, each entry once.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<String>", into = "Vec<String>")]
 pub struct AllowedVariables(Vec<String>);
 
 impl AllowedVariables {
-    /// Checks the entries. Names that nobody may set are refused, so that nobody
-    /// relies on them.
+    /// Checks the entries. Protected names are refused, because no request could ever set
+    /// them.
     ///
     /// # Errors
     /// [`VariableError::TooManyAllowed`], [`VariableError::Pattern`],
@@ -37,7 +37,7 @@ impl AllowedVariables {
         Ok(Self(entries))
     }
 
-    /// True when there are none.
+    /// True if there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -48,13 +48,13 @@ impl AllowedVariables {
         self.0.iter().map(String::as_str)
     }
 
-    /// True when a request may set a variable of this name.
+    /// True if a request may set a variable of this name.
     #[must_use]
     pub fn allows(&self, name: &str) -> bool {
         name.starts_with(PARAMETER_PREFIX) || self.iter().any(|entry| matches(entry, name))
     }
 
-    /// The names among `variables` that a request may not set.
+    /// Names among `variables` that a request may not set.
     pub fn refused<'names>(
         &'names self,
         variables: &'names Variables,

@@ -1,13 +1,13 @@
-//! Names that must not be set, and why.
+//! Names of variables that must not be set, and the reasons.
 
 use std::fmt;
 
-/// Why a name is not to be set.
+/// Reason why a name must not be set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProtectedGroup {
     /// The dynamic loader and the C library load code or files that it names.
     Loader,
-    /// A shell runs or reads what it names, or splits words by it.
+    /// A shell runs or reads a file that it names, or splits words by it.
     Shell,
     /// An interpreter or runtime loads code or options from it.
     Interpreter,
@@ -32,12 +32,12 @@ impl fmt::Display for ProtectedGroup {
     }
 }
 
-/// Names that are refused; a `*` at the end stands for anything.
+/// Protected names; a `*` at the end matches anything.
 ///
 /// `TMPDIR`, which glibc lists too, is allowed: it only matters to programs with
 /// more rights than their caller, and a sandbox has none of those.
 const PROTECTED: &[(ProtectedGroup, &[&str])] = &[
-    // ld.so(8), and what glibc itself distrusts (sysdeps/generic/unsecvars.h).
+    // ld.so(8), and the names that glibc itself distrusts (sysdeps/generic/unsecvars.h).
     // OpenSSL's and OpenMP's name shared objects to load.
     (
         ProtectedGroup::Loader,
@@ -61,9 +61,9 @@ const PROTECTED: &[(ProtectedGroup, &[&str])] = &[
             "OMP_TOOL_LIBRARIES",
         ],
     ),
-    // bash(1), "Shell Variables" and "Invocation": where commands are found, what
-    // is sourced at the start, which options are on, what a prompt or trace runs,
-    // how words are split. `BASH_*` holds BASH_ENV, BASH_FUNC_…, BASH_LOADABLES_PATH.
+    // bash(1), "Shell Variables" and "Invocation": search paths, files that are sourced at
+    // the start, options, commands in prompts and traces, word splitting. `BASH_*` covers
+    // BASH_ENV, BASH_FUNC_…, BASH_LOADABLES_PATH.
     (
         ProtectedGroup::Shell,
         &[
@@ -134,9 +134,9 @@ const PROTECTED: &[(ProtectedGroup, &[&str])] = &[
             "BROWSER",
         ],
     ),
-    // Index and certificates of the server must not be turned elsewhere.
+    // Requests must not redirect the server's index and certificates.
     (ProtectedGroup::Installer, &["UV_*", "PIP_*"]),
-    // What a script sees of its execution, and who it runs as.
+    // Facts about the execution, and its user.
     (
         ProtectedGroup::Reserved,
         &[
@@ -152,11 +152,11 @@ const PROTECTED: &[(ProtectedGroup, &[&str])] = &[
     ),
 ];
 
-/// Names that a pattern meets, and that hold nothing but a number.
+/// Names that match a pattern but hold only a number.
 const NUMBERS: [&str; 1] = ["PYTHON_CPU_COUNT"];
 
-/// Why `name` is not to be set, if so. Case counts, as it does for those who
-/// read the variables.
+/// Reason why `name` must not be set, if any. Names are case-sensitive, as for their
+/// readers.
 #[must_use]
 pub fn protected_group(name: &str) -> Option<ProtectedGroup> {
     if NUMBERS.contains(&name) {
@@ -165,7 +165,7 @@ pub fn protected_group(name: &str) -> Option<ProtectedGroup> {
     find(|pattern| matches(pattern, name))
 }
 
-/// The reason that no name which begins with `prefix` may be set, if so.
+/// Reason why no name with this `prefix` may be set, if any.
 pub(super) fn always_protected(prefix: &str) -> Option<ProtectedGroup> {
     find(|pattern| pattern.strip_suffix('*').is_some_and(|it| prefix.starts_with(it)))
 }
@@ -175,7 +175,7 @@ fn find(is_met: impl Fn(&str) -> bool) -> Option<ProtectedGroup> {
     group.map(|(group, _)| *group)
 }
 
-/// True when a pattern, which may end with a `*`, is met by a name.
+/// True if a name matches a pattern, which may end with a `*`.
 pub(super) fn matches(pattern: &str, name: &str) -> bool {
     match pattern.strip_suffix('*') {
         Some(prefix) => name.starts_with(prefix),
