@@ -14,6 +14,7 @@ use super::path::PathText;
 use super::problem::Problem;
 use super::query::Query;
 use super::state::AppState;
+use crate::domain::python::PythonVersion;
 use crate::domain::registry::{EnvironmentRecord, EnvironmentStatus};
 use crate::domain::runtime::Runtime;
 use crate::domain::system_packages::SystemPackages;
@@ -30,6 +31,13 @@ pub(super) struct EnvironmentView {
     /// The runtime that it is built on: shell, python or binary.
     #[schema(value_type = String, example = "python")]
     script_type: Runtime,
+    /// The version of Python that is installed in it; null is the base image's.
+    #[schema(value_type = Option<String>, example = "3.11")]
+    python: Option<PythonVersion>,
+    /// Whether a script chose that packages without a wheel are built from source.
+    sources: bool,
+    /// The program and its arguments that fill its caches when it is built; empty for none.
+    warm_up: Vec<String>,
     /// Debian packages.
     #[schema(value_type = Vec<String>)]
     system_packages: SystemPackages,
@@ -63,6 +71,9 @@ impl From<EnvironmentRecord> for EnvironmentView {
         Self {
             key: record.key,
             script_type: record.script_type,
+            python: record.python,
+            sources: record.sources,
+            warm_up: record.warm_up.map(|it| it.command).unwrap_or_default(),
             system_packages: record.system_packages,
             requirements: record.requirements,
             requirements_hash: record.requirements_hash,

@@ -15,6 +15,7 @@ use crate::domain::limits::{Limits, Timeout};
 use crate::domain::mount::Mount;
 use crate::domain::oci_runtime::OciRuntime;
 use crate::domain::preload::Preload;
+use crate::domain::python::PythonVersion;
 use crate::domain::registry::{
     Definition, EnvironmentRecord, EnvironmentStatus, RegisteredScript, ScriptVersion,
 };
@@ -131,6 +132,14 @@ pub(super) struct DefinitionView {
     requirements: Option<String>,
     /// SHA-256 of the requirements in their normal form, in hexadecimal.
     requirements_hash: Option<String>,
+    /// The version of Python that was chosen; null is the one that its `#!` line names, or
+    /// else the base image's.
+    #[schema(value_type = Option<String>, example = "3.11")]
+    python: Option<PythonVersion>,
+    /// Whether packages that have no wheel are built from source.
+    sources: bool,
+    /// The program and its arguments that fill the environment's caches when it is built.
+    warm_up: Vec<String>,
     /// Debian packages.
     #[schema(value_type = Vec<String>)]
     system_packages: SystemPackages,
@@ -187,6 +196,9 @@ pub(super) struct EnvironmentBrief {
     status: EnvironmentStatus,
     /// Why it can't be built.
     error: Option<String>,
+    /// The version of Python that is installed in it; null is the base image's.
+    #[schema(value_type = Option<String>, example = "3.11")]
+    python: Option<PythonVersion>,
 }
 
 /// A version of a script.
@@ -219,6 +231,9 @@ impl DefinitionView {
             working_directory: definition.working_directory,
             requirements: definition.requirements,
             requirements_hash: definition.requirements_hash,
+            python: definition.python,
+            sources: definition.sources,
+            warm_up: definition.warm_up,
             system_packages: definition.system_packages,
             argument_schema: definition.argument_schema,
             output_schema: definition.output_schema,
@@ -280,7 +295,13 @@ impl ScriptView {
 
 impl From<EnvironmentRecord> for EnvironmentBrief {
     fn from(record: EnvironmentRecord) -> Self {
-        Self { key: record.key, image: record.image, status: record.status, error: record.error }
+        Self {
+            key: record.key,
+            image: record.image,
+            status: record.status,
+            error: record.error,
+            python: record.python,
+        }
     }
 }
 

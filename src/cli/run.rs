@@ -1,5 +1,6 @@
 //! `gantry run`: one file, one sandbox.
 
+pub(super) mod environment;
 pub(super) mod file;
 mod output;
 
@@ -16,18 +17,16 @@ use super::signals::Interrupts;
 use super::{message, removal, stdout};
 use crate::clock;
 use crate::config::Settings;
-use crate::domain::environment::EnvironmentSpec;
 use crate::domain::execution::{Execution, ExecutionSummary, State};
 use crate::domain::job::Job;
 use crate::domain::limits::{Limits, Timeout};
 use crate::domain::mount::{self, Mount};
 use crate::domain::outcome::{ErrorKind, Status};
 use crate::domain::preload::Preload;
+use crate::domain::python::PythonVersion;
 use crate::domain::quantities;
-use crate::domain::requirements::Requirements;
 use crate::domain::runtime::Runtime;
 use crate::domain::sandbox_spec::Network;
-use crate::domain::system_packages::SystemPackages;
 use crate::domain::variables::{EnvVar, Variables};
 use crate::engine::docker::Endpoint;
 use crate::orchestrator::{ArtifactWriter, Capture, Live, LiveSender, RunError, container_name};
@@ -49,6 +48,20 @@ pub(super) struct Arguments {
     /// Python packages that it needs: a requirements.txt
     #[arg(long, value_name = "FILE")]
     requirements: Option<PathBuf>,
+
+    /// Build packages that have no wheel from source, which runs their code then
+    #[arg(long, requires = "requirements")]
+    sources: bool,
+
+    /// Version of Python that it runs with: 3.10, 3.11, 3.12, 3.13 or 3.14; otherwise
+    /// the one that its `#!` line names, or the base image's
+    #[arg(long, value_name = "VERSION", value_parser = environment::python)]
+    python: Option<PythonVersion>,
+
+    /// A word of a command that runs when its environment is built, and whose caches
+    /// become part of that: the program, then, repeated, each of its arguments
+    #[arg(long = "warm-up", value_name = "WORD", allow_hyphen_values = true)]
+    warm_up: Vec<String>,
 
     /// A Debian package that it needs, such as libgl1 or hello=2.10-5; may be repeated
     #[arg(long = "system-package", value_name = "PACKAGE")]
@@ -292,9 +305,7 @@ fn outcome_hint(execution: &Execution, arguments: &Arguments) -> Option<String> 
 async fn prepare(arguments: &Arguments, settings: &Settings) -> Result<Prepared, Problem> {
     let variables = variables(&arguments.env)?;
     let script_bytes = file::read_script(&arguments.file)?;
-    let requirements = requirements(arguments, settings).await?;
-    let packages = SystemPackages::new(arguments.system_packages.clone())
-        .map_err(|error| Problem::new(&format!("--system-package: {error}"), error.hint()))?;
+    let wanted = environment::wanted(arguments, settings).await?;
     let input = match &arguments.input {
         Some(input) => Some(file::read_input(input).await?),
         None => None,
@@ -310,11 +321,7 @@ async fn prepare(arguments: &Arguments, settings: &Settings) -> Result<Prepared,
         script_id: None,
         script_name: script.file_name().to_owned(),
         job_id: None,
-        environment: EnvironmentSpec {
-            packages,
-            requirements,
-            ..EnvironmentSpec::plain(script.runtime())
-        },
+        environment: environment::spec(arguments, wanted, &script)?,
         script,
         working_directory: None,
         input,
@@ -337,19 +344,6 @@ async fn prepare(arguments: &Arguments, settings: &Settings) -> Result<Prepared,
     // Last, because it leaves a folder.
     let artifacts = open_artifacts(arguments)?;
     Ok(Prepared { services, id, job, artifacts })
-}
-
-async fn requirements(
-    arguments: &Arguments,
-    settings: &Settings,
-) -> Result<Option<Requirements>, Problem> {
-    let Some(path) = arguments.requirements.clone() else {
-        return Ok(None);
-    };
-    let settings = settings.clone();
-    // It may be a pipe that nothing comes out of yet.
-    let read = tokio::task::spawn_blocking(move || file::read_requirements(&path, &settings)).await;
-    read.map_err(|error| Problem::new(&error, None)).flatten().map(Some)
 }
 
 /// The folder for artifacts, where there is one: said before anything runs when

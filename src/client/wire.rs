@@ -66,6 +66,9 @@ pub struct Script {
     pub requirements_path: Shown,
     pub working_directory: Shown,
     pub requirements_hash: Shown,
+    pub python: Shown,
+    pub sources: Shown,
+    pub warm_up: Shown,
     pub system_packages: Shown,
     pub environment: Option<Environment>,
     pub argument_schema: Shown,
@@ -121,6 +124,7 @@ pub struct Environment {
     pub image: Shown,
     pub status: Shown,
     pub error: Shown,
+    pub python: Shown,
     pub log: Shown,
 }
 

@@ -7,7 +7,7 @@ mod name;
 mod script;
 mod version;
 
-pub use environment::{EnvironmentRecord, EnvironmentStatus};
+pub use environment::{EnvironmentRecord, EnvironmentStatus, WarmUpRecord};
 pub use name::{MAX_NAME_BYTES, NameFault, ScriptName};
 pub use script::{MAX_DESCRIPTION_BYTES, MAX_WARM, RegisteredScript, RunSettings};
 pub use version::{Definition, ScriptVersion, VersionFault, check_below_work};

@@ -2,13 +2,14 @@
 
 use super::fields::{self, Faults};
 use super::source::{self, Known, Required, Source};
-use super::{RegistrySettings, ScriptInput, limits, schemas};
+use super::{RegistrySettings, ScriptInput, environment, limits, schemas};
 use crate::domain::environment::EnvironmentSpec;
 use crate::domain::fault::Fault;
-use crate::domain::registry::{Definition, RunSettings, ScriptName};
+use crate::domain::registry::{Definition, RunSettings, ScriptName, WarmUpRecord};
 use crate::domain::requirements::Requirements;
 use crate::domain::runtime::Runtime;
 use crate::domain::script::Script;
+use crate::domain::warm_up::WarmUp;
 use crate::store::NewEnvironment;
 
 /// A script that nothing is wrong with, but that nobody has asked the engine
@@ -54,7 +55,8 @@ pub(super) fn draft(
     let source = source::source(&mut input, known, settings, faults);
     let runtime = input.script_type.or(before.map(|it| it.script_type));
     let runtime = runtime.or(source.as_ref().map(|it| it.script.runtime()));
-    let requirements = source::requirements(&mut input, script, runtime, settings, faults);
+    let sources = environment::sources(before, input.sources);
+    let requirements = source::requirements(&mut input, script, runtime, settings, sources, faults);
     // Also without a script: what else is wrong is said as well.
     let definition = definition(
         input,
@@ -137,6 +139,7 @@ fn definition(
         Some(sent) => sent.unwrap_or(true),
         None => before.is_none_or(|it| it.exec),
     };
+    let python = environment::python(before, runtime, input.python, faults);
     let working_directory = before.and_then(|it| it.working_directory.as_deref());
     let output_file = before.and_then(|it| it.output_file.as_deref());
     Definition {
@@ -187,6 +190,10 @@ fn definition(
             faults,
         ),
         exec,
+        python,
+        python_of_shebang: environment::python_of_shebang(before, python, source, faults),
+        sources: environment::sources_of(requirements, before, input.sources, faults),
+        warm_up: environment::warm_up(before, input.warm_up, faults),
     }
 }
 
@@ -195,19 +202,28 @@ impl Draft {
     pub(super) fn environment(&self, runtime_tag: &str) -> Option<NewEnvironment> {
         let definition = &self.definition;
         let spec = EnvironmentSpec {
+            runtime: definition.script_type,
+            python: definition.python(),
             packages: definition.system_packages.clone(),
             requirements: self.requirements.clone(),
-            ..EnvironmentSpec::plain(definition.script_type)
+            warm_up: WarmUp::of(&definition.warm_up, &self.script),
         };
         if spec.is_plain() {
             return None;
         }
-        let needs_python = spec.needed_requirements().is_some();
+        let needs_requirements = spec.needed_requirements().is_some();
         Some(NewEnvironment {
             key: spec.key(runtime_tag),
             script_type: spec.runtime,
-            requirements: definition.requirements.clone().filter(|_| needs_python),
-            requirements_hash: definition.requirements_hash.clone().filter(|_| needs_python),
+            python: spec.needed_python(),
+            requirements: definition.requirements.clone().filter(|_| needs_requirements),
+            requirements_hash: definition.requirements_hash.clone().filter(|_| needs_requirements),
+            sources: definition.sources && needs_requirements,
+            warm_up: spec.warm_up.map(|warm_up| WarmUpRecord {
+                command: warm_up.command,
+                digest: definition.digest.clone(),
+                file_name: warm_up.file_name,
+            }),
             system_packages: spec.packages,
         })
     }

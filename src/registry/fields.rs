@@ -58,6 +58,11 @@ impl Faults {
         None
     }
 
+    /// True if one of them is of a field whose pointer begins with this.
+    pub(super) fn has_below(&self, pointer: &str) -> bool {
+        self.0.iter().any(|fault| fault.pointer.starts_with(pointer))
+    }
+
     /// All of them; none if there is none.
     pub(super) fn into_result(self) -> Result<(), Vec<Fault>> {
         if self.0.is_empty() { Ok(()) } else { Err(self.0) }

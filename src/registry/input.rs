@@ -57,6 +57,24 @@ pub struct ScriptInput {
     /// A `requirements.txt` on the server, below one of `GANTRY_SCRIPT_ROOTS`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requirements_path: Option<String>,
+    /// The version of Python: 3.10, 3.11, 3.12, 3.13 or 3.14; Python only. By default it is
+    /// the one that the script's `#!` line names, and otherwise the base image's.
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, pattern = "^3\\.1[0-4]$", example = "3.11")]
+    pub python: Option<Option<String>>,
+    /// Whether packages that have no wheel are built from source, with a compiler that is
+    /// there for the build alone: their code runs then when the environment is built. Only
+    /// with requirements; false by default.
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<bool>)]
+    pub sources: Option<Option<bool>>,
+    /// A program and its arguments, without a shell, run once when the environment is
+    /// built, in a sandbox without a network: the caches that it leaves below `/work` become
+    /// part of the image. The script's file name stands for the script among them. At most
+    /// 64 words with 16 KiB; none by default.
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<String>>, max_items = 64)]
+    pub warm_up: Option<Option<Vec<String>>>,
     /// Debian packages: `name` or `name=version`.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<String>>)]

@@ -16,6 +16,7 @@ mod audit;
 mod change;
 mod check;
 mod draft;
+mod environment;
 mod error;
 mod fields;
 mod file_state;

@@ -171,12 +171,14 @@ pub(super) struct Required {
     pub(super) path: Option<String>,
 }
 
-/// Reads what is sent, or what there is: a file again.
+/// Reads what is sent, or what there is: a file again. `sources` tells whether the script
+/// has packages built from source, whatever the server allows to all.
 pub(super) fn requirements(
     input: &mut ScriptInput,
     before: Option<&RegisteredScript>,
     runtime: Option<Runtime>,
     settings: &RegistrySettings,
+    sources: bool,
     faults: &mut Faults,
 ) -> Option<Required> {
     let known_path = || before?.requirements_path.clone();
@@ -201,7 +203,7 @@ pub(super) fn requirements(
         return None;
     }
     check_text(pointer, &text, faults);
-    let parsed = Requirements::parse(&text, settings.requirements);
+    let parsed = Requirements::parse(&text, settings.requirements.or_sources(sources));
     let parsed = faults.keep(pointer, parsed, |error| error.hint())?;
     Some(Required { text, parsed, path })
 }

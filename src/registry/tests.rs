@@ -14,6 +14,7 @@ use crate::domain::requirements::RequirementsPolicy;
 use crate::store::{AuditEntry, DatabaseUrl};
 
 mod changing;
+mod environment;
 mod registering;
 mod running;
 

@@ -7,7 +7,8 @@ use super::activation::activate_ready;
 use super::connection::{in_transaction, on_reader, on_writer};
 use super::rows::{Row, without_nul};
 use super::{Store, StoreError};
-use crate::domain::registry::{EnvironmentRecord, EnvironmentStatus};
+use crate::domain::python::PythonVersion;
+use crate::domain::registry::{EnvironmentRecord, EnvironmentStatus, WarmUpRecord};
 use crate::domain::runtime::Runtime;
 use crate::domain::system_packages::SystemPackages;
 
@@ -21,25 +22,37 @@ pub struct NewEnvironment {
     pub key: String,
     /// Script type whose base image it is built on.
     pub script_type: Runtime,
+    /// The version of Python; `None` is the one of the runtime's image.
+    pub python: Option<PythonVersion>,
     /// Debian packages to install.
     pub system_packages: SystemPackages,
     /// Contents of `requirements.txt`.
     pub requirements: Option<String>,
     /// SHA-256 of the normalized requirements, in hexadecimal.
     pub requirements_hash: Option<String>,
+    /// A script chose that packages without a wheel are built from source.
+    pub sources: bool,
+    /// The command that fills its caches.
+    pub warm_up: Option<WarmUpRecord>,
 }
 
-/// Inserts an environment, unless it is stored already.
+/// Inserts an environment, unless it is stored already. Where the server allows sources to
+/// all, scripts that choose them share an environment with those that don't: it keeps the
+/// choice, so that it can be built when the server no longer allows them.
 pub(super) const INSERT_ENVIRONMENT: &str = "INSERT INTO environments \
-     (key, script_type, system_packages, requirements, requirements_hash, status, log, \
-      created_at, updated_at) \
-     VALUES ($1, $2, $3, $4, $5, 'queued', '', $6, $6) ON CONFLICT (key) DO NOTHING";
+     (key, script_type, system_packages, requirements, requirements_hash, python, sources, \
+      warm_up, status, log, created_at, updated_at) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'queued', '', $9, $9) \
+     ON CONFLICT (key) DO UPDATE SET sources = TRUE \
+     WHERE excluded.sources AND NOT environments.sources";
 
 macro_rules! select_environment {
     ($where:literal) => {
         concat!(
             "SELECT key, script_type, CAST(system_packages AS TEXT) AS system_packages, \
-             requirements, requirements_hash, status, image, error, lock, created_at, updated_at, built_at FROM environments ",
+             requirements, requirements_hash, python, sources, \
+             CAST(warm_up AS TEXT) AS warm_up, status, image, error, lock, created_at, \
+             updated_at, built_at FROM environments ",
             $where
         )
     };
@@ -52,6 +65,9 @@ struct EnvironmentRow {
     system_packages: String,
     requirements: Option<String>,
     requirements_hash: Option<String>,
+    python: Option<String>,
+    sources: bool,
+    warm_up: Option<String>,
     status: String,
     image: Option<String>,
     error: Option<String>,
@@ -65,7 +81,12 @@ impl EnvironmentRow {
     fn parse(self) -> Result<EnvironmentRecord, StoreError> {
         let row = Row { table: "environments", id: &self.key };
         let system_packages: SystemPackages = row.json("system_packages", &self.system_packages)?;
+        let python = self.python.as_deref().map(|it| row.word("python", it)).transpose()?;
+        let warm_up = self.warm_up.as_deref().map(|it| row.json("warm_up", it)).transpose()?;
         Ok(EnvironmentRecord {
+            python,
+            sources: self.sources,
+            warm_up,
             script_type: row.word("script_type", &self.script_type)?,
             status: row.word("status", &self.status)?,
             system_packages,

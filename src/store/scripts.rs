@@ -13,6 +13,7 @@ use super::rows::{Row, number, without_nul};
 use super::versions::VersionRow;
 use super::{NewAuditEntry, NewVersion, Store, StoreError};
 use crate::domain::limits::{Limits, Timeout};
+use crate::domain::python::PythonVersion;
 use crate::domain::registry::{MAX_WARM, RegisteredScript, RunSettings, ScriptName};
 use crate::domain::runtime::Runtime;
 
@@ -193,6 +194,9 @@ macro_rules! define {
                 .bind(Json(&environment.system_packages))
                 .bind(&environment.requirements)
                 .bind(&environment.requirements_hash)
+                .bind(environment.python.map(PythonVersion::name))
+                .bind(environment.sources)
+                .bind(environment.warm_up.as_ref().map(Json))
                 .bind($at)
                 .execute(&mut *$connection)
                 .await?;

@@ -44,6 +44,18 @@ fn cpus_are_a_number_that_the_engine_can_grant() {
 }
 
 #[test]
+fn an_environment_is_made_of_what_can_be_had() {
+    let known = "it is one of 3.10, 3.11, 3.12, 3.13, 3.14";
+    refuses("python", "3.9", &["--python", "unknown Python version \"3.9\"", known]);
+    refuses("python", "3.11", &["--python: a shell script has none; only python scripts do"]);
+    refuses("warm-up", "", &["--warm-up: its first word is empty", "hint: write the program"]);
+    python("print(1)").arg("--sources").end().with(125, &["--requirements"]);
+    let asks = "#!/usr/bin/env python3.9\nprint(1)";
+    let said = ["python3.9 in its `#!` line", "hint: name one of 3.10"];
+    python(asks).end().with(125, &said);
+}
+
+#[test]
 fn a_timeout_is_a_time_and_has_bounds() {
     refuses("timeout", "soon", &["--timeout", "\"soon\" is not a time", "hint: write seconds"]);
     refuses("timeout", "5 parsecs", &["is not a time"]);

@@ -56,6 +56,39 @@ fn scripts_are_registered_shown_and_tried() {
     done(&server, &["scripts", "remove", "add"]);
 }
 
+#[test]
+fn an_environment_is_chosen_and_taken_back() {
+    let server = server().start();
+    let file = server.home.path().join("grade.py");
+    std::fs::write(&file, "print(1)\n").unwrap();
+    let file = file.to_str().unwrap();
+    done(&server, &["scripts", "register", file]);
+    let requirements = server.home.path().join("requirements.txt");
+    std::fs::write(&requirements, "six==1.16.0").unwrap();
+    let requirements = requirements.to_str().unwrap();
+    let chosen = ["--python", "3.13", "--requirements", requirements, "--sources"];
+    let warm_up = ["--warm-up", "python3", "--warm-up", "-c", "--warm-up", "pass"];
+    done(&server, &[&["scripts", "update", "grade"], &chosen[..], &warm_up].concat());
+    let made_of = |version: &str| {
+        let versions = json_of(&server, &["scripts", "versions", "grade", "--json"]);
+        let all = versions.as_array().unwrap();
+        let found = all.iter().find(|it| it["version"].to_string() == version).unwrap().clone();
+        ["python", "sources", "warm_up"].map(|name| found[name].clone())
+    };
+    assert_eq!(made_of("2"), [json!("3.13"), json!(true), json!(["python3", "-c", "pass"])]);
+    let clear = ["--clear", "python", "--clear", "sources", "--clear", "warm-up"];
+    done(&server, &[&["scripts", "update", "grade"], &clear[..]].concat());
+    assert_eq!(made_of("3"), [Value::Null, json!(false), json!([])]);
+    let shell = server.home.path().join("list.sh");
+    std::fs::write(&shell, "ls").unwrap();
+    let shell = shell.to_str().unwrap();
+    done(&server, &["scripts", "register", shell, "--warm-up", "true"]);
+    let shown = done(&server, &["scripts", "show", "list"]);
+    assert!(shown.lines().any(|line| line.starts_with("warm-up") && line.contains("true")));
+    let (code, _, said) = gantry(&server, &["scripts", "update", "list", "--python", "3.11"]);
+    assert!(code != 0 && said.contains("only python scripts do"), "{said}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_execution_is_shown_however_much_it_said() {
     let server = server().start();

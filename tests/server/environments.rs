@@ -85,6 +85,65 @@ async fn a_version_whose_build_was_cut_short_becomes_current_after_the_next_star
     assert_eq!(server.run(&json!({"script": "waits"})).await["version"], 3);
 }
 
+const VERSION: &str = "import sys; print(*sys.version_info[:2], sep='.')";
+
+#[tokio::test]
+async fn a_script_runs_with_the_python_that_it_asks_for() {
+    let server = server().start();
+    let source = format!("#!/usr/bin/env python3.11\n{VERSION}");
+    let by_shebang = server.register("shebang", "python", &source, json!({})).await;
+    assert_eq!(by_shebang["environment"]["python"], "3.11", "{by_shebang:#}");
+    let others = json!({"python": "3.11", "requirements": "markupsafe==3.0.2"});
+    let source = format!("import markupsafe._speedups\n{VERSION}");
+    server.register("chosen", "python", &source, others).await;
+    for name in ["shebang", "chosen"] {
+        let execution = server.run(&json!({"script": name})).await;
+        assert_eq!(execution["stdout_log"], "3.11\n", "{execution:#}");
+    }
+    let path = "/api/v1/admin/scripts/chosen";
+    let (_, changed) = server.put(path, &json!({"python": "3.13"})).await;
+    assert_eq!(changed["pending"]["version"], 2, "{changed:#}");
+    let current = async || server.get(path).await.1["version"].clone();
+    server.until("its other Python is there", async || current().await == 2).await;
+    let execution = server.run(&json!({"script": "chosen"})).await;
+    assert_eq!(execution["stdout_log"], "3.13\n", "{execution:#}");
+}
+
+#[tokio::test]
+async fn a_script_chooses_that_its_packages_are_built_from_source() {
+    let server = server().start();
+    let others = json!({"requirements": "docopt==0.6.2"});
+    let source = "import docopt; print(docopt.__version__)";
+    let script = server.register("source", "python", source, others).await;
+    let path = format!("/api/v1/admin/scripts/{}", script["id"]);
+    let refused = server.run(&json!({"script": "source"})).await;
+    assert_eq!(refused["error_kind"], "environment_failed", "{refused:#}");
+    let (_, changed) = server.put(&path, &json!({"sources": true})).await;
+    let key = |it: &Value| it["environment"]["key"].clone();
+    assert_ne!(key(&changed), key(&script), "{changed:#}");
+    let execution = server.run(&json!({"script": "source"})).await;
+    assert_eq!(execution["stdout_log"], "0.6.2\n", "{execution:#}");
+}
+
+#[tokio::test]
+async fn what_a_warm_up_left_is_there_and_one_that_fails_says_why() {
+    let server = server().start();
+    let source = "test -f kept && cat kept || echo none; echo \"$1\" >kept";
+    let others = json!({"file_name": "keeps.sh", "warm_up": ["bash", "keeps.sh", "warmed"]});
+    let script = server.register("keeps", "shell", source, others).await;
+    let execution = server.run(&json!({"script": "keeps", "args": ["run"]})).await;
+    assert_eq!(execution["stdout_log"], "warmed\n", "{execution:#}");
+    let path = format!("/api/v1/admin/scripts/{}", script["id"]);
+    let failing = json!({"warm_up": ["bash", "-c", "echo no fonts >&2; exit 3"]});
+    let (_, changed) = server.put(&path, &failing).await;
+    assert_eq!(changed["pending"]["version"], 2, "{changed:#}");
+    let pending = async || server.get(&path).await.1["pending"]["environment"].clone();
+    server.until("it can't be built", async || pending().await["status"] == "failed").await;
+    assert!(pending().await["error"].as_str().unwrap().contains("no fonts"));
+    let execution = server.run(&json!({"script": "keeps", "args": ["again"]})).await;
+    assert_eq!(execution["stdout_log"], "warmed\n", "{execution:#}");
+}
+
 #[tokio::test]
 async fn system_packages_are_there() {
     let server = server().start();

@@ -22,6 +22,9 @@ fn needing(content: &str, key: &str) -> NewVersion {
         system_packages: SystemPackages::new(vec!["jq".to_owned()]).unwrap(),
         requirements: None,
         requirements_hash: None,
+        python: None,
+        sources: false,
+        warm_up: None,
     };
     NewVersion { environment: Some(environment), ..version(content) }
 }

@@ -1,6 +1,7 @@
 //! Environments, from queued to built.
 
-use gantry::domain::registry::{EnvironmentRecord, EnvironmentStatus};
+use gantry::domain::python::PythonVersion;
+use gantry::domain::registry::{EnvironmentRecord, EnvironmentStatus, WarmUpRecord};
 use gantry::domain::runtime::Runtime;
 use gantry::domain::system_packages::SystemPackages;
 use gantry::store::{NewEnvironment, NewScript, Store};
@@ -12,22 +13,35 @@ on_both! {
     an_environment_goes_from_queued_to_ready,
     a_failure_keeps_the_lock_and_loses_the_image,
     an_environment_that_is_there_stays_as_it_is,
+    all_that_a_rebuild_needs_is_kept,
+    sources_are_built_while_one_script_chooses_so,
     logs_are_cut_at_a_character_and_hold_no_nul,
     environments_are_listed_and_counted,
 }
 
 const MIB: usize = 1024 * 1024;
 
-async fn needed(store: &Store, name: &str, key: &str) {
-    let mut new: NewScript = script(name);
-    new.version.definition.args.push(name.to_owned());
-    new.version.environment = Some(NewEnvironment {
+fn environment(key: &str) -> NewEnvironment {
+    NewEnvironment {
         key: key.to_owned(),
         script_type: Runtime::Python,
+        python: None,
         system_packages: SystemPackages::new(vec!["jq".to_owned()]).unwrap(),
         requirements: Some("requests\n".to_owned()),
         requirements_hash: Some("00".to_owned()),
-    });
+        sources: false,
+        warm_up: None,
+    }
+}
+
+async fn needed(store: &Store, name: &str, key: &str) {
+    needs(store, name, environment(key)).await;
+}
+
+async fn needs(store: &Store, name: &str, environment: NewEnvironment) {
+    let mut new: NewScript = script(name);
+    new.version.definition.args.push(name.to_owned());
+    new.version.environment = Some(environment);
     store.insert_script(&new, &audit("script.create")).await.unwrap();
 }
 
@@ -77,6 +91,40 @@ async fn an_environment_that_is_there_stays_as_it_is(database: Database) {
     let before = read(store, "key").await;
     needed(store, "climate", "key").await;
     assert_eq!(read(store, "key").await, before);
+    assert_eq!(store.count_environments().await.unwrap(), 1);
+}
+
+async fn all_that_a_rebuild_needs_is_kept(database: Database) {
+    let store = &database.store;
+    let warm_up = WarmUpRecord {
+        command: ["python3", "a b.py", "", "'\"\\ü"].map(str::to_owned).to_vec(),
+        digest: "00".to_owned(),
+        file_name: "a b.py".to_owned(),
+    };
+    for python in PythonVersion::ALL {
+        let new = NewEnvironment {
+            python: Some(python),
+            sources: true,
+            warm_up: Some(warm_up.clone()),
+            ..environment(python.name())
+        };
+        needs(store, &format!("python-{python}"), new).await;
+        let found = read(store, python.name()).await;
+        assert_eq!((found.python, found.sources), (Some(python), true));
+        assert_eq!(found.warm_up.as_ref(), Some(&warm_up));
+    }
+    needed(store, "weather", "plain").await;
+    let plain = read(store, "plain").await;
+    assert_eq!((plain.python, plain.sources, plain.warm_up), (None, false, None));
+}
+
+async fn sources_are_built_while_one_script_chooses_so(database: Database) {
+    let store = &database.store;
+    needed(store, "weather", "key").await;
+    needs(store, "climate", NewEnvironment { sources: true, ..environment("key") }).await;
+    assert!(read(store, "key").await.sources);
+    needed(store, "tides", "key").await;
+    assert!(read(store, "key").await.sources);
     assert_eq!(store.count_environments().await.unwrap(), 1);
 }
 

@@ -111,18 +111,27 @@ async fn impossible_environments_are_named(database: Database) {
         system_packages: SystemPackages::default(),
         requirements: None,
         requirements_hash: None,
+        python: None,
+        sources: false,
+        warm_up: None,
     });
     store.insert_script(&new, &audit("script.create")).await.unwrap();
     database.execute("INSERT INTO script_types (name, description) VALUES ('perl', '')").await;
     let packages = ["'no json'", "'[1]'", "'[\"--force\"]'"];
     let packages = packages.map(|value| ("system_packages", value));
     let packages = possible(&database, "environments", packages).await;
-    for (column, value) in [("script_type", "'perl'")].into_iter().chain(packages) {
+    let warm_ups = ["'no json'", "'{}'", "'[\"x\"]'"].map(|value| ("warm_up", value));
+    let warm_ups = possible(&database, "environments", warm_ups).await;
+    let words = [("script_type", "'perl'"), ("python", "'3.9'")];
+    for (column, value) in words.into_iter().chain(packages).chain(warm_ups) {
         database.execute(&format!("UPDATE environments SET {column} = {value}")).await;
         check(store.environment("7").await, "environments", column, "7");
         check(store.environments(1, 0).await, "environments", column, "7");
         database
-            .execute("UPDATE environments SET script_type = 'python', system_packages = '[]'")
+            .execute(
+                "UPDATE environments SET script_type = 'python', system_packages = '[]', \
+                 python = NULL, warm_up = NULL",
+            )
             .await;
     }
 }

@@ -43,6 +43,7 @@ pub(in crate::cli) fn read_script(path: &Path) -> Result<Vec<u8>, Problem> {
 
 pub(in crate::cli) fn read_requirements(
     path: &Path,
+    sources: bool,
     settings: &Settings,
 ) -> Result<Requirements, Problem> {
     let shown = path.display();
@@ -51,7 +52,7 @@ pub(in crate::cli) fn read_requirements(
     })?;
     let text = text(path, bytes)?;
     let policy = settings.requirements_policy().map_err(|error| Problem::new(&error, None))?;
-    Requirements::parse(&text, policy)
+    Requirements::parse(&text, policy.or_sources(sources))
         .map_err(|error| Problem::new(&format!("{shown}: {error}"), error.hint()))
 }
 

@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Map, Number, Value};
 
 use crate::cli::remote::Failure;
+use crate::cli::run::environment::python;
 use crate::cli::run::file::{self, Problem, read_file_or_pipe};
 use crate::cli::run::{NetworkArgument, cpus, memory, mount_argument, runtime, timeout, variables};
 use crate::client::{ClientError, Fields};
@@ -16,6 +17,7 @@ use crate::domain::limits::Timeout;
 use crate::domain::mount::Mount;
 use crate::domain::oci_runtime::OciRuntime;
 use crate::domain::preload::Preload;
+use crate::domain::python::PythonVersion;
 use crate::domain::quantities::NANO_CPUS_PER_CPU;
 use crate::domain::registry::MAX_WARM;
 use crate::domain::runtime::Runtime;
@@ -43,6 +45,20 @@ pub(super) struct ScriptFlags {
     /// Python packages that it needs: a requirements.txt
     #[arg(long, value_name = "FILE")]
     requirements: Option<PathBuf>,
+
+    /// Build packages that have no wheel from source, which runs their code then
+    #[arg(long)]
+    sources: bool,
+
+    /// Version of Python that it runs with: 3.10, 3.11, 3.12, 3.13 or 3.14; otherwise
+    /// the one that its `#!` line names, or the base image's
+    #[arg(long, value_name = "VERSION", value_parser = python)]
+    python: Option<PythonVersion>,
+
+    /// A word of a command that runs when its environment is built, and whose caches
+    /// become part of that: the program, then, repeated, each of its arguments
+    #[arg(long = "warm-up", value_name = "WORD", allow_hyphen_values = true)]
+    warm_up: Vec<String>,
 
     /// A package of the distribution that it needs; may be repeated
     #[arg(long = "system-package", value_name = "PACKAGE")]
@@ -150,6 +166,9 @@ fn oci_runtime(text: &str) -> Result<OciRuntime, String> {
 pub(super) enum Clearable {
     Description,
     Requirements,
+    Sources,
+    Python,
+    WarmUp,
     SystemPackages,
     ArgumentSchema,
     OutputSchema,
@@ -171,6 +190,9 @@ impl Clearable {
         match self {
             Self::Description => ("description", "null"),
             Self::Requirements => ("requirements", "null"),
+            Self::Sources => ("sources", "null"),
+            Self::Python => ("python", "null"),
+            Self::WarmUp => ("warm_up", "[]"),
             Self::SystemPackages => ("system_packages", "[]"),
             Self::ArgumentSchema => ("argument_schema", "{}"),
             Self::OutputSchema => ("output_schema", "{}"),
@@ -230,6 +252,9 @@ fn fields(file: Option<&Path>, flags: &ScriptFlags) -> Result<Fields, Failure> {
     if let Some(path) = &flags.requirements {
         fields.set("requirements", &read_text(path, file::MAX_REQUIREMENTS_FILE)?)?;
     }
+    fields.set_some("sources", flags.sources.then_some(&true))?;
+    fields.set_some("python", flags.python.as_ref())?;
+    fields.set_list("warm_up", &flags.warm_up)?;
     fields.set_list("system_packages", &flags.system_packages)?;
     set_schema("argument_schema", flags.argument_schema.as_deref(), &mut fields)?;
     set_schema("output_schema", flags.output_schema.as_deref(), &mut fields)?;

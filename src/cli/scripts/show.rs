@@ -112,10 +112,15 @@ fn lines(script: &Script) -> Lines {
     lines.add("file", &script.file_path).add("working directory", &script.working_directory);
     lines.add("requirements", &script.requirements_hash);
     lines.add("requirements file", &script.requirements_path);
+    lines.add("python", &script.python);
+    if script.sources.is_true() {
+        lines.text("packages without a wheel", "built from source".to_owned());
+    }
+    lines.add("warm-up", &script.warm_up);
     lines.add("system packages", &script.system_packages);
     if let Some(environment) = &script.environment {
         lines.add("environment", &environment.status);
-        lines.add("image", &environment.image);
+        lines.add("image", &environment.image).add("its python", &environment.python);
         lines.add_whole("build error", &environment.error);
     }
     if let Some(pending) = &script.pending {

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::domain::python::PythonVersion;
 use crate::domain::runtime::Runtime;
 use crate::domain::system_packages::SystemPackages;
 
@@ -46,6 +47,18 @@ impl FromStr for EnvironmentStatus {
     }
 }
 
+/// A command that runs when an environment is built, and the script that it is for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WarmUpRecord {
+    /// The program with its arguments.
+    pub command: Vec<String>,
+    /// SHA-256 of the script's bytes, in hexadecimal.
+    pub digest: String,
+    /// The name that the script shows itself by.
+    pub file_name: String,
+}
+
 /// Environment that scripts need.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnvironmentRecord {
@@ -53,12 +66,18 @@ pub struct EnvironmentRecord {
     pub key: String,
     /// Script type whose base image it is built on.
     pub script_type: Runtime,
+    /// The version of Python; `None` is the one of the runtime's image.
+    pub python: Option<PythonVersion>,
     /// Debian packages to install.
     pub system_packages: SystemPackages,
     /// Contents of `requirements.txt`.
     pub requirements: Option<String>,
     /// SHA-256 of the normalized requirements, in hexadecimal.
     pub requirements_hash: Option<String>,
+    /// A script chose that packages without a wheel are built from source.
+    pub sources: bool,
+    /// The command that fills its caches.
+    pub warm_up: Option<WarmUpRecord>,
     /// State of the environment.
     pub status: EnvironmentStatus,
     /// Image id, if the image exists.

@@ -1,6 +1,7 @@
 //! Versions: a script's content and everything that shapes its run.
 
 use std::collections::BTreeMap;
+use std::ops::Not;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -12,10 +13,12 @@ use crate::domain::json_form::canonical;
 use crate::domain::mount::{self, Mount, MountError};
 use crate::domain::oci_runtime::OciRuntime;
 use crate::domain::preload::Preload;
+use crate::domain::python::PythonVersion;
 use crate::domain::runtime::Runtime;
 use crate::domain::sandbox_spec::Network;
 use crate::domain::system_packages::SystemPackages;
 use crate::domain::variables::{AllowedVariables, Variables};
+use crate::domain::warm_up::{self, WarmUpError};
 
 /// Longest path below `/work`, in bytes.
 const MAX_RELATIVE_BYTES: usize = 1_024;
@@ -67,6 +70,19 @@ pub struct Definition {
     /// True if files that it writes may be executed and loaded.
     #[serde(default = "executable", skip_serializing_if = "Clone::clone")]
     pub exec: bool,
+    /// The version of Python that was chosen for it; only Python scripts have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub python: Option<PythonVersion>,
+    /// The version that its `#!` line asks for, where none was chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub python_of_shebang: Option<PythonVersion>,
+    /// Packages without a wheel are built from source; only scripts with requirements
+    /// choose so.
+    #[serde(default, skip_serializing_if = "Not::not")]
+    pub sources: bool,
+    /// The command that fills the caches of its environment; empty for none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warm_up: Vec<String>,
 }
 
 fn executable() -> bool {
@@ -90,6 +106,15 @@ pub enum VersionFault {
     /// Only Python scripts have modules to preload.
     #[error("preload: a {0} script has none; only python scripts do")]
     Preload(Runtime),
+    /// Others have no version of Python.
+    #[error("python: a {0} script has none; only python scripts do")]
+    Python(Runtime),
+    /// There is nothing to build.
+    #[error("sources: without requirements nothing is built from source")]
+    Sources,
+    /// The command can't be run.
+    #[error("warm_up: {0}")]
+    WarmUp(#[from] WarmUpError),
     /// The mounts contradict each other.
     #[error(transparent)]
     Mounts(#[from] MountError),
@@ -109,7 +134,20 @@ impl Definition {
         if self.preload != Preload::Off && self.script_type != Runtime::Python {
             return Err(VersionFault::Preload(self.script_type));
         }
+        if self.python().is_some() && self.script_type != Runtime::Python {
+            return Err(VersionFault::Python(self.script_type));
+        }
+        if self.sources && self.requirements.is_none() {
+            return Err(VersionFault::Sources);
+        }
+        warm_up::check(&self.warm_up)?;
         Ok(mount::check_together(&self.mounts)?)
+    }
+
+    /// The version of Python that it runs with; `None` is the one of the base image.
+    #[must_use]
+    pub fn python(&self) -> Option<PythonVersion> {
+        self.python.or(self.python_of_shebang)
     }
 
     /// SHA-256 over the whole definition, in hexadecimal, which identifies the version.
@@ -159,4 +197,64 @@ pub struct ScriptVersion {
     pub created_by: String,
     /// Time of its creation.
     pub created_at: DateTime<Utc>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A definition as it was stored before it had any of the fields with a default.
+    fn stored() -> Value {
+        json!({
+            "script_type": "python", "digest": "d", "file_name": "a.py",
+            "working_directory": null, "requirements": "six", "requirements_hash": "h",
+            "system_packages": [], "argument_schema": {}, "output_schema": {}, "args": [],
+            "env": [], "output_file": null, "network": "none", "mounts": [],
+            "preload": false, "runtime": null
+        })
+    }
+
+    fn definition() -> Definition {
+        serde_json::from_value(stored()).unwrap()
+    }
+
+    #[test]
+    fn fields_that_were_added_later_change_no_older_version() {
+        assert_eq!(serde_json::to_value(definition()).unwrap(), stored());
+    }
+
+    #[test]
+    fn each_field_changes_the_digest_and_is_read_again() {
+        let changed = [
+            Definition { python: Some(PythonVersion::Python311), ..definition() },
+            Definition { python_of_shebang: Some(PythonVersion::Python311), ..definition() },
+            Definition { sources: true, ..definition() },
+            Definition { warm_up: vec!["true".to_owned()], ..definition() },
+        ];
+        for changed in changed {
+            assert_ne!(changed.content_digest(), definition().content_digest());
+            assert_eq!(changed.validate(), Ok(()));
+            let stored = serde_json::to_string(&changed).unwrap();
+            assert_eq!(serde_json::from_str::<Definition>(&stored).unwrap(), changed);
+        }
+    }
+
+    #[test]
+    fn what_a_script_can_not_have_is_a_fault() {
+        let shell = Definition { script_type: Runtime::Shell, requirements: None, ..definition() };
+        let python = Some(PythonVersion::Python311);
+        let of = |definition: Definition| definition.validate().unwrap_err();
+        assert_eq!(
+            of(Definition { python, ..shell.clone() }),
+            VersionFault::Python(Runtime::Shell)
+        );
+        assert_eq!(of(Definition { sources: true, ..shell.clone() }), VersionFault::Sources);
+        let warm_up = vec![String::new()];
+        assert_eq!(
+            of(Definition { warm_up, ..shell }),
+            VersionFault::WarmUp(WarmUpError::NoProgram)
+        );
+    }
 }

@@ -8,8 +8,11 @@ use super::{BuildFailure, Environments, Wanted};
 use crate::clock;
 use crate::domain::environment::EnvironmentSpec;
 use crate::domain::outcome::ErrorKind;
-use crate::domain::registry::{EnvironmentRecord, EnvironmentStatus};
+use crate::domain::registry::{EnvironmentRecord, EnvironmentStatus, WarmUpRecord};
 use crate::domain::requirements::Requirements;
+use crate::domain::runtime::Runtime;
+use crate::domain::script::Script;
+use crate::domain::warm_up::WarmUp;
 use crate::images::{ImageError, Prepared};
 use crate::store::StoreError;
 
@@ -117,7 +120,7 @@ impl Environments {
     }
 
     async fn prepare(&self, known: &EnvironmentRecord) -> Result<Prepared, BuildFailure> {
-        let spec = self.spec(known)?;
+        let spec = self.spec(known).await?;
         let log = BuildLog::default();
         let mut slot = self.slot(&known.key, &log).await?;
         let progress = |line: &str| log.add(line);
@@ -160,18 +163,37 @@ impl Environments {
         }
     }
 
-    fn spec(&self, known: &EnvironmentRecord) -> Result<EnvironmentSpec, BuildFailure> {
+    async fn spec(&self, known: &EnvironmentRecord) -> Result<EnvironmentSpec, BuildFailure> {
         let requirements = known.requirements.as_deref();
-        let parsed = requirements.map(|text| Requirements::parse(text, self.inner.policy));
+        let policy = self.inner.policy.or_sources(known.sources);
+        let parsed = requirements.map(|text| Requirements::parse(text, policy));
         let requirements = parsed.transpose().map_err(|error| {
             BuildFailure::of_environment(format!(
                 "the requirements are not allowed any more: {error}"
             ))
         })?;
+        let warm_up = match &known.warm_up {
+            Some(warm_up) => self.warm_up(warm_up, known.script_type).await?,
+            None => None,
+        };
         Ok(EnvironmentSpec {
+            runtime: known.script_type,
+            python: known.python,
             packages: known.system_packages.clone(),
             requirements,
-            ..EnvironmentSpec::plain(known.script_type)
+            warm_up,
         })
+    }
+
+    async fn warm_up(
+        &self,
+        known: &WarmUpRecord,
+        runtime: Runtime,
+    ) -> Result<Option<WarmUp>, BuildFailure> {
+        let code = self.inner.store.code(&known.digest).await?;
+        let script = Script::new(&known.file_name, Some(runtime), code).map_err(|error| {
+            BuildFailure::of_environment(format!("its warm-up has no script: {error}"))
+        })?;
+        Ok(WarmUp::of(&known.command, &script))
     }
 }

@@ -14,6 +14,7 @@ use crate::domain::requirements::{Requirements, RequirementsError};
 use crate::domain::sanitize::sanitize;
 use crate::domain::script::{Script, ScriptError};
 use crate::domain::variables::VariableError;
+use crate::domain::warm_up::WarmUp;
 use crate::store::{Runnable, StoreError};
 
 /// Bytes of scripts that are kept in memory; beyond it all are forgotten and
@@ -83,19 +84,21 @@ impl Executions {
         let code = self.code(&definition.digest).await?;
         let script = Script::new(&definition.file_name, Some(definition.script_type), code)?;
         let requirements = definition.requirements.as_deref();
-        let policy = self.inner.settings.policy;
+        let policy = self.inner.settings.policy.or_sources(definition.sources);
         let requirements = requirements.map(|it| Requirements::parse(it, policy)).transpose()?;
         let job = Job {
             execution_id: runnable.id.to_string(),
             script_id: Some(runnable.script_id),
             script_name: runnable.script_name.clone(),
             job_id: runnable.job_id.clone(),
-            script,
             environment: EnvironmentSpec {
+                runtime: definition.script_type,
+                python: definition.python(),
                 packages: definition.system_packages.clone(),
                 requirements,
-                ..EnvironmentSpec::plain(definition.script_type)
+                warm_up: WarmUp::of(&definition.warm_up, &script),
             },
+            script,
             working_directory: definition.working_directory.clone(),
             input: Some(runnable.input.clone()),
             args: [definition.args.as_slice(), &runnable.snapshot.args].concat(),

@@ -10,6 +10,7 @@ use crate::api::problem::Problem;
 use crate::api::routes::ADMIN;
 use crate::api::state::AppState;
 use crate::domain::registry::{EnvironmentRecord, EnvironmentStatus};
+use crate::domain::sanitize::escaped;
 use crate::ui::door::{Visitor, see};
 use crate::ui::form::{Form, PageFields};
 use crate::ui::layout::{self, Section};
@@ -35,8 +36,8 @@ pub(in crate::ui) async fn list(
             @if records.is_empty() {
                 div.empty {
                     strong { "No script needs more than its runtime's image" }
-                    p { "A script with Python requirements or Debian packages gets an environment: \
-                         built once, and shared by all that need the same." }
+                    p { "A script with Python requirements, a version of Python, Debian packages \
+                         or a warm-up gets an environment: built once, and shared by all that need the same." }
                 }
             } @else {
                 (table(&records))
@@ -81,7 +82,10 @@ fn made_of(record: &EnvironmentRecord) -> String {
     let requirements =
         requirements.map(str::trim).filter(|it| !it.is_empty() && !it.starts_with('#'));
     let packages = record.system_packages.iter().map(ToString::to_string);
-    let all: Vec<_> = requirements.map(str::to_owned).chain(packages).take(12).collect();
+    let python = record.python.map(|version| format!("Python {version}"));
+    let warm_up = record.warm_up.as_ref().map(|it| format!("warm-up: {}", it.command.join(" ")));
+    let packages = requirements.map(str::to_owned).chain(packages).take(12);
+    let all: Vec<_> = python.into_iter().chain(packages).chain(warm_up).collect();
     value::short(&all.join(", "), 200).to_owned()
 }
 
@@ -154,6 +158,7 @@ fn facts(record: &EnvironmentRecord) -> Markup {
             dl.facts {
                 dt { "Type" } dd { (badge::runtime(record.script_type)) }
                 dt { "Key" } dd.mono { (record.key) }
+                @if let Some(python) = record.python { dt { "Python" } dd { (python) } }
                 @if let Some(image) = &record.image { dt { "Image" } dd.mono { (image) } }
                 dt { "Wanted" } dd { (value::ago(record.created_at)) }
                 dt { "Built" } dd { (value::maybe_ago(record.built_at)) }
@@ -165,6 +170,11 @@ fn facts(record: &EnvironmentRecord) -> Markup {
             @if let Some(requirements) = &record.requirements {
                 h3 { "Requirements" }
                 pre.code { (value::short(requirements, 8_000)) }
+                @if record.sources { p.muted { "Packages without a wheel are built from source." } }
+            }
+            @if let Some(warm_up) = &record.warm_up {
+                h3 { "Warm-up" }
+                pre.code { @for word in &warm_up.command { (escaped(word)) "\n" } }
             }
             @if let Some(lock) = &record.lock {
                 details { summary { "Exact packages" } pre.code { (value::short(lock, 16_000)) } }

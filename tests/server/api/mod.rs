@@ -8,6 +8,7 @@ mod executions;
 mod expiring;
 mod headers;
 mod large;
+mod made_of;
 mod many;
 mod outages;
 mod resources;

@@ -225,6 +225,9 @@ impl Reading<'_> {
         input.runtime = self.optional("runtime");
         input.mounts = self.mounts();
         input.preload = self.preload();
+        input.python = self.optional("python");
+        input.sources = self.changed("sources").map(|word| Some(word == "on"));
+        input.warm_up = self.list("warm_up", "/warm_up");
         input.network = self.changed("network").and_then(|word| match word.as_str() {
             "none" => Some(Some(Network::None)),
             "egress" => Some(Some(Network::Egress)),

@@ -95,6 +95,21 @@ fn needed(sheet: &Sheet<'_>) -> Markup {
                     }
                     div.way.path { (sheet.line(path, "requirements_path", "")) }
                 }
+                div.fields.two {
+                    (sheet.choice("python", "Python", "Python only.", &[
+                        ("", "as its #! line says, or the base image's"),
+                        ("3.10", "3.10"),
+                        ("3.11", "3.11"),
+                        ("3.12", "3.12"),
+                        ("3.13", "3.13"),
+                        ("3.14", "3.14"),
+                    ]))
+                    (sheet.choice("sources", "Packages without a wheel", "Of the requirements. \
+                        Building one from source runs its code.", &[
+                        ("off", "are refused, unless the server allows them"),
+                        ("on", "are built from source"),
+                    ]))
+                }
                 (sheet.area("system_packages", "Debian packages",
                     "One a line: name or name=version.", 3))
                 (sheet.choice("preload_mode", "Imported ahead", "Python only: what a waiting \
@@ -104,6 +119,9 @@ fn needed(sheet: &Sheet<'_>) -> Markup {
                     ("list", "these modules"),
                 ]))
                 (sheet.area("preload", "Modules", "One a line, for \u{201c}these modules\u{201d}.", 2))
+                (sheet.area("warm_up", "Warm-up", "A program and its arguments, one a line, that \
+                    run once when the environment is built: the caches that they fill become \
+                    part of it.", 3))
             }
         }
     }

@@ -11,6 +11,7 @@ use super::lines::{all_shown, shown_value, unix};
 use crate::domain::limits::Limits;
 use crate::domain::mount::Mount;
 use crate::domain::preload::Preload;
+use crate::domain::python::PythonVersion;
 use crate::domain::quantities::NANO_CPUS_PER_CPU;
 use crate::domain::registry::{Definition, RegisteredScript, RunSettings};
 use crate::domain::runtime::Runtime;
@@ -26,7 +27,7 @@ pub(super) const TICKED: &str = "on";
 
 /// All fields by name, and so by id. The file that may be chosen is none of them: what
 /// was chosen can't be shown again.
-pub(super) const FIELDS: [&str; 33] = [
+pub(super) const FIELDS: [&str; 36] = [
     "name",
     "description",
     "script_type",
@@ -37,6 +38,9 @@ pub(super) const FIELDS: [&str; 33] = [
     "requirements_from",
     "requirements",
     "requirements_path",
+    "python",
+    "sources",
+    "warm_up",
     "system_packages",
     "argument_schema",
     "output_schema",
@@ -76,6 +80,7 @@ impl Values {
         values.put("network", network(Network::default()));
         values.put("preload_mode", preload_mode(&Preload::default()));
         values.put("exec", switch(true));
+        values.put("sources", switch(false));
         values.put_run_settings(RunSettings::default(), true);
         values
     }
@@ -124,6 +129,9 @@ impl Values {
         self.put("script_type", definition.script_type.name());
         self.put("file_name", &definition.file_name);
         self.put("requirements", definition.requirements.as_deref().unwrap_or_default());
+        self.put("python", definition.python.map_or("", PythonVersion::name));
+        self.put("sources", switch(definition.sources));
+        self.put("warm_up", &all_shown(definition.warm_up.iter().map(String::as_str)));
         let packages: Vec<_> = definition.system_packages.iter().map(ToString::to_string).collect();
         self.put("system_packages", &packages.join("\n"));
         self.put("argument_schema", &schema(&definition.argument_schema));

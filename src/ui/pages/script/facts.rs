@@ -44,13 +44,30 @@ pub(in crate::ui::pages) fn shown(definition: &Definition, is_admin: bool) -> Ma
             dt { "Debian packages" }
             dd { (list(definition.system_packages.iter().map(ToString::to_string))) }
             @if definition.script_type == Runtime::Python {
+                dt { "Python" } dd { (python(definition)) }
                 dt { "Python packages" }
                 dd { (requirements(definition.requirements.as_deref())) }
+                @if definition.sources {
+                    dt { "Without a wheel" } dd { "built from source" }
+                }
                 dt { "Imported ahead" } dd { (preload(&definition.preload)) }
+            }
+            @if !definition.warm_up.is_empty() {
+                dt { "Warm-up" } dd { (list(definition.warm_up.iter().map(String::as_str))) }
             }
             @if let Some(runtime) = &definition.runtime {
                 dt { "OCI runtime" } dd { code { (runtime.as_str()) } }
             }
+        }
+    }
+}
+
+fn python(definition: &Definition) -> Markup {
+    html! {
+        @match (definition.python, definition.python_of_shebang) {
+            (Some(python), _) => { (python) },
+            (None, Some(python)) => { (python) ", as its " code { "#!" } " line says" },
+            (None, None) => { "the base image's" },
         }
     }
 }

@@ -88,6 +88,9 @@ fn a_registration_has_all_that_can_be_said() {
             ("file_path", "/srv/a.py"),
             ("requirements_from", "path"),
             ("requirements_path", "/srv/r.txt"),
+            ("python", "3.11"),
+            ("sources", "on"),
+            ("warm_up", "python3\r\na.py\r\n\"\""),
             ("system_packages", "jq\r\n curl \r\n"),
             ("argument_schema", "{\"type\": \"object\"}"),
             ("output_schema", "true"),
@@ -118,6 +121,7 @@ fn a_registration_has_all_that_can_be_said() {
             "argument_schema": {"type": "object"}, "output_schema": true, "args": ["-v", ""],
             "env": {"A": "1", "B": "x\ny", "C": ""}, "working_directory": "x",
             "env_allowed": ["MODE", "APP_*"], "exec": false,
+            "python": "3.11", "sources": true, "warm_up": ["python3", "a.py", ""],
             "output_file": "out/r.json", "network": "egress", "mounts": [
                 {"source": "/data/in", "target": "/in", "read_only": true},
                 {"source": "/data/out", "target": "/out", "read_only": false}

@@ -1,0 +1,85 @@
+//! The fields that say what a script's environment is made of beside its packages.
+
+use super::fields::Faults;
+use super::source::{Required, Source};
+use crate::domain::python::PythonVersion;
+use crate::domain::registry::Definition;
+use crate::domain::runtime::Runtime;
+use crate::domain::warm_up;
+
+/// The chosen version of Python; none for what is no Python script, whatever it was
+/// before.
+pub(super) fn python(
+    before: Option<&Definition>,
+    runtime: Option<Runtime>,
+    input: Option<Option<String>>,
+    faults: &mut Faults,
+) -> Option<PythonVersion> {
+    let is_python = runtime == Some(Runtime::Python);
+    let Some(sent) = input else {
+        return before.and_then(|it| it.python).filter(|_| is_python);
+    };
+    let sent = sent?;
+    if let Some(other) = runtime.filter(|_| !is_python) {
+        let what = format!("a {other} script has none; only python scripts do");
+        faults.add("/python", what);
+    }
+    faults.keep("/python", sent.parse(), |_| None)
+}
+
+/// The version of Python that the script's `#!` line asks for, where none was chosen. A
+/// script whose bytes and choice stay as they were runs as before.
+pub(super) fn python_of_shebang(
+    before: Option<&Definition>,
+    chosen: Option<PythonVersion>,
+    source: Option<&Source>,
+    faults: &mut Faults,
+) -> Option<PythonVersion> {
+    let Source { script, pointer, .. } = source.filter(|_| chosen.is_none())?;
+    let is_same = |it: &&Definition| {
+        it.python.is_none() && it.script_type == script.runtime() && it.digest == script.digest()
+    };
+    match before.filter(is_same) {
+        Some(before) => before.python_of_shebang,
+        None => faults.keep(pointer, script.python_of_shebang(), |error| error.hint())?,
+    }
+}
+
+/// True if packages without a wheel are to be built from source, as far as there are any.
+pub(super) fn sources(before: Option<&Definition>, input: Option<Option<bool>>) -> bool {
+    match input {
+        Some(sent) => sent.unwrap_or(false),
+        None => before.is_some_and(|it| it.sources),
+    }
+}
+
+/// The same, now that the requirements are known: without any it is the default again, and
+/// a fault for who asks for it.
+pub(super) fn sources_of(
+    requirements: Option<&Required>,
+    before: Option<&Definition>,
+    input: Option<Option<bool>>,
+    faults: &mut Faults,
+) -> bool {
+    let is_chosen = sources(before, input);
+    // Requirements that can't be read have a fault of their own.
+    if requirements.is_some() || faults.has_below("/requirements") {
+        return is_chosen;
+    }
+    if input == Some(Some(true)) {
+        faults.add("/sources", "without requirements nothing is built from source; send those too");
+    }
+    false
+}
+
+/// The command that fills the environment's caches.
+pub(super) fn warm_up(
+    before: Option<&Definition>,
+    input: Option<Option<Vec<String>>>,
+    faults: &mut Faults,
+) -> Vec<String> {
+    let Some(sent) = input else { return before.map(|it| it.warm_up.clone()).unwrap_or_default() };
+    let command = sent.unwrap_or_default();
+    faults.keep("/warm_up", warm_up::check(&command), |error| error.hint());
+    command
+}
