@@ -37,17 +37,17 @@ pub(crate) struct ListedArtifact {
     artifact: Artifact,
 }
 
-/// Lists the files that an execution left
+/// Lists the artifacts of an execution
 ///
-/// None until it has ended.
+/// The files that it left; the list is empty until it has ended.
 #[utoipa::path(
     get, path = "/api/v1/executions/{id}/artifacts", tag = "artifacts",
     params(("id" = String, Path, description = "The execution's id", format = "uuid"), PageQuery),
-    responses((status = 200, description = "A part of the list, with files that were not taken",
+    responses((status = 200, description = "A page of the list, with files that were not kept",
         body = [ListedArtifact],
-        headers(("X-Total-Count" = u64, description = "Entries in all"))))
+        headers(("X-Total-Count" = u64, description = "Total number of entries"))))
 )]
-pub(super) async fn list(
+pub(super) async fn list_artifacts(
     State(state): State<AppState>,
     identity: Identity,
     ExecutionId(id): ExecutionId,
@@ -65,20 +65,19 @@ pub(super) async fn list(
     Ok(Listed { entries, total }.into_response())
 }
 
-/// Downloads a file
+/// Downloads an artifact
 ///
-/// By its name, which may have `/` in it; or by its index in the list, unless a
-/// file has that number for a name.
+/// Finds it by its name, which may contain `/`, or else by its index in the list.
 #[utoipa::path(
     get, path = "/api/v1/executions/{id}/artifacts/{*name}", tag = "artifacts",
     params(
         ("id" = String, Path, description = "The execution's id", format = "uuid"),
-        ("name" = String, Path, description = "The file's name, or its index"),
+        ("name" = String, Path, description = "The artifact's name, or its index"),
     ),
-    responses((status = 200, description = "The file", body = Vec<u8>,
+    responses((status = 200, description = "The artifact's content", body = Vec<u8>,
         content_type = "application/octet-stream"))
 )]
-pub(crate) async fn download(
+pub(crate) async fn download_artifact(
     State(state): State<AppState>,
     identity: Identity,
     ExecutionId(id): ExecutionId,

@@ -61,16 +61,16 @@ pub(super) struct AuditQuery {
     subject: Option<String>,
 }
 
-/// Lists changes
+/// Lists audit entries
 ///
-/// The newest first. Nothing secret is in them.
+/// The newest come first. Entries hold no secrets.
 #[utoipa::path(
     get, path = "/api/v1/admin/audit", tag = "audit",
     params(AuditQuery, PageQuery),
-    responses((status = 200, description = "A part of the list", body = [AuditView],
-        headers(("X-Total-Count" = u64, description = "Entries in all"))))
+    responses((status = 200, description = "A page of the list", body = [AuditView],
+        headers(("X-Total-Count" = u64, description = "Total number of entries"))))
 )]
-pub(super) async fn list(
+pub(super) async fn list_audit_entries(
     State(state): State<AppState>,
     mut query: Query,
 ) -> Result<Response, Problem> {

@@ -11,23 +11,23 @@ use super::routes::Documents;
 
 pub(super) use page::page;
 
-/// Reads the OpenAPI document
+/// Returns the OpenAPI document
 #[utoipa::path(
     get, path = "/api/openapi.json", tag = "operation",
     responses((status = 200, description = "This document, OpenAPI 3.1", body = serde_json::Value,
         example = json!({"openapi": "3.1.0"})))
 )]
-pub(super) async fn document(Extension(documents): Extension<Documents>) -> Response {
+pub(super) async fn get_openapi(Extension(documents): Extension<Documents>) -> Response {
     ([(CONTENT_TYPE, "application/json")], documents.json).into_response()
 }
 
-/// Reads the documentation
+/// Returns the API reference as a page
 #[utoipa::path(
     get, path = "/api/docs", tag = "operation",
-    responses((status = 200, description = "A page for people", body = String,
+    responses((status = 200, description = "The API reference, for people", body = String,
         content_type = "text/html", example = json!("<!doctype html>…")))
 )]
-pub(super) async fn show(Extension(documents): Extension<Documents>) -> Response {
+pub(super) async fn get_docs(Extension(documents): Extension<Documents>) -> Response {
     let headers = [
         (CONTENT_TYPE, "text/html; charset=utf-8".to_owned()),
         (CONTENT_SECURITY_POLICY, page::policy()),

@@ -91,14 +91,14 @@ impl From<EnvironmentRecord> for EnvironmentView {
 
 /// Lists environments
 ///
-/// Those that changed last first.
+/// The most recently changed come first.
 #[utoipa::path(
     get, path = "/api/v1/admin/environments", tag = "environments",
     params(PageQuery),
-    responses((status = 200, description = "A part of the list", body = [EnvironmentView],
-        headers(("X-Total-Count" = u64, description = "Entries in all"))))
+    responses((status = 200, description = "A page of the list", body = [EnvironmentView],
+        headers(("X-Total-Count" = u64, description = "Total number of entries"))))
 )]
-pub(super) async fn list(
+pub(super) async fn list_environments(
     State(state): State<AppState>,
     mut query: Query,
 ) -> Result<Response, Problem> {
@@ -110,15 +110,15 @@ pub(super) async fn list(
     Ok(Listed { entries, total }.into_response())
 }
 
-/// Shows an environment
+/// Returns an environment
 ///
-/// With what its build has said.
+/// Includes the log of its build.
 #[utoipa::path(
     get, path = "/api/v1/admin/environments/{key}", tag = "environments",
     params(("key" = String, Path, description = "The environment's key", pattern = "^[0-9a-f]{64}$")),
     responses((status = 200, description = "The environment", body = EnvironmentView))
 )]
-pub(super) async fn show(
+pub(super) async fn get_environment(
     State(state): State<AppState>,
     path: PathText,
 ) -> Result<Json<EnvironmentView>, Problem> {
@@ -128,14 +128,14 @@ pub(super) async fn show(
     Ok(Json(EnvironmentView { log, ..record.into() }))
 }
 
-/// Reads the log of an environment's build
+/// Returns the build log of an environment
 #[utoipa::path(
     get, path = "/api/v1/admin/environments/{key}/log", tag = "environments",
     params(("key" = String, Path, description = "The environment's key", pattern = "^[0-9a-f]{64}$")),
-    responses((status = 200, description = "What the build has said so far, its last MiB",
+    responses((status = 200, description = "The build log so far, at most its last MiB",
         body = String, content_type = "text/plain", example = json!("Resolved 3 packages in 12ms\n")))
 )]
-pub(crate) async fn log(
+pub(crate) async fn get_environment_log(
     State(state): State<AppState>,
     path: PathText,
 ) -> Result<Response, Problem> {
@@ -145,15 +145,16 @@ pub(crate) async fn log(
 
 /// Builds an environment
 ///
-/// In the background, if it is not there: after a failure that was not its own,
-/// such as an index that did not answer. What waits for one that has just failed
-/// is told of that failure; this tries it again at once.
+/// Starts a build in the background unless the environment is ready. Use it after a
+/// temporary failure, such as a package index that did not answer: executions that need
+/// an environment whose build has just failed fail with that error until it is tried
+/// again.
 #[utoipa::path(
     post, path = "/api/v1/admin/environments/{key}/build", tag = "environments",
     params(("key" = String, Path, description = "The environment's key", pattern = "^[0-9a-f]{64}$")),
-    responses((status = 202, description = "It is built, if it is not there", body = EnvironmentView))
+    responses((status = 202, description = "The build has started, unless the environment is ready", body = EnvironmentView))
 )]
-pub(super) async fn build(
+pub(super) async fn build_environment(
     State(state): State<AppState>,
     path: PathText,
 ) -> Result<Response, Problem> {

@@ -56,27 +56,27 @@ struct EventView {
     retry: Option<u64>,
 }
 
-/// Follows an execution
+/// Streams the events of an execution
 ///
-/// Server-sent events, from the start or behind `Last-Event-ID`: `status` with
-/// `{"status": …}`, `stdout` and `stderr` with `{"text": …}`, and `end`, the last
-/// one, with the execution as it is in lists. The id of an event is how many bytes
-/// of stdout and of stderr have been sent. A comment comes every 15 s. Without
-/// `end` there is more: the server is about to stop, or the token was revoked or
-/// has expired.
+/// Server-sent events, from the start or after `Last-Event-ID`: `status` with
+/// `{"status": …}`, `stdout` and `stderr` with `{"text": …}`, and at last `end`, with the
+/// execution as lists show it. An event's id is the number of bytes of stdout and of stderr
+/// that have been sent. A comment keeps the connection alive every 15 s. A stream that ends
+/// without `end` is incomplete: the server is stopping, or the token was revoked or has
+/// expired.
 #[utoipa::path(
     get, path = "/api/v1/executions/{id}/events", tag = "executions",
     params(
         ("id" = String, Path, description = "The execution's id", format = "uuid"),
-        ("Last-Event-ID" = Option<String>, Header, description = "Only what came behind this event"),
-        ("last_event_id" = Option<String>, Query, description = "The same, where headers can't be set",
+        ("Last-Event-ID" = Option<String>, Header, description = "Sends only what follows this event"),
+        ("last_event_id" = Option<String>, Query, description = "The same as `Last-Event-ID`, for clients that can't set headers",
             example = "120-0"),
     ),
-    responses((status = 200, description = "The events, each as the schema says",
+    responses((status = 200, description = "The events; the schema describes one",
         body = EventView, content_type = "text/event-stream",
         example = json!({"event": "stdout", "id": "6-0", "data": "{\"text\":\"hello\\n\"}"})))
 )]
-pub(crate) async fn follow(
+pub(crate) async fn stream_events(
     State(state): State<AppState>,
     identity: Identity,
     ExecutionId(id): ExecutionId,

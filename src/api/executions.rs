@@ -51,15 +51,15 @@ impl ExecutionsQuery {
 
 /// Lists executions
 ///
-/// The newest first, without what they read and printed. A token that is limited
-/// to scripts sees and counts theirs alone.
+/// The newest come first, without input, output and logs. A token that is limited to
+/// certain scripts sees only their executions.
 #[utoipa::path(
     get, path = "/api/v1/executions", tag = "executions",
     params(ExecutionsQuery, PageQuery),
-    responses((status = 200, description = "A part of the list", body = [ExecutionSummary],
-        headers(("X-Total-Count" = u64, description = "Entries in all"))))
+    responses((status = 200, description = "A page of the list", body = [ExecutionSummary],
+        headers(("X-Total-Count" = u64, description = "Total number of entries"))))
 )]
-pub(super) async fn list(
+pub(super) async fn list_executions(
     State(state): State<AppState>,
     identity: Identity,
     mut query: Query,
@@ -85,14 +85,14 @@ pub(super) async fn list(
 
 /// Lists the executions of a script
 ///
-/// The newest first, without what they read and printed.
+/// The newest come first, without input, output and logs.
 #[utoipa::path(
     get, path = "/api/v1/admin/scripts/{id}/executions", tag = "executions",
     params(("id" = String, Path, description = "The script's id or name"), ExecutionsHistoryQuery, PageQuery),
-    responses((status = 200, description = "A part of the list", body = [ExecutionSummary],
-        headers(("X-Total-Count" = u64, description = "Entries in all"))))
+    responses((status = 200, description = "A page of the list", body = [ExecutionSummary],
+        headers(("X-Total-Count" = u64, description = "Total number of entries"))))
 )]
-pub(super) async fn history(
+pub(super) async fn list_script_executions(
     State(state): State<AppState>,
     NamedScript(script): NamedScript,
     mut query: Query,
@@ -131,15 +131,15 @@ fn none() -> Response {
     Listed { entries: Vec::<ExecutionSummary>::new(), total: 0 }.into_response()
 }
 
-/// Shows an execution
+/// Returns an execution
 ///
-/// All of it, with what it read, printed and left.
+/// Includes its input, output, logs and artifacts.
 #[utoipa::path(
     get, path = "/api/v1/executions/{id}", tag = "executions",
     params(("id" = String, Path, description = "The execution's id", format = "uuid")),
     responses((status = 200, description = "The execution", body = Execution))
 )]
-pub(super) async fn show(
+pub(super) async fn get_execution(
     State(state): State<AppState>,
     identity: Identity,
     ExecutionId(id): ExecutionId,
@@ -149,15 +149,15 @@ pub(super) async fn show(
     Ok(held.json(StatusCode::OK, execution).await)
 }
 
-/// Shows an execution to those who see all
+/// Returns an execution, for administration
 ///
-/// The same as `/api/v1/executions/{id}`.
+/// The same as `/api/v1/executions/{id}`, for roles that see all executions.
 #[utoipa::path(
     get, path = "/api/v1/admin/scripts/executions/{id}", tag = "executions",
     params(("id" = String, Path, description = "The execution's id", format = "uuid")),
     responses((status = 200, description = "The execution", body = Execution))
 )]
-pub(super) async fn show_any(
+pub(super) async fn get_script_execution(
     State(state): State<AppState>,
     identity: Identity,
     ExecutionId(id): ExecutionId,
@@ -168,19 +168,19 @@ pub(super) async fn show_any(
 
 /// Cancels an execution
 ///
-/// One that waits has ended when this answers (200); one that runs is ended on its
-/// way (202). One that was cancelled before is answered as it is; one that has
-/// ended otherwise can't be cancelled any more (409).
+/// A pending execution is cancelled at once (200); a running one is being stopped when
+/// this answers (202). Cancelling again changes nothing; an execution that has ended in
+/// another way can't be cancelled (409).
 #[utoipa::path(
     post, path = "/api/v1/executions/{id}/cancel", tag = "executions",
     params(("id" = String, Path, description = "The execution's id", format = "uuid")),
     responses(
-        (status = 200, description = "It is cancelled, now or before", body = ExecutionSummary),
-        (status = 202, description = "It runs; its end is on the way", body = ExecutionSummary),
-        (status = 409, description = "It has ended otherwise"),
+        (status = 200, description = "The execution is cancelled", body = ExecutionSummary),
+        (status = 202, description = "The execution is being stopped", body = ExecutionSummary),
+        (status = 409, description = "The execution has already ended"),
     )
 )]
-pub(super) async fn cancel(
+pub(super) async fn cancel_execution(
     State(state): State<AppState>,
     identity: Identity,
     ExecutionId(id): ExecutionId,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -21,6 +21,9 @@ use crate::pool::PoolStatus;
 
 /// Least room on the data folder's disk, in bytes (256 MiB).
 const MIN_FREE_BYTES: u64 = 256 * 1024 * 1024;
+
+/// The media type of the metrics for clients that do not know OpenMetrics.
+const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 
 /// How long an answer about health is believed: whoever asks often must not be a
 /// burden.
@@ -108,31 +111,31 @@ impl From<PoolStatus> for PoolView {
     }
 }
 
-/// Says that the process lives
+/// Reports that the process is alive
 ///
-/// It answers, and looks at nothing else.
+/// It checks nothing else.
 #[utoipa::path(
     get, path = "/healthz", tag = "operation",
-    responses((status = 200, description = "It does", body = HealthView, example = json!({"status": "ok"})))
+    responses((status = 200, description = "The process is alive", body = HealthView, example = json!({"status": "ok"})))
 )]
-pub(super) async fn live() -> Response {
+pub(super) async fn healthz() -> Response {
     answer(StatusCode::OK, Vec::new(), None)
 }
 
-/// Says whether executions can be taken
+/// Reports readiness to run executions
 ///
-/// The database answers and takes writes, the engine answers and its last start
-/// was well, there is room on the disk, and the server is not about to stop. With
-/// a token the answer says which of them is not so.
+/// Ready means: the database answers and accepts writes, the engine answers and its last
+/// start succeeded, the disk has room, and the server is not stopping. Callers with a token
+/// also see the result of each check.
 #[utoipa::path(
     get, path = "/readyz", tag = "operation",
     responses(
-        (status = 200, description = "They can", body = HealthView, example = json!({"status": "ok"})),
-        (status = 503, description = "They can't", body = HealthView,
+        (status = 200, description = "The server is ready", body = HealthView, example = json!({"status": "ok"})),
+        (status = 503, description = "The server is not ready", body = HealthView,
             example = json!({"status": "unavailable"})),
     )
 )]
-pub(super) async fn ready(State(state): State<AppState>, headers: HeaderMap) -> Response {
+pub(super) async fn readyz(State(state): State<AppState>, headers: HeaderMap) -> Response {
     let mut checks = looked_at(&state).await.to_vec();
     if state.stopping.is_cancelled() {
         let detail = "the server is about to stop".to_owned();
@@ -209,14 +212,51 @@ fn check(name: &'static str, result: Result<(), String>) -> Check {
     Check { name, is_ok: result.is_ok(), detail: result.err() }
 }
 
-/// Reads the metrics
+/// Returns the metrics
+///
+/// In the OpenMetrics text format, as Prometheus reads it; as `text/plain` for clients
+/// that accept only that.
 #[utoipa::path(
     get, path = "/metrics", tag = "operation",
-    responses((status = 200, description = "OpenMetrics, as Prometheus reads it", body = String,
-        content_type = "application/openmetrics-text",
-        example = json!("# TYPE gantry_queue_depth gauge\ngantry_queue_depth 0\n# EOF\n")))
+    responses((status = 200, description = "The metrics", content(
+        (String = "application/openmetrics-text",
+            example = json!("# TYPE gantry_queue_depth gauge\ngantry_queue_depth 0\n# EOF\n")),
+        (String = "text/plain",
+            example = json!("# TYPE gantry_queue_depth gauge\ngantry_queue_depth 0\n# EOF\n")),
+    )))
 )]
-pub(super) async fn metrics(State(state): State<AppState>) -> Response {
+pub(super) async fn metrics(State(state): State<AppState>, headers: HeaderMap) -> Response {
     let text = state.metrics.render(state.executions.load());
-    ([(CONTENT_TYPE, MEDIA_TYPE)], text).into_response()
+    let media_type = if wants_plain_text(&headers) { PLAIN_TEXT } else { MEDIA_TYPE };
+    ([(CONTENT_TYPE, media_type)], text).into_response()
+}
+
+/// True for a client that accepts `text/plain`, and no other type that the metrics have.
+fn wants_plain_text(headers: &HeaderMap) -> bool {
+    let accepts = |media_type: &str| {
+        let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        let mut ranges = values.flat_map(|value| value.split(','));
+        ranges.any(|range| {
+            let range = range.split(';').next().unwrap_or_default();
+            range.trim().eq_ignore_ascii_case(media_type)
+        })
+    };
+    accepts("text/plain") && !accepts("application/openmetrics-text") && !accepts("*/*")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    #[test]
+    fn metrics_are_plain_text_for_clients_that_accept_only_that() {
+        let is_plain = |accept: &'static str| {
+            wants_plain_text(&HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]))
+        };
+        assert!(is_plain("text/plain") && is_plain("Text/Plain;version=0.0.4;q=0.5, text/html"));
+        assert!(!is_plain("*/*") && !is_plain("text/html, text/plain, */*;q=0.1"));
+        assert!(!is_plain("application/openmetrics-text;version=1.0.0,text/plain;q=0.5"));
+        assert!(!wants_plain_text(&HeaderMap::new()));
+    }
 }

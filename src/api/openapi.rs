@@ -51,8 +51,8 @@ pub(super) fn finished(mut document: utoipa::openapi::OpenApi) -> Value {
     document["tags"] = tags();
     document["components"]["securitySchemes"] = json!({
         SCHEME: {"type": "http", "scheme": "bearer", "description":
-            "A token from `POST /api/v1/admin/tokens` or `gantry token create`. What it may do \
-             is its role; each operation names the roles that may use it."}
+            "A token from `POST /api/v1/admin/tokens` or `gantry token create`. Its role decides \
+             what it may do; each operation lists the roles that may use it."}
     });
     let paths = document["paths"].as_object_mut().map(std::mem::take).unwrap_or_default();
     let paths = paths.into_iter().map(|(path, mut item)| {
@@ -76,59 +76,57 @@ fn info() -> Value {
         "description":
             "Runs every script in its own fresh, hardened container. Scripts are registered once \
              and invoked with JSON in and JSON out.\n\n\
-             Everything but `/healthz` and `/readyz` needs a token. Whatever goes wrong is \
-             answered as `application/problem+json` (RFC 9457); its `request_id`, which is the \
-             answer's `X-Request-Id`, too, finds it in the server's log. Lists take `limit` and \
-             `offset`, and say in `X-Total-Count` how many entries there are. Times are RFC 3339 \
-             in UTC."
+             Every route but `/healthz` and `/readyz` needs a token. Errors are \
+             `application/problem+json` (RFC 9457); `request_id`, also sent as `X-Request-Id`, \
+             finds the request in the server's log. Lists take `limit` and `offset` and return \
+             the total number of entries in `X-Total-Count`. Times are RFC 3339 in UTC."
     })
 }
 
 fn tags() -> Value {
     json!([
-        {"name": "executions", "description": "Running scripts, and seeing how they run."},
-        {"name": "artifacts", "description": "The files that executions leave."},
-        {"name": "scripts", "description": "What can be run."},
-        {"name": "environments", "description": "The images that scripts run in."},
-        {"name": "tokens", "description": "Who may come in."},
-        {"name": "audit", "description": "Who changed what."},
+        {"name": "executions", "description": "Submit, follow and cancel executions."},
+        {"name": "artifacts", "description": "Files that executions leave."},
+        {"name": "scripts", "description": "Register and change scripts."},
+        {"name": "environments", "description": "Images that scripts run in."},
+        {"name": "tokens", "description": "API tokens and their roles."},
+        {"name": "audit", "description": "The log of changes."},
         {"name": "operation", "description": "Health, metrics, and this document."},
     ])
 }
 
 /// Adds what holds for every operation.
 fn complete(path: &str, operation: &mut Map<String, Value>, examples: &Value) {
-    // Functions are named within their files only.
-    let summary = operation.get("summary").and_then(Value::as_str).unwrap_or_default();
-    let id: String = summary.to_lowercase().replace(|c: char| !c.is_alphanumeric(), "_");
-    operation.insert("operationId".to_owned(), json!(id));
+    if let Some(id) = operation.get_mut("operationId") {
+        *id = json!(camel_case(id.as_str().unwrap_or_default()));
+    }
     let is_open = !operation.contains_key("security");
     let mut expected = Vec::new();
     if !is_open {
         expected.extend([
-            ("401", "There is no token, or it does not work"),
+            ("401", "The token is missing or not valid"),
             ("403", "The token's role may not do this"),
-            ("429", "Too many requests of this token are under way"),
-            ("500", "The server failed; its log has more under the request's id"),
-            ("503", "Something that the server stands on does not answer, or it is stopping"),
+            ("429", "Too many requests of this token are in progress"),
+            ("500", "The server failed; its log has details under the request's id"),
+            ("503", "A dependency of the server is unavailable, or the server is stopping"),
         ]);
     }
     if path.contains('{') {
-        expected.push(("404", "There is nothing of this name or id, for this token"));
+        expected.push(("404", "Not found, or hidden from this token"));
     }
     if operation.contains_key("requestBody") {
         expected.extend([
             ("400", "The body is not JSON, or the request is not well-formed"),
-            ("404", "There is nothing of this name or id, for this token"),
+            ("404", "Not found, or hidden from this token"),
             ("408", "The body came too slowly"),
             ("413", "The body is too large"),
             ("415", "The body is not of type application/json"),
-            ("422", "Something in the request is not valid; `errors` says what and where"),
+            ("422", "The request is not valid; `errors` lists what is wrong, and where"),
         ]);
     } else if !is_open && (path.contains('{') || operation.contains_key("parameters")) {
         expected.extend([
             ("400", "The request is not well-formed"),
-            ("422", "A parameter is not valid; `errors` says which"),
+            ("422", "A parameter is not valid; `errors` lists which"),
         ]);
     }
     let responses = operation.entry("responses").or_insert_with(|| json!({}));
@@ -140,6 +138,16 @@ fn complete(path: &str, operation: &mut Map<String, Value>, examples: &Value) {
         complete_response(status, response, examples);
     }
     responses.sort_keys();
+}
+
+/// The operation's id of a handler's name, which is unique in the whole API.
+fn camel_case(name: &str) -> String {
+    let mut words = name.split('_').filter(|word| !word.is_empty());
+    let first = words.next().unwrap_or_default().to_owned();
+    words.fold(first, |id, word| {
+        let mut letters = word.chars();
+        id.chars().chain(letters.next().map(|it| it.to_ascii_uppercase())).chain(letters).collect()
+    })
 }
 
 fn complete_response(status: &str, response: &mut Value, examples: &Value) {

@@ -73,7 +73,7 @@ pub fn router(state: AppState, pages: Router<AppState>) -> Router {
     let closed = Routes(OpenApiRouter::default());
     let closed = of_scripts(of_executions(of_the_rest(closed))).0;
     let open =
-        OpenApiRouter::default().routes(routes!(health::live)).routes(routes!(health::ready));
+        OpenApiRouter::default().routes(routes!(health::healthz)).routes(routes!(health::readyz));
     let (closed, mut document) = closed.split_for_parts();
     let (open, open_document) = open.split_for_parts();
     document.merge(open_document);
@@ -94,43 +94,43 @@ pub fn router(state: AppState, pages: Router<AppState>) -> Router {
 
 fn of_scripts(routes: Routes) -> Routes {
     routes
-        .allow(ADMIN, routes!(scripts::register))
-        .allow(SEEING, routes!(scripts::list))
-        .allow(SEEING, routes!(scripts::show))
-        .allow(OPERATING, routes!(scripts::change))
-        .allow(ADMIN, routes!(scripts::deactivate))
-        .allow(ADMIN, routes!(trial::test))
-        .allow(SEEING, routes!(versions::list))
-        .allow(SEEING, routes!(versions::show))
-        .allow(SEEING, routes!(versions::source))
-        .allow(ADMIN, routes!(versions::activate))
-        .allow(SEEING, routes!(executions::history))
-        .allow(SEEING, routes!(executions::show_any))
+        .allow(ADMIN, routes!(scripts::register_script))
+        .allow(SEEING, routes!(scripts::list_scripts))
+        .allow(SEEING, routes!(scripts::get_script))
+        .allow(OPERATING, routes!(scripts::update_script))
+        .allow(ADMIN, routes!(scripts::deactivate_script))
+        .allow(ADMIN, routes!(trial::test_script))
+        .allow(SEEING, routes!(versions::list_script_versions))
+        .allow(SEEING, routes!(versions::get_script_version))
+        .allow(SEEING, routes!(versions::download_script_source))
+        .allow(ADMIN, routes!(versions::activate_script_version))
+        .allow(SEEING, routes!(executions::list_script_executions))
+        .allow(SEEING, routes!(executions::get_script_execution))
 }
 
 fn of_executions(routes: Routes) -> Routes {
     routes
-        .allow(INVOKING, routes!(submit::submit))
-        .allow(ANYBODY, routes!(executions::list))
-        .allow(ANYBODY, routes!(executions::show))
-        .allow(CANCELLING, routes!(executions::cancel))
-        .allow(ANYBODY, routes!(events::follow))
-        .allow(ANYBODY, routes!(artifacts::list))
-        .allow(ANYBODY, routes!(artifacts::download))
+        .allow(INVOKING, routes!(submit::submit_execution))
+        .allow(ANYBODY, routes!(executions::list_executions))
+        .allow(ANYBODY, routes!(executions::get_execution))
+        .allow(CANCELLING, routes!(executions::cancel_execution))
+        .allow(ANYBODY, routes!(events::stream_events))
+        .allow(ANYBODY, routes!(artifacts::list_artifacts))
+        .allow(ANYBODY, routes!(artifacts::download_artifact))
 }
 
 fn of_the_rest(routes: Routes) -> Routes {
     routes
-        .allow(SEEING, routes!(environments::list))
-        .allow(SEEING, routes!(environments::show))
-        .allow(SEEING, routes!(environments::log))
-        .allow(ADMIN, routes!(environments::build))
-        .allow(ADMIN, routes!(tokens::create))
-        .allow(ADMIN, routes!(tokens::list))
-        .allow(ADMIN, routes!(tokens::show))
-        .allow(ADMIN, routes!(tokens::revoke))
-        .allow(SEEING, routes!(audit::list))
+        .allow(SEEING, routes!(environments::list_environments))
+        .allow(SEEING, routes!(environments::get_environment))
+        .allow(SEEING, routes!(environments::get_environment_log))
+        .allow(ADMIN, routes!(environments::build_environment))
+        .allow(ADMIN, routes!(tokens::create_token))
+        .allow(ADMIN, routes!(tokens::list_tokens))
+        .allow(ADMIN, routes!(tokens::get_token))
+        .allow(ADMIN, routes!(tokens::revoke_token))
+        .allow(SEEING, routes!(audit::list_audit_entries))
         .allow(SEEING, routes!(health::metrics))
-        .allow(ANYBODY, routes!(docs::document))
-        .allow(ANYBODY, routes!(docs::show))
+        .allow(ANYBODY, routes!(docs::get_openapi))
+        .allow(ANYBODY, routes!(docs::get_docs))
 }

@@ -124,10 +124,10 @@ const MAX_SEARCH_CHARS: usize = 200;
 
 /// Registers a script
 ///
-/// From a file on the server (`file_path`, below `GANTRY_SCRIPT_ROOTS`) or from
-/// its content (`source`, `source_base64`). Its environment starts to build in
-/// the background. A script that was read may be sent as it is, under another name: what
-/// only the server sets is not looked at.
+/// Reads the script from a file on the server (`file_path`, below
+/// `GANTRY_SCRIPT_ROOTS`) or from the request (`source`, `source_base64`). Its
+/// environment is built in the background. To copy a script, send what `GET` returned
+/// under another name: read-only fields are ignored.
 #[utoipa::path(
     post, path = "/api/v1/admin/scripts", tag = "scripts",
     request_body(content = ScriptInput, example = json!({
@@ -137,12 +137,12 @@ const MAX_SEARCH_CHARS: usize = 200;
         "source": "#!/bin/bash\njq '{city, sunny: true}'\n"
     })),
     responses(
-        (status = 201, description = "It is registered", body = ScriptView,
-            headers(("Location" = String, description = "The script"))),
-        (status = 409, description = "There is another one of this name"),
+        (status = 201, description = "The script was registered", body = ScriptView,
+            headers(("Location" = String, description = "URL of the script"))),
+        (status = 409, description = "The name is taken"),
     )
 )]
-pub(super) async fn register(
+pub(super) async fn register_script(
     State(state): State<AppState>,
     identity: Identity,
     JsonBytes(body, _held): JsonBytes<WITH_SCRIPT>,
@@ -157,14 +157,14 @@ pub(super) async fn register(
 
 /// Lists scripts
 ///
-/// By name; those that are not enabled are among them. Their source is left out.
+/// Sorted by name, disabled scripts included. Their source is left out.
 #[utoipa::path(
     get, path = "/api/v1/admin/scripts", tag = "scripts",
     params(ScriptsQuery, PageQuery),
-    responses((status = 200, description = "A part of the list", body = [ScriptView],
-        headers(("X-Total-Count" = u64, description = "Entries in all"))))
+    responses((status = 200, description = "A page of the list", body = [ScriptView],
+        headers(("X-Total-Count" = u64, description = "Total number of entries"))))
 )]
-pub(super) async fn list(
+pub(super) async fn list_scripts(
     State(state): State<AppState>,
     identity: Identity,
     mut query: Query,
@@ -196,15 +196,15 @@ pub(super) async fn list(
     Ok(Listed { entries, total }.into_response())
 }
 
-/// Shows a script
+/// Returns a script
 ///
-/// Values of its variables are shown to admins alone.
+/// Only admins see the values of its environment variables.
 #[utoipa::path(
     get, path = "/api/v1/admin/scripts/{id}", tag = "scripts",
     params(("id" = String, Path, description = "The script's id or name")),
     responses((status = 200, description = "The script", body = ScriptView))
 )]
-pub(super) async fn show(
+pub(super) async fn get_script(
     State(state): State<AppState>,
     identity: Identity,
     NamedScript(script): NamedScript,
@@ -212,25 +212,25 @@ pub(super) async fn show(
     view(&state, &identity, script).await.map(Json)
 }
 
-/// Changes a script
+/// Updates a script
 ///
-/// What is left out stays as it is; its file is read again, and a changed file is
-/// a new version. A new version becomes the current one as soon as its environment is
-/// ready (`pending` until then, or when it can't be built); at once when the environment
-/// of the current one is not ready either. An operator may change limits, time, concurrency, what is held for
-/// it and whether it is enabled. A script that was read may be sent back as it is, but for
-/// what is to be changed; when it was changed meanwhile, `updated_at` tells, and nothing is
-/// done (409).
+/// Fields that are left out keep their values. Unless only `is_enabled` is sent, the
+/// script's file is read again, and a changed file makes a new version. A new version
+/// becomes current as soon as its environment is ready, and is `pending` until then; it
+/// becomes current at once if the environment of the current version is not ready either.
+/// Operators may change limits, timeout, concurrency, `warm` and `is_enabled`. A client may
+/// send back a whole script as `GET` returned it, with its changes: if somebody else
+/// changed the script meanwhile, `updated_at` differs and nothing is changed (409).
 #[utoipa::path(
     put, path = "/api/v1/admin/scripts/{id}", tag = "scripts",
     params(("id" = String, Path, description = "The script's id or name")),
     request_body(content = ScriptInput, example = json!({"is_enabled": false})),
     responses(
-        (status = 200, description = "How it is now", body = ScriptView),
-        (status = 409, description = "Its name is taken, or somebody changed it meanwhile"),
+        (status = 200, description = "The script after the change", body = ScriptView),
+        (status = 409, description = "The name is taken, or somebody else changed the script meanwhile"),
     )
 )]
-pub(super) async fn change(
+pub(super) async fn update_script(
     State(state): State<AppState>,
     identity: Identity,
     NamedScript(script): NamedScript,
@@ -252,13 +252,13 @@ pub(super) async fn change(
 
 /// Deactivates a script
 ///
-/// It stays, with its versions and its history, and can't be invoked.
+/// It keeps its versions and its history, and can't be invoked.
 #[utoipa::path(
     delete, path = "/api/v1/admin/scripts/{id}", tag = "scripts",
     params(("id" = String, Path, description = "The script's id or name")),
-    responses((status = 200, description = "How it is now", body = ScriptView))
+    responses((status = 200, description = "The script after the change", body = ScriptView))
 )]
-pub(super) async fn deactivate(
+pub(super) async fn deactivate_script(
     State(state): State<AppState>,
     identity: Identity,
     NamedScript(RegisteredScript { id, .. }): NamedScript,

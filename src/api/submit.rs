@@ -26,19 +26,18 @@ const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-appli
 
 /// Submits an execution
 ///
-/// It is accepted, and can't get lost any more, when this answers. With
-/// `Prefer: wait=SECONDS` (600 at most) the answer waits for its end: 200 when it
-/// has ended, 202 when the time was over first, when the token was revoked
-/// meanwhile, when the execution can't be read right now, or at once and without
-/// `Preference-Applied` when too many requests wait. A caller that goes
-/// away while it waits changes nothing. With an `Idempotency-Key` that the same token has sent
-/// before, the first execution is answered; with another request under the same
-/// key nothing is run (422).
+/// Stores the execution durably before it answers. With `Prefer: wait=SECONDS` (at most
+/// 600) it waits for the end and answers 200; it answers 202 if the time is over first, if
+/// the token is revoked meanwhile, or if the execution can't be read right now, and at
+/// once, without `Preference-Applied`, if too many requests are waiting. The execution goes
+/// on if the caller disconnects. A request with an `Idempotency-Key` that the same token
+/// has sent before returns the first execution; a different request under the same key is
+/// refused (422).
 #[utoipa::path(
     post, path = "/api/v1/executions", tag = "executions",
     params(
         ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 printable ASCII \
-            characters: sending the same twice runs it once", max_length = 255),
+            characters: a request that is sent again runs once", max_length = 255),
         ("Prefer" = Option<String>, Header, description = "`wait=SECONDS` (RFC 7240)",
             example = "wait=30"),
     ),
@@ -49,17 +48,17 @@ const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-appli
         "timeout_secs": 30
     })),
     responses(
-        (status = 200, description = "It has ended", body = Execution, headers(
-            ("Location" = String, description = "The execution"),
+        (status = 200, description = "The execution has ended", body = Execution, headers(
+            ("Location" = String, description = "URL of the execution"),
             ("Preference-Applied" = String, description = "`wait=SECONDS`"))),
-        (status = 202, description = "It is accepted, and has not ended, or can't be read right \
-            now; `input_data` may be null then", body = Execution, headers(
-            ("Location" = String, description = "The execution"))),
+        (status = 202, description = "The execution was accepted and has not ended, or can't \
+            be read right now; `input_data` may be null then", body = Execution, headers(
+            ("Location" = String, description = "URL of the execution"))),
         (status = 409, description = "The script is disabled"),
         (status = 429, description = "The queue is full"),
     )
 )]
-pub(super) async fn submit(
+pub(super) async fn submit_execution(
     State(state): State<AppState>,
     identity: Identity,
     headers: HeaderMap,

@@ -148,21 +148,21 @@ async fn view(state: &AppState, id: i64) -> Result<TokenView, Problem> {
     views.into_iter().next().ok_or_else(missing)
 }
 
-/// Makes a token
+/// Creates a token
 ///
-/// It is shown this once.
+/// The token itself is only returned here.
 #[utoipa::path(
     post, path = "/api/v1/admin/tokens", tag = "tokens",
     request_body(content = NewTokenRequest, example = json!({
         "name": "pipeline", "role": "runner", "scripts": ["weather"]
     })),
     responses(
-        (status = 201, description = "It works from now on", body = CreatedTokenView,
-            headers(("Location" = String, description = "The token"))),
-        (status = 409, description = "There is another one of this name"),
+        (status = 201, description = "The token was created", body = CreatedTokenView,
+            headers(("Location" = String, description = "URL of the token"))),
+        (status = 409, description = "The name is taken"),
     )
 )]
-pub(super) async fn create(
+pub(super) async fn create_token(
     State(state): State<AppState>,
     identity: Identity,
     JsonBody(request, _held): JsonBody<NewTokenRequest>,
@@ -205,14 +205,14 @@ async fn ids(
 
 /// Lists tokens
 ///
-/// The newest first, with those that are revoked or expired.
+/// The newest come first, revoked and expired ones included.
 #[utoipa::path(
     get, path = "/api/v1/admin/tokens", tag = "tokens",
     params(PageQuery),
-    responses((status = 200, description = "A part of the list", body = [TokenView],
-        headers(("X-Total-Count" = u64, description = "Entries in all"))))
+    responses((status = 200, description = "A page of the list", body = [TokenView],
+        headers(("X-Total-Count" = u64, description = "Total number of entries"))))
 )]
-pub(super) async fn list(
+pub(super) async fn list_tokens(
     State(state): State<AppState>,
     mut query: Query,
 ) -> Result<Response, Problem> {
@@ -224,15 +224,15 @@ pub(super) async fn list(
     Ok(Listed { entries, total }.into_response())
 }
 
-/// Shows a token
+/// Returns a token
 ///
-/// Not what it is known by, which is not kept.
+/// The token itself is not kept and not returned.
 #[utoipa::path(
     get, path = "/api/v1/admin/tokens/{id}", tag = "tokens",
     params(("id" = i64, Path, description = "The token's id", minimum = 1)),
     responses((status = 200, description = "The token", body = TokenView))
 )]
-pub(super) async fn show(
+pub(super) async fn get_token(
     State(state): State<AppState>,
     TokenId(id): TokenId,
 ) -> Result<Json<TokenView>, Problem> {
@@ -241,14 +241,14 @@ pub(super) async fn show(
 
 /// Revokes a token
 ///
-/// It does not work any more when this answers; on other nodes within a second.
-/// One that was revoked before stays so.
+/// It stops working at once, on other nodes within a second. Revoking it again changes
+/// nothing.
 #[utoipa::path(
     delete, path = "/api/v1/admin/tokens/{id}", tag = "tokens",
     params(("id" = i64, Path, description = "The token's id", minimum = 1)),
-    responses((status = 200, description = "The token as it is now", body = TokenView))
+    responses((status = 200, description = "The token after the change", body = TokenView))
 )]
-pub(super) async fn revoke(
+pub(super) async fn revoke_token(
     State(state): State<AppState>,
     identity: Identity,
     TokenId(id): TokenId,

@@ -91,24 +91,24 @@ impl From<Execution> for TrialResult {
     }
 }
 
-/// Tries a script
+/// Tests a script
 ///
-/// Runs it with the greatest priority, and answers when it has ended. 202 when it
-/// has not: its environment took longer than ten minutes, the server is about to
-/// stop, the token was revoked meanwhile, or too many requests wait; or when it can't be read right now.
-/// A caller that goes away changes nothing.
+/// Runs the script with the highest priority and answers when the execution has ended.
+/// Answers 202 if it has not: its environment took longer than ten minutes to build, the
+/// server is stopping, the token was revoked meanwhile, too many requests are waiting, or
+/// the result can't be read right now. The execution goes on if the caller disconnects.
 #[utoipa::path(
     post, path = "/api/v1/admin/scripts/{id}/test", tag = "scripts",
     params(("id" = String, Path, description = "The script's id or name")),
     request_body(content = TrialRequest, example = json!({"test_data": {"city": "Turin"}})),
     responses(
-        (status = 200, description = "It has ended", body = TrialResult),
-        (status = 202, description = "It has not ended yet, or can't be read right now", body = TrialResult),
+        (status = 200, description = "The execution has ended", body = TrialResult),
+        (status = 202, description = "The execution has not ended yet, or can't be read right now", body = TrialResult),
         (status = 409, description = "The script is disabled"),
         (status = 429, description = "The queue is full"),
     )
 )]
-pub(super) async fn test(
+pub(super) async fn test_script(
     State(state): State<AppState>,
     identity: Identity,
     NamedScript(script): NamedScript,

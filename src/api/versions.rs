@@ -22,14 +22,14 @@ use crate::domain::script::MAX_SCRIPT_BYTES;
 
 /// Lists the versions of a script
 ///
-/// The newest first.
+/// The newest come first.
 #[utoipa::path(
     get, path = "/api/v1/admin/scripts/{id}/versions", tag = "scripts",
     params(("id" = String, Path, description = "The script's id or name"), PageQuery),
-    responses((status = 200, description = "A part of the list", body = [VersionView],
-        headers(("X-Total-Count" = u64, description = "Entries in all"))))
+    responses((status = 200, description = "A page of the list", body = [VersionView],
+        headers(("X-Total-Count" = u64, description = "Total number of entries"))))
 )]
-pub(super) async fn list(
+pub(super) async fn list_script_versions(
     State(state): State<AppState>,
     identity: Identity,
     NamedScript(script): NamedScript,
@@ -44,9 +44,9 @@ pub(super) async fn list(
     Ok(Listed { entries, total }.into_response())
 }
 
-/// Shows a version of a script
+/// Returns a version of a script
 ///
-/// Nothing of it ever changes.
+/// A version never changes.
 #[utoipa::path(
     get, path = "/api/v1/admin/scripts/{id}/versions/{version}", tag = "scripts",
     params(
@@ -55,7 +55,7 @@ pub(super) async fn list(
     ),
     responses((status = 200, description = "The version", body = VersionView))
 )]
-pub(super) async fn show(
+pub(super) async fn get_script_version(
     State(state): State<AppState>,
     identity: Identity,
     NamedScript(script): NamedScript,
@@ -67,17 +67,18 @@ pub(super) async fn show(
 
 /// Downloads the source of a version
 ///
-/// The bytes that are run, whatever the file on the server has become since.
+/// The bytes as they were registered: later changes to the file on the server do not
+/// affect them.
 #[utoipa::path(
     get, path = "/api/v1/admin/scripts/{id}/versions/{version}/source", tag = "scripts",
     params(
         ("id" = String, Path, description = "The script's id or name"),
         ("version" = i64, Path, description = "The version's number", minimum = 1),
     ),
-    responses((status = 200, description = "The script, as it is run", body = Vec<u8>,
+    responses((status = 200, description = "The script's bytes", body = Vec<u8>,
         content_type = "application/octet-stream"))
 )]
-pub(crate) async fn source(
+pub(crate) async fn download_script_source(
     State(state): State<AppState>,
     identity: Identity,
     NamedScript(script): NamedScript,
@@ -106,10 +107,10 @@ pub(crate) async fn room_for_source(
     state.memory().hold(identity.taker(), at_most).await
 }
 
-/// Makes a version current
+/// Activates a version of a script
 ///
-/// It is what runs when no version is asked for: from now on, or as soon as its environment
-/// is ready (`pending` until then). Others stay.
+/// Makes it the version that runs when a request names none: at once, or as soon as its
+/// environment is ready (`pending` until then). The other versions are kept.
 #[utoipa::path(
     post, path = "/api/v1/admin/scripts/{id}/versions/{version}/activate", tag = "scripts",
     params(
@@ -117,11 +118,11 @@ pub(crate) async fn room_for_source(
         ("version" = i64, Path, description = "The version's number", minimum = 1),
     ),
     responses(
-        (status = 200, description = "The script as it is now", body = ScriptView),
-        (status = 409, description = "Somebody changed it meanwhile"),
+        (status = 200, description = "The script after the change", body = ScriptView),
+        (status = 409, description = "Somebody else changed the script meanwhile"),
     )
 )]
-pub(super) async fn activate(
+pub(super) async fn activate_script_version(
     State(state): State<AppState>,
     identity: Identity,
     NamedScript(script): NamedScript,

@@ -102,6 +102,14 @@ async fn the_document_is_whole() {
             }
         }
     }
+    for id in &ids {
+        let is_camel_case = id.starts_with(|c: char| c.is_ascii_lowercase())
+            && id.chars().all(|c| c.is_ascii_alphanumeric());
+        assert!(is_camel_case, "{id}");
+    }
+    for id in ["healthz", "registerScript", "submitExecution", "getExecution", "cancelExecution"] {
+        assert!(ids.iter().any(|it| it == id), "{id} is not among {ids:?}");
+    }
     let count = ids.len();
     ids.sort();
     ids.dedup();
