@@ -32,6 +32,7 @@ pub(crate) mod path;
 pub(crate) mod problem;
 pub(crate) mod query;
 pub(crate) mod routes;
+mod schemas;
 pub(crate) mod script_view;
 pub(crate) mod scripts;
 mod sent_script;

@@ -7,14 +7,13 @@ mod shortfall;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 pub use sealed::SealedConfinement;
 pub use shortfall::Shortfall;
 
 /// Effective settings of a container, as its engine reports them. A setting that the engine
 /// does not report is null or empty.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Confinement {
     /// OCI runtime.
@@ -92,7 +91,7 @@ impl Confinement {
 }
 
 /// Limit of each process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ulimit {
     /// Initial value.
     pub soft: i64,
@@ -101,7 +100,7 @@ pub struct Ulimit {
 }
 
 /// Folder or volume of the host in a container.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeenMount {
     /// Path on the host.
     pub source: String,

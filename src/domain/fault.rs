@@ -1,10 +1,9 @@
 //! Faults of a request, field by field, so that its sender can fix all of them at once.
 
 use serde::Serialize;
-use utoipa::ToSchema;
 
 /// Fault in a request or a document.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fault {
     /// Place: a JSON pointer (RFC 6901) into the document; empty for the whole.
     pub pointer: String,

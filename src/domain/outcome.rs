@@ -6,7 +6,6 @@ mod noexec;
 
 use gantry_init::message::{End, Exit, OutputFileEnd, Refused, RefusedReason, Stopped, WORK_DIR};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use files::{full_place, room, unkept};
 
@@ -48,7 +47,7 @@ impl Status {
 }
 
 /// Kind of failure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorKind {
     /// The script exited with another code than 0.

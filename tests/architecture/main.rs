@@ -127,6 +127,12 @@ mod the_checker {
         finds("src/services.rs", "sqlx::query(\"\");");
         finds("src/orchestrator/once.rs", "#[derive(clap::Args)]");
         finds("src/api/docs.rs", "use maud::html;");
+        finds("src/domain/token.rs", "use utoipa::ToSchema;");
+        finds("src/registry/draft.rs", "#[derive(utoipa::ToSchema)]");
+        finds("src/domain/fault.rs", "use axum::http::StatusCode;");
+        finds("src/orchestrator/once.rs", "fn status() -> http::StatusCode {");
+        passes("src/api/schemas.rs", "use utoipa::ToSchema;");
+        passes("src/ui/layout.rs", "use axum::response::Response;");
         finds("src/ui/layout.rs", "(PreEscaped(text))");
         passes("src/engine/docker/mod.rs", "use bollard::Docker;");
         passes("src/config.rs", "use clap::Args;");

@@ -81,7 +81,7 @@ struct Confined {
     rule: &'static str,
 }
 
-const CONFINED: [Confined; 8] = [
+const CONFINED: [Confined; 10] = [
     Confined {
         paths: &["bollard"],
         below: &["src/"],
@@ -93,6 +93,18 @@ const CONFINED: [Confined; 8] = [
         below: &["src/"],
         except: &["src/store/", "src/store.rs"],
         rule: "only store knows SQL: give it a method that says what you want",
+    },
+    Confined {
+        paths: &["axum", "http", "hyper", "hyper_util", "tower", "tower_http"],
+        below: &["src/"],
+        except: &["src/api/", "src/ui/", "src/server/"],
+        rule: "only api, ui and server know HTTP: hand values in, and let them answer",
+    },
+    Confined {
+        paths: &["utoipa", "utoipa_axum"],
+        below: &["src/"],
+        except: &["src/api/", "src/registry/input.rs"],
+        rule: "only api knows OpenAPI: describe the type in src/api/schemas.rs",
     },
     Confined {
         paths: &["maud"],

@@ -3,18 +3,16 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{NewExecution, Report, State, log_text};
-use crate::domain::confinement::{Confinement, SealedConfinement};
+use crate::domain::confinement::SealedConfinement;
 use crate::domain::outcome::ErrorKind;
 
 /// Execution without its input and output.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize)]
 pub struct ExecutionSummary {
     /// UUID of version 7; later executions have greater ones.
-    #[schema(value_type = String, format = "uuid")]
     pub id: Uuid,
     /// Id of the registered script; null for `gantry run`.
     pub script_id: Option<i64>,
@@ -29,7 +27,6 @@ pub struct ExecutionSummary {
     /// Name of the token that submitted it.
     pub triggered_by: Option<String>,
     /// State: pending, running, completed, failed, timeout or cancelled.
-    #[schema(value_type = String)]
     pub status: State,
     /// Kind of failure; null if it did not fail.
     pub error_kind: Option<ErrorKind>,
@@ -63,16 +60,12 @@ pub struct ExecutionSummary {
     /// Number of attempts; more than one if an engine failed before the script had started.
     pub attempt: u32,
     /// Time at which the script's first instruction ran.
-    #[schema(value_type = Option<String>, format = "date-time")]
     pub started_at: Option<DateTime<Utc>>,
     /// Time at which it ended.
-    #[schema(value_type = Option<String>, format = "date-time")]
     pub completed_at: Option<DateTime<Utc>>,
     /// Time at which it was accepted.
-    #[schema(value_type = String, format = "date-time")]
     pub created_at: DateTime<Utc>,
     /// Time of its last change.
-    #[schema(value_type = String, format = "date-time")]
     pub updated_at: DateTime<Utc>,
 }
 
@@ -113,16 +106,14 @@ impl ExecutionSummary {
 }
 
 /// Execution with its input and output.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Execution {
     /// Everything but the following fields.
     #[serde(flatten)]
     pub summary: ExecutionSummary,
     /// Input from stdin, byte for byte.
-    #[schema(value_type = Option<serde_json::Value>)]
     pub input_data: Option<Box<RawValue>>,
     /// Result: stdout or the output file, if it is one JSON document.
-    #[schema(value_type = Option<serde_json::Value>)]
     pub output_data: Option<Box<RawValue>>,
     /// Text of stdout, with non-UTF-8 bytes replaced and a note where it was cut.
     pub stdout_log: String,
@@ -151,7 +142,7 @@ impl Execution {
 }
 
 /// Resources that an execution used.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Usage {
     /// CPU time, user and system, in milliseconds.
     pub cpu_ms: f64,
@@ -162,7 +153,7 @@ pub struct Usage {
 }
 
 /// Place where an execution ran.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SandboxReceipt {
     /// Image id.
     pub image: String,
@@ -181,7 +172,6 @@ pub struct SandboxReceipt {
     /// Confinement of the container, as the engine reports it. Absent from lists, until the
     /// execution has ended, and if the engine did not report it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Confinement>, nullable = false)]
     pub confinement: Option<SealedConfinement>,
 }
 
@@ -194,7 +184,7 @@ impl SandboxReceipt {
 }
 
 /// File that a script left.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Artifact {
     /// Relative path, with `/` between components.
     pub name: String,

@@ -4,14 +4,13 @@ use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use crate::domain::python::PythonVersion;
 use crate::domain::runtime::Runtime;
 use crate::domain::system_packages::SystemPackages;
 
 /// State of an environment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EnvironmentStatus {
     /// The build is queued.
@@ -25,7 +24,8 @@ pub enum EnvironmentStatus {
 }
 
 impl EnvironmentStatus {
-    const ALL: [Self; 4] = [Self::Queued, Self::Building, Self::Ready, Self::Failed];
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Queued, Self::Building, Self::Ready, Self::Failed];
 
     /// Word in the API and in the database.
     #[must_use]
