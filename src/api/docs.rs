@@ -6,10 +6,22 @@ mod page;
 use axum::extract::Extension;
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use serde_json::Value;
 
-use super::routes::Documents;
+/// The document and the page made of it.
+#[derive(Clone)]
+pub(super) struct Documents {
+    json: Bytes,
+    page: Bytes,
+}
 
-pub(super) use page::page;
+impl Documents {
+    /// Writes both, once for all requests.
+    pub(super) fn new(document: &Value) -> Self {
+        Self { json: Bytes::from(document.to_string()), page: Bytes::from(page::page(document)) }
+    }
+}
 
 /// Returns the OpenAPI document
 #[utoipa::path(

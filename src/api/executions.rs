@@ -13,7 +13,7 @@ use super::page::{Listed, PageQuery};
 use super::path::{ExecutionId, NamedScript};
 use super::problem::{Kind, Problem};
 use super::query::Query;
-use super::scripts::ScriptRef;
+use super::script_ref::ScriptRef;
 use super::state::AppState;
 use crate::domain::execution::{Execution, ExecutionSummary, NewExecution, State as Stage};
 use crate::domain::outcome::Status;

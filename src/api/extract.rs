@@ -1,7 +1,7 @@
 //! Reads bodies: within their bounds, as JSON, and with words that say where they
 //! are wrong. A body is read once; what is to be kept byte for byte is taken out
 //! of it as it stands ([`Fields::take`]). Large ones have their room ([`Held`]) and
-//! are read beside the threads that serve ([`aside`]).
+//! are read beside the threads that serve ([`super::aside`]).
 
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use futures::StreamExt;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
+use super::aside::aside;
 use super::auth::Identity;
 use super::fields::Fields;
 use super::memory::{Held, Memory};
@@ -45,9 +46,6 @@ const READ_OF_REFUSED: usize = 128 * SMALL;
 
 /// How long that may take.
 const REFUSED_WITHIN: Duration = Duration::from_secs(5);
-
-/// What takes longer than it may on a thread that serves others, in bytes.
-const LONG: usize = 256 * 1024;
 
 /// A body that says of itself that it is JSON, of at most `LIMIT` bytes, and its
 /// room.
@@ -81,19 +79,6 @@ impl<T: DeserializeOwned + Send + 'static, const LIMIT: usize> FromRequest<AppSt
         let value = aside(bytes.len(), move || Fields::parse(&bytes)?.into_value()).await?;
         Ok(Self(value, held))
     }
-}
-
-/// Does work on so many bytes: at once when they are few, and otherwise beside the
-/// threads that serve.
-pub(super) async fn aside<T: Send + 'static>(
-    bytes: usize,
-    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
-) -> Result<T, Problem> {
-    if bytes < LONG {
-        return work();
-    }
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|error| Err(Problem::internal(format!("work beside a request: {error}"))))
 }
 
 fn check_type(headers: &HeaderMap) -> Result<(), Problem> {

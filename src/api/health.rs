@@ -3,18 +3,16 @@
 //! The first two answer everybody, because those who ask (load balancers, service
 //! managers) have no tokens; what is wrong is said to those who have one.
 
-use std::time::{Duration, Instant};
-
 use axum::Json;
 use axum::extract::State;
 use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use tokio::sync::Mutex;
 use utoipa::ToSchema;
 
 use super::auth::identify;
+use super::checks::Check;
 use super::state::AppState;
 use crate::metrics::MEDIA_TYPE;
 use crate::pool::PoolStatus;
@@ -24,25 +22,6 @@ const MIN_FREE_BYTES: u64 = 256 * 1024 * 1024;
 
 /// The media type of the metrics for clients that do not know OpenMetrics.
 const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
-
-/// How long an answer about health is believed: whoever asks often must not be a
-/// burden.
-const FRESH: Duration = Duration::from_secs(2);
-
-/// The last look.
-#[derive(Default)]
-pub(super) struct Health(Mutex<Option<(Instant, [Check; 3])>>);
-
-/// How one of the things is that the server stands on.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub(crate) struct Check {
-    /// database, engine or disk.
-    pub(crate) name: &'static str,
-    /// Whether it is well.
-    pub(crate) is_ok: bool,
-    /// What is wrong.
-    pub(crate) detail: Option<String>,
-}
 
 /// Whether the server is well.
 #[derive(Debug, Serialize, ToSchema)]
@@ -162,16 +141,8 @@ fn answer(status: StatusCode, checks: Vec<Check>, pool: Option<PoolView>) -> Res
 
 /// All parts, looked at now or a moment ago; once for all who ask meanwhile.
 pub(crate) async fn looked_at(state: &AppState) -> [Check; 3] {
-    let mut last = state.health().0.lock().await;
-    if let Some((at, checks)) = &*last
-        && at.elapsed() < FRESH
-    {
-        return checks.clone();
-    }
-    let (database, engine, disk) = tokio::join!(database(state), engine(state), disk(state));
-    let checks = [database, engine, disk];
-    *last = Some((Instant::now(), checks.clone()));
-    checks
+    let checks = async { tokio::join!(database(state), engine(state), disk(state)).into() };
+    state.checks().or(checks).await
 }
 
 async fn database(state: &AppState) -> Check {

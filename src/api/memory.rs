@@ -16,7 +16,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::extract::aside;
+use super::aside::aside;
 use super::problem::{Kind, Problem};
 use super::shares::{Share, Shares, Taker};
 

@@ -11,9 +11,11 @@
 
 mod admission;
 pub(crate) mod artifacts;
+mod aside;
 mod audit;
 pub(crate) mod auth;
 pub mod bodies;
+pub(crate) mod checks;
 pub(crate) mod connection;
 mod docs;
 pub(crate) mod envelope;
@@ -33,6 +35,7 @@ pub(crate) mod problem;
 pub(crate) mod query;
 pub(crate) mod routes;
 mod schemas;
+pub(crate) mod script_ref;
 pub(crate) mod script_view;
 pub(crate) mod scripts;
 mod sent_script;

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use super::auth::Identity;
 use super::fields::Fields;
 use super::problem::{Kind, Problem};
-use super::scripts::ScriptRef;
+use super::script_ref::ScriptRef;
 use super::state::AppState;
 use crate::domain::execution::{NewExecution, Priority};
 use crate::domain::fault::{Fault, pointer_to};

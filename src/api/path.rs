@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::auth::Identity;
 use super::problem::{Kind, Problem};
-use super::scripts::ScriptRef;
+use super::script_ref::ScriptRef;
 use super::state::AppState;
 use crate::domain::registry::RegisteredScript;
 

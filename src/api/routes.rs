@@ -13,7 +13,6 @@
 use axum::Router;
 use axum::extract::{Extension, Request};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
-use bytes::Bytes;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
@@ -45,13 +44,6 @@ pub(crate) const OPERATING: &[Role] = &[Admin, Operator];
 /// Those who may do everything.
 pub(crate) const ADMIN: &[Role] = &[Admin];
 
-/// The document and the page made of it.
-#[derive(Clone)]
-pub(crate) struct Documents {
-    pub(crate) json: Bytes,
-    pub(crate) page: Bytes,
-}
-
 /// Routes with who may use them.
 struct Routes(OpenApiRouter<AppState>);
 
@@ -78,15 +70,11 @@ pub fn router(state: AppState, pages: Router<AppState>) -> Router {
     let (open, open_document) = open.split_for_parts();
     document.merge(open_document);
     let document = openapi::finished(document);
-    let documents = Documents {
-        page: Bytes::from(docs::page(&document)),
-        json: Bytes::from(document.to_string()),
-    };
     closed
         .layer(from_fn_with_state(state.clone(), authenticate))
         .merge(open)
         .merge(pages)
-        .layer(Extension(documents))
+        .layer(Extension(docs::Documents::new(&document)))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(state.clone(), envelope))
         .with_state(state)

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 
 use super::admission::Admission;
+use super::checks::LastChecks;
 use super::memory::Memory;
 use super::streams::Streams;
 use crate::access::Access;
@@ -55,7 +56,7 @@ pub struct AppState(Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) parts: Parts,
-    pub(super) health: super::health::Health,
+    checks: LastChecks,
     outages: LogThrottle,
     admission: Admission,
     streams: Streams,
@@ -66,15 +67,16 @@ impl AppState {
     /// Puts it together.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let health = super::health::Health::default();
+        let checks = LastChecks::default();
         let (streams, memory) = (Streams::default(), Memory::default());
         let outages = LogThrottle::default();
         let admission = Admission::new(parts.connections);
-        Self(Arc::new(Inner { parts, health, outages, admission, streams, memory }))
+        Self(Arc::new(Inner { parts, checks, outages, admission, streams, memory }))
     }
 
-    pub(super) fn health(&self) -> &super::health::Health {
-        &self.0.health
+    /// The last results of the health checks.
+    pub(super) fn checks(&self) -> &LastChecks {
+        &self.0.checks
     }
 
     /// What is said while the database is out.

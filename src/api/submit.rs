@@ -9,9 +9,10 @@ use axum::response::Response;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use super::aside::aside;
 use super::auth::Identity;
 use super::executions::{Whole, whole};
-use super::extract::{JsonBytes, WITH_INPUT, aside};
+use super::extract::{JsonBytes, WITH_INPUT};
 use super::headers::{idempotency_key, wait_preferred};
 use super::memory::Held;
 use super::order::{ExecutionRequest, Order};

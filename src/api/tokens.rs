@@ -18,7 +18,7 @@ use super::page::{Listed, PageQuery};
 use super::path::TokenId;
 use super::problem::Problem;
 use super::query::Query;
-use super::scripts::ScriptRef;
+use super::script_ref::ScriptRef;
 use super::state::AppState;
 use crate::access::{MAX_SCOPE, TokenRequest};
 use crate::clock;

@@ -11,9 +11,10 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::aside::aside;
 use super::auth::Identity;
 use super::executions::Whole;
-use super::extract::{JsonBytes, WITH_INPUT, aside};
+use super::extract::{JsonBytes, WITH_INPUT};
 use super::fields::Fields;
 use super::order::{RequestVariables, check_args, read_input};
 use super::path::NamedScript;

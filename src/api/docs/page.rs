@@ -21,7 +21,7 @@ pub(super) fn policy() -> String {
 }
 
 /// The whole page.
-pub(in crate::api) fn page(document: &Value) -> String {
+pub(super) fn page(document: &Value) -> String {
     let mut page = Page::default();
     let title = escaped(document["info"]["title"].as_str().unwrap_or_default());
     let version = escaped(document["info"]["version"].as_str().unwrap_or_default());

@@ -23,7 +23,7 @@ use crate::api::order::read_input;
 use crate::api::path::ExecutionId;
 use crate::api::problem::{Problem, chain};
 use crate::api::routes::{CANCELLING, INVOKING, SEEING};
-use crate::api::scripts::ScriptRef;
+use crate::api::script_ref::ScriptRef;
 use crate::api::state::AppState;
 use crate::domain::execution::{Execution, ExecutionSnapshot, ExecutionSummary, Priority};
 use crate::domain::output_log::OutputLog;

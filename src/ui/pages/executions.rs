@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::api::problem::Problem;
 use crate::api::routes::SEEING;
-use crate::api::scripts::ScriptRef;
+use crate::api::script_ref::ScriptRef;
 use crate::api::state::AppState;
 use crate::domain::execution::{ExecutionSummary, NewExecution, State as Stage};
 use crate::store::{ExecutionFilter, Page};

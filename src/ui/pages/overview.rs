@@ -13,7 +13,8 @@ use super::executions::rows;
 pub(in crate::ui) use day::Day;
 use day::Hours;
 
-use crate::api::health::{Check, looked_at};
+use crate::api::checks::Check;
+use crate::api::health::looked_at;
 use crate::api::problem::Problem;
 use crate::api::routes::{ADMIN, SEEING};
 use crate::api::state::AppState;

@@ -10,7 +10,7 @@ use maud::{Markup, html};
 use crate::access::{AccessError, MAX_SCOPE, TokenRequest};
 use crate::api::path::TokenId;
 use crate::api::problem::{IsAnswer, Problem};
-use crate::api::scripts::ScriptRef;
+use crate::api::script_ref::ScriptRef;
 use crate::api::state::AppState;
 use crate::clock;
 use crate::domain::fault::Fault;

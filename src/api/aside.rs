@@ -1,0 +1,19 @@
+//! Work on large bodies and answers, off the threads that serve requests.
+
+use super::problem::Problem;
+
+/// What takes longer than it may on a thread that serves others, in bytes.
+const LONG: usize = 256 * 1024;
+
+/// Does work on so many bytes: at once when they are few, and otherwise beside the
+/// threads that serve.
+pub(super) async fn aside<T: Send + 'static>(
+    bytes: usize,
+    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    if bytes < LONG {
+        return work();
+    }
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| Err(Problem::internal(format!("work beside a request: {error}"))))
+}

@@ -1,0 +1,42 @@
+//! Results of the health checks, kept for a moment: whoever asks often must not be a
+//! burden on what is checked.
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use tokio::sync::Mutex;
+use utoipa::ToSchema;
+
+/// How long results are shown again.
+const FRESH: Duration = Duration::from_secs(2);
+
+/// Result of a check of something that the server depends on.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct Check {
+    /// database, engine or disk.
+    pub(crate) name: &'static str,
+    /// True if the check passed.
+    pub(crate) is_ok: bool,
+    /// What is wrong; null if nothing is.
+    pub(crate) detail: Option<String>,
+}
+
+/// The last results.
+#[derive(Default)]
+pub(super) struct LastChecks(Mutex<Option<(Instant, [Check; 3])>>);
+
+impl LastChecks {
+    /// The results, fresh ones or those of a moment ago; checks once for all who ask
+    /// meanwhile.
+    pub(super) async fn or(&self, checks: impl Future<Output = [Check; 3]>) -> [Check; 3] {
+        let mut last = self.0.lock().await;
+        if let Some((at, checks)) = &*last
+            && at.elapsed() < FRESH
+        {
+            return checks.clone();
+        }
+        let checks = checks.await;
+        *last = Some((Instant::now(), checks.clone()));
+        checks
+    }
+}
