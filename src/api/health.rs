@@ -25,6 +25,7 @@ const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 
 /// Whether the server is well.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Health)]
 pub(super) struct HealthView {
     /// ok, or unavailable.
     status: &'static str,
@@ -38,6 +39,7 @@ pub(super) struct HealthView {
 
 /// Sandboxes that are started and unused.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PoolStatus)]
 pub(super) struct PoolView {
     /// That may wait.
     size: usize,

@@ -118,6 +118,7 @@ struct MountView {
 
 /// Everything that shapes a run.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Definition)]
 pub(super) struct DefinitionView {
     /// shell, python or binary.
     #[schema(value_type = String, example = "shell")]

@@ -94,6 +94,7 @@ pub(super) struct TokenView {
 
 /// A token that was just made.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CreatedToken)]
 pub(super) struct CreatedTokenView {
     /// What it is known by; it is not kept, and never shown again.
     #[schema(example = "gantry_m8pV3q0c4yZkqTQx5b7w1JrNf2sGdLhUeXoAiRtYvBE")]

@@ -34,6 +34,7 @@ const BEFORE: Duration = Duration::from_secs(600);
 /// A trial of a script.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = TestRequest)]
 pub(super) struct TrialRequest {
     /// What it reads from stdin, byte for byte; `{}` when it is left out.
     #[schema(value_type = serde_json::Value)]
@@ -54,6 +55,7 @@ pub(super) struct TrialRequest {
 
 /// How a trial went.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TestResult)]
 pub(super) struct TrialResult {
     /// The execution, which stays in the history.
     #[schema(value_type = String, format = "uuid")]
