@@ -3,7 +3,7 @@
 
 CARGO ?= cargo
 
-.PHONY: demo install test explore chaos bench soak fuzz fuzz-api conformance lint base
+.PHONY: demo install test explore chaos bench soak fuzz fuzz-api client-test conformance lint base
 
 # From a clean clone to real results on real input.
 # It takes a development build, as `make test` does: that is ready in a third of the time.
@@ -41,6 +41,9 @@ test: base
 	  python3 -m unittest discover --start-directory images/python \
 	  && python3 -m unittest discover --start-directory tests/conformance; \
 	else echo 'python3 is not installed: the tests of install.py were left out'; fi
+	@if python3 -c 'import ensurepip, venv' 2>/dev/null; then \
+	  GANTRY=target/debug/gantry tests/client/run.py; \
+	else echo 'python3 or its venv is not installed: no client was generated and tested'; fi
 	tests/postgres/prepare
 	tests/browser/prepare
 	$(CARGO) test --workspace --locked
@@ -97,6 +100,13 @@ fuzz-api: base
 	$(CARGO) build --locked
 	target/debug/gantry images build
 	GANTRY=target/debug/gantry tests/fuzz_api/run.py
+
+# A client that openapi-python-client makes of the OpenAPI document, used against a real
+# server; a part of `make test`. Needs python3 and its venv.
+client-test: base
+	$(CARGO) build --locked
+	target/debug/gantry images build
+	GANTRY=target/debug/gantry tests/client/run.py
 
 # CPython's own tests, of the version that the image has, in sandboxes that start for
 # them, in sandboxes that waited, and in a plain container; the table of what differs is
