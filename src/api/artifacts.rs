@@ -27,10 +27,10 @@ const IMAGES: [(&[u8], &str); 4] = [
     (b"GIF89a", "image/gif"),
 ];
 
-/// A file that an execution left.
+/// An artifact in a list.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ListedArtifact {
-    /// Its place in the list, by which it can be downloaded, too.
+    /// Index in the list; downloads accept it in place of the name.
     index: usize,
     /// All else.
     #[serde(flatten)]

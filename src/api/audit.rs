@@ -13,27 +13,27 @@ use super::query::Query;
 use super::state::AppState;
 use crate::store::AuditEntry;
 
-/// A change that was made.
+/// A change.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = AuditEntry)]
 pub(super) struct AuditView {
-    /// Later ones are greater.
+    /// Later entries have greater ids.
     id: i64,
-    /// When.
+    /// When the change was made.
     #[schema(value_type = String, format = "date-time")]
     at: DateTime<Utc>,
-    /// The name of the token that did it.
+    /// Name of the token that made the change.
     actor: String,
-    /// What was done.
+    /// Kind of the change.
     #[schema(example = "token.revoke")]
     action: String,
-    /// To what.
+    /// What was changed.
     #[schema(example = "token:pipeline")]
     subject: String,
-    /// How it was; null when it is new.
+    /// State before the change; null for something new.
     #[schema(value_type = Option<serde_json::Value>)]
     before: Option<Value>,
-    /// How it is; null when it is gone.
+    /// State after the change; null for something removed.
     #[schema(value_type = Option<serde_json::Value>)]
     after: Option<Value>,
 }
@@ -56,7 +56,7 @@ impl From<AuditEntry> for AuditView {
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct AuditQuery {
-    /// Those of one subject.
+    /// Only changes to this subject.
     #[param(example = "script:weather")]
     subject: Option<String>,
 }

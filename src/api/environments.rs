@@ -26,9 +26,9 @@ const KEY_CHARS: usize = 64;
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Environment)]
 pub(super) struct EnvironmentView {
-    /// SHA-256 over all that it is made of, in hexadecimal.
+    /// SHA-256 over its packages and base image, in hexadecimal.
     key: String,
-    /// The runtime that it is built on: shell, python or binary.
+    /// Type of the scripts that it is for: shell, python or binary.
     #[schema(value_type = String, example = "python")]
     script_type: Runtime,
     /// The version of Python that is installed in it; null is the base image's.
@@ -43,25 +43,25 @@ pub(super) struct EnvironmentView {
     system_packages: SystemPackages,
     /// A `requirements.txt`.
     requirements: Option<String>,
-    /// SHA-256 of the requirements in their normal form, in hexadecimal.
+    /// SHA-256 of the normalised requirements, in hexadecimal.
     requirements_hash: Option<String>,
-    /// How far it is.
+    /// State of the environment.
     status: EnvironmentStatus,
-    /// The image's id, when there is one.
+    /// Id of the image; null until it is built.
     image: Option<String>,
-    /// Why it can't be built, in the installer's words.
+    /// Why the build failed, in the installer's words.
     error: Option<String>,
-    /// The exact packages.
+    /// The exact versions that were installed.
     lock: Option<String>,
-    /// What its build has said so far, its last MiB; null in lists.
+    /// The build log so far, at most its last MiB; null in lists.
     log: Option<String>,
-    /// When a script first needed it.
+    /// When a script first needed the environment.
     #[schema(value_type = String, format = "date-time")]
     created_at: DateTime<Utc>,
-    /// When anything of it last changed.
+    /// When the environment last changed.
     #[schema(value_type = String, format = "date-time")]
     updated_at: DateTime<Utc>,
-    /// When it was built.
+    /// When the build ended.
     #[schema(value_type = Option<String>, format = "date-time")]
     built_at: Option<DateTime<Utc>>,
 }

@@ -47,12 +47,12 @@ struct EventView {
     /// status, stdout, stderr, or end.
     #[schema(value_type = Option<String>, example = "stdout")]
     event: Option<String>,
-    /// What to send as `Last-Event-ID` to go on behind it.
+    /// Value of `Last-Event-ID` to resume after this event.
     #[schema(example = "6-0")]
     id: Option<String>,
-    /// JSON.
+    /// The event's data, as JSON.
     data: Option<String>,
-    /// When to come back after a broken connection, in milliseconds.
+    /// Delay before a reconnect, in milliseconds.
     retry: Option<u64>,
 }
 

@@ -25,14 +25,14 @@ use crate::store::{ExecutionFilter, Page};
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ExecutionsQuery {
-    /// Those for this job.
+    /// Only executions of this job.
     #[param(max_length = 200)]
     job_id: Option<String>,
-    /// Those in this state: pending, running, completed, failed, timeout or
-    /// cancelled.
+    /// Only executions in this state: pending, running, completed, failed, timeout
+    /// or cancelled.
     #[param(value_type = Option<String>, example = "failed")]
     status: Option<Stage>,
-    /// Those of this script, by its name or its id.
+    /// Only executions of this script, by name or id.
     #[param(value_type = Option<String>, example = "weather")]
     script: Option<ScriptRef>,
 }
@@ -109,8 +109,8 @@ pub(super) async fn list_script_executions(
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ExecutionsHistoryQuery {
-    /// Those in this state: pending, running, completed, failed, timeout or
-    /// cancelled.
+    /// Only executions in this state: pending, running, completed, failed, timeout
+    /// or cancelled.
     #[param(value_type = Option<String>, example = "failed")]
     status: Option<Stage>,
 }

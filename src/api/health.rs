@@ -23,43 +23,43 @@ const MIN_FREE_BYTES: u64 = 256 * 1024 * 1024;
 /// The media type of the metrics for clients that do not know OpenMetrics.
 const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 
-/// Whether the server is well.
+/// Health of the server.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Health)]
 pub(super) struct HealthView {
     /// ok, or unavailable.
     status: &'static str,
-    /// Its parts; for callers with a token alone.
+    /// Results of the checks; only for callers with a token.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     checks: Vec<Check>,
-    /// Sandboxes that wait for executions; for callers with a token alone.
+    /// The pool of warm sandboxes; only for callers with a token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pool: Option<PoolView>,
 }
 
-/// Sandboxes that are started and unused.
+/// The pool of warm sandboxes, which are started and unused.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = PoolStatus)]
 pub(super) struct PoolView {
-    /// That may wait.
+    /// Most sandboxes that it holds.
     size: usize,
-    /// That wait.
+    /// Sandboxes that are ready.
     unused: usize,
-    /// That are being started.
+    /// Sandboxes that are starting.
     starting: usize,
-    /// That scripts want to be held in any case, by `warm`.
+    /// Sandboxes that scripts reserve by `warm`.
     floor: usize,
-    /// Those of them that there is no room for.
+    /// Reserved sandboxes that have no room.
     floor_unmet: usize,
-    /// Kinds of sandboxes whose last start has failed.
+    /// Kinds of sandboxes whose last start failed.
     failing: usize,
-    /// What those that wait count, in bytes.
+    /// Memory of the ready sandboxes, in bytes.
     memory_bytes: u64,
-    /// What they may count, in bytes; null is as much as there is.
+    /// Limit of that memory, in bytes; null for no limit.
     memory_limit_bytes: Option<u64>,
-    /// Whether none wait because the machine is short of memory.
+    /// True if the pool is empty because the machine is short of memory.
     is_short_of_memory: bool,
-    /// What is not as it should be, and what to do. No execution fails because of it.
+    /// What is wrong with the pool, and what to do. No execution fails because of it.
     detail: Option<&'static str>,
 }
 

@@ -22,36 +22,36 @@ use crate::domain::registry::{RegisteredScript, ScriptVersion};
 use crate::domain::sanitize::sanitize;
 use crate::domain::variables::{EnvVar, MAX_VARIABLES, Variables};
 
-/// What an execution is to do. It can only tighten what the script says.
+/// An execution to run. It can only tighten the script's settings.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ExecutionRequest {
     /// The script's name or id.
     script: ScriptRef,
-    /// What it reads from stdin, byte for byte: any JSON, up to 64 MiB and 128
-    /// levels deep. `{}` when it is left out.
+    /// The script's stdin, byte for byte: any JSON, up to 64 MiB and 128 levels
+    /// deep; `{}` by default.
     #[schema(value_type = serde_json::Value)]
     #[expect(dead_code, reason = "it is taken out as it stands, before the rest is read")]
     #[serde(default)]
     input: Option<IgnoredAny>,
-    /// The script's version; the current one when it is left out.
+    /// Version of the script; the current one by default.
     #[schema(minimum = 1)]
     version: Option<i64>,
-    /// Arguments behind the script's own.
+    /// Arguments after the script's own.
     #[serde(default)]
     args: Vec<String>,
-    /// Variables over the script's own: `PARAM_*`, and those in its `env_allowed`;
-    /// admins set any.
+    /// Environment variables that override the script's own: `PARAM_*`, and those in
+    /// its `env_allowed`; admins may set any.
     #[serde(default)]
     #[schema(value_type = std::collections::HashMap<String, String>)]
     env: RequestVariables,
-    /// The job that it is for: 1 to 200 characters.
+    /// The caller's name for the job that the execution belongs to.
     #[schema(min_length = 1, max_length = 200)]
     job_id: Option<String>,
-    /// How long it may take, in seconds; at most what the script says.
+    /// Timeout in seconds; at most the script's own.
     #[schema(value_type = Option<f64>, minimum = 0.1, maximum = 86400)]
     timeout_secs: Option<Timeout>,
-    /// Greater ones run first.
+    /// Executions with a higher priority run first.
     #[schema(minimum = -10, maximum = 10, default = 0)]
     priority: Option<i64>,
 }

@@ -16,10 +16,10 @@ const TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
 #[derive(Debug, Clone, Copy, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct PageQuery {
-    /// Entries at most.
+    /// Most entries to return.
     #[param(minimum = 1, maximum = 1000, default = 50, required = false)]
     pub(super) limit: u32,
-    /// Entries that are left out before.
+    /// Entries to skip.
     #[param(minimum = 0, maximum = 9_223_372_036_854_775_807_i64, default = 0, required = false)]
     pub(super) offset: u64,
 }

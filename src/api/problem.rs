@@ -111,22 +111,22 @@ impl Kind {
     }
 }
 
-/// One thing that is wrong with a request.
+/// One fault of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct FieldProblem {
-    /// Where in the body, as a JSON pointer (RFC 6901); empty for the whole.
+    /// Place in the body as a JSON pointer (RFC 6901); empty for the whole body.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "/timeout_secs")]
     pointer: Option<String>,
-    /// Which parameter of the query, or which header, when it is not in the body.
+    /// The query parameter or header, if the fault is not in the body.
     #[serde(skip_serializing_if = "Option::is_none")]
     parameter: Option<String>,
-    /// What is wrong there.
+    /// What is wrong.
     #[schema(example = "0 s is below the least, 100 ms")]
     detail: String,
 }
 
-/// A refusal or failure (RFC 9457).
+/// An error (RFC 9457).
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Problem, example = json!({
     "type": "urn:gantry:problem:invalid",
@@ -137,21 +137,21 @@ pub(crate) struct FieldProblem {
     "request_id": "0198f3b2c4e07d41a3c5d2b0f1e6a798"
 }))]
 pub(crate) struct ProblemBody<'a> {
-    /// What kind of problem it is: `urn:gantry:problem:…`.
+    /// Kind of the problem: `urn:gantry:problem:…`.
     r#type: String,
-    /// The same in words.
+    /// The kind in words.
     title: &'a str,
     /// The HTTP status.
     status: u16,
-    /// What happened, this time.
+    /// What happened.
     detail: &'a str,
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'a str>,
-    /// Everything that is wrong with the request.
+    /// All faults of the request.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [FieldProblem],
-    /// The id under which the server's log has more.
+    /// Id of the request in the server's log.
     request_id: &'a str,
 }
 
@@ -242,7 +242,7 @@ impl Problem {
         self.kind.row().2
     }
 
-    /// What happened, this time.
+    /// What happened.
     pub(crate) fn detail(&self) -> &str {
         &self.detail
     }

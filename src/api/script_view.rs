@@ -37,7 +37,7 @@ const MAX_SOURCE_BYTES: usize = 256 * 1024;
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Script)]
 pub(super) struct ScriptView {
-    /// Given when it was registered.
+    /// Id of the script.
     id: i64,
     /// Unique among all scripts.
     #[schema(example = "weather")]
@@ -49,13 +49,13 @@ pub(super) struct ScriptView {
     /// The file on the server that its requirements were read from; null when they
     /// were sent.
     requirements_path: Option<String>,
-    /// What was sent, where it is a text of at most 256 KiB; null in lists. All
-    /// of it is at `versions/{version}/source`.
+    /// The source, if it was sent and is a text of at most 256 KiB; null in lists. Any
+    /// source is at `versions/{version}/source`.
     source: Option<String>,
     /// What is run.
     #[serde(flatten)]
     definition: DefinitionView,
-    /// Its environment; null when the runtime's own image will do.
+    /// The environment of the current version; null if it needs no image of its own.
     environment: Option<EnvironmentBrief>,
     /// How long one execution may take, in seconds.
     #[schema(value_type = f64, minimum = 0.1, maximum = 86400, example = 300)]
@@ -72,8 +72,8 @@ pub(super) struct ScriptView {
     warm: u32,
     /// The current version, from 1.
     version: i64,
-    /// The version that becomes the current one as soon as its environment is ready;
-    /// null when none waits.
+    /// The version that becomes current as soon as its environment is ready; null if
+    /// there is none.
     pending: Option<PendingVersion>,
     /// Whether it can be invoked.
     is_enabled: bool,
@@ -82,7 +82,7 @@ pub(super) struct ScriptView {
     /// When it was registered.
     #[schema(value_type = String, format = "date-time")]
     created_at: DateTime<Utc>,
-    /// When anything of it was last changed.
+    /// When the script last changed.
     #[schema(value_type = String, format = "date-time")]
     updated_at: DateTime<Utc>,
 }
@@ -91,7 +91,7 @@ pub(super) struct ScriptView {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Limits)]
 struct LimitsView {
-    /// CPU time per time.
+    /// CPUs.
     #[schema(example = 1)]
     cpus: f64,
     /// Memory with all files in `/work` and `/tmp`, in bytes.
@@ -108,15 +108,15 @@ struct LimitsView {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Mount)]
 struct MountView {
-    /// On the host.
+    /// Path on the host.
     source: String,
-    /// In the sandbox.
+    /// Path in the sandbox.
     target: String,
     /// Whether the script can only read it.
     read_only: bool,
 }
 
-/// Everything that shapes a run.
+/// What a version of a script fixes.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Definition)]
 pub(super) struct DefinitionView {
@@ -182,20 +182,20 @@ pub(super) struct DefinitionView {
 pub(super) struct PendingVersion {
     /// Its number.
     version: i64,
-    /// How far its environment is; null when the runtime's own image will do.
+    /// Its environment; null if it needs no image of its own.
     environment: Option<EnvironmentBrief>,
 }
 
 /// A script's environment in short.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct EnvironmentBrief {
-    /// SHA-256 over all that it is made of, in hexadecimal.
+    /// SHA-256 over its packages and base image, in hexadecimal.
     key: String,
-    /// The image's id, when there is one.
+    /// Id of the image; null until it is built.
     image: Option<String>,
-    /// How far it is.
+    /// State of the environment.
     status: EnvironmentStatus,
-    /// Why it can't be built.
+    /// Why the build failed.
     error: Option<String>,
     /// The version of Python that is installed in it; null is the base image's.
     #[schema(value_type = Option<String>, example = "3.11")]
@@ -208,7 +208,7 @@ pub(super) struct EnvironmentBrief {
 pub(super) struct VersionView {
     /// Its number within its script, from 1.
     version: i64,
-    /// Whether it is what runs when no version is asked for.
+    /// True for the version that runs when a request names none.
     is_current: bool,
     /// What is run.
     #[serde(flatten)]

@@ -28,13 +28,13 @@ use crate::store::ScriptFilter;
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ScriptsQuery {
-    /// Those with this in their name or description, in any case.
+    /// Only scripts with this text in their name or description, ignoring case.
     #[param(max_length = 200)]
     search: Option<String>,
-    /// Those of this type: shell, python or binary.
+    /// Only scripts of this type: shell, python or binary.
     #[param(value_type = Option<String>, example = "python")]
     r#type: Option<Runtime>,
-    /// Those that can be invoked, or those that can't.
+    /// Only enabled scripts (true), or only disabled ones (false).
     enabled: Option<bool>,
 }
 

@@ -25,22 +25,22 @@ use crate::clock;
 use crate::domain::fault::Fault;
 use crate::domain::token::{Role, Token};
 
-/// A token that is wanted.
+/// A token to create.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewTokenRequest {
-    /// For people; unique among those that are not revoked.
+    /// Unique among tokens that are not revoked.
     #[schema(min_length = 1, max_length = 100)]
     name: String,
     /// What it may do.
     role: Role,
-    /// The scripts that it is limited to, by name or id; runners alone can be.
+    /// The scripts that the token is limited to, by name or id; only for runners.
     #[schema(value_type = Option<Vec<String>>, max_items = 1000)]
     scripts: Option<Vec<ScriptRef>>,
-    /// When it stops to work; never when it is left out.
+    /// When the token expires; never by default.
     #[schema(value_type = Option<String>, format = "date-time")]
     expires_at: Option<DateTime<Utc>>,
-    /// The same, in days from now.
+    /// The same in days from now.
     #[schema(minimum = 1, maximum = 36500)]
     expires_in_days: Option<u32>,
 }
@@ -64,39 +64,39 @@ impl NewTokenRequest {
 /// Longest that a token can be made for, in days: a hundred years.
 const MAX_DAYS: u32 = 36_500;
 
-/// A token, without what it is known by.
+/// A token, without its secret.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Token)]
 pub(super) struct TokenView {
-    /// Given when it was made.
+    /// Id of the token.
     id: i64,
-    /// For people.
+    /// Name of the token.
     name: String,
     /// What it may do.
     role: Role,
-    /// The names of the scripts that it is limited to; null is all.
+    /// Names of the scripts that the token is limited to; null for all.
     scripts: Option<Vec<String>>,
-    /// When it stops to work.
+    /// When the token expires; null for never.
     #[schema(value_type = Option<String>, format = "date-time")]
     expires_at: Option<DateTime<Utc>>,
-    /// When it was last used, to the minute.
+    /// When the token was last used, to the minute.
     #[schema(value_type = Option<String>, format = "date-time")]
     last_used_at: Option<DateTime<Utc>>,
-    /// When it was revoked.
+    /// When the token was revoked.
     #[schema(value_type = Option<String>, format = "date-time")]
     revoked_at: Option<DateTime<Utc>>,
-    /// The name of the token that made it.
+    /// Name of the token that created this one.
     created_by: String,
-    /// When it was made.
+    /// When the token was created.
     #[schema(value_type = String, format = "date-time")]
     created_at: DateTime<Utc>,
 }
 
-/// A token that was just made.
+/// A new token.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = CreatedToken)]
 pub(super) struct CreatedTokenView {
-    /// What it is known by; it is not kept, and never shown again.
+    /// The secret; it is not kept and never shown again.
     #[schema(example = "gantry_m8pV3q0c4yZkqTQx5b7w1JrNf2sGdLhUeXoAiRtYvBE")]
     token: String,
     /// All else.

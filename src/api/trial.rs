@@ -31,49 +31,49 @@ use crate::orchestrator::Submission;
 /// environment that is being built.
 const BEFORE: Duration = Duration::from_secs(600);
 
-/// A trial of a script.
+/// A test run of a script.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = TestRequest)]
 pub(super) struct TrialRequest {
-    /// What it reads from stdin, byte for byte; `{}` when it is left out.
+    /// The script's stdin, byte for byte; `{}` by default.
     #[schema(value_type = serde_json::Value)]
     #[expect(dead_code, reason = "it is taken out as it stands, before the rest is read")]
     #[serde(default)]
     test_data: Option<IgnoredAny>,
-    /// Arguments behind the script's own.
+    /// Arguments after the script's own.
     #[serde(default)]
     args: Vec<String>,
-    /// Variables over the script's own.
+    /// Environment variables that override the script's own.
     #[serde(default)]
     #[schema(value_type = std::collections::HashMap<String, String>)]
     env: RequestVariables,
-    /// How long it may take, in seconds; at most what the script says.
+    /// Timeout in seconds; at most the script's own.
     #[schema(value_type = Option<f64>, minimum = 0.1, maximum = 86400)]
     timeout_secs: Option<Timeout>,
 }
 
-/// How a trial went.
+/// Result of a test run.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = TestResult)]
 pub(super) struct TrialResult {
-    /// The execution, which stays in the history.
+    /// Id of the execution, which stays in the history.
     #[schema(value_type = String, format = "uuid")]
     execution_id: Uuid,
-    /// Its state.
+    /// State of the execution.
     #[schema(value_type = String, example = "completed")]
     status: Stage,
-    /// Why it failed, in words.
+    /// The error in words; null unless it failed.
     error_message: Option<String>,
-    /// What it wrote to stdout.
+    /// The script's stdout.
     stdout: String,
-    /// What it wrote to stderr.
+    /// The script's stderr.
     stderr: String,
-    /// −1 when a signal ended it.
+    /// −1 if a signal ended the script.
     exit_code: Option<i32>,
-    /// The script's own time, in milliseconds.
+    /// Run time of the script alone, in milliseconds.
     duration_ms: Option<f64>,
-    /// stdout, or the output file, when it is one JSON document.
+    /// stdout, or the output file, if it is one JSON document.
     #[schema(value_type = Option<serde_json::Value>)]
     parsed_output: Option<Box<RawValue>>,
 }
