@@ -34,7 +34,7 @@ use crate::store::{NewAuditEntry, NewToken, Store, StoreError};
 use cache::Cache;
 
 pub use cache::TTL;
-pub use environment::{ENVIRONMENT_TOKEN, MIN_TOKEN_CHARS, TokenStrength, check_admin_token};
+pub use environment::{MIN_TOKEN_CHARS, TokenStrength, check_admin_token};
 pub use sessions::LIFETIME as SESSION_LIFETIME;
 
 /// Prefix of every token, so that people and scanners recognize one.

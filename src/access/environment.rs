@@ -1,10 +1,7 @@
 //! First admin token: given by `GANTRY_ADMIN_TOKEN`, or created at the first start.
 
 use super::{Access, AccessError, MAX_TOKEN_BYTES, TokenRequest};
-use crate::domain::token::{Role, Token, TokenHash};
-
-/// Name of the token in `GANTRY_ADMIN_TOKEN`.
-pub const ENVIRONMENT_TOKEN: &str = "environment";
+use crate::domain::token::{ENVIRONMENT_TOKEN, Role, SERVER, Token, TokenHash};
 
 /// Fewest characters of `GANTRY_ADMIN_TOKEN`.
 pub const MIN_TOKEN_CHARS: usize = 16;
@@ -61,9 +58,6 @@ fn bits_of(text: &str) -> f64 {
 /// Name of the token that is created at the first start.
 const FIRST_TOKEN: &str = "admin";
 
-/// Actor in the audit log for these tokens.
-const ACTOR: &str = "gantry serve";
-
 /// Tokens read per query.
 const PAGE: u32 = 500;
 
@@ -82,7 +76,7 @@ impl Access {
         if self.store.count_tokens().await? > 0 {
             return Ok(None);
         }
-        match self.create(ACTOR, admin(FIRST_TOKEN)).await {
+        match self.create(SERVER, admin(FIRST_TOKEN)).await {
             Ok(created) => Ok(Some(created.secret)),
             // Another process was faster, and has printed its own.
             Err(AccessError::NameConflict(_)) => Ok(None),
@@ -102,9 +96,9 @@ impl Access {
             return if is_it { Ok(()) } else { Err(AccessError::Spent(known.name)) };
         }
         for old in self.environment_tokens().await? {
-            self.revoke(ACTOR, old.id).await?;
+            self.revoke(SERVER, old.id).await?;
         }
-        match self.insert(ACTOR, admin(ENVIRONMENT_TOKEN), hash).await {
+        match self.insert(SERVER, admin(ENVIRONMENT_TOKEN), hash).await {
             // Another process was faster: no conflict if it used the same token.
             Err(AccessError::NameConflict(name)) => match self.verify(given).await {
                 Ok(_) => Ok(()),

@@ -125,6 +125,17 @@ async fn a_given_token_works_and_those_given_before_do_not() {
 }
 
 #[tokio::test]
+async fn the_token_of_the_environment_is_shown_as_admin() {
+    let it = fixture().await;
+    it.access.first_admin(Some(GIVEN)).await.unwrap();
+    let token = it.access.verify(GIVEN).await.unwrap();
+    // Older versions that share the database look for this name.
+    assert_eq!((token.name.as_str(), token.shown_name()), ("environment", "admin"));
+    let other = it.access.create("admin", runner("environment-2")).await.unwrap();
+    assert_eq!(it.access.verify(&other.secret).await.unwrap().shown_name(), "environment-2");
+}
+
+#[tokio::test]
 async fn a_token_that_could_be_guessed_is_refused() {
     let it = fixture().await;
     let refused = it.access.first_admin(Some("short")).await;

@@ -43,7 +43,7 @@ impl Identity {
 
     /// The name of its token.
     pub(crate) fn name(&self) -> &str {
-        &self.0.name
+        self.0.shown_name()
     }
 
     /// Its token.
@@ -67,12 +67,12 @@ impl Identity {
 
     /// As the registry knows it.
     pub(crate) fn actor(&self) -> Actor {
-        Actor { name: self.0.name.clone(), role: self.0.role }
+        Actor { name: self.name().to_owned(), role: self.0.role }
     }
 
     /// As executions know it.
     pub(crate) fn caller(&self) -> Caller {
-        Caller { token_id: self.0.id, name: self.0.name.clone() }
+        Caller { token_id: self.0.id, name: self.name().to_owned() }
     }
 
     /// The scripts that there are for it; `None` is all.

@@ -108,7 +108,7 @@ impl TokenView {
     fn new(token: Token, scripts: Option<Vec<String>>) -> Self {
         Self {
             id: token.id,
-            name: token.name,
+            name: token.shown_name().to_owned(),
             role: token.role,
             scripts,
             expires_at: token.expires_at,

@@ -111,7 +111,21 @@ pub struct Token {
     pub created_at: DateTime<Utc>,
 }
 
+/// Stored name of the token that `GANTRY_ADMIN_TOKEN` sets. Older versions find it by
+/// this name, so it stays; people see [`Token::shown_name`].
+pub const ENVIRONMENT_TOKEN: &str = "environment";
+
+/// Creator of the tokens that the server sets or makes itself.
+pub const SERVER: &str = "gantry serve";
+
 impl Token {
+    /// Name for people: `admin` for the token that `GANTRY_ADMIN_TOKEN` sets.
+    #[must_use]
+    pub fn shown_name(&self) -> &str {
+        let is_environments = self.name == ENVIRONMENT_TOKEN && self.created_by == SERVER;
+        if is_environments { "admin" } else { &self.name }
+    }
+
     /// True if it is valid at this time.
     #[must_use]
     pub fn is_valid_at(&self, now: DateTime<Utc>) -> bool {

@@ -55,7 +55,7 @@ async fn a_shell_script_leaves_a_whole_execution() {
     }
     let expected = json!({
         "script_id": script["id"], "script_name": "add", "version": 1, "digest": script["digest"],
-        "job_id": "nightly", "triggered_by": "environment", "status": "completed",
+        "job_id": "nightly", "triggered_by": "admin", "status": "completed",
         "error_kind": null, "error_message": null, "input_data": {"a": 1, "b": 2},
         "output_data": {"sum": 3}, "stdout_log": "{\"sum\":3}\n", "stderr_log": "worked\n",
         "stdout_bytes": 10, "stderr_bytes": 7, "stdout_truncated": false,

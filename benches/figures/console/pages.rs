@@ -175,10 +175,7 @@ fn pages(seeded: Seeded) -> Vec<Page> {
         ),
         ("executions that failed", fixed("/executions?status=failed")),
         ("executions of a script", Box::new(move |n| format!("/executions?script={}", script(n)))),
-        (
-            "executions of a token, failed",
-            fixed("/executions?triggered_by=environment&status=failed"),
-        ),
+        ("executions of a token, failed", fixed("/executions?triggered_by=admin&status=failed")),
         ("an execution", Box::new(move |n| format!("/executions/{}", seeded.id(n % executions)))),
         ("a job", Box::new(move |n| format!("/jobs?job_id=job-{}", n % (executions / JOB)))),
         ("environments", fixed("/environments")),

@@ -187,7 +187,7 @@ fn row(
     let is_own = token.id == visitor.identity.token_id();
     html! {
         tr {
-            td.break { strong { (token.name) } @if is_own { span.muted { " (yours)" } } }
+            td.break { strong { (token.shown_name()) } @if is_own { span.muted { " (yours)" } } }
             td { (token.role) }
             td.break { (scope_of(token, names)) }
             td.nowrap { (value::maybe_ago(token.last_used_at)) }
@@ -202,9 +202,9 @@ fn row(
                     span.badge.timeout { "expired" }
                 } @else {
                     form.action method="post" action={ "/tokens/" (token.id) "/revoke" }
-                        data-confirm={ "Revoke the token " (token.name) "? Whoever uses it is locked out at once." } {
+                        data-confirm={ "Revoke the token " (token.shown_name()) "? Whoever uses it is locked out at once." } {
                         (layout::token(visitor))
-                        button.danger type="submit" aria-label={ "Revoke " (token.name) } { "Revoke" }
+                        button.danger type="submit" aria-label={ "Revoke " (token.shown_name()) } { "Revoke" }
                     }
                 }
             }
