@@ -16,8 +16,9 @@ use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
-use gantry_init::message::{Launch, Refused, RefusedReason, Request, SCRIPT_DIR};
+use gantry_init::message::{Launch, Refused, RefusedReason, Request, SCRIPT_DIR, SCRIPT_TIME};
 
 use gantry_init::request::refused;
 
@@ -89,6 +90,7 @@ impl Delivery {
     /// All pieces are here.
     pub(crate) fn finish(self) -> Result<Delivered, Refused> {
         let Self { request, script, stdin } = self;
+        set_time(&script).map_err(|error| not_written("script", &error))?;
         let script = match request.launch.clone() {
             Launch::Interpreted { interpreter, file_name } => {
                 Ok(Script::OnDisk { interpreter, path: script_path(&file_name) })
@@ -123,6 +125,11 @@ pub(crate) fn create_script(path: &Path) -> io::Result<File> {
     }
     let mut options = File::options();
     options.write(true).create_new(true).mode(0o600).open(path)
+}
+
+/// Gives a script's file the time that every script's file has.
+pub(crate) fn set_time(script: &File) -> io::Result<()> {
+    script.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(SCRIPT_TIME))
 }
 
 /// True when files beside the script can be executed.

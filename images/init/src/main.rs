@@ -36,6 +36,7 @@ mod signals;
 mod stand_by;
 mod stop;
 mod stream;
+mod warm_up;
 mod watch;
 
 use nix::libc;
@@ -95,6 +96,7 @@ fn live(pid_one: &PidOne) -> io::Result<ExitCode> {
     umask(Mode::S_IWGRP | Mode::S_IWOTH);
     // A script that asks for its name is told by its number then.
     let _ = passwd::name_user();
+    warm_up::place();
     let mut init = Init {
         pid_one,
         signals: Signals::listen()?,

@@ -16,6 +16,17 @@ pub const TEMPORARY_DIR: &str = "/tmp";
 /// (shm_overview(7)).
 pub const SHARED_MEMORY_DIR: &str = "/dev/shm";
 
+/// Where an image has the files that a warm-up left: `work` for [`WORK_DIR`], `run` for
+/// [`SCRIPT_DIR`]. A sandbox has links to them in those places from its beginning.
+pub const WARM_UP_DIR: &str = "/opt/warm-up";
+
+/// Files and folders below [`WARM_UP_DIR`] at most.
+pub const WARM_UP_FILES: usize = 10_000;
+
+/// Time of a script's last change, in seconds since 1970 (1980-01-01): caches that go by
+/// it are good for the next run of the same bytes.
+pub const SCRIPT_TIME: u64 = 315_532_800;
+
 /// Files that are left here become artifacts.
 pub const ARTIFACT_DIR: &str = "/work/out";
 

@@ -21,7 +21,7 @@ use gantry_init::message::{self, Launch, Refused, Request, STAND_BY_VARIABLE, ST
 use gantry_init::ready_line::{Ready, ReadyLine};
 
 use crate::child::{Child, Image, Pipes, enter, start};
-use crate::delivery::{create_in_memory, create_script, script_path};
+use crate::delivery::{create_in_memory, create_script, script_path, set_time};
 use crate::fields::write_field;
 use crate::pid_one::{PidOne, Reaped};
 use crate::readiness::{Interest, wait};
@@ -59,7 +59,9 @@ impl StandBy {
     pub(crate) fn start(order: &message::StandBy) -> io::Result<Self> {
         enter(&order.working_directory).map_err(|refused| io::Error::other(refused.detail))?;
         let path = script_path(&order.file_name);
-        create_script(&path)?.write_all(order.source.as_bytes())?;
+        let mut script = create_script(&path)?;
+        script.write_all(order.source.as_bytes())?;
+        set_time(&script)?;
         let preparation = create_in_memory(c"preparation", libc::MFD_NOEXEC_SEAL)?;
         describe(&preparation, order, path.as_os_str().as_encoded_bytes())?;
         let request = create_in_memory(c"request", libc::MFD_NOEXEC_SEAL)?;
