@@ -31,8 +31,10 @@ const OLD_INDEX_VARIABLES: [(&str, &str); 2] =
     [("UV_INDEX_URL", "UV_DEFAULT_INDEX"), ("UV_EXTRA_INDEX_URL", "UV_INDEX")];
 
 /// Variables that are passed to installers unchanged.
-const PASSED_ON: [&str; 7] = [
+const PASSED_ON: [&str; 9] = [
     "UV_INDEX_STRATEGY",
+    "UV_PYTHON_INSTALL_MIRROR",
+    "UV_PYTHON_DOWNLOADS_JSON_URL",
     "HTTP_PROXY",
     "HTTPS_PROXY",
     "NO_PROXY",

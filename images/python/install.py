@@ -5,7 +5,8 @@ network, one volume at /cache that all builds share) and turns requirements
 into the layer of an image:
 
     stdin               one JSON request, see `main`
-    stdout              a tar, nothing else: opt/env/..., or usr/local/bin/uv
+    stdout              a tar, nothing else: opt/env/..., and in an image's beginning
+                        usr/local/bin/uv, opt/python/...
     stderr              uv's and pip's own words, and lines on what goes on
     /work/result.json   what was installed, or which step failed
     exit code           0; 1 when a step failed; 2 when the request is malformed
@@ -44,6 +45,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import tempfile
 import threading
@@ -57,11 +59,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
-PYTHON = "/usr/bin/python3"
+# The interpreter that environments lead to: the one that runs this, wherever it is.
+PYTHON = os.path.realpath(sys.executable)
+UV = "/usr/local/bin/uv"
 PIP_WHEELS = Path("/usr/share/python-wheels")
 WORK = Path("/work")
 CACHE = Path("/cache")
 ENVIRONMENT = "opt/env"
+INTERPRETER = "opt/python"
 
 # Part of the fragments' place and keys: a new number forgets all fragments.
 FRAGMENT_FORMAT = 3
@@ -107,6 +112,11 @@ COMPILE_JOBS_AT_MOST = 8
 # URL of an index, with credentials.
 PROVENANCE = frozenset({"direct_url.json", "uv_build.json", "uv_cache.json"})
 
+# Versions of Python that scripts can ask for, and requirements that are looked for in
+# all of them when one has no wheel.
+RELEASES = ("3.10", "3.11", "3.12", "3.13", "3.14")
+CHECKED_FOR_WHEELS = 50
+
 PIN = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^]]*])?\s*==\s*(?P<version>[^\s;\\]+)")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 HASH = re.compile(r"--hash=(\S+)")
@@ -118,6 +128,8 @@ WITHOUT_HASH = frozenset({"RECORD", "RECORD.jws", "RECORD.p7s"})
 # Left by uv in the root of an environment.
 LOCK_FILE = ".lock"
 CREDENTIALS = re.compile(r"//[^/\s]*@")
+RELEASE = re.compile(r"3\.\d{1,2}")
+VERSION = re.compile(r"3\.\d{1,2}\.\d{1,3}\S{0,8}")
 SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -182,12 +194,23 @@ class EnvironmentRequest:
     cache_bytes: int = CACHE_BYTES
 
 
+# A build that installs no requirements.
+NOTHING = EnvironmentRequest("", None, (), False, False)
+
+
 @dataclass(frozen=True)
 class UvRequest:
     """`"mode": "uv"`."""
 
     version: str
     hashes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PythonRequest:
+    """`"mode": "python"`."""
+
+    version: str
 
 
 @dataclass(frozen=True)
@@ -440,6 +463,7 @@ def fragment_key(pin: Pin, request: EnvironmentRequest, variables: dict[str, str
         FRAGMENT_FORMAT,
         platform.machine(),
         platform.python_version(),
+        sysconfig.get_config_var("SOABI"),
         platform.libc_ver(),
         request.compile,
         pin.package,
@@ -534,7 +558,47 @@ def resolve(build: Build) -> str:
     (build.directory / requirements).write_text(build.request.requirements)
     command = ["uv", "pip", "compile", "--python", PYTHON, "--generate-hashes"]
     command += ["--no-header", "--no-annotate", *build.sources_flag, requirements]
-    return run("resolve", command, build.variables, build.directory, build.watch)
+    try:
+        return run("resolve", command, build.variables, build.directory, build.watch)
+    except CommandFailed:
+        if not build.request.allow_sources:
+            say_missing_wheels(build)
+        raise
+
+
+def say_missing_wheels(build: Build) -> None:
+    """Says of the first requirement without a wheel for this version which versions
+    have one, as far as a script can ask for them."""
+    own = own_interpreter().release
+    options = options_text(build.request.requirements)
+    lines = [line for line in build.request.requirements.splitlines() if not line.startswith("-")]
+    for line in lines[:CHECKED_FOR_WHEELS]:
+        if has_wheel(build, options + line, own):
+            continue
+        others = [it for it in RELEASES if it != own and has_wheel(build, options + line, it)]
+        if others:
+            name = HASHES_AT_END.sub("", line).split(";")[0].replace(" ", "")
+            without = f"{name} has no wheel for Python {own}"
+            say(f"resolve failed: {without}; it has wheels for {', '.join(others)}")
+            return
+
+
+def has_wheel(build: Build, requirement: str, release: str) -> bool:
+    """Whether uv finds a wheel for a version of Python; that of its dependencies is
+    another matter. All that it says is left out."""
+    wanted = build.directory / "wanted.txt"
+    wanted.write_text(requirement + "\n")
+    command = ["uv", "pip", "compile", "--quiet", "--python", PYTHON, "--no-deps"]
+    command += ["--python-version", release, "--only-binary", ":all:", str(wanted)]
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=build.variables,
+        cwd=build.directory,
+    ) as child, build.watch.guarding(child):
+        return child.wait() == 0
 
 
 @dataclass(frozen=True)
@@ -598,19 +662,38 @@ def options_text(requirements: str) -> str:
 # The tree of a virtual environment
 
 
-def write_skeleton(tree: Path) -> None:
+@dataclass(frozen=True)
+class Interpreter:
+    """What a virtual environment leads to."""
+
+    path: str
+    version: str
+
+    @property
+    def release(self) -> str:
+        """The version without its last part: 3.13."""
+        return ".".join(self.version.split(".")[:2])
+
+
+def own_interpreter() -> Interpreter:
+    """The one that runs this."""
+    return Interpreter(PYTHON, platform.python_version())
+
+
+def write_skeleton(tree: Path, interpreter: Interpreter | None = None) -> None:
     """A virtual environment without packages. It is relocatable, because it is
     filled in one place and used in another."""
-    library = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    interpreter = interpreter or own_interpreter()
+    library = f"python{interpreter.release}"
     (tree / "bin").mkdir(parents=True)
     (tree / "lib" / library / "site-packages").mkdir(parents=True)
     (tree / "lib64").symlink_to("lib")
-    (tree / "bin" / "python").symlink_to(PYTHON)
+    (tree / "bin" / "python").symlink_to(interpreter.path)
     (tree / "bin" / "python3").symlink_to("python")
     (tree / "bin" / library).symlink_to("python")
     (tree / "pyvenv.cfg").write_text(
-        f"home = {Path(PYTHON).parent}\n"
-        f"version = {platform.python_version()}\n"
+        f"home = {Path(interpreter.path).parent}\n"
+        f"version = {interpreter.version}\n"
         "include-system-site-packages = false\n"
         "relocatable = true\n"
     )
@@ -742,9 +825,11 @@ def check_content(pin: Pin, path: Path, digest: str | None) -> None:
     name, _, value = digest.partition("=")
     if name not in RECORD_ALGORITHMS:
         raise refusal(pin, f"its RECORD has no usable hash of {path.name!a}")
+    actual = hashlib.new(name)
     with path.open("rb") as content:
-        actual = hashlib.file_digest(content, name).digest()
-    if base64.urlsafe_b64encode(actual).decode().rstrip("=") != value.rstrip("="):
+        while piece := content.read(COPY_BYTES):
+            actual.update(piece)
+    if base64.urlsafe_b64encode(actual.digest()).decode().rstrip("=") != value.rstrip("="):
         raise refusal(pin, f"{path.name!a} has another hash than in its RECORD")
 
 
@@ -822,17 +907,6 @@ def with_bytecode(paths: list[Path]) -> list[Path]:
 
 
 # Tars
-
-
-def with_parents(paths: Iterable[Path], top: Path) -> list[Path]:
-    """The paths and all directories above them and below `top`, in order."""
-    everything = set(paths)
-    for path in tuple(everything):
-        for parent in path.parents:
-            if parent == top or parent in everything:
-                break
-            everything.add(parent)
-    return sorted(everything)
 
 
 def sanitise(member: tarfile.TarInfo) -> tarfile.TarInfo:
@@ -1045,20 +1119,32 @@ def gather(build: Build, pins: list[Pin]) -> tuple[list[Pin], list[Pin], str | N
 
 
 def build_uv(request: UvRequest, ca_bundle: str | None) -> dict[str, Any]:
-    """Writes a tar with uv, fetched by the pip that Debian ships as a wheel."""
+    """Writes a tar with uv, fetched by the pip that Debian ships as a wheel, and an
+    empty environment."""
     clock = Clock()
-    with build_directory(EnvironmentRequest("", None, (), False, False)) as (directory, watch):
+    with build_directory(NOTHING) as (directory, watch):
         variables = tool_variables(directory, ca_bundle)
         with clock.step("install"):
             fetch_uv(request, directory, variables, watch)
         with clock.step("pack"):
-            binary = directory / "usr/local/bin/uv"
-            binary.parent.mkdir(parents=True)
-            (directory / "uv/bin/uv").rename(binary)
-            write_members(sys.stdout.buffer, with_parents([binary], directory), directory)
-            sys.stdout.buffer.write(TAR_END)
-            sys.stdout.buffer.flush()
-    return {"uv": request.version, "seconds": clock.seconds}
+            write_beginning(directory / "image", directory / "uv/bin/uv", own_interpreter())
+    return {
+        "uv": request.version,
+        "python": own_interpreter().release,
+        "seconds": clock.seconds,
+    }
+
+
+def write_beginning(top: Path, uv: Path, interpreter: Interpreter) -> None:
+    """Writes the tar of what is below `top`, uv, and an empty environment."""
+    binary = top / "usr/local/bin/uv"
+    binary.parent.mkdir(parents=True)
+    shutil.copy(uv, binary)
+    write_skeleton(top / ENVIRONMENT, interpreter)
+    output = sys.stdout.buffer
+    write_members(output, (path for path in top.rglob("*") if path != top), top)
+    output.write(TAR_END)
+    output.flush()
 
 
 def fetch_uv(request: UvRequest, directory: Path, variables: dict[str, str], watch: Watch) -> None:
@@ -1073,6 +1159,70 @@ def fetch_uv(request: UvRequest, directory: Path, variables: dict[str, str], wat
     hashes = (f" --hash={digest}" for digest in request.hashes)
     requirements.write_text(f"uv=={request.version}{''.join(hashes)}\n")
     run("install", [*command, "-r", str(requirements)], variables, directory, watch)
+
+
+def build_python(request: PythonRequest, ca_bundle: str | None) -> dict[str, Any]:
+    """Writes a tar with an interpreter that uv fetches, and all that an image of it
+    begins with."""
+    clock = Clock()
+    with build_directory(NOTHING) as (directory, watch):
+        variables = tool_variables(directory, ca_bundle)
+        with clock.step("install"):
+            root = fetch_python(request, directory, variables, watch)
+        with clock.step("compile"):
+            interpreter = settle_python(root, directory, variables, watch)
+        with clock.step("pack"):
+            write_beginning(directory / "image", Path(UV), interpreter)
+    return {"python": interpreter.release, "seconds": clock.seconds}
+
+
+def fetch_python(
+    request: PythonRequest, directory: Path, variables: dict[str, str], watch: Watch
+) -> Path:
+    """Has uv fetch an interpreter and check its hash; answers where it is now."""
+    fetched = directory / "interpreters"
+    variables = variables | {"UV_PYTHON_DOWNLOADS": "manual"}
+    command = [UV, "python", "install", "--no-bin", "--install-dir", str(fetched)]
+    run("fetch", [*command, request.version], variables, directory, watch)
+    found = [path for path in fetched.glob("cpython-*") if path.is_dir() and not path.is_symlink()]
+    if len(found) != 1:
+        raise StepFailed("fetch", f"uv has left {len(found)} interpreters")
+    place = directory / "image" / INTERPRETER
+    place.parent.mkdir(parents=True)
+    found[0].rename(place)
+    replace_text(place, str(found[0]), f"/{INTERPRETER}")
+    return place
+
+
+def replace_text(top: Path, old: str, new: str) -> None:
+    """Replaces a path in what an interpreter says of itself: uv has written where it
+    has put it."""
+    for path in [*top.rglob("_sysconfigdata_*.py"), *top.rglob("*.pc"), *top.rglob("Makefile")]:
+        if path.is_file() and not path.is_symlink() and old in (text := path.read_text()):
+            path.write_text(text.replace(old, new))
+
+
+def settle_python(
+    root: Path, directory: Path, variables: dict[str, str], watch: Watch
+) -> Interpreter:
+    """Leaves out what no script needs, and compiles the rest where it is to be."""
+    shutil.rmtree(root / "share", ignore_errors=True)
+    for tests in root.glob("lib/python3.*/test"):
+        shutil.rmtree(tests)
+    for compiled in list(root.rglob("__pycache__")):
+        shutil.rmtree(compiled)
+    binary = root / "bin/python3"
+    say_version = [str(binary), "-I", "-c", "import platform; print(platform.python_version())"]
+    version = run("fetch", say_version, variables, directory, watch).strip()
+    if VERSION.fullmatch(version) is None:
+        raise StepFailed("fetch", f"the interpreter says that it is {version!a}")
+    command = [str(binary), "-I", "-m", "compileall", "-q", "-j", "0"]
+    command += ["--invalidation-mode", "unchecked-hash", "-s", str(root), "-p", f"/{INTERPRETER}"]
+    with suppress(CommandFailed):
+        # Templates among the modules are not valid for any interpreter.
+        run("compile", [*command, str(root / "lib")], variables, directory, watch)
+    name = os.readlink(binary) if binary.is_symlink() else binary.name
+    return Interpreter(f"/{INTERPRETER}/bin/{Path(name).name}", version)
 
 
 # The volume
@@ -1214,6 +1364,14 @@ def parse_uv_request(request: dict[str, Any]) -> UvRequest:
     return UvRequest(typed(request, "version", str, None), tuple(hashes))
 
 
+def parse_python_request(request: dict[str, Any]) -> PythonRequest:
+    """The fields of `"mode": "python"`."""
+    version = typed(request, "version", str, None)
+    if RELEASE.fullmatch(version) is None:
+        raise MalformedRequest(f"version: {version!a} is not like 3.13")
+    return PythonRequest(version)
+
+
 def answer(text: str) -> dict[str, Any]:
     """Does what a request asks for; answers the result."""
     try:
@@ -1228,8 +1386,10 @@ def answer(text: str) -> dict[str, Any]:
             return build_environment(parse_environment_request(request), ca_bundle)
         case "uv":
             return build_uv(parse_uv_request(request), ca_bundle)
+        case "python":
+            return build_python(parse_python_request(request), ca_bundle)
         case other:
-            raise MalformedRequest(f"mode: {other!r} is neither 'environment' nor 'uv'")
+            raise MalformedRequest(f"mode: {other!r} is not 'environment', 'uv' or 'python'")
 
 
 def write_result(result: dict[str, Any]) -> None:
@@ -1243,7 +1403,7 @@ def stop(_signal: int, _frame: object) -> NoReturn:
 
 
 def main() -> int:
-    """Reads a request, either
+    """Reads a request, one of
 
         {"mode": "environment", "requirements": "numpy\\npillow>=11",
          "lock": null, "candidates": [{"id": "...", "packages": ["numpy==2.5.5"]}],
@@ -1253,7 +1413,11 @@ def main() -> int:
 
         {"mode": "uv", "version": "0.13.9", "hashes": ["sha256:..."], "ca_bundle": null}
 
-    and leaves {"lock", "packages", "parent", "seconds"}, {"seconds", "uv"}, or
+    or
+
+        {"mode": "python", "version": "3.10", "ca_bundle": null}
+
+    and leaves {"lock", "packages", "parent", "seconds"}, {"python", "seconds"}, or
     {"failed": step, "detail": text}. Hashes in requirements are enforced; so
     are those of uv, if there are any.
     """

@@ -631,6 +631,55 @@ class Commands(unittest.TestCase):
         )
 
 
+class Interpreters(unittest.TestCase):
+    """What is done with an interpreter that uv has fetched."""
+
+    def test_an_environment_leads_to_the_interpreter_that_it_is_for(self) -> None:
+        with directory() as tree:
+            install.write_skeleton(tree, install.Interpreter("/opt/python/bin/python3.10", "3.10.9"))
+            self.assertEqual(os.readlink(tree / "bin/python"), "/opt/python/bin/python3.10")
+            self.assertEqual(os.readlink(tree / "bin/python3.10"), "python")
+            self.assertEqual(install.site_packages(tree), tree / "lib/python3.10/site-packages")
+            settings = (tree / "pyvenv.cfg").read_text()
+            self.assertIn("home = /opt/python/bin\nversion = 3.10.9\n", settings)
+
+    def test_what_it_says_of_itself_is_true_in_the_image(self) -> None:
+        with directory() as top:
+            told = top / "lib/python3.10/_sysconfigdata__linux_.py"
+            told.parent.mkdir(parents=True)
+            told.write_text(f"build_time_vars = {{'prefix': '{top}', 'X': '{top}/lib'}}")
+            (top / "lib/Makefile").symlink_to(told)
+            install.replace_text(top, str(top), "/opt/python")
+            expected = "build_time_vars = {'prefix': '/opt/python', 'X': '/opt/python/lib'}"
+            self.assertEqual(told.read_text(), expected)
+
+    def test_wheels_for_another_abi_are_other_fragments(self) -> None:
+        pin = install.parse_pin("six==1.0 --hash=sha256:aa")
+        request = EnvironmentRequest("six", None, (), False, True)
+        keys = set()
+        for abi in ("cpython-313-x86_64-linux-gnu", "cpython-313t-x86_64-linux-gnu"):
+            with mock.patch.object(install.sysconfig, "get_config_var", return_value=abi):
+                keys.add(install.fragment_key(pin, request, {}))
+        self.assertEqual(len(keys), 2)
+
+
+class MissingWheels(unittest.TestCase):
+    def test_the_versions_that_have_a_wheel_are_said(self) -> None:
+        wheels = {("six", "3.13"), ("numpy==1.24.0", "3.10"), ("numpy==1.24.0", "3.11")}
+        request = EnvironmentRequest("six\nnumpy==1.24.0\n", None, (), False, True)
+        build = mock.Mock(request=request)
+        own = install.Interpreter("/usr/bin/python3.13", "3.13.5")
+        said = io.StringIO()
+        with (
+            mock.patch.object(install, "has_wheel", lambda _, line, it: (line, it) in wheels),
+            mock.patch.object(install, "own_interpreter", return_value=own),
+            redirect_stderr(said),
+        ):
+            install.say_missing_wheels(build)
+        expected = "numpy==1.24.0 has no wheel for Python 3.13; it has wheels for 3.10, 3.11\n"
+        self.assertEqual(said.getvalue(), f"gantry: resolve failed: {expected}")
+
+
 class Requests(unittest.TestCase):
     def test_what_is_left_out_has_a_default(self) -> None:
         request = install.parse_environment_request({"requirements": "six"})
@@ -646,6 +695,9 @@ class Requests(unittest.TestCase):
             '{"mode": "uv"}',
             '{"mode": "uv", "version": "1", "hashes": "sha256:00"}',
             '{"mode": "uv", "version": "1", "hashes": ["sha256:00"]}',
+            '{"mode": "python"}',
+            '{"mode": "python", "version": "3.10; id"}',
+            '{"mode": "python", "version": "3.10.1"}',
             '{"mode": "environment"}',
             '{"mode": "environment", "requirements": "", "lock": 1}',
             '{"mode": "environment", "requirements": "", "candidates": [{"id": "x"}]}',

@@ -10,6 +10,7 @@ use super::limits::{GRACE, Limits, Timeout};
 use super::mount::Mount;
 use super::preload::Preload;
 use super::quantities::show_bytes;
+use super::runtime::Runtime;
 use super::sandbox_spec::{Network, Purpose, SandboxSpec};
 use super::script::Script;
 use super::variables::Variables;
@@ -33,6 +34,13 @@ pub(super) const DIFFERING_VARIABLES: [&str; 2] = ["EXECUTION_ID", "JOB_ID"];
 
 /// Search path of scripts.
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
+
+/// Variables of every run: places, and settings of the runtime and of libraries.
+pub(crate) fn plain_variables(runtime: Runtime, cpus: &str) -> [Vec<(&'static str, &str)>; 2] {
+    let paths = vec![("PATH", PATH), ("HOME", WORK_DIR), ("LANG", "C.UTF-8")];
+    let settings = runtime.variables().iter().copied();
+    [paths, settings.chain(CPU_COUNTS.iter().map(|name| (*name, cpus))).collect()]
+}
 
 /// Variables that tell libraries and interpreters how many threads to start, or how many
 /// CPUs exist: otherwise they count the machine's. nproc(1) uses the first one.
@@ -248,17 +256,10 @@ impl Job {
         let script_id = self.script_id.map(|id| id.to_string());
         let known = [("SCRIPT_ID", script_id.as_deref()), ("JOB_ID", job_id)];
         let known = known.into_iter().filter_map(|(name, value)| Some((name, value?)));
-        let ours = [
-            ("PATH", PATH),
-            ("HOME", WORK_DIR),
-            ("LANG", "C.UTF-8"),
-            ("EXECUTION_ID", execution_id),
-            ("SCRIPT_NAME", &self.script_name),
-        ];
-        let runtime = self.script.runtime().variables().iter().copied();
+        let own = [("EXECUTION_ID", execution_id), ("SCRIPT_NAME", &self.script_name)];
         let cpus = self.limits.whole_cpus().to_string();
-        let cpus = CPU_COUNTS.iter().map(|name| (*name, cpus.as_str()));
-        let ours = ours.into_iter().chain(known).chain(runtime).chain(cpus);
+        let [paths, settings] = plain_variables(self.script.runtime(), &cpus);
+        let ours = paths.into_iter().chain(own).chain(known).chain(settings);
         // If a name appeared twice, some programs would use the first value and others the
         // last.
         let ours = ours.filter(|(name, _)| variables.iter().all(|it| it.name() != *name));

@@ -11,15 +11,20 @@ use tokio_util::io::ReaderStream;
 use super::ImageError;
 use super::library::{BaseSource, Library};
 use super::recipe::{BOOTSTRAP_ARGUMENTS, tag_hash};
+use super::release::{Base, Release};
 use crate::engine::docker::Progress;
 
 /// Lines of mmdebstrap's output that an error shows.
 const LAST_LINES: usize = 8;
 
 impl Library {
-    /// A reference to an image with a Debian root file system.
-    pub(super) async fn base(&self, progress: Progress<'_>) -> Result<String, ImageError> {
-        let registry = match &self.settings.base {
+    /// A reference to an image with the root file system of a Debian release.
+    pub(super) async fn base(
+        &self,
+        base: &Base,
+        progress: Progress<'_>,
+    ) -> Result<String, ImageError> {
+        let registry = match &base.source {
             BaseSource::Registry(reference) => match self.pulled(reference, progress).await {
                 Ok(()) => return Ok(reference.clone()),
                 Err(error) if error.is_outage() => return Err(error.into()),
@@ -28,7 +33,7 @@ impl Library {
             BaseSource::Bootstrap => "not asked, because GANTRY_BASE_IMAGE is none".to_owned(),
         };
         tracing::debug!(registry, "no base image from a registry");
-        self.bootstrapped(progress)
+        self.bootstrapped(base.release, progress)
             .await?
             .map_err(|bootstrap| ImageError::NoBase { registry, bootstrap })
     }
@@ -49,15 +54,16 @@ impl Library {
     /// not.
     async fn bootstrapped(
         &self,
+        release: Release,
         progress: Progress<'_>,
     ) -> Result<Result<String, String>, ImageError> {
-        let tag = root_file_system_tag();
+        let tag = root_file_system_tag(release);
         let _flight = self.flight(&tag, progress).await?;
         if self.docker.image(&tag).await?.is_some() {
             return Ok(Ok(tag));
         }
         progress("no image registry: making a root file system with mmdebstrap");
-        let mut running = match mmdebstrap() {
+        let mut running = match mmdebstrap(release) {
             Ok(child) => Asked(child),
             Err(error) => return Ok(Err(format!("can't be started: {error}"))),
         };
@@ -90,16 +96,17 @@ impl Library {
 }
 
 /// The tag of the root file system that this version's arguments make.
-pub(super) fn root_file_system_tag() -> String {
-    format!("gantry/rootfs:{}", tag_hash([BOOTSTRAP_ARGUMENTS.as_bytes()]))
+pub(super) fn root_file_system_tag(release: Release) -> String {
+    let suite = (release != Release::DEFAULT).then(|| release.suite().as_bytes());
+    format!("gantry/rootfs:{}", tag_hash([BOOTSTRAP_ARGUMENTS.as_bytes()].into_iter().chain(suite)))
 }
 
-fn mmdebstrap() -> std::io::Result<tokio::process::Child> {
+fn mmdebstrap(release: Release) -> std::io::Result<tokio::process::Child> {
     let arguments =
         BOOTSTRAP_ARGUMENTS.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     Command::new("mmdebstrap")
         .args(arguments)
-        .arg("-")
+        .args([release.suite(), "-"])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

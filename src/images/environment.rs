@@ -8,9 +8,12 @@ use super::error::LockSource;
 use super::installer::{self, Built, Candidate, Installed, NoLayer, Wanted};
 use super::library::Library;
 use super::lock::LockFile;
+use super::python;
 use super::recipe::tag_hash;
+use super::wheels::MissingWheel;
 use crate::domain::requirements::{Requirements, RequirementsPolicy};
 use crate::domain::runtime::Runtime;
+use crate::domain::system_packages::SystemPackages;
 use crate::engine::docker::{Image, NewLayer, Progress};
 use crate::engine::{LABEL_INSTALLATION, Labels};
 use crate::sandbox::Cancel;
@@ -128,12 +131,19 @@ impl Library {
             }
         };
         let text = requirements.normalised();
-        let wanted = Wanted { requirements: &text, lock: lock.as_deref(), candidates: &candidates };
-        let install = installer::install_requirements(self, &base.id, &wanted, progress, cancel);
+        let wanted = Wanted {
+            requirements: &text,
+            lock: lock.as_deref(),
+            candidates: &candidates,
+            allow_sources: requirements.policy().allow_sources,
+        };
+        let on = self.build_image(base, requirements, progress, cancel).await?;
+        let install = installer::install_requirements(self, &on.id, &wanted, progress, cancel);
         let Built { layer, installed } = install.await.map_err(|failure| match failure {
             NoLayer::Words(words) => {
                 let requirement = requirements.failing_requirement(&words).map(str::to_owned);
-                ImageError::Install { requirement, words, lock: source }
+                let missing = MissingWheel::said_in(&words, python::version_of(base));
+                ImageError::Install { requirement, words, lock: source, missing }
             }
             NoLayer::Other(error) => error,
         })?;
@@ -148,6 +158,24 @@ impl Library {
             labels: self.environment_labels(base, parent, requirements, &installed),
         };
         Ok(self.docker.add_layer(&new_layer).await?)
+    }
+
+    /// The image that requirements are installed on: one with a compiler where packages
+    /// may be built from source. The environment goes upon `base` all the same.
+    async fn build_image(
+        &self,
+        base: &Image,
+        requirements: &Requirements,
+        progress: Progress<'_>,
+        cancel: &Cancel,
+    ) -> Result<Image, ImageError> {
+        if !requirements.policy().allow_sources {
+            return Ok(base.clone());
+        }
+        progress("a compiler, for this build alone");
+        let compilers = SystemPackages::new(python::compilers(base))
+            .map_err(|error| ImageError::SandboxEnding(error.to_string()))?;
+        Ok(self.with_packages(base, &compilers, progress, cancel).await?.image)
     }
 
     fn environment_labels(

@@ -5,8 +5,14 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use super::wheels::MissingWheel;
+use crate::domain::python::PythonVersion;
 use crate::engine::EngineError;
 use crate::sandbox::SandboxError;
+
+const WARM_UP_HINT: &str = "the command runs as an execution does: in /work, as nobody, with no network, no input and \
+     none of the script's own variables; its words may name the script's file, and programs \
+     of the environment";
 
 /// Where a lock came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,8 +55,24 @@ pub enum ImageError {
         /// The end of the build's output.
         words: String,
     },
+    /// No interpreter of the version that a script asks for.
+    #[error("there is no Python {version} to be had\n  {}", missed.join("\n  "))]
+    NoPython {
+        /// The version.
+        version: PythonVersion,
+        /// A line for each place that was looked in.
+        missed: Vec<String>,
+    },
+    /// The warm-up ended with an error, or left what can't be kept.
+    #[error("the warm-up failed: {reason}{}", indented(words))]
+    WarmUp {
+        /// The end of it.
+        reason: String,
+        /// The command's own words.
+        words: String,
+    },
     /// The installer said no.
-    #[error("{}", install_message(requirement.as_deref(), words))]
+    #[error("{}", install_message(requirement.as_deref(), missing.as_ref(), words))]
     Install {
         /// The requirement that it is about, when that can be told.
         requirement: Option<String>,
@@ -59,6 +81,8 @@ pub enum ImageError {
         /// Where what it was told to install came from, when that was not resolved
         /// anew.
         lock: Option<LockSource>,
+        /// The package without a wheel for this Python, when that is the reason.
+        missing: Option<MissingWheel>,
     },
     /// apt said no.
     #[error("the system packages can't be installed\n{}", words.trim())]
@@ -100,12 +124,24 @@ pub enum ImageError {
     Cancelled,
 }
 
-fn install_message(requirement: Option<&str>, words: &str) -> String {
+fn install_message(
+    requirement: Option<&str>,
+    missing: Option<&MissingWheel>,
+    words: &str,
+) -> String {
     let words = words.trim();
+    if let Some(missing) = missing {
+        return format!("{missing}\n{words}");
+    }
     match requirement {
         Some(requirement) => format!("can't install {requirement}\n{words}"),
         None => format!("the requirements can't be installed\n{words}"),
     }
+}
+
+/// A command's words below the line that says what became of it.
+fn indented(words: &str) -> String {
+    words.trim().lines().map(|line| format!("\n  {line}")).collect()
 }
 
 impl ImageError {
@@ -120,6 +156,19 @@ impl ImageError {
                  pulled with GANTRY_BASE_IMAGE"
                     .to_owned(),
             ),
+            Self::NoPython { version, .. } => Some(format!(
+                "choose another version, or say where Python {version} is: GANTRY_BASE_IMAGE (an \
+                 image that has it), or UV_PYTHON_INSTALL_MIRROR (a mirror of \
+                 python-build-standalone)"
+            )),
+            Self::WarmUp { .. } => Some(WARM_UP_HINT.to_owned()),
+            Self::Install { missing: Some(missing), .. } => Some(match missing.usable() {
+                Some(version) => format!(
+                    "set the script's `python` to \"{version}\", choose another version of the \
+                     package, or allow `sources`"
+                ),
+                None => "choose another version of the package, or allow `sources`".to_owned(),
+            }),
             Self::Install { lock: Some(LockSource::File(lock)), .. } => Some(format!(
                 "the versions are those of the first build; to choose them anew, remove {}",
                 lock.display()
@@ -207,10 +256,16 @@ fn packages_hint(words: &str) -> Option<&'static str> {
 /// uv's words for what can be told a way out of.
 fn install_hint(words: &str) -> Option<&'static str> {
     let says = |part: &str| words.contains(part);
+    if says("Failed to build") || says("fatal error:") {
+        return Some(
+            "a package could not be built from source: does it need a library's headers? Name \
+             their Debian package (lib…-dev) in `system_packages`",
+        );
+    }
     if says("no usable wheels") || says("no wheels") || says("building from source is disabled") {
         return Some(
             "only wheels are installed by default; choose a version that has one for this \
-             platform, or let GANTRY_REQUIREMENTS_ALLOW=sources build packages from source",
+             platform, or allow `sources`: such packages are built, which runs their code",
         );
     }
     if says("MiB of disk") {

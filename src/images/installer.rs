@@ -2,30 +2,27 @@
 //! below, and nothing else that a script's sandbox has not. The layer comes out
 //! on its stdout and is checked before anybody uses it.
 
-use std::fs::File;
-use std::io::{self, BufReader, Write};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use gantry_init::message::{ArtifactBegin, ArtifactCaps, OutputFile, Request};
+use gantry_init::message::{ArtifactCaps, OutputFile, Request};
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
+use super::ImageError;
+use super::build::{BuildSink, LONGEST, check_layer, limits, run_build};
 use super::library::Library;
 use super::recipe::{UV_HASHES, UV_VERSION};
 use super::secrets::Secrets;
-use super::{ImageError, layer};
 use crate::domain::limits::Limits;
 use crate::domain::outcome::{Ending, Status, classify};
+use crate::domain::python::PythonVersion;
 use crate::domain::quantities::NANO_CPUS_PER_CPU;
 use crate::domain::requirements::RequirementsPolicy;
 use crate::domain::runtime::Runtime;
 use crate::domain::sandbox_spec::{Network, Purpose, SandboxSpec};
 use crate::engine::docker::Progress;
-use crate::engine::{LABEL_EXECUTION, LABEL_PROCESS, NewContainer};
-use crate::private_files::create_folder;
-use crate::sandbox::{Cancel, Order, Sandbox, Sink};
+use crate::sandbox::{Cancel, Order};
 
 const SCRIPT: &str = include_str!("../../images/python/install.py");
 
@@ -42,18 +39,20 @@ const LIMITS: Limits = Limits {
 /// Largest layer of an environment, in bytes (8 GiB).
 const MAX_LAYER: u64 = 8 << 30;
 
-/// Most of the installer's words that are kept, in bytes.
-const MAX_WORDS: usize = 256 * 1024;
-
 /// Largest result file, in bytes.
 const MAX_RESULT: u64 = 4 * 1024 * 1024;
 
 /// How long an installation may take.
-const TIMEOUT: Duration = Duration::from_secs(15 * 60);
+const TIMEOUT: Duration = LONGEST;
 
-/// Where the installer may write.
-const ENVIRONMENT_PLACE: &str = "opt/env";
-const UV_PLACE: &str = "usr/local/bin/uv";
+/// Where the installer may write an environment.
+const ENVIRONMENT_PLACES: &[&str] = &["opt/env"];
+
+/// Where it may write uv, and the empty environment that goes with it.
+const UV_PLACES: &[&str] = &["opt/env", "usr/local/bin/uv"];
+
+/// Where it may write an interpreter, which comes with both.
+const PYTHON_PLACES: &[&str] = &["opt/env", "opt/python", "usr/local/bin/uv"];
 
 /// What installers get from the server's environment.
 #[derive(Debug, Clone, Default)]
@@ -100,7 +99,7 @@ impl InstallerSettings {
 
     /// The secrets in the URLs of indexes and proxies: the server's, and those that
     /// options in requirements name.
-    fn secrets(&self, requirements: &str) -> Secrets {
+    pub(super) fn secrets(&self, requirements: &str) -> Secrets {
         let options = requirements.lines().filter(|line| line.starts_with('-'));
         Secrets::of(self.variables.iter().map(|(_, value)| value.as_str()).chain(options))
     }
@@ -125,7 +124,7 @@ impl Input<'_> {
     fn requirements(&self) -> &str {
         match self {
             Self::Environment { requirements, .. } => requirements,
-            Self::Uv { .. } => "",
+            Self::Uv { .. } | Self::Python { .. } => "",
         }
     }
 }
@@ -148,6 +147,10 @@ enum Input<'a> {
         hashes: &'a [&'a str],
         ca_bundle: Option<&'a str>,
     },
+    Python {
+        version: &'a str,
+        ca_bundle: Option<&'a str>,
+    },
 }
 
 /// What the installer says that it did.
@@ -163,6 +166,9 @@ pub(super) struct Installed {
     /// The candidate that the layer goes on.
     #[serde(default)]
     pub(super) parent: Option<String>,
+    /// Feature release of the interpreter that environments are made for: `3.13`.
+    #[serde(default)]
+    pub(super) python: String,
 }
 
 /// A checked layer, and what the installer says of it.
@@ -195,14 +201,30 @@ pub(super) async fn fetch_uv(
     let ca_bundle = library.settings.installer.read_ca_bundle().await?;
     let ca_bundle = ca_bundle.as_deref();
     let input = Input::Uv { version: UV_VERSION, hashes: &UV_HASHES, ca_bundle };
-    install(library, image, &input, UV_PLACE, progress, cancel).await.map_err(|failure| {
+    install(library, image, &input, UV_PLACES, progress, cancel).await.map_err(|failure| {
         match failure {
-            NoLayer::Words(words) => {
-                ImageError::Install { requirement: Some("uv".into()), words, lock: None }
-            }
+            NoLayer::Words(words) => ImageError::Install {
+                requirement: Some("uv".into()),
+                words,
+                lock: None,
+                missing: None,
+            },
             NoLayer::Other(error) => error,
         }
     })
+}
+
+/// Has uv fetch an interpreter on `image`, which has uv.
+pub(super) async fn fetch_python(
+    library: &Library,
+    image: &str,
+    version: PythonVersion,
+    progress: Progress<'_>,
+    cancel: &Cancel,
+) -> Result<Built, NoLayer> {
+    let ca_bundle = library.settings.installer.read_ca_bundle().await?;
+    let input = Input::Python { version: version.name(), ca_bundle: ca_bundle.as_deref() };
+    install(library, image, &input, PYTHON_PLACES, progress, cancel).await
 }
 
 /// What is to be installed.
@@ -213,6 +235,8 @@ pub(super) struct Wanted<'a> {
     pub(super) lock: Option<&'a str>,
     /// Images that may hold some of it.
     pub(super) candidates: &'a [Candidate],
+    /// Packages without a wheel are built from source.
+    pub(super) allow_sources: bool,
 }
 
 /// Installs requirements on `image`, or what a candidate lacks of them.
@@ -229,20 +253,20 @@ pub(super) async fn install_requirements(
         requirements: wanted.requirements,
         lock: wanted.lock,
         candidates: wanted.candidates,
-        allow_sources: settings.policy.allow_sources,
+        allow_sources: wanted.allow_sources,
         compile: true,
         build_bytes: settings.disk.build_bytes,
         cache_bytes: settings.disk.cache_bytes,
         ca_bundle: ca_bundle.as_deref(),
     };
-    install(library, image, &input, ENVIRONMENT_PLACE, progress, cancel).await
+    install(library, image, &input, ENVIRONMENT_PLACES, progress, cancel).await
 }
 
 async fn install(
     library: &Library,
     image: &str,
     input: &Input<'_>,
-    place: &'static str,
+    places: &'static [&'static str],
     progress: Progress<'_>,
     cancel: &Cancel,
 ) -> Result<Built, NoLayer> {
@@ -267,13 +291,7 @@ async fn install(
     let installed = serde_json::from_slice(&sink.result)
         .map_err(|error| ImageError::SandboxEnding(format!("its result: {error}")))?;
     let layer = sink.layer;
-    let path = layer.path().to_owned();
-    let check = move || {
-        let file = File::open(path).map_err(|error| error.to_string())?;
-        layer::check(BufReader::with_capacity(1 << 20, file), &[place])
-    };
-    let checked = tokio::task::spawn_blocking(check).await;
-    checked.map_err(|error| error.to_string()).flatten().map_err(ImageError::Layer)?;
+    check_layer(&layer, places).await?;
     Ok(Built { layer, installed })
 }
 
@@ -284,60 +302,9 @@ fn complaints(words: &str) -> String {
     words.lines().filter(|line| !is_progress(line)).collect::<Vec<_>>().join("\n")
 }
 
-async fn run_installer<'a>(
-    library: &Library,
-    image: &str,
-    input: &Input<'_>,
-    progress: Progress<'a>,
-    cancel: &Cancel,
-) -> Result<(Ending, BuildSink<'a>), ImageError> {
-    let allow_sources = library.settings.installer.policy.allow_sources;
-    library.docker.ensure_build_network().await?;
-    // A package that is built from source runs its author's code, which must not
-    // reach the wheels that others install from: it gets a volume of its own.
-    let cache_volume = (!allow_sources).then(|| library.settings.cache_volume.clone());
-    if let Some(volume) = &cache_volume {
-        library.docker.ensure_volume(volume, &library.labels("cache")).await?;
-    }
-    let id = uuid::Uuid::now_v7().simple().to_string();
-    let mut labels = library.labels("build");
-    labels.insert(LABEL_EXECUTION.to_owned(), id.clone());
-    labels.insert(LABEL_PROCESS.to_owned(), library.settings.process.clone());
-    let container = NewContainer {
-        name: format!("gantry-build-{id}"),
-        spec: SandboxSpec {
-            image: image.to_owned(),
-            limits: limits(library).await?,
-            network: Network::Egress,
-            mounts: Vec::new(),
-            oci_runtime: library.settings.oci_runtime.clone(),
-            exec: false,
-            purpose: Purpose::Build { cache_volume },
-        },
-        labels,
-    };
-    let stdin = serde_json::to_vec(input).map_err(|error| ImageError::Io {
-        what: "the installer's request".to_owned(),
-        source: error.into(),
-    })?;
-    let engine = Arc::new(library.docker.clone());
-    let sandbox = Sandbox::start(engine, &library.remover, &container).await?;
-    let sandbox = sandbox.examined(&container.spec).await?;
-    let order_request = request(library, stdin.len() as u64);
-    let order = Order { request: &order_request, script: SCRIPT.as_bytes(), stdin: &stdin };
-    let secrets = library.settings.installer.secrets(input.requirements());
-    let mut sink = BuildSink::new(library, secrets, progress)?;
-    let ending = sandbox.load(&order, cancel).await?.run_to_the_end(&mut sink, cancel).await?;
-    Ok((ending, sink))
-}
-
-/// The engine refuses more CPUs than there are.
-async fn limits(library: &Library) -> Result<Limits, ImageError> {
-    let cpus = u64::from(library.docker.describe().await?.cpus);
-    Ok(Limits { nano_cpus: LIMITS.nano_cpus.min(cpus * NANO_CPUS_PER_CPU), ..LIMITS })
-}
-
-fn request(library: &Library, stdin_bytes: u64) -> Request {
+/// Where the installer's own interpreter is: the image of a runtime has an empty
+/// environment, except before uv is in it.
+fn request(library: &Library, input: &Input<'_>, stdin_bytes: u64) -> Request {
     let mut env: Vec<_> = [
         ("PATH", "/usr/local/bin:/usr/bin:/bin"),
         ("HOME", "/work"),
@@ -347,8 +314,9 @@ fn request(library: &Library, stdin_bytes: u64) -> Request {
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .into();
     env.extend(library.settings.installer.variables.iter().cloned());
+    let has_environment = matches!(input, Input::Environment { .. });
     Request {
-        launch: Runtime::Python.launch("install.py", SCRIPT.as_bytes(), false),
+        launch: Runtime::Python.launch("install.py", SCRIPT.as_bytes(), has_environment),
         args: Vec::new(),
         env,
         working_directory: "/work".to_owned(),
@@ -363,97 +331,39 @@ fn request(library: &Library, stdin_bytes: u64) -> Request {
     }
 }
 
-/// Keeps the layer in a file and the rest in memory.
-struct BuildSink<'a> {
-    layer: NamedTempFile,
-    layer_bytes: u64,
-    words: Vec<u8>,
-    line: Vec<u8>,
-    result: Vec<u8>,
-    secrets: Secrets,
+async fn run_installer<'a>(
+    library: &Library,
+    image: &str,
+    input: &Input<'_>,
     progress: Progress<'a>,
-}
-
-impl<'a> BuildSink<'a> {
-    fn new(
-        library: &Library,
-        secrets: Secrets,
-        progress: Progress<'a>,
-    ) -> Result<Self, ImageError> {
-        let folder = library.settings.data_dir.join("layers");
-        let what = folder.display().to_string();
-        let layer = create_folder(&folder)
-            .and_then(|()| sweep(&folder))
-            .and_then(|()| NamedTempFile::new_in(&folder))
-            .map_err(ImageError::io(what))?;
-        Ok(Self {
-            layer,
-            layer_bytes: 0,
-            words: Vec::new(),
-            line: Vec::new(),
-            result: Vec::new(),
-            secrets,
-            progress,
-        })
+    cancel: &Cancel,
+) -> Result<(Ending, BuildSink<'a>), ImageError> {
+    library.docker.ensure_build_network().await?;
+    // A package that is built from source runs its author's code, which must not
+    // reach the wheels that others install from: it gets a volume of its own.
+    let allow_sources = matches!(input, Input::Environment { allow_sources: true, .. });
+    let cache_volume = (!allow_sources).then(|| library.settings.cache_volume.clone());
+    if let Some(volume) = &cache_volume {
+        library.docker.ensure_volume(volume, &library.labels("cache")).await?;
     }
-
-    /// What it has said. Of what was cut, a line that is not whole is left out: it may
-    /// end within a secret.
-    fn words(&self) -> String {
-        let is_whole = self.words.len() < MAX_WORDS;
-        let end = self.words.iter().rposition(|byte| *byte == b'\n' && !is_whole);
-        let kept = self.words.get(..end.unwrap_or(self.words.len())).unwrap_or_default();
-        self.secrets.redacted(&String::from_utf8_lossy(kept))
-    }
-}
-
-/// Removes the layers of builds that were killed.
-fn sweep(folder: &Path) -> io::Result<()> {
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        let age = entry.metadata().and_then(|it| it.modified()).map(|it| it.elapsed());
-        if age.is_ok_and(|age| age.is_ok_and(|age| age > 2 * TIMEOUT)) {
-            // Somebody else may have been faster.
-            let _ = std::fs::remove_file(entry.path());
-        }
-    }
-    Ok(())
-}
-
-impl Sink for BuildSink<'_> {
-    fn stdout(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.layer_bytes += bytes.len() as u64;
-        self.layer.write_all(bytes)
-    }
-
-    fn stderr(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let room = MAX_WORDS.saturating_sub(self.words.len());
-        self.words.extend(bytes.iter().take(room));
-        for byte in bytes.iter().take(room) {
-            match byte {
-                b'\n' | b'\r' => {
-                    let line = String::from_utf8_lossy(&self.line).into_owned();
-                    (self.progress)(&self.secrets.redacted(&line));
-                    self.line.clear();
-                }
-                byte => self.line.push(*byte),
-            }
-        }
-        Ok(())
-    }
-
-    fn output_file(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.result.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    fn artifact_begin(&mut self, _: &ArtifactBegin) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn artifact_data(&mut self, _: &[u8]) -> io::Result<()> {
-        Ok(())
-    }
+    let spec = SandboxSpec {
+        image: image.to_owned(),
+        limits: limits(library, LIMITS).await?,
+        network: Network::Egress,
+        mounts: Vec::new(),
+        oci_runtime: library.settings.oci_runtime.clone(),
+        exec: false,
+        purpose: Purpose::Build { cache_volume },
+    };
+    let stdin = serde_json::to_vec(input).map_err(|error| ImageError::Io {
+        what: "the installer's request".to_owned(),
+        source: error.into(),
+    })?;
+    let secrets = library.settings.installer.secrets(input.requirements());
+    let sink = BuildSink::new(library, secrets, progress)?;
+    let request = request(library, input, stdin.len() as u64);
+    let order = Order { request: &request, script: SCRIPT.as_bytes(), stdin: &stdin };
+    run_build(library, spec, &order, sink, cancel).await
 }
 
 #[cfg(test)]

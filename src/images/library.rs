@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use super::ImageError;
 use super::base::root_file_system_tag;
-use super::installer::{self, InstallerSettings};
-use super::recipe::{Recipe, UV_VERSION};
+use super::installer::InstallerSettings;
+use super::recipe::Recipe;
+use super::release::{Base, Release};
 use super::single_flight::Flight;
 use crate::domain::elf::Architecture;
+use crate::domain::python::PythonVersion;
 use crate::domain::runtime::Runtime;
-use crate::engine::docker::{Docker, Image, ImageBuild, NewLayer, Progress};
+use crate::engine::docker::{Docker, Image, ImageBuild, Progress};
 use crate::engine::{EngineError, LABEL_INSTALLATION, LABEL_ROLE, Labels};
 use crate::sandbox::{Cancel, Remover};
 
@@ -24,15 +26,6 @@ pub enum BaseSource {
     Registry(String),
     /// mmdebstrap; no registry is asked.
     Bootstrap,
-}
-
-impl BaseSource {
-    fn name(&self) -> &str {
-        match self {
-            Self::Registry(reference) => reference,
-            Self::Bootstrap => "mmdebstrap",
-        }
-    }
 }
 
 /// What a [`Library`] needs to know.
@@ -79,7 +72,18 @@ impl Library {
         progress: Progress<'_>,
         cancel: &Cancel,
     ) -> Result<Image, ImageError> {
-        let tag = self.runtime_tag(runtime);
+        self.runtime_on(&self.default_base(), runtime, progress, cancel).await
+    }
+
+    /// The image of a runtime upon a base, built if it is not there.
+    pub(super) async fn runtime_on(
+        &self,
+        base: &Base,
+        runtime: Runtime,
+        progress: Progress<'_>,
+        cancel: &Cancel,
+    ) -> Result<Image, ImageError> {
+        let tag = Recipe::of(runtime).tag(&base.name());
         if let Some(image) = self.docker.image(&tag).await? {
             return Ok(image);
         }
@@ -88,10 +92,15 @@ impl Library {
             return Ok(image);
         }
         tokio::select! {
-            built = self.build_runtime(runtime, &tag, progress, cancel) => built?,
+            built = self.build_runtime(base, runtime, &tag, progress, cancel) => built?,
             () = cancel.cancelled() => return Err(ImageError::Cancelled),
         }
         self.built(&tag).await
+    }
+
+    /// What runtimes stand upon where nothing else is asked for.
+    pub(super) fn default_base(&self) -> Base {
+        Base::of(&self.settings.base)
     }
 
     /// The image of a runtime, if it is there.
@@ -105,44 +114,42 @@ impl Library {
     /// The tag of a runtime's image.
     #[must_use]
     pub fn runtime_tag(&self, runtime: Runtime) -> String {
-        Recipe::of(runtime).tag(self.settings.base.name())
+        Recipe::of(runtime).tag(&self.default_base().name())
     }
 
     /// The tags of a role's images that would be found and used.
     pub(super) fn current_tags(&self, role: &str) -> Vec<String> {
-        let base = self.settings.base.name();
-        match role.parse::<Runtime>() {
-            Ok(runtime) => {
-                let recipe = Recipe::of(runtime);
-                vec![recipe.tag(base), recipe.core_tag(base)]
-            }
-            Err(_) => vec![root_file_system_tag()],
+        let Ok(runtime) = role.parse::<Runtime>() else {
+            return Release::ALL.map(root_file_system_tag).into();
+        };
+        let recipe = Recipe::of(runtime);
+        let of_base = |base: Base| [recipe.tag(&base.name()), recipe.core_tag(&base.name())];
+        let mut tags: Vec<_> = of_base(self.default_base()).into();
+        if runtime == Runtime::Python {
+            let base = |release| Base::of_release(&self.settings.base, release);
+            tags.extend(Release::ALL.into_iter().flat_map(|release| of_base(base(release))));
+            let name = self.default_base().name();
+            let fetched = |version| recipe.fetched_tag(&name, version);
+            tags.extend(PythonVersion::ALL.map(fetched));
         }
+        tags
     }
 
     async fn build_runtime(
         &self,
+        base: &Base,
         runtime: Runtime,
         tag: &str,
         progress: Progress<'_>,
         cancel: &Cancel,
     ) -> Result<(), ImageError> {
         self.check_architecture().await?;
-        let recipe = Recipe::of(runtime);
-        let base = self.base(progress).await?;
-        self.docker.ensure_build_network().await?;
-        if runtime != Runtime::Python {
-            return self.build_recipe(recipe, base, tag, progress).await;
+        if runtime == Runtime::Python {
+            return self.build_python(base, tag, progress, cancel).await;
         }
-        let core = recipe.core_tag(self.settings.base.name());
-        self.build_recipe(recipe, base, &core, progress).await?;
-        progress(&format!("installing uv {UV_VERSION}"));
-        let core = self.built(&core).await?;
-        let built = installer::fetch_uv(self, &core.id, progress, cancel).await?;
-        let labels = self.labels(runtime.name());
-        let tar = built.layer.path().to_owned();
-        let layer = NewLayer { parent: core.id, tar, tag: tag.to_owned(), labels };
-        Ok(self.docker.add_layer(&layer).await?)
+        let from = self.base(base, progress).await?;
+        self.docker.ensure_build_network().await?;
+        self.build_recipe(Recipe::of(runtime), from, tag, progress).await
     }
 
     /// PID 1 was built with Gantry, for one architecture.
@@ -156,7 +163,7 @@ impl Library {
         Err(ImageError::Architecture { engine, ours })
     }
 
-    async fn build_recipe(
+    pub(super) async fn build_recipe(
         &self,
         recipe: Recipe,
         base: String,

@@ -10,7 +10,11 @@
 //!                               └─▶ environment ─▶ environment + more packages
 //!
 //! any runtime ─▶ packages ─▶ environment, where the runtime is python
+//! any of these ─▶ warm-up: the caches that a command of the script's has filled
 //! ```
+//!
+//! There is a python image for each version that scripts ask for, upon the Debian release
+//! that has it, or with an interpreter that uv has fetched.
 //!
 //! Whatever is installed from a package index is installed in a build sandbox, which is
 //! as hardened as any other but has a network, and leaves it as a layer that is
@@ -19,6 +23,7 @@
 //! request, never in a Dockerfile.
 
 mod base;
+mod build;
 mod environment;
 mod error;
 mod installer;
@@ -28,9 +33,13 @@ mod lock;
 mod packages;
 mod prepare;
 mod prune;
+mod python;
 mod recipe;
+mod release;
 mod secrets;
 mod single_flight;
+mod warm_up;
+mod wheels;
 
 pub use environment::Environment;
 pub use error::{ImageError, LockSource};

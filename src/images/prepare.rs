@@ -1,5 +1,5 @@
 //! From what a script asks for to the one image that has it all: the runtime's,
-//! system packages upon it, and Python requirements upon those.
+//! system packages upon it, Python requirements upon those, and caches upon all.
 
 use super::ImageError;
 use super::environment::{Asked, Environment, environment_tag};
@@ -28,8 +28,9 @@ impl Library {
     /// and the data folder has no lock for it.
     ///
     /// # Errors
-    /// [`ImageError::Packages`] with apt's words, [`ImageError::Install`] with
-    /// those of the installer, and others.
+    /// [`ImageError::NoPython`] with the places that were looked in,
+    /// [`ImageError::Packages`] with apt's words, [`ImageError::Install`] with those of
+    /// the installer, [`ImageError::WarmUp`] with the command's, and others.
     pub async fn prepare(
         &self,
         spec: &EnvironmentSpec,
@@ -37,22 +38,30 @@ impl Library {
         progress: Progress<'_>,
         cancel: &Cancel,
     ) -> Result<Prepared, ImageError> {
-        let runtime = self.runtime(spec.runtime, progress, cancel).await?;
+        let runtime = match spec.needed_python() {
+            Some(version) => self.python(version, progress, cancel).await?,
+            None => self.runtime(spec.runtime, progress, cancel).await?,
+        };
         let base = if spec.packages.is_empty() {
             Environment { image: runtime, built: false }
         } else {
             self.with_packages(&runtime, &spec.packages, progress, cancel).await?
         };
-        let Some(requirements) = spec.needed_requirements() else {
-            return Ok(Prepared { image: base.image, built: base.built, lock: None });
+        let below = match spec.needed_requirements() {
+            Some(requirements) => {
+                let known_lock = known_lock.filter(|lock| !lock.trim().is_empty());
+                let asked = Asked { requirements, known_lock };
+                let environment = self.environment_on(&base.image, asked, progress, cancel).await?;
+                Prepared {
+                    lock: self.lock_of(&environment_tag(&base.image, requirements))?,
+                    image: environment.image,
+                    built: base.built || environment.built,
+                }
+            }
+            None => Prepared { image: base.image, built: base.built, lock: None },
         };
-        let known_lock = known_lock.filter(|lock| !lock.trim().is_empty());
-        let asked = Asked { requirements, known_lock };
-        let environment = self.environment_on(&base.image, asked, progress, cancel).await?;
-        Ok(Prepared {
-            lock: self.lock_of(&environment_tag(&base.image, requirements))?,
-            image: environment.image,
-            built: base.built || environment.built,
-        })
+        let Some(warm_up) = &spec.warm_up else { return Ok(below) };
+        let warmed = self.warmed(&below.image, spec.runtime, warm_up, progress, cancel).await?;
+        Ok(Prepared { image: warmed.image, built: below.built || warmed.built, ..below })
     }
 }

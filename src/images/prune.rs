@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
 use super::library::Library;
-use super::{ImageError, environment, packages};
+use super::{ImageError, environment, packages, warm_up};
 use crate::domain::quantities::show_duration;
 use crate::engine::docker::Image;
 use crate::engine::{LABEL_INSTALLATION, LABEL_ROLE, Labels};
@@ -28,7 +28,7 @@ pub struct Listed {
     pub image: Image,
     /// Its tag.
     pub tag: String,
-    /// `shell`, `python`, `binary`, `packages`, `environment`, `rootfs`.
+    /// `shell`, `python`, `binary`, `packages`, `environment`, `warm-up`, `rootfs`.
     pub role: String,
     /// Whether it would be used.
     pub standing: Standing,
@@ -82,7 +82,7 @@ impl Library {
     fn listed(&self, image: Image, tag: String, known: &KnownImages) -> Listed {
         let role = role(&image.labels).to_owned();
         let is_current = match role.as_str() {
-            environment::ROLE | packages::ROLE => stands(&image.labels, known),
+            role if is_for_scripts(role) => stands(&image.labels, known),
             role => self.current_tags(role).contains(&tag),
         };
         let standing = if is_current { Standing::Current } else { Standing::Superseded };
@@ -117,37 +117,50 @@ fn age(image: &Image) -> Duration {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH + created).unwrap_or_default()
 }
 
+/// Roles of the images that scripts ask for, those that stand upon others first.
+const ROLES_FOR_SCRIPTS: [&str; 3] = [warm_up::ROLE, environment::ROLE, packages::ROLE];
+
+/// Images upon images at most: a warm-up on an environment on packages.
+const MAX_BELOW: usize = ROLES_FOR_SCRIPTS.len();
+
+fn is_for_scripts(role: &str) -> bool {
+    ROLES_FOR_SCRIPTS.contains(&role)
+}
+
 /// Whether all that an image was installed on is still there: only then would it
-/// be found. An environment stands on packages or a runtime, packages on a
-/// runtime.
+/// be found. At the bottom is a runtime.
 fn stands(labels: &Labels, known: &KnownImages) -> bool {
-    let below = |labels: &Labels| labels.get(environment::LABEL_BASE).and_then(|id| known.get(id));
-    match below(labels) {
-        Some(base) if role(base) == packages::ROLE => below(base).is_some(),
-        base => base.is_some(),
+    let mut labels = labels;
+    for _ in 0..=MAX_BELOW {
+        if !is_for_scripts(role(labels)) {
+            return true;
+        }
+        let base = labels.get(environment::LABEL_BASE).and_then(|id| known.get(id));
+        let Some(base) = base else { return false };
+        labels = base;
     }
+    false
 }
 
 fn role(labels: &Labels) -> &str {
     labels.get(LABEL_ROLE).map(String::as_str).unwrap_or_default()
 }
 
-fn all_prunable(listed: Vec<Listed>, age: Duration) -> Vec<Prunable> {
-    let is_packages = |listed: &Listed| listed.role == packages::ROLE;
-    let (below, above): (Vec<_>, Vec<_>) = listed.into_iter().partition(is_packages);
+fn all_prunable(mut listed: Vec<Listed>, age: Duration) -> Vec<Prunable> {
+    let level = |listed: &Listed| ROLES_FOR_SCRIPTS.iter().position(|it| *it == listed.role);
+    // What stands upon others goes before them; runtimes go by themselves.
+    listed.sort_by_key(level);
     let mut bases_in_use = BTreeSet::new();
     let mut all = Vec::new();
-    for listed in above {
-        let base = listed.image.labels.get(environment::LABEL_BASE).cloned();
-        let is_environment = listed.role == environment::ROLE;
-        match reason(&listed, age) {
+    for listed in listed {
+        let reason = reason(&listed, age).filter(|_| !bases_in_use.contains(&listed.image.id));
+        match reason {
             Some(reason) => all.push(Prunable { listed, reason }),
-            None if is_environment => bases_in_use.extend(base),
+            None if is_for_scripts(&listed.role) => {
+                bases_in_use.extend(listed.image.labels.get(environment::LABEL_BASE).cloned());
+            }
             None => {}
         }
-    }
-    for listed in below.into_iter().filter(|it| !bases_in_use.contains(&it.image.id)) {
-        all.extend(reason(&listed, age).map(|reason| Prunable { listed, reason }));
     }
     all
 }
@@ -158,7 +171,7 @@ fn reason(listed: &Listed, age: Duration) -> Option<String> {
     match (listed.standing, listed.role.as_str()) {
         _ if !listed.is_ours => None,
         (Standing::Superseded, _) => Some("superseded".to_owned()),
-        (Standing::Current, environment::ROLE | packages::ROLE) if unused >= age => {
+        (Standing::Current, role) if is_for_scripts(role) && unused >= age => {
             Some(format!("not used for {}", show_duration(unused)))
         }
         (Standing::Current, _) => None,
@@ -212,6 +225,18 @@ mod tests {
     }
 
     #[test]
+    fn an_environment_stays_as_long_as_the_warm_up_upon_it() {
+        let images = |days| {
+            vec![
+                image("environment", environment::ROLE, "python", 40),
+                image("warm", warm_up::ROLE, "environment", days),
+            ]
+        };
+        assert!(all_prunable(images(1), 30 * DAY).is_empty());
+        assert_eq!(tags(&all_prunable(images(31), 30 * DAY)), ["warm", "environment"]);
+    }
+
+    #[test]
     fn what_nothing_stands_upon_goes_by_its_own_age() {
         let images = |days| vec![image("packages", packages::ROLE, "shell", days)];
         assert!(all_prunable(images(29), 30 * DAY).is_empty());
@@ -235,7 +260,10 @@ mod tests {
         assert!(stands(&labels(environment::ROLE, "packages"), &known));
         assert!(stands(&labels(environment::ROLE, "python"), &known));
         assert!(stands(&labels(packages::ROLE, "python"), &known));
+        known.insert("environment".to_owned(), labels(environment::ROLE, "packages"));
+        assert!(stands(&labels(warm_up::ROLE, "environment"), &known));
         known.remove("python");
+        assert!(!stands(&labels(warm_up::ROLE, "environment"), &known));
         assert!(!stands(&labels(environment::ROLE, "packages"), &known));
         assert!(!stands(&labels(packages::ROLE, "python"), &known));
     }

@@ -4,6 +4,7 @@ use std::io;
 
 use sha2::{Digest, Sha256};
 
+use crate::domain::python::PythonVersion;
 use crate::domain::runtime::Runtime;
 
 /// PID 1, built by `build.rs` for this version of Gantry.
@@ -25,6 +26,10 @@ pub(super) const UV_HASHES: [&str; 2] = [
     "sha256:d7f459fe4fd247d830351c75686d3996ace3c6f3f728eb0e85a30b7ada0cef19",
     "sha256:5435c5ce14a56431208ca0996416d310f1598e8c2c8ba707688985a16bb82dbe",
 ];
+
+/// Part of the tag of Python images: a new number has all of them built anew. It changes
+/// with what the installer leaves in them beside uv.
+const PYTHON_FORMAT: &str = "2";
 
 const SHELL: &str = include_str!("../../images/shell/Dockerfile");
 const PYTHON: &str = include_str!("../../images/python/Dockerfile");
@@ -56,8 +61,15 @@ impl Recipe {
     /// The tag of the finished image. The same inputs give the same tag; `base`
     /// names where the root file system comes from.
     pub(super) fn tag(&self, base: &str) -> String {
-        let uv = if self.runtime == Runtime::Python { UV_HASHES.concat() } else { String::new() };
-        format!("gantry/{}:{}", self.runtime, self.hash(&[base, &uv]))
+        let is_python = self.runtime == Runtime::Python;
+        let uv = is_python.then(|| [&UV_HASHES.concat(), PYTHON_FORMAT].concat());
+        format!("gantry/{}:{}", self.runtime, self.hash(&[base, &uv.unwrap_or_default()]))
+    }
+
+    /// The tag of the image with an interpreter that uv has fetched.
+    pub(super) fn fetched_tag(&self, base: &str, version: PythonVersion) -> String {
+        let uv = [&UV_HASHES.concat(), PYTHON_FORMAT].concat();
+        format!("gantry/{}:{}", self.runtime, self.hash(&[base, &uv, version.name()]))
     }
 
     /// The tag of the image before uv is in it.

@@ -11,4 +11,6 @@ mod network;
 mod packages;
 mod private_engine;
 mod probe;
+mod pythons;
 mod users;
+mod warm_ups;

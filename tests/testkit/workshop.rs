@@ -4,7 +4,14 @@
 use clap::Parser;
 use gantry::config::Settings;
 use gantry::domain::environment::EnvironmentSpec;
+use gantry::domain::job::Job;
+use gantry::domain::limits::{Limits, Timeout};
+use gantry::domain::preload::Preload;
+use gantry::domain::sandbox_spec::Network;
+use gantry::domain::script::Script;
+use gantry::domain::variables::Variables;
 use gantry::images::{ImageError, Library, Prepared};
+use gantry::orchestrator::Capture;
 use gantry::sandbox::Cancel;
 use gantry::services::Services;
 
@@ -15,6 +22,14 @@ use super::home::{Home, ensure_images};
 struct Command {
     #[command(flatten)]
     settings: Settings,
+}
+
+/// What a run printed.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) message: Option<String>,
 }
 
 /// An installation of its own. Dropped, its images are removed.
@@ -46,6 +61,44 @@ impl Workshop {
         let prepared = self.library().prepare(spec, known_lock, &progress, &cancel).await;
         self.services.remover.drain().await;
         prepared
+    }
+
+    /// Runs a script in its environment, in a new sandbox.
+    pub(crate) async fn run(&self, script: &Script, spec: &EnvironmentSpec) -> Ran {
+        let image = self.prepare(spec, None).await.unwrap().image.id;
+        let job = Job {
+            execution_id: uuid::Uuid::now_v7().to_string(),
+            script_id: None,
+            script_name: script.file_name().to_owned(),
+            job_id: None,
+            script: script.clone(),
+            environment: spec.clone(),
+            working_directory: None,
+            input: None,
+            args: Vec::new(),
+            variables: Variables::default(),
+            script_variables: Variables::default(),
+            limits: Limits { memory_bytes: 1 << 30, ..Limits::default() },
+            timeout: Timeout::default(),
+            network: Network::None,
+            mounts: Vec::new(),
+            oci_runtime: None,
+            exec: true,
+            preload: Preload::Off,
+            output_file: None,
+        };
+        let image = async { Ok(image) };
+        let (report, error) =
+            self.services.runner.run(&job, image, Capture::unfollowed(), &Cancel::new()).await;
+        self.services.remover.drain().await;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let ran = Ran {
+            stdout: text(report.log.stdout()),
+            stderr: text(report.log.stderr()),
+            message: error.map(|it| it.to_string()).or(report.outcome.error_message),
+        };
+        assert_eq!(ran.message, None, "{ran:?}");
+        ran
     }
 
     /// Forgets all images and locks of the environments that were built here.

@@ -9,7 +9,7 @@ pub const MAX_PATH_BYTES: usize = 4096;
 /// them can be a target. `/work` is among them because artifacts are collected there, and a
 /// mount would be read as the script's own files. `/var/run` links to `/run`, which the
 /// engine would follow.
-const RESERVED_TARGETS: [&str; 16] = [
+const RESERVED_TARGETS: [&str; 18] = [
     "/work",
     "/tmp",
     "/run",
@@ -25,6 +25,8 @@ const RESERVED_TARGETS: [&str; 16] = [
     "/boot",
     "/root",
     "/opt/env",
+    "/opt/python",
+    "/opt/warm-up",
     "/gantry-init",
 ];
 

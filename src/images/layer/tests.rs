@@ -52,6 +52,7 @@ fn record(key: &str, value: &str) -> String {
 
 fn checked(entries: &[Vec<u8>]) -> Result<(), String> {
     check([folder("opt"), folder("opt/env"), entries.concat()].concat().as_slice(), PLACES)
+        .map(drop)
 }
 
 #[track_caller]
@@ -78,7 +79,7 @@ fn a_file_may_be_there_twice_as_two_packages_may_own_it() {
 fn a_place_may_be_a_file() {
     let places = ["usr", "usr/local", "usr/local/bin"].map(folder).concat();
     let tar = [places, entry("usr/local/bin/uv", |_| ())].concat();
-    assert_eq!(check(tar.as_slice(), &["usr/local/bin/uv"]), Ok(()));
+    assert!(check(tar.as_slice(), &["usr/local/bin/uv"]).is_ok());
 }
 
 #[test]

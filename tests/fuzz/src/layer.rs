@@ -59,7 +59,9 @@ impl Entry {
             assert!(!name.as_encoded_bytes().starts_with(b".wh."));
         }
         assert!(!path.ancestors().skip(1).any(|it| links.iter().any(|link| link == it)));
-        if *kind == b'2' && !self.target.starts_with("/usr/bin") {
+        let is_program =
+            ["/usr/bin", "/opt/python/bin"].iter().any(|it| self.target.starts_with(it));
+        if *kind == b'2' && !is_program {
             let mut place = path.parent().expect("it is in its place").to_owned();
             for part in self.target.components() {
                 match part {

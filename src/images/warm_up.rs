@@ -1,0 +1,224 @@
+//! Warm-ups: a command of the script's runs once on the finished image, and the caches
+//! that it fills become a layer: compiled functions, lists of fonts, profiles.
+//!
+//! It runs as an execution does, without a network and without secrets, and PID 1 links
+//! its files into each sandbox of the image (`images/init/src/warm_up.rs`).
+
+use std::time::Duration;
+
+use gantry_init::message::{ArtifactCaps, Launch, Request, SCRIPT_DIR, WARM_UP_FILES, WORK_DIR};
+
+use super::ImageError;
+use super::build::{BuildSink, check_layer, limits, run_build};
+use super::environment::{Environment, LABEL_BASE};
+use super::library::Library;
+use super::recipe::tag_hash;
+use crate::domain::job::plain_variables;
+use crate::domain::limits::Limits;
+use crate::domain::outcome::{Status, classify};
+use crate::domain::quantities::NANO_CPUS_PER_CPU;
+use crate::domain::runtime::Runtime;
+use crate::domain::sandbox_spec::{Network, Purpose, SandboxSpec};
+use crate::domain::warm_up::WarmUp;
+use crate::engine::docker::{Image, NewLayer, Progress};
+use crate::sandbox::{Cancel, Order};
+
+/// The role of images with what a warm-up left.
+pub(super) const ROLE: &str = "warm-up";
+
+/// A part of the tags: a new number has all of them made anew.
+const FORMAT: &str = "1";
+
+const SCRIPT: &str = include_str!("../../images/warm_up/warm-up.sh");
+
+/// Where the files are in the image.
+const PLACES: &[&str] = &["opt/warm-up"];
+
+/// Where the programs of a Python environment are.
+const ENVIRONMENT_PROGRAMS: &str = "/opt/env/bin";
+
+/// How long a warm-up may take.
+const TIMEOUT: Duration = Duration::from_secs(10 * 60);
+
+/// What it may use, on a machine that has as many CPUs. What it leaves is in memory, and
+/// takes no more disk than builds may.
+const LIMITS: Limits = Limits {
+    nano_cpus: 2 * NANO_CPUS_PER_CPU,
+    memory_bytes: 2 << 30,
+    pids: 512,
+    scratch_bytes: 512 << 20,
+    output_bytes: MAX_LAYER,
+};
+
+/// Largest layer, in bytes: what fits into its scratch space, with headers.
+const MAX_LAYER: u64 = 640 << 20;
+
+impl Library {
+    /// `below` with what a warm-up leaves on it, made if it is not there.
+    pub(super) async fn warmed(
+        &self,
+        below: &Image,
+        runtime: Runtime,
+        warm_up: &WarmUp,
+        progress: Progress<'_>,
+        cancel: &Cancel,
+    ) -> Result<Environment, ImageError> {
+        let tag = tag(below, runtime, warm_up);
+        let found = self.docker.image(&tag).await?;
+        let environment = match found {
+            Some(image) => Environment { image, built: false },
+            None => self.warmed_once(below, &tag, runtime, warm_up, progress, cancel).await?,
+        };
+        self.mark_used(&tag);
+        Ok(environment)
+    }
+
+    async fn warmed_once(
+        &self,
+        below: &Image,
+        tag: &str,
+        runtime: Runtime,
+        warm_up: &WarmUp,
+        progress: Progress<'_>,
+        cancel: &Cancel,
+    ) -> Result<Environment, ImageError> {
+        let flight = tokio::select! {
+            flight = self.flight(tag, progress) => flight?,
+            () = cancel.cancelled() => return Err(ImageError::Cancelled),
+        };
+        if let Some(image) = self.docker.image(tag).await? {
+            return Ok(Environment { image, built: false });
+        }
+        progress(&format!("running the warm-up: {}", warm_up.command.join(" ")));
+        let sink = self.run_warm_up(below, runtime, warm_up, progress, cancel).await?;
+        let files = check_layer(&sink.layer, PLACES).await.map_err(|error| match error {
+            ImageError::Layer(reason) => failed(&reason, ""),
+            other => other,
+        })?;
+        if files > WARM_UP_FILES {
+            return Err(failed(&format!("it left more than {WARM_UP_FILES} files"), ""));
+        }
+        progress(&format!("the warm-up has left {files} files and folders"));
+        let mut labels = self.labels(ROLE);
+        labels.insert(LABEL_BASE.to_owned(), below.id.clone());
+        let tar = sink.layer.path().to_owned();
+        let layer = NewLayer { parent: below.id.clone(), tar, tag: tag.to_owned(), labels };
+        self.docker.add_layer(&layer).await?;
+        drop(flight);
+        Ok(Environment { image: self.built(tag).await?, built: true })
+    }
+
+    /// Runs the command; answers with the layer, which is not checked yet.
+    async fn run_warm_up<'a>(
+        &self,
+        below: &Image,
+        runtime: Runtime,
+        warm_up: &WarmUp,
+        progress: Progress<'a>,
+        cancel: &Cancel,
+    ) -> Result<BuildSink<'a>, ImageError> {
+        let disk = self.settings.installer.disk.build_bytes;
+        let scratch_bytes = LIMITS.scratch_bytes.min(disk);
+        let limits = limits(self, Limits { scratch_bytes, ..LIMITS }).await?;
+        let request = request(runtime, warm_up, limits.whole_cpus());
+        let spec = SandboxSpec {
+            image: below.id.clone(),
+            limits,
+            network: Network::None,
+            mounts: Vec::new(),
+            oci_runtime: self.settings.oci_runtime.clone(),
+            exec: true,
+            purpose: Purpose::Execution,
+        };
+        let secrets = self.settings.installer.secrets("");
+        let sink = BuildSink::new(self, secrets, progress)?;
+        let order = Order { request: &request, script: &warm_up.script, stdin: &[] };
+        let (ending, sink) = run_build(self, spec, &order, sink, cancel).await?;
+        let outcome = classify(&ending);
+        match outcome.status {
+            Status::Completed if sink.layer_bytes >= MAX_LAYER => {
+                Err(failed(&format!("it left more than {} MiB", MAX_LAYER >> 20), ""))
+            }
+            Status::Completed => Ok(sink),
+            Status::Cancelled => Err(ImageError::Cancelled),
+            Status::Timeout => {
+                let reason = format!("it did not finish within {} s", TIMEOUT.as_secs());
+                Err(failed(&reason, &sink.words()))
+            }
+            Status::Failed => {
+                let reason = outcome.error_message.unwrap_or_default();
+                Err(failed(&reason, &sink.words()))
+            }
+        }
+    }
+}
+
+fn failed(reason: &str, words: &str) -> ImageError {
+    ImageError::WarmUp { reason: reason.to_owned(), words: words.to_owned() }
+}
+
+/// The shell runs the command when it has been told the mode of the script's file, its
+/// path, and the command. In that, the script's name stands for its path, and `python3`
+/// for the interpreter that runs it.
+fn request(runtime: Runtime, warm_up: &WarmUp, cpus: u64) -> Request {
+    let (file_name, mode) = match runtime.launch(&warm_up.file_name, &warm_up.script, false) {
+        Launch::Interpreted { file_name, .. } => (file_name, "600"),
+        Launch::Executable { name } => (name, "555"),
+    };
+    let shell = ["/bin/sh", "-c", SCRIPT, mode].map(str::to_owned);
+    let cpus = cpus.to_string();
+    let env = plain_variables(runtime, &cpus).into_iter().flatten();
+    let env = env.map(|(name, value)| match name {
+        "PATH" => (name.to_owned(), format!("{ENVIRONMENT_PROGRAMS}:{value}")),
+        name => (name.to_owned(), value.to_owned()),
+    });
+    let path = format!("{SCRIPT_DIR}/{file_name}");
+    let word = |word: &String| if *word == warm_up.file_name { &path } else { word }.clone();
+    Request {
+        launch: Launch::Interpreted { interpreter: shell.into(), file_name },
+        args: warm_up.command.iter().map(word).collect(),
+        env: env.collect(),
+        working_directory: WORK_DIR.to_owned(),
+        script_bytes: warm_up.script.len() as u64,
+        stdin_bytes: 0,
+        timeout_ms: u64::try_from(TIMEOUT.as_millis()).unwrap_or(u64::MAX),
+        grace_ms: 2000,
+        stream_cap: MAX_LAYER,
+        output_file: None,
+        artifacts: ArtifactCaps { count: 0, bytes: 0 },
+        stay_ms: 0,
+    }
+}
+
+fn tag(below: &Image, runtime: Runtime, warm_up: &WarmUp) -> String {
+    let words = warm_up.command.iter().map(String::as_bytes);
+    let parts = [FORMAT.as_bytes(), SCRIPT.as_bytes(), below.id.as_bytes()].into_iter();
+    let script = [runtime.name().as_bytes(), warm_up.file_name.as_bytes(), &warm_up.script];
+    format!("gantry/{ROLE}:{}", tag_hash(parts.chain(script).chain(words)))
+}
+
+#[cfg(test)]
+mod tests {
+    use gantry_init::message::SCRIPT_TIME;
+
+    use super::*;
+
+    #[test]
+    fn files_have_the_time_that_scripts_have() {
+        assert!(SCRIPT.contains(&format!("--mtime=@{SCRIPT_TIME} ")));
+    }
+
+    #[test]
+    fn the_command_is_an_argv_and_no_text_of_the_shells() {
+        let command = ["/bin/echo", "$(id)", "a b", "x.py"].map(str::to_owned);
+        let warm_up = WarmUp {
+            command: command.to_vec(),
+            file_name: "x.py".into(),
+            script: b"1".as_slice().into(),
+        };
+        let request = request(Runtime::Python, &warm_up, 2);
+        assert_eq!(request.args, ["/bin/echo", "$(id)", "a b", "/run/gantry/x.py"]);
+        let names: Vec<_> = request.env.iter().map(|(name, _)| name.as_str()).collect();
+        assert!(names.contains(&"HOME") && !names.contains(&"HTTPS_PROXY"), "{names:?}");
+    }
+}
