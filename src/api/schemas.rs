@@ -2,8 +2,6 @@
 //! show as they are. The domain knows no OpenAPI: each type has a twin here with the
 //! same fields, of which the document is made. A test compares their fields.
 
-#![expect(dead_code, reason = "twins are described, and never made")]
-
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
