@@ -1,8 +1,6 @@
 //! Ingredients of a script's image: the script type's image, a version of Python, system
 //! packages, Python requirements, and caches. `images` finds or builds the image.
 
-use std::fmt::Write as _;
-
 use sha2::{Digest, Sha256};
 
 use super::python::PythonVersion;
@@ -97,18 +95,10 @@ impl EnvironmentSpec {
             add(&warm_up.command.len().to_string());
             warm_up.command.iter().for_each(|argument| add(argument));
             add(&warm_up.file_name);
-            add(&hex(&Sha256::digest(&warm_up.script)));
+            add(&hex::encode(Sha256::digest(&warm_up.script)));
         }
-        hex(&hasher.finalize())
+        hex::encode(hasher.finalize())
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut hex, byte| {
-        // Writing to a string can't fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
 }
 
 #[cfg(test)]

@@ -17,7 +17,6 @@ mod requirement;
 mod url;
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 
@@ -125,11 +124,7 @@ impl Requirements {
         let mut hasher = Sha256::new();
         hasher.update([u8::from(self.policy.allow_sources)]);
         hasher.update(self.normalised());
-        hasher.finalize().iter().fold(String::with_capacity(64), |mut hex, byte| {
-            // Writing to a string can't fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+        hex::encode(hasher.finalize())
     }
 
     /// True if nothing is required.

@@ -209,7 +209,7 @@ fn unix_lines(bytes: &[u8]) -> Vec<u8> {
 /// SHA-256 of a script's content, in hexadecimal.
 #[must_use]
 pub fn code_digest(content: &[u8]) -> String {
-    Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Sha256::digest(content))
 }
 
 #[cfg(test)]

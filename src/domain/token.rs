@@ -74,7 +74,7 @@ impl TokenHash {
     /// reveals at most this half, from which nobody can compute a token.
     #[must_use]
     pub fn selector(&self) -> String {
-        self.0.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(&self.0[..16])
     }
 }
 

@@ -119,8 +119,9 @@ pub(super) fn tag_hash<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String 
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part);
     }
-    let hex: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    hex.chars().take(TAG_HASH).collect()
+    let mut hex = hex::encode(hash.finalize());
+    hex.truncate(TAG_HASH);
+    hex
 }
 
 #[cfg(test)]

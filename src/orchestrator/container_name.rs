@@ -9,8 +9,7 @@ use uuid::Uuid;
 #[must_use]
 pub fn container_name(execution_id: &str) -> String {
     let digest = Sha256::digest(execution_id);
-    let start = digest.iter().take(8).map(|byte| format!("{byte:02x}"));
-    start.fold("gantry-".to_owned(), |name, byte| name + &byte)
+    format!("gantry-{}", hex::encode(&digest[..8]))
 }
 
 /// The name of one of the containers of an execution that may be tried again: the

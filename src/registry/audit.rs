@@ -78,7 +78,6 @@ fn bounded(value: Value) -> Value {
     if text.len() <= MAX_VALUE_BYTES {
         return value;
     }
-    let digest: String =
-        Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = hex::encode(Sha256::digest(&text));
     json!({ "sha256": digest, "bytes": text.len() })
 }

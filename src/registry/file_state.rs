@@ -4,12 +4,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
-
 use super::Registry;
 use super::files::read_below;
 use crate::domain::registry::RegisteredScript;
-use crate::domain::script::MAX_SCRIPT_BYTES;
+use crate::domain::script::{MAX_SCRIPT_BYTES, code_digest};
 
 /// How a file on the server stands to what was registered of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,14 +40,9 @@ impl Registry {
 fn look(roots: &[PathBuf], path: &str, digest: &str) -> FileState {
     match read_below(roots, path, MAX_SCRIPT_BYTES) {
         Err(fault) => FileState::Unreadable(fault.shown()),
-        Ok(file) if hexadecimal(&file.bytes) == digest => FileState::Same,
+        Ok(file) if code_digest(&file.bytes) == digest => FileState::Same,
         Ok(_) => FileState::Differs,
     }
-}
-
-/// SHA-256, as definitions have it.
-fn hexadecimal(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -62,7 +55,7 @@ mod tests {
         let path = folder.path().join("a.sh");
         let roots = [folder.path().to_owned()];
         let state = |digest: &str| look(&roots, path.to_str().unwrap(), digest);
-        let registered = hexadecimal(b"echo 1\n");
+        let registered = code_digest(b"echo 1\n");
         std::fs::write(&path, "echo 1\n").unwrap();
         assert_eq!(state(&registered), FileState::Same);
         std::fs::write(&path, "echo 2\n").unwrap();

@@ -63,7 +63,7 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
         hasher.update(name);
         hasher.update(content);
     }
-    hasher.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&hasher.finalize()[..8])
 });
 
 /// Sends one. An older version's address leads to what there is now, and is not kept.

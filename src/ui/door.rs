@@ -53,8 +53,7 @@ pub(super) struct Visitor {
 impl Visitor {
     fn new(identity: Identity, secret: &str) -> Self {
         // Made of the secret, which it does not tell: nothing more has to be kept.
-        let digest = Sha256::digest(format!("form\0{secret}"));
-        let form_token = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let form_token = hex::encode(Sha256::digest(format!("form\0{secret}")));
         Self { identity, form_token }
     }
 

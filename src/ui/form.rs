@@ -96,7 +96,7 @@ impl Fields {
     pub(super) fn once(&self) -> Option<IdempotencyKey> {
         let word = Uuid::try_parse(self.text(ONCE_FIELD)).ok()?;
         let digest = self.digest();
-        let short: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let short = hex::encode(&digest[..8]);
         IdempotencyKey::new(&format!("console:{word}:{short}"), digest).ok()
     }
 

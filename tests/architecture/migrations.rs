@@ -66,5 +66,5 @@ fn names(folder: &Path) -> BTreeSet<String> {
 }
 
 fn digest(path: &Path) -> String {
-    Sha256::digest(fs::read(path).unwrap()).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Sha256::digest(fs::read(path).unwrap()))
 }

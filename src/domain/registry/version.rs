@@ -162,7 +162,7 @@ impl Definition {
             .and_then(|value| serde_json::from_value(canonical(value)).ok())
             .unwrap_or_default();
         let text = serde_json::to_vec(&fields).unwrap_or_default();
-        Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(Sha256::digest(&text))
     }
 }
 

@@ -9,7 +9,6 @@ use bollard::models::{
 use sha2::{Digest, Sha256};
 
 use super::hardening;
-use super::layers::hex;
 use crate::domain::confinement::{Confinement, SeenMount, Ulimit};
 use crate::domain::sandbox_spec::SandboxSpec;
 use crate::engine::Labels;
@@ -117,7 +116,7 @@ impl Security {
 /// A profile's content is long; its digest says which it is.
 fn profile(value: &str) -> String {
     if value.trim_start().starts_with('{') {
-        return format!("sha256:{}", hex(&Sha256::digest(value)));
+        return format!("sha256:{}", hex::encode(Sha256::digest(value)));
     }
     value.to_owned()
 }

@@ -151,7 +151,7 @@ fn load_archive(parent: &ImageInspect, layer: &NewLayer) -> io::Result<Archive> 
         "config": with_labels(json!(parent.config), &layer.labels),
         "rootfs": { "type": "layers", "diff_ids": diff_ids },
     }))?;
-    let image_name = format!("{}.json", hex(&Sha256::digest(&image)));
+    let image_name = format!("{}.json", hex::encode(Sha256::digest(&image)));
     let mut layers = vec!["known/layer.tar"; known.len()];
     layers.push("new/layer.tar");
     let manifest = serde_json::to_vec(&json!([
@@ -194,15 +194,11 @@ fn digest(path: &Path) -> io::Result<(String, u64)> {
     loop {
         let read = file.read(&mut piece)?;
         if read == 0 {
-            return Ok((format!("sha256:{}", hex(&hash.finalize())), size));
+            return Ok((format!("sha256:{}", hex::encode(hash.finalize())), size));
         }
         hash.update(piece.get(..read).unwrap_or_default());
         size += read as u64;
     }
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
