@@ -5,7 +5,7 @@
 //! costs the same comparison. Tokens are cached in memory for [`TTL`], so that a busy
 //! caller does not cause a database query per request. A revocation takes effect at once in
 //! this process, and within that time in others. Long requests end soon after their token
-//! does ([`Access::until_it_ends`]). Few look-ups of unknown tokens run at a time, so that
+//! does ([`Access::until_expired`]). Few look-ups of unknown tokens run at a time, so that
 //! invented tokens do not keep callers with valid ones from the database.
 //!
 //! Browsers sign in with a token and get a session ([`sessions`]).
@@ -53,14 +53,14 @@ const MAX_TOKEN_BYTES: usize = 512;
 const TOKEN_BYTES: usize = 32;
 
 /// Interval at which the token of a long request is checked again.
-const LOOK_AGAIN: Duration = Duration::from_secs(2);
+const RECHECK_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Most concurrent database look-ups of unknown tokens. Invented tokens share these;
 /// callers with a known token have all other connections.
-const UNSEEN_AT_ONCE: usize = 2;
+const MAX_UNKNOWN_LOOKUPS: usize = 2;
 
 /// Longest wait for such a look-up.
-const UNSEEN_WITHIN: Duration = Duration::from_secs(1);
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Reason why access is refused, or a token is not created.
 #[derive(Debug, Error)]
@@ -70,7 +70,7 @@ pub enum AccessError {
     Unknown,
     /// Too many unknown tokens arrive at once for a look-up of this one.
     #[error("too many unknown tokens are being checked")]
-    Crowded,
+    TooManyUnknown,
     /// The name is invalid.
     #[error("name {0:?} is not 1 to {MAX_NAME_BYTES} printable characters")]
     Name(String),
@@ -104,7 +104,7 @@ pub enum AccessError {
     NotAToken,
     /// `GANTRY_ADMIN_TOKEN` was revoked, or is another token.
     #[error("GANTRY_ADMIN_TOKEN is the token {0:?}, which was revoked or has another use")]
-    Spent(String),
+    Unusable(String),
     /// The system provides no random bytes.
     #[error("the system provides no random bytes: {0}")]
     Random(getrandom::Error),
@@ -119,11 +119,11 @@ impl AccessError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Unknown => Some("an admin can make another with `gantry token create`"),
-            Self::Crowded => Some("try again in a moment"),
+            Self::TooManyUnknown => Some("try again in a moment"),
             Self::NameConflict(_) => Some("choose another name, or revoke that one"),
             Self::Expired => Some("leave expires_at out for a token that does not expire"),
             Self::ScopeSize(0) => Some("leave scripts out for a token that is not limited"),
-            Self::TooShort(_) | Self::Guessable | Self::NotAToken | Self::Spent(_) => {
+            Self::TooShort(_) | Self::Guessable | Self::NotAToken | Self::Unusable(_) => {
                 Some("make one with: openssl rand -hex 32")
             }
             Self::Store(error) => error.hint(),
@@ -160,21 +160,21 @@ pub struct Access {
     cache: Arc<Cache>,
     /// Tokens by the hashes of their sessions' secrets.
     sessions: Arc<Cache>,
-    unseen: Arc<Semaphore>,
+    unknown_lookups: Arc<Semaphore>,
 }
 
 impl Access {
     /// Access to the tokens of a database.
     #[must_use]
     pub fn new(store: Store) -> Self {
-        let unseen = Arc::new(Semaphore::new(UNSEEN_AT_ONCE));
-        Self { store, cache: Arc::default(), sessions: Arc::default(), unseen }
+        let unknown_lookups = Arc::new(Semaphore::new(MAX_UNKNOWN_LOOKUPS));
+        Self { store, cache: Arc::default(), sessions: Arc::default(), unknown_lookups }
     }
 
     /// Token with this text, if it is valid now.
     ///
     /// # Errors
-    /// [`AccessError::Unknown`], [`AccessError::Crowded`] and [`AccessError::Store`].
+    /// [`AccessError::Unknown`], [`AccessError::TooManyUnknown`] and [`AccessError::Store`].
     pub async fn verify(&self, presented: &str) -> Result<Arc<Token>, AccessError> {
         if presented.len() > MAX_TOKEN_BYTES {
             return Err(AccessError::Unknown);
@@ -182,24 +182,24 @@ impl Access {
         let hash = TokenHash::of(presented);
         let token = match self.cache.find(&hash) {
             Some(token) => token,
-            None if self.cache.has_seen(&hash) => self.look_up(&hash).await?,
-            None => self.look_up_unseen(&hash).await?,
+            None if self.cache.knows(&hash) => self.look_up(&hash).await?,
+            None => self.look_up_unknown(&hash).await?,
         };
         let now = clock::now();
         if !token.is_valid_at(now) {
             return Err(AccessError::Unknown);
         }
-        self.note_use(&token, now);
+        self.record_use(&token, now);
         Ok(token)
     }
 
-    /// Returns once a token is no longer valid, at most [`LOOK_AGAIN`] and [`TTL`] after
+    /// Returns once a token is no longer valid, at most [`RECHECK_INTERVAL`] and [`TTL`] after
     /// its end. It counts as valid while the database does not answer.
-    pub async fn until_it_ends(&self, token: Arc<Token>) {
+    pub async fn until_expired(&self, token: Arc<Token>) {
         let mut token = token;
         while token.is_valid_at(clock::now()) {
-            tokio::time::sleep(LOOK_AGAIN).await;
-            token = match self.look_again(&token).await {
+            tokio::time::sleep(RECHECK_INTERVAL).await;
+            token = match self.recheck(&token).await {
                 Ok(token) => token,
                 Err(AccessError::Store(error)) if error.is_outage() => token,
                 Err(_) => return,
@@ -207,15 +207,15 @@ impl Access {
         }
     }
 
-    async fn look_again(&self, token: &Token) -> Result<Arc<Token>, AccessError> {
+    async fn recheck(&self, token: &Token) -> Result<Arc<Token>, AccessError> {
         match self.cache.find(&token.hash) {
             Some(token) => Ok(token),
             None => self.look_up(&token.hash).await,
         }
     }
 
-    async fn look_up_unseen(&self, hash: &TokenHash) -> Result<Arc<Token>, AccessError> {
-        let _permit = self.permit_unseen().await?;
+    async fn look_up_unknown(&self, hash: &TokenHash) -> Result<Arc<Token>, AccessError> {
+        let _permit = self.lookup_permit().await?;
         // Another request with this token may have looked it up during the wait.
         match self.cache.find(hash) {
             Some(token) => Ok(token),
@@ -223,9 +223,9 @@ impl Access {
         }
     }
 
-    async fn permit_unseen(&self) -> Result<SemaphorePermit<'_>, AccessError> {
-        let waiting = tokio::time::timeout(UNSEEN_WITHIN, self.unseen.acquire());
-        waiting.await.ok().and_then(Result::ok).ok_or(AccessError::Crowded)
+    async fn lookup_permit(&self) -> Result<SemaphorePermit<'_>, AccessError> {
+        let waiting = tokio::time::timeout(LOOKUP_TIMEOUT, self.unknown_lookups.acquire());
+        waiting.await.ok().and_then(Result::ok).ok_or(AccessError::TooManyUnknown)
     }
 
     async fn look_up(&self, hash: &TokenHash) -> Result<Arc<Token>, AccessError> {
@@ -235,15 +235,15 @@ impl Access {
         let kept = found.as_ref().map_or(TokenHash([0; 32]), |token| token.hash);
         let is_equal = bool::from(kept.0.ct_eq(&hash.0));
         let Some(token) = found.filter(|_| is_equal).map(Arc::new) else {
-            self.cache.forget(hash);
+            self.cache.remove(hash);
             return Err(AccessError::Unknown);
         };
-        self.cache.keep(*hash, &token, generation);
+        self.cache.insert(*hash, &token, generation);
         Ok(token)
     }
 
     /// Stores the time of a token's last use, at most once a minute, in the background.
-    fn note_use(&self, token: &Token, now: DateTime<Utc>) {
+    fn record_use(&self, token: &Token, now: DateTime<Utc>) {
         if !self.cache.is_use_due(token, now) {
             return;
         }
@@ -321,8 +321,8 @@ impl Access {
         };
         let is_revoked = self.store.revoke_token(id, audit.at, &audit).await;
         // On an error, too: the token may be revoked although the answer was lost.
-        self.cache.doubt_all();
-        self.sessions.doubt_all();
+        self.cache.invalidate_all();
+        self.sessions.invalidate_all();
         Ok(Some(is_revoked?))
     }
 }

@@ -32,10 +32,10 @@ impl Process {
     ///
     /// # Errors
     /// [`io::Error`] if the data folder is not writable.
-    pub fn enter(data_dir: &Path) -> io::Result<Self> {
+    pub fn register(data_dir: &Path) -> io::Result<Self> {
         let folder = data_dir.join(FOLDER);
         create_folder(&folder)?;
-        forget_dead(&folder);
+        remove_dead_locks(&folder);
         let id = Uuid::new_v4().simple().to_string();
         let path = folder.join(&id);
         // Locked before any other process can find it.
@@ -53,7 +53,7 @@ impl Process {
 }
 
 /// Removes lock files of dead processes. They mean the same as missing files.
-fn forget_dead(folder: &Path) {
+fn remove_dead_locks(folder: &Path) {
     let files = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
     let of_processes = files
         .filter(|it| it.file_name().to_str().is_some_and(|name| Uuid::try_parse(name).is_ok()));
@@ -101,7 +101,7 @@ mod tests {
     fn who_lives_is_told_from_who_does_not() {
         let folder = tempfile::tempdir().unwrap();
         let (one, other) =
-            (Process::enter(folder.path()).unwrap(), Process::enter(folder.path()).unwrap());
+            (Process::register(folder.path()).unwrap(), Process::register(folder.path()).unwrap());
         let (first, second) = (one.id().to_owned(), other.id().to_owned());
         drop(one);
         assert!(!is_alive(folder.path(), &first));
@@ -110,7 +110,7 @@ mod tests {
         std::fs::write(folder.path().join(FOLDER).join(&first), "").unwrap();
         assert!(!is_alive(folder.path(), &first));
         assert!(is_alive(folder.path(), "../installation"));
-        let third = Process::enter(folder.path()).unwrap();
+        let third = Process::register(folder.path()).unwrap();
         assert!(!folder.path().join(FOLDER).join(&first).exists(), "nothing is left of the dead");
         assert!(is_alive(folder.path(), &second) && is_alive(folder.path(), third.id()));
     }

@@ -82,7 +82,7 @@ impl Services {
         let folder = data_dir.display().to_string();
         let unusable = |source| ServicesError::DataDir { folder: folder.clone(), source };
         let installation = crate::installation::id(&data_dir).map_err(unusable)?;
-        let process = Process::enter(&data_dir).map_err(unusable)?;
+        let process = Process::register(&data_dir).map_err(unusable)?;
         let docker = Docker::connect(endpoint, uids)?;
         let remover = Remover::new(Arc::new(docker.clone()));
         let library_settings = LibrarySettings {

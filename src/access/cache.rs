@@ -55,17 +55,17 @@ impl Cache {
     }
 
     /// True if the token with this hash was valid at its last look-up.
-    pub(super) fn has_seen(&self, hash: &TokenHash) -> bool {
+    pub(super) fn knows(&self, hash: &TokenHash) -> bool {
         self.lock().tokens.contains_key(&hash.0)
     }
 
-    /// Number of revocations, to be read before a look-up and passed to [`Self::keep`].
+    /// Number of revocations, to be read before a look-up and passed to [`Self::insert`].
     pub(super) fn generation(&self) -> u64 {
         self.lock().generation
     }
 
     /// Caches a token, unless one was revoked since `generation`.
-    pub(super) fn keep(&self, hash: TokenHash, token: &Arc<Token>, generation: u64) {
+    pub(super) fn insert(&self, hash: TokenHash, token: &Arc<Token>, generation: u64) {
         let mut inner = self.lock();
         if inner.generation != generation {
             return;
@@ -80,14 +80,14 @@ impl Cache {
     }
 
     /// Distrusts all cached tokens: each is looked up again.
-    pub(super) fn doubt_all(&self) {
+    pub(super) fn invalidate_all(&self) {
         let mut inner = self.lock();
         inner.generation += 1;
         inner.tokens.values_mut().for_each(|entry| entry.read_at = None);
     }
 
     /// Removes a token that is not valid.
-    pub(super) fn forget(&self, hash: &TokenHash) {
+    pub(super) fn remove(&self, hash: &TokenHash) {
         self.lock().tokens.remove(&hash.0);
     }
 

@@ -93,7 +93,7 @@ impl Access {
         let hash = TokenHash::of(given);
         if let Some(known) = self.store.token_selected(&hash.selector()).await? {
             let is_it = known.name == ENVIRONMENT_TOKEN && known.revoked_at.is_none();
-            return if is_it { Ok(()) } else { Err(AccessError::Spent(known.name)) };
+            return if is_it { Ok(()) } else { Err(AccessError::Unusable(known.name)) };
         }
         for old in self.environment_tokens().await? {
             self.revoke(SERVER, old.id).await?;

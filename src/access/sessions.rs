@@ -46,9 +46,9 @@ impl Access {
         let hash = TokenHash::of(secret);
         let token = match self.sessions.find(&hash) {
             Some(token) => token,
-            None if self.sessions.has_seen(&hash) => self.look_for_session(&hash).await?,
+            None if self.sessions.knows(&hash) => self.look_for_session(&hash).await?,
             None => {
-                let _permit = self.permit_unseen().await?;
+                let _permit = self.lookup_permit().await?;
                 self.look_for_session(&hash).await?
             }
         };
@@ -56,7 +56,7 @@ impl Access {
         if !token.is_valid_at(now) {
             return Err(AccessError::Unknown);
         }
-        self.note_use(&token, now);
+        self.record_use(&token, now);
         Ok(token)
     }
 
@@ -72,10 +72,10 @@ impl Access {
             None => None,
         };
         let Some(token) = token.map(Arc::new) else {
-            self.sessions.forget(hash);
+            self.sessions.remove(hash);
             return Err(AccessError::Unknown);
         };
-        self.sessions.keep(*hash, &token, generation);
+        self.sessions.insert(*hash, &token, generation);
         Ok(token)
     }
 
@@ -87,7 +87,7 @@ impl Access {
         let hash = TokenHash::of(secret);
         let ended = self.store.delete_session(&hash.selector()).await;
         // On an error, too: the session may have ended although the answer was lost.
-        self.sessions.doubt_all();
+        self.sessions.invalidate_all();
         Ok(ended?)
     }
 }

@@ -54,7 +54,7 @@ async fn what_was_read_before_a_revocation_is_not_kept_after_it() {
     let generation = it.access.cache.generation();
     let read = Arc::new(it.store.token(created.id).await.unwrap().unwrap());
     it.access.revoke("root", created.id).await.unwrap();
-    it.access.cache.keep(hash, &read, generation);
+    it.access.cache.insert(hash, &read, generation);
     assert!(it.access.cache.find(&hash).is_none());
 }
 
@@ -121,7 +121,7 @@ async fn a_given_token_works_and_those_given_before_do_not() {
     assert!(it.access.verify("another-token-that-was-given").await.is_ok());
     assert!(matches!(it.access.verify(GIVEN).await, Err(AccessError::Unknown)));
     // Whoever revoked it had a reason.
-    assert!(matches!(it.access.first_admin(Some(GIVEN)).await, Err(AccessError::Spent(_))));
+    assert!(matches!(it.access.first_admin(Some(GIVEN)).await, Err(AccessError::Unusable(_))));
 }
 
 #[tokio::test]
@@ -150,12 +150,12 @@ async fn tokens_that_nobody_has_seen_wait_for_each_other_alone() {
     let seen = it.access.create("root", runner("ci")).await.unwrap();
     let new = it.access.create("root", runner("new")).await.unwrap();
     it.access.verify(&seen.secret).await.unwrap();
-    let flood = it.access.unseen.acquire_many(UNSEEN_AT_ONCE as u32).await.unwrap();
-    for unseen in [new.secret.as_str(), "gantry_made-up"] {
-        assert!(matches!(it.access.verify(unseen).await, Err(AccessError::Crowded)));
+    let flood = it.access.unknown_lookups.acquire_many(MAX_UNKNOWN_LOOKUPS as u32).await.unwrap();
+    for token in [new.secret.as_str(), "gantry_made-up"] {
+        assert!(matches!(it.access.verify(token).await, Err(AccessError::TooManyUnknown)));
     }
     // Also when the database is to be asked for it again.
-    it.access.cache.doubt_all();
+    it.access.cache.invalidate_all();
     assert!(it.access.cache.find(&TokenHash::of(&seen.secret)).is_none());
     it.access.verify(&seen.secret).await.unwrap();
     drop(flood);

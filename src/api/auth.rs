@@ -57,12 +57,12 @@ impl Identity {
     }
 
     /// Goes on until its token is revoked or expires, and a few seconds longer.
-    pub(crate) fn until_it_ends(
+    pub(crate) fn until_expired(
         &self,
         state: &AppState,
     ) -> impl Future<Output = ()> + Send + use<> {
         let (access, token) = (state.access.clone(), Arc::clone(&self.0));
-        async move { access.until_it_ends(token).await }
+        async move { access.until_expired(token).await }
     }
 
     /// As the registry knows it.
@@ -157,7 +157,7 @@ impl From<AccessError> for Problem {
         let problem = match error {
             AccessError::Store(error) => return error.into(),
             AccessError::Unknown => Self::new(Kind::Unauthorized, detail),
-            AccessError::Crowded => Self::new(Kind::Unavailable, detail).after(RETRY_CROWD),
+            AccessError::TooManyUnknown => Self::new(Kind::Unavailable, detail).after(RETRY_CROWD),
             AccessError::NameConflict(_) => Self::new(Kind::Conflict, detail).at("/name"),
             AccessError::Name(_) => invalid("/name"),
             AccessError::Expired => invalid("/expires_at"),
@@ -165,7 +165,7 @@ impl From<AccessError> for Problem {
             AccessError::TooShort(_)
             | AccessError::Guessable
             | AccessError::NotAToken
-            | AccessError::Spent(_)
+            | AccessError::Unusable(_)
             | AccessError::Random(_) => return Self::internal(detail),
         };
         match hint {

@@ -92,7 +92,7 @@ pub(crate) async fn stream_events(
     let permit = state.streams().follow(identity.taker())?;
     let stopping = state.stopping.clone().cancelled_owned();
     let events = state.executions.follow(id, from).take_until(stopping);
-    let events = events.take_until(Box::pin(identity.until_it_ends(&state)));
+    let events = events.take_until(Box::pin(identity.until_expired(&state)));
     let messages = events.map(move |event| {
         // Given back when the stream is dropped.
         let _held = &permit;

@@ -142,7 +142,7 @@ pub(super) async fn read_back(
                 return Ok(Whole { execution, held: Held::default() });
             },
             () = state.stopping.cancelled() => {}
-            () = identity.until_it_ends(state) => return Err(AccessError::Unknown.into()),
+            () = identity.until_expired(state) => return Err(AccessError::Unknown.into()),
         }
     }
     whole(state, identity, id).await

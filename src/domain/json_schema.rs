@@ -3,10 +3,9 @@
 //! matched in linear time, and a check that takes too long is stopped. A document that
 //! could not be checked is refused.
 //!
-//! A check looks at its document up to [`MAX_LOOKS`] times, which takes seconds
-//! at worst and says nothing of a document's size: callers on an async thread hand
-//! it to a blocking one. What a document takes meanwhile is counted before
-//! ([`JsonSchema::checked_bytes`]).
+//! A check reads its document up to [`MAX_READS`] times, which takes seconds at worst,
+//! whatever the document's size: callers on an async thread run it on a blocking one. The
+//! memory that it takes is known in advance ([`JsonSchema::checked_bytes`]).
 
 mod branches;
 mod counted;
@@ -47,14 +46,14 @@ pub const MAX_UNFOLLOWED: usize = 24;
 pub const MAX_FAULTS: usize = 20;
 
 /// Most reads of the document in one check, as [`counted`] counts them.
-pub const MAX_LOOKS: u64 = 100_000_000;
+pub const MAX_READS: u64 = 100_000_000;
 
 /// Largest document, in bytes of the tree that is checked (256 MiB): a list of small
 /// objects may have some 30 MiB of JSON.
 pub const MAX_CHECKED_BYTES: usize = 256 * 1024 * 1024;
 
 /// Most reads while faults are listed of a document that is known to be invalid.
-const MAX_LOOKS_FOR_FAULTS: u64 = 2_000_000;
+const MAX_READS_FOR_FAULTS: u64 = 2_000_000;
 
 /// Largest pattern, as its compiled form in bytes (256 KiB).
 const MAX_PATTERN_BYTES: usize = 256 * 1024;
@@ -112,7 +111,7 @@ impl JsonSchema {
             );
         // Here the schema itself is the document, checked against its meta-schema.
         let built =
-            within(MAX_LOOKS, || options.build(schema)).map_err(|_| SchemaError::TooHard)?;
+            within(MAX_READS, || options.build(schema)).map_err(|_| SchemaError::TooHard)?;
         let validator = built.map_err(|error| error::of(&error))?;
         Ok(Self { validator: Some(Arc::new(validator)) })
     }
@@ -145,7 +144,7 @@ impl JsonSchema {
             vec![Fault::new("", format!("it can't be checked against the schema: {error}"))]
         })?;
         let too_hard = || vec![Fault::new("", "it takes too long to check it against the schema")];
-        let is_valid = within(MAX_LOOKS, || validator.is_valid(Counted(&document)));
+        let is_valid = within(MAX_READS, || validator.is_valid(Counted(&document)));
         if is_valid.map_err(|_| too_hard())? {
             return Ok(());
         }

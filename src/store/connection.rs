@@ -155,7 +155,7 @@ pub(super) async fn begin(
 /// Repeats a statement while its PostgreSQL connection turns out to be dead, at most as
 /// often as the pool has connections. Only for idempotent statements: the lost one may have
 /// been executed.
-pub(super) async fn repeat_on_dead<T, F>(ask: impl Fn() -> F) -> Result<T, sqlx::Error>
+pub(super) async fn retry_on_dead_connection<T, F>(ask: impl Fn() -> F) -> Result<T, sqlx::Error>
 where
     F: Future<Output = Result<T, sqlx::Error>>,
 {

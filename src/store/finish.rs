@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::QueryBuilder;
 use uuid::Uuid;
 
-use super::connection::{Pools, in_transaction, repeat_on_dead};
+use super::connection::{Pools, in_transaction, retry_on_dead_connection};
 use super::listing::{ExecutionRow, returning_execution};
 use super::rows::{microseconds, number, without_nul};
 use super::{Store, StoreError};
@@ -31,7 +31,7 @@ impl Store {
         if let Some(receipt) = &receipt {
             // In a statement of its own: if the end is not stored, a receipt stays that no
             // execution refers to.
-            self.keep_receipt(receipt, report.completed_at).await?;
+            self.store_receipt(receipt, report.completed_at).await?;
         }
         let order = report.log.encode_order();
         let end = End { id, node, attempt, queued, report, order: &order };
@@ -41,7 +41,7 @@ impl Store {
                     let query = bound_end!(sqlx::query_as(END_AT_ONCE), end);
                     bound_kept!(query, end).fetch_optional(pool)
                 };
-                repeat_on_dead(write).await?
+                retry_on_dead_connection(write).await?
             }
             _ => self.finish_step_by_step(&end).await?,
         };

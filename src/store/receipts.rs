@@ -46,7 +46,7 @@ impl KnownReceipts {
 
 impl Store {
     /// Stores a receipt, unless it is known to be stored.
-    pub(super) async fn keep_receipt(
+    pub(super) async fn store_receipt(
         &self,
         receipt: &SealedConfinement,
         now: DateTime<Utc>,

@@ -4,7 +4,7 @@ use sqlx::types::Json;
 use sqlx::{FromRow, Postgres, QueryBuilder};
 use uuid::Uuid;
 
-use super::connection::{Pools, in_transaction, on_reader, repeat_on_dead};
+use super::connection::{Pools, in_transaction, on_reader, retry_on_dead_connection};
 use super::rows::number;
 use super::{Store, StoreError};
 use crate::domain::execution::{IdempotencyKey, NewExecution};
@@ -80,7 +80,7 @@ impl Store {
         if let (Pools::Postgres(pool), false) = (&self.pools, is_keyed) {
             // An execution that was stored before its connection died is recognized by its
             // id.
-            let accepted: Vec<Uuid> = repeat_on_dead(|| async {
+            let accepted: Vec<Uuid> = retry_on_dead_connection(|| async {
                 let mut insert = inserted_at_once(&ordered);
                 let query = insert.build_query_scalar().persistent(is_alone(batch));
                 query.fetch_all(pool).await

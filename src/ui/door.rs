@@ -182,7 +182,7 @@ pub(super) async fn sign_in(
             attempts.fail(peer, Instant::now()).map_err(too_often)?;
             return Ok(layout::sign_in(next, Some(&error)));
         }
-        Err(error @ AccessError::Crowded) => return Ok(layout::sign_in(next, Some(&error))),
+        Err(error @ AccessError::TooManyUnknown) => return Ok(layout::sign_in(next, Some(&error))),
         Err(error) => return Err(error.into()),
     };
     let mut response = see(local(next));

@@ -19,7 +19,7 @@ const MAX_STACK_BYTES: usize = 1024 * 1024;
 
 /// Bytes of a string that count as one read, because they are compared, counted and
 /// matched.
-const BYTES_PER_LOOK: usize = 64;
+const BYTES_PER_READ: usize = 64;
 
 thread_local! {
     /// Reads that are left.
@@ -32,9 +32,9 @@ thread_local! {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Exhausted;
 
-/// Runs a validation that may read its document at most `looks` times.
-pub(super) fn within<T>(looks: u64, validation: impl FnOnce() -> T) -> Result<T, Exhausted> {
-    LEFT.set(looks);
+/// Runs a validation that may read its document at most `reads` times.
+pub(super) fn within<T>(reads: u64, validation: impl FnOnce() -> T) -> Result<T, Exhausted> {
+    LEFT.set(reads);
     TOP.set(stack_pointer());
     // Unwinding is the only way to stop the validator. Its state is dropped. A panic of the
     // validator counts as no answer, too.
@@ -42,8 +42,8 @@ pub(super) fn within<T>(looks: u64, validation: impl FnOnce() -> T) -> Result<T,
 }
 
 /// Counts reads, and stops the validation after too many.
-pub(super) fn count(looks: u64) {
-    let left = LEFT.get().checked_sub(looks);
+pub(super) fn count(reads: u64) {
+    let left = LEFT.get().checked_sub(reads);
     let depth = TOP.get().abs_diff(stack_pointer());
     match left.filter(|_| depth < MAX_STACK_BYTES) {
         Some(left) => LEFT.set(left),
@@ -109,7 +109,7 @@ impl<'a> Node<'a, CountedJson> for Counted<'a> {
 
     fn as_string(&self) -> Option<Cow<'a, str>> {
         let text = if let Tree::Text(text) = self.0 { Some(text.as_str()) } else { None };
-        count(1 + text.map_or(0, str::len) as u64 / BYTES_PER_LOOK as u64);
+        count(1 + text.map_or(0, str::len) as u64 / BYTES_PER_READ as u64);
         text.map(Cow::Borrowed)
     }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::counted::{Counted, CountedJson, within};
 use super::tree::Tree;
-use super::{MAX_FAULTS, MAX_LOOKS_FOR_FAULTS};
+use super::{MAX_FAULTS, MAX_READS_FOR_FAULTS};
 use crate::domain::fault::Fault;
 use crate::domain::sanitize::{MAX_SANITIZED_CHARS, sanitize};
 
@@ -27,8 +27,8 @@ pub(super) fn of(validator: &Validator<CountedJson>, document: &Tree<'_>) -> Vec
     };
     let first = || validator.validate(Counted(document)).err().map(|error| of_error(&error));
     // A search for all faults visits everything; a search for one stops there.
-    let found = within(MAX_LOOKS_FOR_FAULTS, all)
-        .or_else(|_| within(MAX_LOOKS_FOR_FAULTS, first).map(|found| found.into_iter().collect()));
+    let found = within(MAX_READS_FOR_FAULTS, all)
+        .or_else(|_| within(MAX_READS_FOR_FAULTS, first).map(|found| found.into_iter().collect()));
     match found {
         Ok(faults) if !faults.is_empty() => faults,
         _ => vec![Fault::new("", "it does not match the schema")],

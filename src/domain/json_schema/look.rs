@@ -12,25 +12,25 @@ const REFERENCES: [&str; 3] = ["$ref", "$dynamicRef", "$recursiveRef"];
 
 /// Totals so far.
 #[derive(Default)]
-struct Seen {
+struct Totals {
     bytes: usize,
     references: usize,
 }
 
 /// Checks that a schema is small enough, and that databases can store it.
 pub(super) fn check(schema: &Value) -> Result<(), SchemaError> {
-    let mut seen = Seen::default();
-    seen.value(schema, 0)?;
-    if seen.references > MAX_REFERENCES {
-        return Err(SchemaError::TooManyReferences(seen.references));
+    let mut totals = Totals::default();
+    totals.value(schema, 0)?;
+    if totals.references > MAX_REFERENCES {
+        return Err(SchemaError::TooManyReferences(totals.references));
     }
     let mut branches = Branches::default();
     let most = branches.most(schema);
-    let is_opaque = branches.unfollowed > 0 && seen.references > MAX_UNFOLLOWED;
+    let is_opaque = branches.unfollowed > 0 && totals.references > MAX_UNFOLLOWED;
     if most > MAX_BRANCHES || is_opaque { Err(SchemaError::TooManyBranches) } else { Ok(()) }
 }
 
-impl Seen {
+impl Totals {
     fn value(&mut self, value: &Value, depth: usize) -> Result<(), SchemaError> {
         if depth > MAX_SCHEMA_DEPTH {
             return Err(SchemaError::TooDeep);
