@@ -1,15 +1,15 @@
 //! Confinement of a container in the engine's own terms, as the execution's receipt shows
-//! it. [`Confinement::holds`] compares it with the required minimum.
+//! it. [`Confinement::verify_against`] compares it with the required minimum.
 
+mod gap;
 mod sealed;
-mod shortfall;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use gap::ConfinementGap;
 pub use sealed::SealedConfinement;
-pub use shortfall::Shortfall;
 
 /// Effective settings of a container, as its engine reports them. A setting that the engine
 /// does not report is null or empty.

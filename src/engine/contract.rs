@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::{
     Attached, ContainerState, Engine, EngineError, LABEL_EXECUTION, LABEL_INSTALLATION, LABEL_ROLE,
-    Labels, NewContainer, Output, Printed,
+    Labels, NewContainer, OutputChunk, OutputStream,
 };
 use crate::domain::limits::Limits;
 use crate::domain::sandbox_spec::{Network, Purpose, SandboxSpec};
@@ -155,7 +155,7 @@ impl Connection {
     }
 
     /// One that only listens.
-    fn replaying(output: Printed) -> Self {
+    fn replaying(output: OutputStream) -> Self {
         Self::new(Attached { input: Box::pin(tokio::io::sink()), output })
     }
 
@@ -171,8 +171,8 @@ impl Connection {
                 return Some(frame);
             }
             match self.attached.output.next().await?.unwrap() {
-                Output::Stdout(bytes) => self.decoder.feed(&bytes),
-                Output::Stderr(bytes) => panic!("{}", String::from_utf8_lossy(&bytes)),
+                OutputChunk::Stdout(bytes) => self.decoder.feed(&bytes),
+                OutputChunk::Stderr(bytes) => panic!("{}", String::from_utf8_lossy(&bytes)),
             }
         }
     }
@@ -326,8 +326,8 @@ pub(crate) async fn the_state_is_told_before_during_and_after(subject: &Subject)
 pub(crate) async fn a_container_is_confined_as_it_was_asked_for(subject: &Subject) {
     let (name, _connection) = subject.running().await;
     let confinement = subject.engine.confinement(&name).await.unwrap();
-    let asked = subject.engine.asked(&name, &subject.new_container().spec);
-    assert_eq!(confinement.holds(&asked), Ok(()), "{confinement:#?}");
+    let requested = subject.engine.requested_confinement(&name, &subject.new_container().spec);
+    assert_eq!(confinement.verify_against(&requested), Ok(()), "{confinement:#?}");
 }
 
 pub(crate) async fn a_client_that_goes_away_ends_what_waits_for_its_request(subject: &Subject) {

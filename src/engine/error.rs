@@ -27,7 +27,7 @@ pub enum Verb {
     /// Asking one to end.
     Terminate,
     /// Looking how one is confined.
-    Examine,
+    InspectConfinement,
     /// Killing one.
     Kill,
     /// Removing one.
@@ -49,7 +49,7 @@ impl fmt::Display for Verb {
             Self::Inspect => "inspecting a container",
             Self::Replay => "reading a container's log",
             Self::Terminate => "asking a container to end",
-            Self::Examine => "examining a container's confinement",
+            Self::InspectConfinement => "examining a container's confinement",
             Self::Kill => "killing a container",
             Self::Remove => "removing a container",
             Self::List => "listing containers",

@@ -26,10 +26,10 @@ pub(crate) use program::{Ended, Program};
 pub(crate) use stdio::RUNS_ON;
 
 use super::deadline::{self, within};
-use super::docker::asked;
+use super::docker::requested_confinement;
 use super::{
-    Attached, ContainerState, Engine, EngineError, Labels, ListedContainer, NewContainer, Printed,
-    Verb,
+    Attached, ContainerState, Engine, EngineError, Labels, ListedContainer, NewContainer,
+    OutputStream, Verb,
 };
 use crate::domain::confinement::Confinement;
 use crate::domain::sandbox_spec::{SANDBOX_UID, SandboxSpec};
@@ -206,7 +206,7 @@ impl Engine for Fake {
         self.call(Verb::Inspect, deadline::INSPECT, name, World::inspect).await
     }
 
-    async fn replay(&self, name: &str) -> Result<Printed, EngineError> {
+    async fn replay(&self, name: &str) -> Result<OutputStream, EngineError> {
         self.call(Verb::Replay, deadline::REPLAY, name, World::replay).await
     }
 
@@ -218,12 +218,12 @@ impl Engine for Fake {
         self.call(Verb::Terminate, deadline::TERMINATE, name, effect).await
     }
 
-    fn asked(&self, _name: &str, spec: &SandboxSpec) -> Confinement {
-        asked(spec, SANDBOX_UID)
+    fn requested_confinement(&self, _name: &str, spec: &SandboxSpec) -> Confinement {
+        requested_confinement(spec, SANDBOX_UID)
     }
 
     async fn confinement(&self, name: &str) -> Result<Confinement, EngineError> {
-        self.call(Verb::Examine, deadline::INSPECT, name, World::confinement).await
+        self.call(Verb::InspectConfinement, deadline::INSPECT, name, World::confinement).await
     }
 
     async fn kill(&self, name: &str) -> Result<(), EngineError> {

@@ -75,7 +75,7 @@ pub struct NewContainer {
 
 /// A piece of what a container printed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Output {
+pub enum OutputChunk {
     /// From PID 1's stdout.
     Stdout(Bytes),
     /// From PID 1's stderr.
@@ -83,14 +83,14 @@ pub enum Output {
 }
 
 /// What a container prints, in order.
-pub type Printed = BoxStream<'static, Result<Output, EngineError>>;
+pub type OutputStream = BoxStream<'static, Result<OutputChunk, EngineError>>;
 
 /// Both directions of an attached container.
 pub struct Attached {
     /// PID 1's stdin; `shutdown` ends it, dropping does not.
     pub input: Pin<Box<dyn AsyncWrite + Send>>,
     /// What PID 1 prints, in order, until all of it has been read.
-    pub output: Printed,
+    pub output: OutputStream,
 }
 
 /// What the engine knows of a container.
@@ -141,13 +141,13 @@ pub trait Engine: Send + Sync {
     /// All that a started container has printed, from the first byte, and all that
     /// it prints until it ends, as the engine has kept it. A line feed may stand
     /// behind the last byte. Only what was made for an execution is kept.
-    async fn replay(&self, name: &str) -> Result<Printed, EngineError>;
+    async fn replay(&self, name: &str) -> Result<OutputStream, EngineError>;
 
     /// Sends TERM to PID 1. Fine when it has ended already.
     async fn terminate(&self, name: &str) -> Result<(), EngineError>;
 
     /// Confinement that a container with this spec should have, if it was created here.
-    fn asked(&self, name: &str, spec: &SandboxSpec) -> Confinement;
+    fn requested_confinement(&self, name: &str, spec: &SandboxSpec) -> Confinement;
 
     /// How a container is confined, as the engine sees it.
     async fn confinement(&self, name: &str) -> Result<Confinement, EngineError>;

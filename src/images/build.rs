@@ -20,7 +20,7 @@ use crate::domain::sandbox_spec::SandboxSpec;
 use crate::engine::docker::Progress;
 use crate::engine::{LABEL_EXECUTION, LABEL_PROCESS, NewContainer};
 use crate::private_files::create_folder;
-use crate::sandbox::{Cancel, Order, Sandbox, Sink};
+use crate::sandbox::{Cancel, LaunchRequest, Sandbox, Sink};
 
 /// How long any build may take.
 pub(super) const LONGEST: Duration = Duration::from_secs(15 * 60);
@@ -28,11 +28,11 @@ pub(super) const LONGEST: Duration = Duration::from_secs(15 * 60);
 /// Most of a build's words that are kept, in bytes.
 const MAX_WORDS: usize = 256 * 1024;
 
-/// Runs an order in a build sandbox of its own, to its end.
+/// Runs an launch in a build sandbox of its own, to its end.
 pub(super) async fn run_build<'a>(
     library: &Library,
     spec: SandboxSpec,
-    order: &Order<'_>,
+    launch: &LaunchRequest<'_>,
     mut sink: BuildSink<'a>,
     cancel: &Cancel,
 ) -> Result<(Ending, BuildSink<'a>), ImageError> {
@@ -43,8 +43,8 @@ pub(super) async fn run_build<'a>(
     let container = NewContainer { name: format!("gantry-build-{id}"), spec, labels };
     let engine = Arc::new(library.docker.clone());
     let sandbox = Sandbox::start(engine, &library.remover, &container).await?;
-    let sandbox = sandbox.examined(&container.spec).await?;
-    let ending = sandbox.load(order, cancel).await?.run_to_the_end(&mut sink, cancel).await?;
+    let sandbox = sandbox.verified(&container.spec).await?;
+    let ending = sandbox.load(launch, cancel).await?.run_to_end(&mut sink, cancel).await?;
     Ok((ending, sink))
 }
 

@@ -22,7 +22,7 @@ use crate::domain::requirements::RequirementsPolicy;
 use crate::domain::runtime::Runtime;
 use crate::domain::sandbox_spec::{Network, Purpose, SandboxSpec};
 use crate::engine::docker::Progress;
-use crate::sandbox::{Cancel, Order};
+use crate::sandbox::{Cancel, LaunchRequest};
 
 const SCRIPT: &str = include_str!("../../images/python/install.py");
 
@@ -362,7 +362,7 @@ async fn run_installer<'a>(
     let secrets = library.settings.installer.secrets(input.requirements());
     let sink = BuildSink::new(library, secrets, progress)?;
     let request = request(library, input, stdin.len() as u64);
-    let order = Order { request: &request, script: SCRIPT.as_bytes(), stdin: &stdin };
+    let order = LaunchRequest { head: &request, script: SCRIPT.as_bytes(), stdin: &stdin };
     run_build(library, spec, &order, sink, cancel).await
 }
 

@@ -21,7 +21,7 @@ use crate::domain::runtime::Runtime;
 use crate::domain::sandbox_spec::{Network, Purpose, SandboxSpec};
 use crate::domain::warm_up::WarmUp;
 use crate::engine::docker::{Image, NewLayer, Progress};
-use crate::sandbox::{Cancel, Order};
+use crate::sandbox::{Cancel, LaunchRequest};
 
 /// The role of images with what a warm-up left.
 pub(super) const ROLE: &str = "warm-up";
@@ -132,7 +132,7 @@ impl Library {
         };
         let secrets = self.settings.installer.secrets("");
         let sink = BuildSink::new(self, secrets, progress)?;
-        let order = Order { request: &request, script: &warm_up.script, stdin: &[] };
+        let order = LaunchRequest { head: &request, script: &warm_up.script, stdin: &[] };
         let (ending, sink) = run_build(self, spec, &order, sink, cancel).await?;
         let outcome = classify(&ending);
         match outcome.status {

@@ -33,8 +33,8 @@ use crate::engine::{
 };
 use crate::pool::{Pool, PoolStatus, Template};
 use crate::sandbox::{
-    Cancel, Loaded, Order, Ran, Remains, Remover, Running, Sandbox, SandboxError, Terms, Wishes,
-    printable,
+    Cancel, ContainerGuard, LaunchRequest, Loaded, OutputLimits, Remover, RunResult, RunSignals,
+    Running, Sandbox, SandboxError, printable,
 };
 
 /// How long the container of a warm execution stays after the answer, in milliseconds:
@@ -63,15 +63,15 @@ pub(super) struct Ready {
 /// A sandbox that has its request and waits for the word to run it.
 pub(super) struct Prepared {
     loaded: Loaded,
-    terms: Terms,
+    output_limits: OutputLimits,
     receipt: SandboxReceipt,
     begun: Instant,
 }
 
 impl Prepared {
     /// Leaves it to the next process, which finds that nothing has run.
-    pub(super) fn leave(self) {
-        self.loaded.leave();
+    pub(super) fn detach(self) {
+        self.loaded.detach();
     }
 }
 
@@ -80,7 +80,7 @@ pub(super) struct Adopted {
     /// Where it is.
     pub(super) receipt: SandboxReceipt,
     /// What it may leave.
-    pub(super) terms: Terms,
+    pub(super) output_limits: OutputLimits,
     /// What is left of its time.
     pub(super) time_left: Duration,
     /// When its attempt began.
@@ -94,7 +94,7 @@ pub(super) struct Executed {
     /// Our side's failure, when there was one.
     pub(super) error: Option<RunError>,
     /// To be kept until the end is stored.
-    pub(super) remains: Remains,
+    pub(super) container: ContainerGuard,
 }
 
 impl Executed {
@@ -132,7 +132,7 @@ impl Runner {
 
     /// Gives up what waits in an image that the engine no longer has.
     pub(super) fn forget_image(&self, image: &str) {
-        self.pool.forget(image);
+        self.pool.evict_image(image);
     }
 
     /// Runs `job` in an image, given by its id, to its end. The second value is
@@ -159,15 +159,15 @@ impl Runner {
             self.load(job, ready, cancel).await
         };
         let mut capture = capture;
-        let (terms, ended) = match ready.await {
-            Ok(Prepared { loaded, terms, .. }) => {
-                let ended = loaded.run_to_the_end(&mut capture, cancel).await;
-                (terms, ended.map_err(RunError::from))
+        let (output_limits, ending) = match ready.await {
+            Ok(Prepared { loaded, output_limits, .. }) => {
+                let ending = loaded.run_to_end(&mut capture, cancel).await;
+                (output_limits, ending.map_err(RunError::from))
             }
-            Err(error) => (Terms::from(&job.request()), Err(error)),
+            Err(error) => (OutputLimits::from(&job.request()), Err(error)),
         };
         let reached = Reached { receipt, took: begun.elapsed() };
-        concluded(terms, ended, reached, capture)
+        concluded(output_limits, ending, reached, capture)
     }
 
     /// A sandbox for a job: one that waits for such, or else a new one, in a
@@ -183,14 +183,14 @@ impl Runner {
         cancel: &Cancel,
     ) -> Result<Ready, RunError> {
         let begun = Instant::now();
-        let is_held = self.pool.holds(&job.mounts);
+        let is_held = self.pool.supports(&job.mounts);
         let unused = is_held.then(|| self.pool.take(template(job, image.clone()))).flatten();
         if let Some(sandbox) = unused {
             let mut receipt = SandboxReceipt { warm: true, ..receipt(sandbox.name(), &image) };
-            note_not_preloaded(&mut receipt, job, sandbox.not_standing_by());
+            note_not_preloaded(&mut receipt, job, sandbox.stand_by_failure());
             return Ok(Ready { sandbox, receipt, begun });
         }
-        let _cold = self.pool.cold();
+        let _cold_start = self.pool.begin_cold_start();
         let mut receipt = receipt(&name, &image);
         note_not_preloaded(&mut receipt, job, Some("its container was started for it"));
         let container = self.container(job, name, image);
@@ -220,16 +220,17 @@ impl Runner {
         let Ready { sandbox, mut receipt, begun } = ready;
         let stay_ms = if receipt.warm { STAY_MS } else { 0 };
         let request = Request { stay_ms, ..job.request() };
-        let order = Order { request: &request, script: job.script.runnable(), stdin: job.stdin() };
+        let launch =
+            LaunchRequest { head: &request, script: job.script.runnable(), stdin: job.stdin() };
         let (loaded, confinement) = match sandbox.confinement().cloned() {
             None if !receipt.warm => {
                 let spec = job.sandbox_spec(receipt.image.clone());
-                sandbox.load_examined(&order, &spec, cancel).await?
+                sandbox.load_verified(&launch, &spec, cancel).await?
             }
-            known => (sandbox.load(&order, cancel).await?, known),
+            known => (sandbox.load(&launch, cancel).await?, known),
         };
         receipt.confinement = confinement;
-        Ok(Prepared { loaded, terms: Terms::from(&request), receipt, begun })
+        Ok(Prepared { loaded, output_limits: OutputLimits::from(&request), receipt, begun })
     }
 
     /// Runs a job in its sandbox until its end is known, or it is to be left: then
@@ -238,12 +239,12 @@ impl Runner {
         &self,
         prepared: Prepared,
         mut capture: Capture,
-        wishes: Wishes<'_>,
+        signals: RunSignals<'_>,
     ) -> Option<Executed> {
-        let Prepared { loaded, terms, receipt, begun } = prepared;
-        let Ran { ended, remains } = loaded.run(&mut capture, wishes).await;
+        let Prepared { loaded, output_limits, receipt, begun } = prepared;
+        let RunResult { ending, container } = loaded.run(&mut capture, signals).await;
         let reached = Reached { receipt: Some(receipt), took: begun.elapsed() };
-        executed(terms, ended, remains, reached, capture)
+        executed(output_limits, ending, container, reached, capture)
     }
 
     /// The same for a script that another process has started.
@@ -251,25 +252,25 @@ impl Runner {
         &self,
         adopted: Adopted,
         mut capture: Capture,
-        wishes: Wishes<'_>,
+        signals: RunSignals<'_>,
     ) -> Option<Executed> {
-        let Adopted { mut receipt, terms, time_left, since } = adopted;
+        let Adopted { mut receipt, output_limits, time_left, since } = adopted;
         let (engine, name) = (Arc::clone(&self.engine), receipt.container_id.clone());
-        let running = Running::adopt(engine, &self.remover, name.clone(), terms, time_left);
-        let listening = running.listen(&mut capture, wishes);
+        let running = Running::adopt(engine, &self.remover, name.clone(), output_limits, time_left);
+        let following = running.follow(&mut capture, signals);
         let mut seen = None;
         let examine = async {
             seen = self.engine.confinement(&name).await.ok();
             std::future::pending::<Infallible>().await
         };
-        let Ran { ended, remains } = tokio::select! {
-            ran = listening => ran,
+        let RunResult { ending, container } = tokio::select! {
+            ran = following => ran,
             never = examine => match never {},
         };
         receipt.confinement = seen.and_then(|it| SealedConfinement::new(it).ok());
         let took = (clock::now() - since).to_std().unwrap_or_default();
         let reached = Reached { receipt: Some(receipt), took };
-        executed(terms, ended, remains, reached, capture)
+        executed(output_limits, ending, container, reached, capture)
     }
 
     /// Starts a sandbox of nobody and removes it; where there is no image for one, only
@@ -378,31 +379,31 @@ struct Reached {
 }
 
 fn executed(
-    terms: Terms,
-    ended: Result<Option<Ending>, SandboxError>,
-    remains: Remains,
+    output_limits: OutputLimits,
+    ending: Result<Option<Ending>, SandboxError>,
+    container: ContainerGuard,
     reached: Reached,
     capture: Capture,
 ) -> Option<Executed> {
-    let ended = ended.map_err(RunError::from).transpose()?;
-    let (report, error) = concluded(terms, ended, reached, capture);
-    Some(Executed { report, error, remains })
+    let ending = ending.map_err(RunError::from).transpose()?;
+    let (report, error) = concluded(output_limits, ending, reached, capture);
+    Some(Executed { report, error, container })
 }
 
 /// What is said of an execution, and our side's failure when there was one.
 fn concluded(
-    terms: Terms,
-    ended: Result<Ending, RunError>,
+    output_limits: OutputLimits,
+    ending: Result<Ending, RunError>,
     reached: Reached,
     capture: Capture,
 ) -> (Report, Option<RunError>) {
-    let (mut outcome, exit, error) = match ended {
+    let (mut outcome, exit, error) = match ending {
         Ok(ending) => (classify(&ending), exit_of(ending), None),
         Err(error) => (error.outcome(), None, Some(error)),
     };
     let confinement = reached.receipt.as_ref().and_then(|it| it.confinement.as_deref());
     outcome.note_noexec(confinement);
-    (report(terms, outcome, exit, reached, capture), error)
+    (report(output_limits, outcome, exit, reached, capture), error)
 }
 
 fn exit_of(ending: Ending) -> Option<Exit> {
@@ -413,7 +414,7 @@ fn exit_of(ending: Ending) -> Option<Exit> {
 }
 
 fn report(
-    terms: Terms,
+    output_limits: OutputLimits,
     mut outcome: Outcome,
     exit: Option<Exit>,
     mut reached: Reached,
@@ -432,9 +433,10 @@ fn report(
     let is_whole = stdout_bytes == log.stdout().len() as u64;
     let is_end_missing = exit.is_none() && may_have_started(&outcome, &capture);
     let is_unknown = |kept: &[u8]| {
-        is_end_missing && !(capture.has_printed_all && (kept.len() as u64) < terms.stream_cap)
+        is_end_missing
+            && !(capture.has_printed_all && (kept.len() as u64) < output_limits.stream_cap)
     };
-    let printed = match &terms.output_file_cap {
+    let printed = match &output_limits.output_file_cap {
         Some(_) => Some(capture.output_file.as_slice()),
         // The beginning of a document may be another one.
         None => is_whole.then(|| log.stdout()),
@@ -504,7 +506,7 @@ mod tests {
     fn are_cut(stream_cap: u64, files_came: bool) -> (bool, bool) {
         let artifacts = ArtifactCaps { count: 1, bytes: 1 };
         let grace = Duration::ZERO;
-        let terms = Terms { stream_cap, output_file_cap: None, artifacts, grace };
+        let output_limits = OutputLimits { stream_cap, output_file_cap: None, artifacts, grace };
         let mut capture = Capture::unfollowed();
         capture.started();
         capture.stdout(b"four").unwrap();
@@ -514,7 +516,7 @@ mod tests {
         }
         let outcome = Outcome::failed(ErrorKind::SandboxFailed, "it broke the protocol");
         let reached = Reached { receipt: None, took: Duration::ZERO };
-        let report = report(terms, outcome, None, reached, capture);
+        let report = report(output_limits, outcome, None, reached, capture);
         (report.is_stdout_truncated(), report.is_stderr_truncated())
     }
 

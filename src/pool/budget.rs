@@ -52,7 +52,7 @@ pub struct Budget {
 }
 
 /// What one unused sandbox counts, in bytes.
-pub(super) fn counted(template: &Template) -> u64 {
+pub(super) fn estimated_bytes(template: &Template) -> u64 {
     let has_stand_by = template.preparation.stand_by.is_some();
     let taken = if has_stand_by { PREPARED_BYTES } else { BARE_BYTES };
     taken.min(template.spec.limits.memory_bytes)
@@ -60,11 +60,11 @@ pub(super) fn counted(template: &Template) -> u64 {
 
 /// Whether the machine is short of memory. Pure: what was read is an argument.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Pressure {
+pub(super) struct MemoryPressure {
     is_on: bool,
 }
 
-impl Pressure {
+impl MemoryPressure {
     /// Whether it is short.
     pub(super) fn is_on(self) -> bool {
         self.is_on
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn a_machine_that_is_short_must_have_twice_as_much_to_be_well_again() {
-        let mut pressure = Pressure::default();
+        let mut pressure = MemoryPressure::default();
         assert!(!pressure.read(read(513)) && !pressure.is_on());
         assert!(pressure.read(read(511)) && pressure.is_on());
         assert!(!pressure.read(read(1_000)) && pressure.is_on());
@@ -103,14 +103,14 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_not_short() {
-        let mut pressure = Pressure::default();
+        let mut pressure = MemoryPressure::default();
         pressure.read(read(0));
         assert!(pressure.read(None) && !pressure.is_on());
         // An engine on the smallest of machines needs some, too.
-        let mut tiny = Pressure::default();
+        let mut tiny = MemoryPressure::default();
         let memory = MachineMemory { total: 512 * MIB, available: 100 * MIB };
         assert!(tiny.read(Some(memory)));
-        let mut huge = Pressure::default();
+        let mut huge = MemoryPressure::default();
         let memory = MachineMemory { total: u64::MAX, available: 1_024 * MIB };
         assert!(!huge.read(Some(memory)));
     }
@@ -139,8 +139,8 @@ mod tests {
             },
             preparation: Preparation { stand_by, ..Preparation::default() },
         };
-        assert_eq!(counted(&template(4096 * MIB, None)), BARE_BYTES);
-        assert_eq!(counted(&template(4096 * MIB, Some(stand_by.clone()))), PREPARED_BYTES);
-        assert_eq!(counted(&template(32 * MIB, Some(stand_by))), 32 * MIB);
+        assert_eq!(estimated_bytes(&template(4096 * MIB, None)), BARE_BYTES);
+        assert_eq!(estimated_bytes(&template(4096 * MIB, Some(stand_by.clone()))), PREPARED_BYTES);
+        assert_eq!(estimated_bytes(&template(32 * MIB, Some(stand_by))), 32 * MIB);
     }
 }

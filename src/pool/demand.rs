@@ -10,7 +10,7 @@ const HOLD: Duration = Duration::from_secs(120);
 /// In this time, then, it counts half as much; and so do calls, from the first.
 const HALF_LIFE: Duration = Duration::from_secs(60);
 
-/// Calls of a burst that are counted at most.
+/// Calls of a burst that are estimated_bytes at most.
 const MAX_BURST: usize = 1024;
 
 /// What is remembered of the calls for one kind of sandbox.
@@ -19,19 +19,19 @@ pub(super) struct Demand {
     /// The calls of the present burst.
     burst: VecDeque<Duration>,
     /// The largest burst, and when it was.
-    peak: Remembered,
+    peak: DecayingCount,
     /// The calls, and when the last was.
-    calls: Remembered,
+    calls: DecayingCount,
 }
 
-/// Something that counted so much at a time.
+/// Something that estimated_bytes so much at a time.
 #[derive(Debug, Clone, Copy, Default)]
-struct Remembered {
+struct DecayingCount {
     value: f64,
     since: Duration,
 }
 
-impl Remembered {
+impl DecayingCount {
     /// What it counts when this time has passed, of which `hold` does not count.
     fn after(self, now: Duration, hold: Duration) -> f64 {
         let passed = now.saturating_sub(self.since).saturating_sub(hold);
@@ -51,9 +51,9 @@ impl Demand {
         #[expect(clippy::cast_precision_loss, reason = "at most MAX_BURST")]
         let burst = self.burst.len() as f64;
         if burst >= self.peak.after(now, HOLD) {
-            self.peak = Remembered { value: burst, since: now };
+            self.peak = DecayingCount { value: burst, since: now };
         }
-        self.calls = Remembered { value: self.calls(now) + 1.0, since: now };
+        self.calls = DecayingCount { value: self.calls(now) + 1.0, since: now };
     }
 
     /// How many are worth holding: the largest burst of late, and none for what

@@ -1,5 +1,5 @@
 //! What is held whatever is called: floors, which scripts ask for by `warm`. Whoever
-//! knows the scripts says all of them at once ([`Pool::hold`]), and which kinds
+//! knows the scripts says all of them at once ([`Pool::set_floors`]), and which kinds
 //! nobody needs any more, which are given up at once.
 //!
 //! Floors come before demand, within the pool's size and budget. What does not fit is
@@ -8,8 +8,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::budget::counted;
-use super::plan::{Room, Wish, plan};
+use super::budget::estimated_bytes;
+use super::plan::{Candidate, PoolLimits, plan};
 use super::{Pool, State, Template};
 
 /// Kinds with floors at most.
@@ -39,7 +39,7 @@ pub(super) struct Floor {
 
 /// How far there is room for all floors.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Shortage {
+pub(super) struct FloorStatus {
     /// Sandboxes that all floors ask for together.
     pub(super) asked: usize,
     /// Those of them that there is no room for.
@@ -57,7 +57,7 @@ impl Floor {
     }
 }
 
-impl Shortage {
+impl FloorStatus {
     fn note(&mut self, floor: &Floor, met: usize) {
         let unmet = floor.count.saturating_sub(met);
         self.asked = self.asked.saturating_add(floor.count);
@@ -90,7 +90,7 @@ impl Shortage {
 
 impl Floors {
     /// Some more of a kind are to be held, for this script.
-    pub fn ask(&mut self, template: Template, count: usize, script: &str) {
+    pub fn add(&mut self, template: Template, count: usize, script: &str) {
         let is_full = self.kinds.len() >= MAX_FLOORS && !self.kinds.contains_key(&template);
         let floor = match is_full {
             true => &mut self.left_out,
@@ -110,7 +110,7 @@ impl Pool {
 
     /// From now on these floors count and no others. The kinds that nobody needs are
     /// given up, unless there is a floor for them; what is in use is not touched.
-    pub fn hold(&self, floors: Floors, unneeded: &HashSet<Arc<Template>>) {
+    pub fn set_floors(&self, floors: Floors, unneeded: &HashSet<Arc<Template>>) {
         let now = self.now();
         let mut state = self.state();
         if self.inner.closing.is_cancelled() {
@@ -118,29 +118,31 @@ impl Pool {
         }
         state.kinds.retain(|kind, _| !unneeded.contains(kind) || floors.kinds.contains_key(kind));
         state.kinds.values_mut().for_each(|kind| kind.floor = Floor::default());
-        let mut shortage = Shortage::default();
-        shortage.note(&floors.left_out, 0);
+        let mut floor_status = FloorStatus::default();
+        floor_status.note(&floors.left_out, 0);
         if self.inner.size == 0 {
-            floors.kinds.values().for_each(|floor| shortage.note(floor, 0));
+            floors.kinds.values().for_each(|floor| floor_status.note(floor, 0));
         } else {
             // Those that are there first: none of them may give way to the others.
             let is_known = |kind: &Arc<Template>| state.kinds.contains_key(kind);
             let (known, new): (Vec<_>, Vec<_>) =
                 floors.kinds.into_iter().partition(|(kind, _)| is_known(kind));
             for (kind, floor) in known.into_iter().chain(new) {
-                state.make_room(&kind, now);
+                state.evict_for(&kind, now);
                 state.kinds.entry(kind).or_default().floor = floor;
             }
             let room = state.room(self.inner.size);
-            let shares = plan(&state.wishes(now), room);
+            let shares = plan(&state.candidates(now), room);
             for (kind, met) in state.kinds.values().zip(shares) {
-                shortage.note(&kind.floor, met);
+                floor_status.note(&kind.floor, met);
             }
         }
-        if shortage.unmet != state.shortage.unmet || shortage.scripts != state.shortage.scripts {
-            shortage.log();
+        if floor_status.unmet != state.floor_status.unmet
+            || floor_status.scripts != state.floor_status.scripts
+        {
+            floor_status.log();
         }
-        state.shortage = shortage;
+        state.floor_status = floor_status;
         drop(state);
         self.inner.nudge.notify_one();
     }
@@ -148,31 +150,31 @@ impl Pool {
 
 impl State {
     /// What each kind would have, in the order of the kinds.
-    pub(super) fn wishes(&self, now: std::time::Duration) -> Vec<Wish> {
-        let wish = |(template, kind): (&Arc<Template>, &super::Kind)| Wish {
+    pub(super) fn candidates(&self, now: std::time::Duration) -> Vec<Candidate> {
+        let candidate = |(template, kind): (&Arc<Template>, &super::Kind)| Candidate {
             wanted: kind.demand.wanted(now),
             floor: kind.floor.count,
             calls: kind.demand.calls(now),
             held: kind.unused.len() + kind.starting,
-            bytes: counted(template),
+            bytes: estimated_bytes(template),
         };
-        self.kinds.iter().map(wish).collect()
+        self.kinds.iter().map(candidate).collect()
     }
 
     /// What may be held, whether or not the machine is short of memory just now.
-    pub(super) fn room(&self, places: usize) -> Room {
+    pub(super) fn room(&self, places: usize) -> PoolLimits {
         let bytes = self.budget.as_ref().map_or(u64::MAX, |it| it.memory_bytes);
-        Room { places, bytes }
+        PoolLimits { places, bytes }
     }
 
     /// What may be held just now.
-    pub(super) fn room_now(&self, places: usize) -> Room {
-        if self.pressure.is_on() { Room::NONE } else { self.room(places) }
+    pub(super) fn current_limits(&self, places: usize) -> PoolLimits {
+        if self.pressure.is_on() { PoolLimits::NONE } else { self.room(places) }
     }
 
     /// Forgets the least called kind when this one would be one too many. Kinds with
     /// floors stay, and those of which one is being started: they are fewer.
-    pub(super) fn make_room(&mut self, newcomer: &Template, now: std::time::Duration) {
+    pub(super) fn evict_for(&mut self, newcomer: &Template, now: std::time::Duration) {
         if self.kinds.len() < MAX_KINDS || self.kinds.contains_key(newcomer) {
             return;
         }

@@ -8,9 +8,9 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::plan::plan;
-use super::{Kind, Pool, ReadMemory, State, Template, UNUSED, Unfit};
+use super::{Kind, Pool, ReadMemory, StandByFailure, State, Template, UNUSED};
 use crate::engine::{LABEL_ROLE, NewContainer};
-use crate::sandbox::{Sandbox, Unprepared};
+use crate::sandbox::{PrepareError, Sandbox};
 use gantry_init::message::Preparation;
 
 /// How often it looks without being told to: what nobody calls decays, and what has
@@ -145,12 +145,12 @@ impl Pool {
                 kind.unused.push_back(sandbox);
                 state.start_time = (state.start_time * 3 + took) / 4;
             }
-            Err(Unprepared::Unfit(reason)) => {
+            Err(PrepareError::Unsupported(reason)) => {
                 let file = template.preparation.stand_by.as_ref().map(|it| it.file_name.as_str());
                 tracing::info!(file, reason, "the script's interpreter does not wait for it");
-                kind.unfit = Some(Unfit { reason, until: now + UNFIT_FOR });
+                kind.unfit = Some(StandByFailure { reason, until: now + UNFIT_FOR });
             }
-            Err(Unprepared::Failed(error)) => {
+            Err(PrepareError::Sandbox(error)) => {
                 kind.failures = kind.failures.saturating_add(1);
                 kind.not_before = now + (PAUSE * kind.failures).min(MAX_PAUSE);
                 tracing::warn!(%error, image = template.spec.image, "none is held for now");
@@ -169,7 +169,7 @@ impl Pool {
     }
 
     /// A sandbox with all ready that can be.
-    async fn make(&self, template: &Arc<Template>) -> Result<Sandbox, Unprepared> {
+    async fn make(&self, template: &Arc<Template>) -> Result<Sandbox, PrepareError> {
         let mut labels = self.inner.made_by.clone();
         labels.insert(LABEL_ROLE.to_owned(), UNUSED.to_owned());
         let container = NewContainer {
@@ -179,10 +179,10 @@ impl Pool {
         };
         let engine = Arc::clone(&self.inner.engine);
         let sandbox = Sandbox::start(engine, &self.inner.remover, &container).await?;
-        let mut sandbox = sandbox.examined(&template.spec).await?;
+        let mut sandbox = sandbox.verified(&template.spec).await?;
         let unfit = self.why_unfit(template);
         let preparation = possible(&template.preparation, unfit.is_some());
-        sandbox.note_not_standing_by(unfit);
+        sandbox.set_stand_by_failure(unfit);
         if preparation == Preparation::default() {
             return Ok(sandbox);
         }
@@ -199,9 +199,9 @@ impl Kind {
             if sandbox.is_waiting() {
                 return Some(sandbox);
             }
-            if let Some(why) = sandbox.complaint() {
+            if let Some(why) = sandbox.init_error() {
                 tracing::warn!(container = sandbox.name(), why, "a warm sandbox gave itself up");
-                self.unfit = Some(Unfit { reason: why, until: now + UNFIT_FOR });
+                self.unfit = Some(StandByFailure { reason: why, until: now + UNFIT_FOR });
             }
         }
         None
@@ -221,6 +221,6 @@ fn shares(
     size: usize,
     now: Duration,
 ) -> impl Iterator<Item = (usize, &mut Kind)> {
-    let shares = plan(&state.wishes(now), state.room_now(size));
+    let shares = plan(&state.candidates(now), state.current_limits(size));
     shares.into_iter().zip(state.kinds.values_mut())
 }

@@ -12,7 +12,7 @@
 //! asked for of late ([`demand`], [`plan`]) and from what scripts want to be held in any
 //! case ([`floors`]), within a number of places and what the machine's memory allows
 //! ([`budget`]). Making them yields
-//! to executions that have to start one by themselves ([`Pool::cold`]), and what goes
+//! to executions that have to start one by themselves ([`Pool::begin_cold_start`]), and what goes
 //! wrong here is nobody's concern: at worst an execution starts cold.
 
 mod budget;
@@ -37,9 +37,9 @@ use crate::domain::mount::Mount;
 use crate::domain::sandbox_spec::SandboxSpec;
 use crate::engine::{Engine, Labels};
 use crate::sandbox::{Remover, Sandbox};
-use budget::{Pressure, counted};
+use budget::{MemoryPressure, estimated_bytes};
 use demand::Demand;
-use floors::{Floor, Shortage};
+use floors::{Floor, FloorStatus};
 
 pub use budget::{BARE_BYTES, Budget, MachineMemory, PREPARED_BYTES, ReadMemory};
 pub use floors::Floors;
@@ -89,11 +89,11 @@ struct State {
     start_time: Duration,
     /// What the unused ones may take; `None` is all.
     budget: Option<Budget>,
-    pressure: Pressure,
+    pressure: MemoryPressure,
     /// When the machine's memory is read again.
     memory_due: Duration,
     /// How far there is room for the floors.
-    shortage: Shortage,
+    floor_status: FloorStatus,
 }
 
 /// All of one kind.
@@ -108,11 +108,11 @@ struct Kind {
     /// Not to be tried before.
     not_before: Duration,
     /// No process can stand by for it.
-    unfit: Option<Unfit>,
+    unfit: Option<StandByFailure>,
 }
 
 /// The reason that no process stands by.
-struct Unfit {
+struct StandByFailure {
     reason: String,
     /// It is not tried again before.
     until: Duration,
@@ -144,7 +144,7 @@ pub struct PoolStatus {
 }
 
 /// Somebody starts a sandbox without the pool; it waits until this is dropped.
-pub struct Cold {
+pub struct ColdStart {
     pool: Pool,
 }
 
@@ -158,9 +158,9 @@ impl Pool {
             cold: 0,
             start_time: FIRST_GUESS,
             budget: None,
-            pressure: Pressure::default(),
+            pressure: MemoryPressure::default(),
             memory_due: Duration::ZERO,
-            shortage: Shortage::default(),
+            floor_status: FloorStatus::default(),
         };
         let inner = Inner {
             engine,
@@ -178,12 +178,12 @@ impl Pool {
 
     /// Limits what unused sandboxes may take together; without it there is no limit
     /// but their number.
-    pub fn limit(&self, budget: Budget) {
+    pub fn set_budget(&self, budget: Budget) {
         self.state().budget = Some(budget);
     }
 
     /// Begins to follow demand, until it is drained.
-    pub fn open(&self) {
+    pub fn start_keeper(&self) {
         if self.inner.size > 0 {
             self.inner.tasks.spawn(self.clone().keep());
         }
@@ -193,7 +193,7 @@ impl Pool {
     /// looks where they lead when a container is started, and what was a link then may
     /// look like a folder by the time it is taken.
     #[must_use]
-    pub fn holds(&self, mounts: &[Mount]) -> bool {
+    pub fn supports(&self, mounts: &[Mount]) -> bool {
         self.inner.size > 0 && mounts.is_empty() && !self.inner.closing.is_cancelled()
     }
 
@@ -201,13 +201,13 @@ impl Pool {
     /// remembered in any case.
     #[must_use]
     pub fn take(&self, template: Template) -> Option<Sandbox> {
-        if !self.holds(&template.spec.mounts) {
+        if !self.supports(&template.spec.mounts) {
             return None;
         }
         let now = self.now();
         let mut state = self.state();
         let window = state.start_time * STARTS_OF_A_BURST;
-        state.make_room(&template, now);
+        state.evict_for(&template, now);
         let kind = state.kinds.entry(Arc::new(template)).or_default();
         kind.demand.called(now, window);
         // The dead are dropped, and so removed.
@@ -218,13 +218,13 @@ impl Pool {
 
     /// Makes the pool wait until the answer is dropped.
     #[must_use]
-    pub fn cold(&self) -> Cold {
+    pub fn begin_cold_start(&self) -> ColdStart {
         self.state().cold += 1;
-        Cold { pool: self.clone() }
+        ColdStart { pool: self.clone() }
     }
 
     /// Gives up the unused sandboxes of an image that is not to be used any more.
-    pub fn forget(&self, image: &str) {
+    pub fn evict_image(&self, image: &str) {
         self.state().kinds.retain(|template, _| template.spec.image != image);
     }
 
@@ -234,7 +234,7 @@ impl Pool {
         let state = self.state();
         let sum = |count: fn(&Kind) -> usize| state.kinds.values().map(count).sum();
         let bytes = |(template, kind): (&Arc<Template>, &Kind)| {
-            counted(template) * kind.unused.len() as u64
+            estimated_bytes(template) * kind.unused.len() as u64
         };
         PoolStatus {
             size: self.inner.size,
@@ -242,8 +242,8 @@ impl Pool {
             starting: sum(|kind| kind.starting),
             kinds: state.kinds.len(),
             failing: sum(|kind| usize::from(kind.failures > 0)),
-            floor: state.shortage.asked,
-            floor_unmet: state.shortage.unmet,
+            floor: state.floor_status.asked,
+            floor_unmet: state.floor_status.unmet,
             memory_bytes: state.kinds.iter().map(bytes).sum(),
             memory_limit_bytes: state.budget.as_ref().map(|it| it.memory_bytes),
             is_short_of_memory: state.pressure.is_on(),
@@ -268,7 +268,7 @@ impl Pool {
     }
 }
 
-impl Drop for Cold {
+impl Drop for ColdStart {
     fn drop(&mut self) {
         let mut state = self.pool.state();
         state.cold = state.cold.saturating_sub(1);

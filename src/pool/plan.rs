@@ -2,7 +2,7 @@
 
 /// What one kind would have.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Wish {
+pub(super) struct Candidate {
     /// How many are worth holding.
     pub(super) wanted: usize,
     /// How many are to be held whatever is called.
@@ -17,14 +17,14 @@ pub(super) struct Wish {
 
 /// What may be held in all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Room {
+pub(super) struct PoolLimits {
     /// Sandboxes.
     pub(super) places: usize,
     /// Their memory.
     pub(super) bytes: u64,
 }
 
-impl Room {
+impl PoolLimits {
     /// There is none.
     pub(super) const NONE: Self = Self { places: 0, bytes: 0 };
 }
@@ -37,22 +37,22 @@ const NEARLY_NONE: f64 = 0.001;
 /// (the method of D'Hondt), so that the least useful gives way and nobody who is
 /// called often takes all. Among equals it goes to those that have one already, so
 /// that nothing is removed to start the like of it.
-pub(super) fn plan(wishes: &[Wish], room: Room) -> Vec<usize> {
-    let mut shares = vec![0; wishes.len()];
-    let left = share_out(wishes, &mut shares, room, |it| it.floor);
-    share_out(wishes, &mut shares, left, |it| it.wanted.max(it.floor));
+pub(super) fn plan(candidates: &[Candidate], room: PoolLimits) -> Vec<usize> {
+    let mut shares = vec![0; candidates.len()];
+    let left = share_out(candidates, &mut shares, room, |it| it.floor);
+    share_out(candidates, &mut shares, left, |it| it.wanted.max(it.floor));
     shares
 }
 
 /// Up to `most` for each; answers with the room that is left.
 fn share_out(
-    wishes: &[Wish],
+    candidates: &[Candidate],
     shares: &mut [usize],
-    mut room: Room,
-    most: impl Fn(&Wish) -> usize,
-) -> Room {
+    mut room: PoolLimits,
+    most: impl Fn(&Candidate) -> usize,
+) -> PoolLimits {
     while room.places > 0 {
-        let open = wishes.iter().zip(shares.iter()).enumerate();
+        let open = candidates.iter().zip(shares.iter()).enumerate();
         let open = open.filter(|(_, (it, has))| **has < most(it) && it.bytes <= room.bytes);
         let best = open.max_by(|(_, (a, of_a)), (_, (b, of_b))| {
             let by_calls = quotient(a, **of_a).total_cmp(&quotient(b, **of_b));
@@ -61,14 +61,14 @@ fn share_out(
         let Some((index, _)) = best else { break };
         shares[index] += 1;
         room.places -= 1;
-        room.bytes -= wishes[index].bytes;
+        room.bytes -= candidates[index].bytes;
     }
     room
 }
 
 #[expect(clippy::cast_precision_loss, reason = "places are few")]
-fn quotient(wish: &Wish, has: usize) -> f64 {
-    (wish.calls + NEARLY_NONE) / (has + 1) as f64
+fn quotient(candidate: &Candidate, has: usize) -> f64 {
+    (candidate.calls + NEARLY_NONE) / (has + 1) as f64
 }
 
 #[cfg(test)]
@@ -77,97 +77,100 @@ mod tests {
 
     use super::*;
 
-    fn wish(wanted: usize, calls: f64) -> Wish {
-        Wish { wanted, floor: 0, calls, held: 0, bytes: 1 }
+    fn candidate(wanted: usize, calls: f64) -> Candidate {
+        Candidate { wanted, floor: 0, calls, held: 0, bytes: 1 }
     }
 
-    fn floor(floor: usize, calls: f64) -> Wish {
-        Wish { floor, ..wish(0, calls) }
+    fn floor(floor: usize, calls: f64) -> Candidate {
+        Candidate { floor, ..candidate(0, calls) }
     }
 
-    fn places(places: usize) -> Room {
-        Room { places, bytes: u64::MAX }
+    fn places(places: usize) -> PoolLimits {
+        PoolLimits { places, bytes: u64::MAX }
     }
 
     #[test]
     fn everybody_gets_what_is_wanted_while_there_is_room() {
-        assert_eq!(plan(&[wish(3, 1.0), wish(0, 9.0), wish(2, 0.1)], places(8)), [3, 0, 2]);
-        assert_eq!(plan(&[wish(3, 1.0)], places(0)), [0]);
+        assert_eq!(
+            plan(&[candidate(3, 1.0), candidate(0, 9.0), candidate(2, 0.1)], places(8)),
+            [3, 0, 2]
+        );
+        assert_eq!(plan(&[candidate(3, 1.0)], places(0)), [0]);
         assert_eq!(plan(&[], places(8)), Vec::<usize>::new());
     }
 
     #[test]
     fn places_go_where_the_calls_are() {
-        assert_eq!(plan(&[wish(8, 60.0), wish(8, 20.0)], places(8)), [6, 2]);
-        assert_eq!(plan(&[wish(8, 100.0), wish(1, 13.0)], places(8)), [7, 1]);
-        assert_eq!(plan(&[wish(8, 100.0), wish(1, 0.5)], places(8)), [8, 0]);
+        assert_eq!(plan(&[candidate(8, 60.0), candidate(8, 20.0)], places(8)), [6, 2]);
+        assert_eq!(plan(&[candidate(8, 100.0), candidate(1, 13.0)], places(8)), [7, 1]);
+        assert_eq!(plan(&[candidate(8, 100.0), candidate(1, 0.5)], places(8)), [8, 0]);
     }
 
     #[test]
     fn floors_come_first_and_share_what_is_too_little_by_their_calls() {
-        assert_eq!(plan(&[wish(8, 100.0), floor(2, 0.0)], places(4)), [2, 2]);
+        assert_eq!(plan(&[candidate(8, 100.0), floor(2, 0.0)], places(4)), [2, 2]);
         assert_eq!(plan(&[floor(4, 30.0), floor(4, 10.0)], places(4)), [3, 1]);
         assert_eq!(plan(&[floor(4, 0.0), floor(4, 0.0)], places(4)), [2, 2]);
         // More is held of what is called more than its floor.
-        let both = Wish { floor: 1, ..wish(3, 1.0) };
+        let both = Candidate { floor: 1, ..candidate(3, 1.0) };
         assert_eq!(plan(&[both, floor(2, 0.0)], places(8)), [3, 2]);
     }
 
     #[test]
     fn of_equals_those_stay_that_are_there() {
-        let held = |held| Wish { held, ..floor(1, 0.0) };
+        let held = |held| Candidate { held, ..floor(1, 0.0) };
         assert_eq!(plan(&[held(1), held(0), held(0)], places(1)), [1, 0, 0]);
         assert_eq!(plan(&[held(0), held(1), held(0)], places(1)), [0, 1, 0]);
     }
 
     #[test]
     fn what_does_not_fit_the_memory_leaves_it_to_what_does() {
-        let large = Wish { bytes: 64, ..floor(2, 9.0) };
-        let room = Room { places: 8, bytes: 100 };
-        assert_eq!(plan(&[large, Wish { bytes: 8, ..floor(9, 1.0) }], room), [1, 4]);
-        assert_eq!(plan(&[large], Room { places: 8, bytes: 63 }), [0]);
-        assert_eq!(plan(&[large], Room::NONE), [0]);
+        let large = Candidate { bytes: 64, ..floor(2, 9.0) };
+        let room = PoolLimits { places: 8, bytes: 100 };
+        assert_eq!(plan(&[large, Candidate { bytes: 8, ..floor(9, 1.0) }], room), [1, 4]);
+        assert_eq!(plan(&[large], PoolLimits { places: 8, bytes: 63 }), [0]);
+        assert_eq!(plan(&[large], PoolLimits::NONE), [0]);
     }
 
     proptest! {
         #[test]
         fn no_place_is_wasted_and_none_is_invented(
-            wishes in proptest::collection::vec(
+            candidates in proptest::collection::vec(
                 (0..20_usize, 0..5_usize, 0.0..1e6_f64, 0..4_usize, 1..9_u64), 0..30,
             ),
             size in 0..64_usize, bytes in 0..400_u64,
         ) {
-            let wishes: Vec<_> = wishes
+            let candidates: Vec<_> = candidates
                 .into_iter()
-                .map(|(wanted, floor, calls, held, bytes)| Wish { wanted, floor, calls, held, bytes })
+                .map(|(wanted, floor, calls, held, bytes)| Candidate { wanted, floor, calls, held, bytes })
                 .collect();
-            let room = Room { places: size, bytes };
-            let shares = plan(&wishes, room);
-            let most = |it: &Wish| it.wanted.max(it.floor);
+            let room = PoolLimits { places: size, bytes };
+            let shares = plan(&candidates, room);
+            let most = |it: &Candidate| it.wanted.max(it.floor);
             let places: usize = shares.iter().sum();
-            let used: u64 = shares.iter().zip(&wishes).map(|(has, it)| *has as u64 * it.bytes).sum();
+            let used: u64 = shares.iter().zip(&candidates).map(|(has, it)| *has as u64 * it.bytes).sum();
             prop_assert!(places <= size && used <= bytes);
-            prop_assert!(shares.iter().zip(&wishes).all(|(has, it)| *has <= most(it)));
+            prop_assert!(shares.iter().zip(&candidates).all(|(has, it)| *has <= most(it)));
             // Whoever has less than it would have finds no room any more.
-            let fits = |it: &Wish| places < size && used + it.bytes <= bytes;
-            prop_assert!(shares.iter().zip(&wishes).all(|(has, it)| *has == most(it) || !fits(it)));
-            let is_enough = |room: Room| plan(&wishes, room) == wishes.iter().map(most).collect::<Vec<_>>();
-            let large = Room { places: 1_000, bytes: u64::MAX };
+            let fits = |it: &Candidate| places < size && used + it.bytes <= bytes;
+            prop_assert!(shares.iter().zip(&candidates).all(|(has, it)| *has == most(it) || !fits(it)));
+            let is_enough = |room: PoolLimits| plan(&candidates, room) == candidates.iter().map(most).collect::<Vec<_>>();
+            let large = PoolLimits { places: 1_000, bytes: u64::MAX };
             prop_assert!(is_enough(large));
         }
 
         #[test]
         fn nothing_else_takes_the_place_of_a_floor(
-            wishes in proptest::collection::vec((0..20_usize, 0..5_usize, 0.0..1e6_f64), 0..30),
+            candidates in proptest::collection::vec((0..20_usize, 0..5_usize, 0.0..1e6_f64), 0..30),
             size in 0..64_usize,
         ) {
-            let wishes: Vec<_> = wishes
+            let candidates: Vec<_> = candidates
                 .into_iter()
-                .map(|(wanted, floor, calls)| Wish { floor, ..wish(wanted, calls) })
+                .map(|(wanted, floor, calls)| Candidate { floor, ..candidate(wanted, calls) })
                 .collect();
-            let shares = plan(&wishes, places(size));
-            let met: usize = shares.iter().zip(&wishes).map(|(has, it)| (*has).min(it.floor)).sum();
-            let floors: usize = wishes.iter().map(|it| it.floor).sum();
+            let shares = plan(&candidates, places(size));
+            let met: usize = shares.iter().zip(&candidates).map(|(has, it)| (*has).min(it.floor)).sum();
+            let floors: usize = candidates.iter().map(|it| it.floor).sum();
             prop_assert_eq!(met, floors.min(size));
         }
     }

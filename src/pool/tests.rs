@@ -30,7 +30,7 @@ fn bench(size: usize) -> Bench {
     let remover = Remover::new(Arc::clone(&engine) as Arc<dyn Engine>);
     let as_engine = Arc::clone(&engine) as Arc<dyn Engine>;
     let pool = Pool::new(as_engine, remover.clone(), Labels::new(), size);
-    pool.open();
+    pool.start_keeper();
     Bench { engine, remover, pool }
 }
 
@@ -155,7 +155,7 @@ async fn one_that_died_is_not_handed_out_and_is_replaced() {
 #[tokio::test(start_paused = true)]
 async fn it_waits_while_an_execution_starts_cold() {
     let bench = bench(2);
-    let cold = bench.pool.cold();
+    let cold = bench.pool.begin_cold_start();
     bench.take(&template(8), 2);
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(bench.engine.calls(Verb::Create), 0);
@@ -184,7 +184,7 @@ async fn what_is_held_has_been_examined_and_what_is_confined_less_is_not_held() 
     bench.soon().await;
     let held = bench.pool.take(template(8)).unwrap();
     assert_eq!(held.confinement().map(|it| it.pids), Some(8));
-    assert_eq!(bench.engine.calls(Verb::Examine), 1);
+    assert_eq!(bench.engine.calls(Verb::InspectConfinement), 1);
     drop(held);
     bench.engine.loosen(|it| it.privileged = true);
     bench.take(&template(9), 2);
@@ -208,7 +208,7 @@ async fn an_image_that_is_forgotten_is_not_held() {
     let bench = bench(2);
     bench.take(&template(8), 2);
     bench.soon().await;
-    bench.pool.forget(IMAGE);
+    bench.pool.evict_image(IMAGE);
     assert_eq!(bench.soon().await.kinds, 0);
     assert_eq!(bench.take(&template(8), 1), 0);
     bench.ends().await;
@@ -267,7 +267,7 @@ async fn what_can_not_stand_by_is_rehearsed_and_tried_again_later() {
     // The first of them was given up.
     assert_eq!(bench.engine.calls(Verb::Create), 2);
     let taken = bench.pool.take(template.clone()).unwrap();
-    assert_eq!(taken.not_standing_by(), Some("no such module"));
+    assert_eq!(taken.stand_by_failure(), Some("no such module"));
     drop(taken);
     assert_eq!(bench.soon().await.unused, 1);
     let before = bench.engine.calls(Verb::Create);

@@ -17,11 +17,11 @@ use gantry_init::frame::{Frame, FrameError, Kind};
 use gantry_init::message::{ArtifactBegin, Exit, MAX_SKIPPED_ARTIFACTS, Refused};
 use thiserror::Error;
 
-use super::Terms;
+use super::OutputLimits;
 
 /// How a sandbox broke the protocol.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum Violation {
+pub enum ProtocolError {
     /// Bytes that are no frame.
     #[error(transparent)]
     Frame(#[from] FrameError),
@@ -92,24 +92,24 @@ pub struct Conversation {
 }
 
 impl Conversation {
-    /// The conversation that a request with these terms begins.
+    /// The conversation that a request with these limits begins.
     #[must_use]
-    pub fn new(terms: &Terms) -> Self {
+    pub fn new(limits: &OutputLimits) -> Self {
         Self {
             phase: Phase::Ready,
-            stdout_left: terms.stream_cap,
-            stderr_left: terms.stream_cap,
-            output_file_left: terms.output_file_cap.unwrap_or_default(),
-            artifacts_left: terms.artifacts.count,
-            artifact_bytes_left: terms.artifacts.bytes,
+            stdout_left: limits.stream_cap,
+            stderr_left: limits.stream_cap,
+            output_file_left: limits.output_file_cap.unwrap_or_default(),
+            artifacts_left: limits.artifacts.count,
+            artifact_bytes_left: limits.artifacts.bytes,
             this_artifact_left: 0,
         }
     }
 
     /// The same, from PID 1's first word.
     #[must_use]
-    pub fn from_the_beginning(terms: &Terms) -> Self {
-        Self { phase: Phase::Silent, ..Self::new(terms) }
+    pub fn from_the_beginning(limits: &OutputLimits) -> Self {
+        Self { phase: Phase::Silent, ..Self::new(limits) }
     }
 
     /// Whether it was heard that the script's process exists.
@@ -120,11 +120,11 @@ impl Conversation {
     /// What the next frame means.
     ///
     /// # Errors
-    /// [`Violation`]; nothing more may be accepted then.
-    pub fn accept(&mut self, frame: Frame) -> Result<Event, Violation> {
+    /// [`ProtocolError`]; nothing more may be accepted then.
+    pub fn accept(&mut self, frame: Frame) -> Result<Event, ProtocolError> {
         let Frame { kind, payload } = frame;
         if self.this_artifact_left > 0 && kind != Kind::ArtifactData {
-            return Err(Violation::ArtifactCut);
+            return Err(ProtocolError::ArtifactCut);
         }
         match (self.phase, kind) {
             (Phase::Silent, Kind::Hello) => {
@@ -172,35 +172,35 @@ impl Conversation {
                 self.phase = Phase::Ended;
                 let exit: Exit = parse(kind, &payload)?;
                 if exit.artifacts_skipped.len() > MAX_SKIPPED_ARTIFACTS {
-                    return Err(Violation::TooMuch("names of artifacts"));
+                    return Err(ProtocolError::TooMuch("names of artifacts"));
                 }
                 Ok(Event::Exit(exit))
             }
-            _ => Err(Violation::Unexpected(kind)),
+            _ => Err(ProtocolError::Unexpected(kind)),
         }
     }
 
-    fn begin_artifact(&mut self, payload: &[u8]) -> Result<Event, Violation> {
+    fn begin_artifact(&mut self, payload: &[u8]) -> Result<Event, ProtocolError> {
         let begin: ArtifactBegin = parse(Kind::ArtifactBegin, payload)?;
         if !artifact_name::is_allowed(&begin.name) {
-            return Err(Violation::ArtifactName);
+            return Err(ProtocolError::ArtifactName);
         }
         self.artifacts_left =
-            self.artifacts_left.checked_sub(1).ok_or(Violation::TooMuch("artifacts"))?;
+            self.artifacts_left.checked_sub(1).ok_or(ProtocolError::TooMuch("artifacts"))?;
         self.artifact_bytes_left = self
             .artifact_bytes_left
             .checked_sub(begin.size)
-            .ok_or(Violation::TooMuch("artifact bytes"))?;
+            .ok_or(ProtocolError::TooMuch("artifact bytes"))?;
         self.this_artifact_left = begin.size;
         Ok(Event::ArtifactBegin(begin))
     }
 }
 
-fn spend(left: &mut u64, payload: &[u8], what: &'static str) -> Result<(), Violation> {
-    *left = left.checked_sub(payload.len() as u64).ok_or(Violation::TooMuch(what))?;
+fn spend(left: &mut u64, payload: &[u8], what: &'static str) -> Result<(), ProtocolError> {
+    *left = left.checked_sub(payload.len() as u64).ok_or(ProtocolError::TooMuch(what))?;
     Ok(())
 }
 
-fn parse<'a, T: serde::Deserialize<'a>>(kind: Kind, payload: &'a [u8]) -> Result<T, Violation> {
-    serde_json::from_slice(payload).map_err(|_| Violation::Unreadable(kind))
+fn parse<'a, T: serde::Deserialize<'a>>(kind: Kind, payload: &'a [u8]) -> Result<T, ProtocolError> {
+    serde_json::from_slice(payload).map_err(|_| ProtocolError::Unreadable(kind))
 }

@@ -9,8 +9,8 @@ use gantry_init::frame::{Header, Kind, MAX_REQUEST_JSON, MAX_REQUEST_PAYLOAD};
 use gantry_init::message::Request;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
-use super::conversation::{Conversation, Event, Violation};
-use super::{Cancel, Sandbox, SandboxError, Terms};
+use super::conversation::{Conversation, Event, ProtocolError};
+use super::{Cancel, OutputLimits, Sandbox, SandboxError};
 use crate::domain::outcome::Ending;
 use crate::engine::Engine;
 
@@ -19,9 +19,9 @@ use crate::engine::Engine;
 const LOADED_WITHIN: Duration = Duration::from_secs(60);
 
 /// What a sandbox is to do.
-pub struct Order<'a> {
+pub struct LaunchRequest<'a> {
     /// The request's head.
-    pub request: &'a Request,
+    pub head: &'a Request,
     /// The script.
     pub script: &'a [u8],
     /// What it reads from stdin.
@@ -35,15 +35,15 @@ pub struct Loaded {
     pub(super) conversation: Conversation,
     /// How long the script may run.
     pub(super) timeout: Duration,
-    pub(super) terms: Terms,
+    pub(super) limits: OutputLimits,
     /// How it has ended already: refused, cancelled, or with its memory used up.
     pub(super) ending: Option<Ending>,
 }
 
 impl Loaded {
     /// Leaves its container, which ends by itself: nobody will say the word.
-    pub fn leave(mut self) {
-        self.sandbox.container.leave();
+    pub fn detach(mut self) {
+        self.sandbox.container.detach();
     }
 }
 
@@ -56,17 +56,17 @@ impl Sandbox {
     /// [`SandboxError`]. Nothing of the script has run then.
     pub async fn load(
         mut self,
-        order: &Order<'_>,
+        launch: &LaunchRequest<'_>,
         cancel: &Cancel,
     ) -> Result<Loaded, SandboxError> {
-        let request = order.request;
+        let request = launch.head;
         let head = serde_json::to_vec(request).map_err(|error| SandboxError::Sink(error.into()))?;
         if head.len() > MAX_REQUEST_JSON {
             return Err(SandboxError::RequestTooLarge(head.len()));
         }
-        let terms = Terms::from(request);
-        let mut conversation = Conversation::new(&terms);
-        let hand_over = self.hand_over(order, &head, &mut conversation);
+        let limits = OutputLimits::from(request);
+        let mut conversation = Conversation::new(&limits);
+        let hand_over = self.hand_over(launch, &head, &mut conversation);
         let ending = tokio::select! {
             biased;
             () = cancel.cancelled() => Some(Ending::Withdrawn),
@@ -79,7 +79,7 @@ impl Sandbox {
             sandbox: self,
             conversation,
             timeout: Duration::from_millis(request.timeout_ms),
-            terms,
+            limits,
             ending,
         })
     }
@@ -87,14 +87,14 @@ impl Sandbox {
     /// Sends the request until it is loaded (`None`) or has come to an end.
     async fn hand_over(
         &mut self,
-        order: &Order<'_>,
+        launch: &LaunchRequest<'_>,
         head: &[u8],
         conversation: &mut Conversation,
     ) -> Result<Option<Ending>, SandboxError> {
         let send = async {
             // A failed write is not looked at: whatever broke the connection shows
             // in the output, where more is known of it.
-            let _ = send_request(&mut self.input, order, head).await;
+            let _ = send_request(&mut self.input, launch, head).await;
             std::future::pending::<Infallible>().await
         };
         let frame = tokio::select! {
@@ -108,10 +108,10 @@ impl Sandbox {
         match conversation.accept(frame)? {
             Event::Loaded => Ok(None),
             Event::Refused(refused) => {
-                self.container.note_last_word();
+                self.container.note_final_frame();
                 Ok(Some(Ending::Refused(refused)))
             }
-            _ => Err(Violation::Unexpected(kind).into()),
+            _ => Err(ProtocolError::Unexpected(kind).into()),
         }
     }
 
@@ -124,17 +124,17 @@ impl Sandbox {
             return Ok(Ending::Vanished { exit_code, out_of_memory });
         }
         let code = exit_code.map_or_else(|| "unknown".to_owned(), |code| code.to_string());
-        let complaint = self.frames.complaint();
+        let stderr_suffix = self.frames.stderr_suffix();
         Err(SandboxError::NotReady(format!(
-            "it ended before its script was to start (container exit code {code}){complaint}"
+            "it ended before its script was to start (container exit code {code}){stderr_suffix}"
         )))
     }
 
     fn has_not_loaded(&self) -> SandboxError {
         let seconds = LOADED_WITHIN.as_secs();
-        let complaint = self.frames.complaint();
+        let stderr_suffix = self.frames.stderr_suffix();
         SandboxError::NotReady(format!(
-            "it has not taken its request within {seconds} s{complaint}"
+            "it has not taken its request within {seconds} s{stderr_suffix}"
         ))
     }
 }
@@ -150,11 +150,11 @@ async fn find_out(engine: &dyn Engine, name: &str) -> (Option<i64>, bool) {
 
 async fn send_request(
     input: &mut (impl AsyncWrite + Unpin),
-    order: &Order<'_>,
+    launch: &LaunchRequest<'_>,
     head: &[u8],
 ) -> io::Result<()> {
     send_frame(input, Kind::Request, head).await?;
-    for (kind, content) in [(Kind::Script, order.script), (Kind::Stdin, order.stdin)] {
+    for (kind, content) in [(Kind::Script, launch.script), (Kind::Stdin, launch.stdin)] {
         for piece in content.chunks(MAX_REQUEST_PAYLOAD) {
             send_frame(input, kind, piece).await?;
         }

@@ -11,29 +11,29 @@
 //!        │                                Running::adopt ▶ Running ── leave ──▶ (runs on)
 //!        │                                                   │ Exit
 //!        ▼ any failure                                       ▼
-//!     removal  ◀──────── dropped ── Remains ◀──────────── Ending
+//!     removal  ◀──────── dropped ── ContainerGuard ◀──────────── Ending
 //! ```
 //!
 //! A sandbox runs one script and is never used again: [`Sandbox::load`] and
 //! [`Loaded::run`] consume it. Up to the latter it is certain that nothing of the
 //! script has run. Whatever happens, and whoever stops waiting, its container is
 //! removed by the [`Remover`], which [`Remover::drain`] waits for; only a script that
-//! is left on purpose ([`Wishes`]) runs on, and the next process adopts it
+//! is left on purpose ([`RunSignals`]) runs on, and the next process adopts it
 //! ([`Running`]).
 //!
 //! What comes out of a sandbox is hostile: [`conversation`] holds it against
 //! the protocol and the request's own limits before anybody sees it.
 
+mod confinement;
 pub mod conversation;
-mod examine;
 mod load;
+mod output_limits;
 mod prepare;
 mod remover;
 mod replay;
 mod run;
 mod running;
 mod start;
-mod terms;
 #[cfg(test)]
 mod tests;
 pub mod transcript;
@@ -43,18 +43,18 @@ use std::sync::Arc;
 use futures::FutureExt;
 use thiserror::Error;
 
-pub use load::{Loaded, Order};
-pub use prepare::Unprepared;
+pub use load::{LaunchRequest, Loaded};
+pub use output_limits::OutputLimits;
+pub use prepare::PrepareError;
 pub(crate) use prepare::printable;
 pub use remover::Remover;
-pub use run::{Cancel, Ran, Remains, Sink, Wishes};
+pub use run::{Cancel, ContainerGuard, RunResult, RunSignals, Sink};
 pub use running::Running;
-pub use terms::Terms;
 
-use crate::domain::confinement::{SealedConfinement, Shortfall};
+use crate::domain::confinement::{ConfinementGap, SealedConfinement};
 use crate::engine::{Attached, Engine, EngineError};
-use conversation::Violation;
-use remover::Doomed;
+use conversation::ProtocolError;
+use remover::OwnedContainer;
 use start::Frames;
 
 /// A started container in which nothing has run.
@@ -62,23 +62,23 @@ pub struct Sandbox {
     engine: Arc<dyn Engine>,
     input: std::pin::Pin<Box<dyn tokio::io::AsyncWrite + Send>>,
     frames: Frames,
-    container: Doomed,
+    container: OwnedContainer,
     /// How it is confined, once the engine has said so.
     confinement: Option<SealedConfinement>,
     /// The reason that no interpreter stands by, if one was to.
-    not_standing_by: Option<String>,
+    stand_by_failure: Option<String>,
 }
 
 impl Sandbox {
     /// The reason that no interpreter stands by in it, although its template asks for one.
     #[must_use]
-    pub fn not_standing_by(&self) -> Option<&str> {
-        self.not_standing_by.as_deref()
+    pub fn stand_by_failure(&self) -> Option<&str> {
+        self.stand_by_failure.as_deref()
     }
 
     /// Remembers why no interpreter stands by in it.
-    pub fn note_not_standing_by(&mut self, reason: Option<String>) {
-        self.not_standing_by = reason;
+    pub fn set_stand_by_failure(&mut self, reason: Option<String>) {
+        self.stand_by_failure = reason;
     }
 
     /// The name of its container.
@@ -89,8 +89,8 @@ impl Sandbox {
 
     /// The reason that its PID 1 has given it up, if it has said so.
     #[must_use]
-    pub fn complaint(&self) -> Option<String> {
-        self.frames.complaint().strip_prefix(": ").map(str::to_owned)
+    pub fn init_error(&self) -> Option<String> {
+        self.frames.stderr_suffix().strip_prefix(": ").map(str::to_owned)
     }
 
     /// Whether it still waits for its request, as far as is known here: it has said
@@ -117,10 +117,10 @@ pub enum SandboxError {
     NotStarted,
     /// The engine does not confine it as it was asked to: nothing has run.
     #[error(transparent)]
-    Loose(#[from] Shortfall),
+    UnderConfined(#[from] ConfinementGap),
     /// What came out of the container is not what PID 1 says.
     #[error("the sandbox broke the protocol: {0}")]
-    Violation(#[from] Violation),
+    Protocol(#[from] ProtocolError),
     /// Arguments and environment are more than a request may hold.
     #[error("arguments and environment have {0} bytes as JSON, which is too much")]
     RequestTooLarge(usize),
@@ -139,10 +139,10 @@ impl SandboxError {
                 Some("free some disk space")
             }
             Self::RequestTooLarge(_) => Some("put data into the input"),
-            Self::Loose(_) => {
+            Self::UnderConfined(_) => {
                 Some("look at the engine's settings, and at what stands between it and Gantry")
             }
-            Self::NotReady(_) | Self::NotStarted | Self::Violation(_) | Self::Sink(_) => None,
+            Self::NotReady(_) | Self::NotStarted | Self::Protocol(_) | Self::Sink(_) => None,
         }
     }
 }

@@ -6,7 +6,7 @@ use gantry_init::frame::{Frame, Kind, MAX_REQUEST_JSON};
 use gantry_init::message::{Preparation, Prepared, REHEARSAL_MS, STAND_BY_WITHIN_MS};
 use thiserror::Error;
 
-use super::conversation::Violation;
+use super::conversation::ProtocolError;
 use super::load::send_frame;
 use super::{Sandbox, SandboxError};
 
@@ -25,31 +25,31 @@ pub(crate) fn printable(words: &str) -> String {
 
 /// Why a sandbox has nothing ready.
 #[derive(Debug, Error)]
-pub enum Unprepared {
+pub enum PrepareError {
     /// What was to be ready can't be, and another sandbox could do no better.
     #[error("{0}")]
-    Unfit(String),
+    Unsupported(String),
     /// The sandbox failed.
     #[error(transparent)]
-    Failed(#[from] SandboxError),
+    Sandbox(#[from] SandboxError),
 }
 
 impl Sandbox {
     /// Has PID 1 get ready for requests, and waits until it is.
     ///
     /// # Errors
-    /// [`Unprepared`]; the sandbox is gone then, or will be soon. No request was there
+    /// [`PrepareError`]; the sandbox is gone then, or will be soon. No request was there
     /// to be run.
-    pub async fn prepare(mut self, preparation: &Preparation) -> Result<Self, Unprepared> {
+    pub async fn prepare(mut self, preparation: &Preparation) -> Result<Self, PrepareError> {
         let json =
             serde_json::to_vec(preparation).map_err(|error| SandboxError::Sink(error.into()))?;
         if json.len() > MAX_REQUEST_JSON {
-            return Err(Unprepared::Unfit(format!("it has {} bytes", json.len())));
+            return Err(PrepareError::Unsupported(format!("it has {} bytes", json.len())));
         }
         let asked = tokio::time::timeout(PREPARED_WITHIN, self.ask_to_prepare(&json)).await;
         let prepared = asked.unwrap_or_else(|_| {
-            let complaint = self.frames.complaint();
-            Err(SandboxError::NotReady(format!("it has not got ready{complaint}")))
+            let stderr_suffix = self.frames.stderr_suffix();
+            Err(SandboxError::NotReady(format!("it has not got ready{stderr_suffix}")))
         })?;
         if let Some(remark) = prepared.remark {
             let (container, remark) = (self.name(), printable(&remark));
@@ -57,7 +57,7 @@ impl Sandbox {
         }
         match prepared.unfit {
             None => Ok(self),
-            Some(reason) => Err(Unprepared::Unfit(printable(&reason))),
+            Some(reason) => Err(PrepareError::Unsupported(printable(&reason))),
         }
     }
 
@@ -66,13 +66,13 @@ impl Sandbox {
         let _ = send_frame(&mut self.input, Kind::Prepare, json).await;
         match self.frames.next().await? {
             Some(Frame { kind: Kind::Prepared, payload }) => {
-                let unreadable = |_| Violation::Unreadable(Kind::Prepared);
+                let unreadable = |_| ProtocolError::Unreadable(Kind::Prepared);
                 Ok(serde_json::from_slice(&payload).map_err(unreadable)?)
             }
-            Some(frame) => Err(Violation::Unexpected(frame.kind).into()),
+            Some(frame) => Err(ProtocolError::Unexpected(frame.kind).into()),
             None => {
-                let complaint = self.frames.complaint();
-                Err(SandboxError::NotReady(format!("it ended while it got ready{complaint}")))
+                let stderr_suffix = self.frames.stderr_suffix();
+                Err(SandboxError::NotReady(format!("it ended while it got ready{stderr_suffix}")))
             }
         }
     }

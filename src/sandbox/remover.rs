@@ -1,8 +1,8 @@
 //! Removing containers, on a path that no cancellation can cut.
 //!
-//! A [`Doomed`] container is removed when the value is dropped: by a task that
+//! A [`OwnedContainer`] container is removed when the value is dropped: by a task that
 //! nobody awaits but [`Remover::drain`]. One stays only when it is left to the next
-//! process ([`Doomed::leave`]).
+//! process ([`OwnedContainer::detach`]).
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -42,7 +42,7 @@ pub struct Remover {
     engine: Arc<dyn Engine>,
     tasks: TaskTracker,
     /// The containers that are in use, or being removed.
-    known: Arc<Mutex<HashSet<String>>>,
+    tracked: Arc<Mutex<HashSet<String>>>,
 }
 
 impl Remover {
@@ -52,17 +52,17 @@ impl Remover {
         let tasks = TaskTracker::new();
         // A closed tracker still takes tasks; it can be waited for at any time.
         tasks.close();
-        Self { engine, tasks, known: Arc::default() }
+        Self { engine, tasks, tracked: Arc::default() }
     }
 
-    /// Waits until every container that was doomed so far is removed, or given
+    /// Waits until every container that was owned so far is removed, or given
     /// up on, which is logged and left to the next reconciliation.
     pub async fn drain(&self) {
         self.tasks.wait().await;
     }
 
     /// Waits until not too many containers are still to be removed.
-    pub(super) async fn keeps_up(&self) {
+    pub(super) async fn wait_for_backlog(&self) {
         while self.tasks.len() >= MAX_BEHIND {
             tokio::time::sleep(LOOK).await;
         }
@@ -70,36 +70,36 @@ impl Remover {
 
     /// Whether a container is in use by this process, or being removed by it.
     #[must_use]
-    pub fn knows(&self, name: &str) -> bool {
-        self.known().contains(name)
+    pub fn tracks(&self, name: &str) -> bool {
+        self.tracked().contains(name)
     }
 
     /// Removes a container that is there and that nobody uses.
     pub fn remove(&self, name: String) {
-        drop(self.doom_existing(name));
+        drop(self.own_existing(name));
     }
 
     /// A container that is removed when the value is dropped.
-    pub(super) fn doom(&self, name: String) -> Doomed {
-        self.known().insert(name.clone());
+    pub(super) fn own(&self, name: String) -> OwnedContainer {
+        self.tracked().insert(name.clone());
         let creation = Creation::Unknown;
-        Doomed { name, remover: self.clone(), creation, is_ending: false }
+        OwnedContainer { name, remover: self.clone(), creation, is_ending: false }
     }
 
     /// The same, of one that an earlier process has made.
-    pub(super) fn doom_existing(&self, name: String) -> Doomed {
-        let mut doomed = self.doom(name);
-        doomed.creation = Creation::Over;
-        doomed
+    pub(super) fn own_existing(&self, name: String) -> OwnedContainer {
+        let mut owned = self.own(name);
+        owned.creation = Creation::Over;
+        owned
     }
 
-    fn known(&self) -> MutexGuard<'_, HashSet<String>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn tracked(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.tracked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A container that lives as long as this value.
-pub(super) struct Doomed {
+pub(super) struct OwnedContainer {
     pub(super) name: String,
     remover: Remover,
     creation: Creation,
@@ -118,14 +118,14 @@ enum Creation {
     NotOurs,
 }
 
-impl Doomed {
+impl OwnedContainer {
     /// Notes that PID 1 has said its last word.
-    pub(super) fn note_last_word(&mut self) {
+    pub(super) fn note_final_frame(&mut self) {
         self.is_ending = true;
     }
 
     /// Leaves the container to the next process.
-    pub(super) fn leave(&mut self) {
+    pub(super) fn detach(&mut self) {
         self.creation = Creation::NotOurs;
     }
 
@@ -140,11 +140,11 @@ impl Doomed {
     }
 }
 
-impl Drop for Doomed {
+impl Drop for OwnedContainer {
     fn drop(&mut self) {
         let name = std::mem::take(&mut self.name);
         if self.creation == Creation::NotOurs {
-            self.remover.known().remove(&name);
+            self.remover.tracked().remove(&name);
             return;
         }
         let remover = self.remover.clone();
@@ -157,7 +157,7 @@ impl Drop for Doomed {
                 let _ = tokio::time::timeout(LAST_WORD, engine.wait(&name)).await;
             }
             remove(engine.as_ref(), &name, is_over).await;
-            remover.known().remove(&name);
+            remover.tracked().remove(&name);
         };
         // What goes wrong is said of whatever the container was for.
         self.remover.tasks.spawn(removal.in_current_span());

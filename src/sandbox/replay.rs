@@ -11,7 +11,7 @@ use std::time::Duration;
 use gantry_init::message::NO_REQUEST;
 use tokio::time::Instant;
 
-use super::running::{Heard, Running, Silence, Times};
+use super::running::{ReadOutcome, Running, StreamEnd, Times};
 use super::{Cancel, SandboxError, Sink};
 use crate::domain::outcome::Ending;
 use crate::engine::{ContainerState, EngineError};
@@ -52,16 +52,16 @@ struct GivenUp {
 
 impl Running {
     /// Reads the log until there is a last word in it, or none will come.
-    pub(super) async fn find_end_in_log(
+    pub(super) async fn find_ending_in_log(
         &mut self,
-        mut silence: Silence,
+        mut silence: StreamEnd,
         sink: &mut dyn Sink,
         cancel: &Cancel,
     ) -> Result<Ending, SandboxError> {
         let mut given_up: Option<GivenUp> = None;
         let mut start_by = Some(Instant::now() + START_WITHIN);
         loop {
-            if silence == Silence::Unstarted {
+            if silence == StreamEnd::Unstarted {
                 start_by = match self.dismiss().await {
                     Ok(()) => None,
                     Err(_) => Some(Instant::now() + START_WITHIN),
@@ -77,10 +77,10 @@ impl Running {
             }
             let is_over = given_up.is_some() || matches!(look, Look::Ended(_));
             silence = match self.hear_log(is_over, start_by, sink, cancel).await? {
-                Heard::Ended(ending) => return Ok(ending),
-                Heard::Silence(silence) => silence,
+                ReadOutcome::Ended(ending) => return Ok(ending),
+                ReadOutcome::StreamEnd(silence) => silence,
             };
-            if let (Silence::Over, Look::Ended(state)) = (silence, &look) {
+            if let (StreamEnd::Over, Look::Ended(state)) = (silence, &look) {
                 return self.conclude(given_up, state);
             }
             if given_up.is_some_and(|it| it.since.elapsed() >= OUTAGE) {
@@ -122,17 +122,17 @@ impl Running {
         start_by: Option<Instant>,
         sink: &mut dyn Sink,
         cancel: &Cancel,
-    ) -> Result<Heard, SandboxError> {
+    ) -> Result<ReadOutcome, SandboxError> {
         match self.engine.replay(self.name()).await {
             Ok(output) => self.frames.replay(output),
             Err(error) => {
                 tracing::warn!(%error, "the log of a running script can't be read");
                 let is_overdue = !is_over && Instant::now() >= self.deadline;
-                return Ok(Heard::Silence(match error.is_outage() {
-                    _ if is_overdue => Silence::Overdue,
-                    true => Silence::Broken,
+                return Ok(ReadOutcome::StreamEnd(match error.is_outage() {
+                    _ if is_overdue => StreamEnd::Overdue,
+                    true => StreamEnd::Broken,
                     // There is none, or it is damaged.
-                    false => Silence::Over,
+                    false => StreamEnd::Over,
                 }));
             }
         }
@@ -168,7 +168,7 @@ impl Running {
     }
 }
 
-impl Silence {
+impl StreamEnd {
     /// What a script ends as that has to be killed because of it.
     fn ending(self) -> Option<fn() -> Ending> {
         match self {

@@ -6,9 +6,9 @@ use futures::FutureExt;
 use gantry_init::message::ArtifactBegin;
 use tokio_util::sync::CancellationToken;
 
-use super::conversation::Violation;
+use super::conversation::ProtocolError;
 use super::load::Loaded;
-use super::remover::Doomed;
+use super::remover::OwnedContainer;
 use super::running::Running;
 use super::{Sandbox, SandboxError};
 use crate::domain::outcome::Ending;
@@ -18,40 +18,40 @@ pub type Cancel = CancellationToken;
 
 /// What others want of a script that runs.
 #[derive(Debug, Clone, Copy)]
-pub struct Wishes<'a> {
+pub struct RunSignals<'a> {
     /// That it ends.
     pub cancel: &'a Cancel,
     /// That it runs on, and nobody listens any more: the next process will.
-    pub leave: &'a Cancel,
+    pub detach: &'a Cancel,
 }
 
 /// What has become of a script's run.
-pub struct Ran {
+pub struct RunResult {
     /// How it ended; `None` when it was left and runs on.
     ///
     /// It is the sandbox, not the script, that is at fault in a [`SandboxError`].
     /// Nothing of the script has run when that is the engine's, or the sandbox was
     /// not ready.
-    pub ended: Result<Option<Ending>, SandboxError>,
+    pub ending: Result<Option<Ending>, SandboxError>,
     /// Its container.
-    pub remains: Remains,
+    pub container: ContainerGuard,
 }
 
 /// The container of a script that has ended. It is removed when this is dropped; until
 /// then all that the script left can be read from it once more, so whoever stores that
 /// keeps it until it is stored. Of a script that was left it is nothing.
-pub struct Remains {
-    container: Doomed,
+pub struct ContainerGuard {
+    container: OwnedContainer,
 }
 
-impl Remains {
-    pub(super) fn new(container: Doomed) -> Self {
+impl ContainerGuard {
+    pub(super) fn new(container: OwnedContainer) -> Self {
         Self { container }
     }
 
     /// Leaves the container to the next process, which reads all of it once more.
-    pub fn leave(mut self) {
-        self.container.leave();
+    pub fn detach(mut self) {
+        self.container.detach();
     }
 }
 
@@ -95,13 +95,13 @@ pub trait Sink: Send {
 impl Loaded {
     /// Runs the script and answers when its end is known, or when it is to be left.
     /// When this future is dropped, the container is removed in the background.
-    pub async fn run(mut self, sink: &mut dyn Sink, wishes: Wishes<'_>) -> Ran {
-        match self.ends_before_it_starts(wishes.cancel).await {
-            Some(ended) => {
-                let remains = Remains::new(self.sandbox.container);
-                Ran { ended: ended.map(Some), remains }
+    pub async fn run(mut self, sink: &mut dyn Sink, signals: RunSignals<'_>) -> RunResult {
+        match self.ends_before_it_starts(signals.cancel).await {
+            Some(ending) => {
+                let container = ContainerGuard::new(self.sandbox.container);
+                RunResult { ending: ending.map(Some), container }
             }
-            None => self.start().listen(sink, wishes).await,
+            None => self.start().follow(sink, signals).await,
         }
     }
 
@@ -109,15 +109,15 @@ impl Loaded {
     /// the background then, and also when this future is dropped.
     ///
     /// # Errors
-    /// As [`Ran::ended`] says.
-    pub async fn run_to_the_end(
+    /// As [`RunResult::ending`] says.
+    pub async fn run_to_end(
         mut self,
         sink: &mut dyn Sink,
         cancel: &Cancel,
     ) -> Result<Ending, SandboxError> {
         match self.ends_before_it_starts(cancel).await {
-            Some(ended) => ended,
-            None => self.start().listen_to_the_end(sink, cancel).await,
+            Some(ending) => ending,
+            None => self.start().follow_to_end(sink, cancel).await,
         }
     }
 
@@ -135,7 +135,7 @@ impl Loaded {
         // It may have ended while it waited.
         let frame = self.sandbox.frames.next().now_or_never()?;
         Some(match frame {
-            Ok(Some(frame)) => Err(Violation::Unexpected(frame.kind).into()),
+            Ok(Some(frame)) => Err(ProtocolError::Unexpected(frame.kind).into()),
             Ok(None) => self.sandbox.ended_unused().await,
             Err(error) => Err(error),
         })
@@ -143,8 +143,8 @@ impl Loaded {
 
     /// From here on the script may have started, even if nothing is heard of it.
     fn start(self) -> Running {
-        let Self { sandbox, conversation, timeout, terms, .. } = self;
+        let Self { sandbox, conversation, timeout, limits, .. } = self;
         let Sandbox { engine, input, frames, container, .. } = sandbox;
-        Running::attached(engine, container, conversation, frames, input, timeout, terms)
+        Running::attached(engine, container, conversation, frames, input, timeout, limits)
     }
 }

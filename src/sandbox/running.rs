@@ -30,9 +30,11 @@ use tokio::time::Instant;
 
 use super::conversation::{Conversation, Event};
 use super::load::send_frame;
-use super::remover::Doomed;
+use super::remover::OwnedContainer;
 use super::start::Frames;
-use super::{Cancel, Ran, Remains, Remover, SandboxError, Sink, Terms, Wishes};
+use super::{
+    Cancel, ContainerGuard, OutputLimits, Remover, RunResult, RunSignals, SandboxError, Sink,
+};
 use crate::domain::outcome::Ending;
 use crate::engine::Engine;
 
@@ -46,19 +48,19 @@ type Input = Pin<Box<dyn AsyncWrite + Send>>;
 /// A container whose script may have started.
 pub struct Running {
     pub(super) engine: Arc<dyn Engine>,
-    pub(super) container: Doomed,
+    pub(super) container: OwnedContainer,
     pub(super) conversation: Conversation,
     pub(super) frames: Frames,
     /// The way in, while somebody is attached.
     input: Option<Input>,
-    pub(super) terms: Terms,
+    pub(super) limits: OutputLimits,
     /// When the script will have ended, or PID 1 is hung.
     pub(super) deadline: Instant,
 }
 
 /// Why nothing more is heard for now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Silence {
+pub(super) enum StreamEnd {
     /// The output is over.
     Over,
     /// The connection to it broke.
@@ -82,43 +84,43 @@ pub(super) struct Times {
 }
 
 /// What listening has come to.
-pub(super) enum Heard {
+pub(super) enum ReadOutcome {
     Ended(Ending),
-    Silence(Silence),
+    StreamEnd(StreamEnd),
 }
 
 impl Running {
     pub(super) fn attached(
         engine: Arc<dyn Engine>,
-        container: Doomed,
+        container: OwnedContainer,
         conversation: Conversation,
         frames: Frames,
         input: Input,
         timeout: Duration,
-        terms: Terms,
+        limits: OutputLimits,
     ) -> Self {
-        let deadline = Instant::now() + timeout.saturating_add(terms.grace).saturating_add(SLACK);
+        let deadline = Instant::now() + timeout.saturating_add(limits.grace).saturating_add(SLACK);
         let input = Some(input);
-        Self { engine, container, conversation, frames, input, terms, deadline }
+        Self { engine, container, conversation, frames, input, limits, deadline }
     }
 
     /// The container of an execution that an earlier process has started, with these
-    /// terms. `time_left` is what its script still has, its time to obey included.
+    /// limits. `time_left` is what its script still has, its time to obey included.
     #[must_use]
     pub fn adopt(
         engine: Arc<dyn Engine>,
         remover: &Remover,
         name: String,
-        terms: Terms,
+        limits: OutputLimits,
         time_left: Duration,
     ) -> Self {
         Self {
             engine,
-            container: remover.doom_existing(name),
-            conversation: Conversation::from_the_beginning(&terms),
+            container: remover.own_existing(name),
+            conversation: Conversation::from_the_beginning(&limits),
             frames: Frames::unheard(),
             input: None,
-            terms,
+            limits,
             deadline: Instant::now() + time_left.saturating_add(SLACK),
         }
     }
@@ -130,43 +132,45 @@ impl Running {
 
     /// Answers when the end of the script is known, or when it is to be left. When
     /// this future is dropped, the container is removed in the background.
-    pub async fn listen(mut self, sink: &mut dyn Sink, wishes: Wishes<'_>) -> Ran {
-        let ended = tokio::select! {
+    pub async fn follow(mut self, sink: &mut dyn Sink, signals: RunSignals<'_>) -> RunResult {
+        let ending = tokio::select! {
             biased;
             // What was heard and is not stored is read again by the next process.
-            () = wishes.leave.cancelled() => Ok(None),
-            ended = self.find_end(sink, wishes.cancel) => ended.map(Some),
+            () = signals.detach.cancelled() => Ok(None),
+            ending = self.find_ending(sink, signals.cancel) => ending.map(Some),
         };
-        if matches!(ended, Ok(None)) {
-            self.container.leave();
+        if matches!(ending, Ok(None)) {
+            self.container.detach();
         }
-        Ran { ended, remains: Remains::new(self.container) }
+        RunResult { ending, container: ContainerGuard::new(self.container) }
     }
 
     /// The same for those who never leave it, and store nothing.
-    pub(super) async fn listen_to_the_end(
+    pub(super) async fn follow_to_end(
         mut self,
         sink: &mut dyn Sink,
         cancel: &Cancel,
     ) -> Result<Ending, SandboxError> {
-        self.find_end(sink, cancel).await
+        self.find_ending(sink, cancel).await
     }
 
-    async fn find_end(
+    async fn find_ending(
         &mut self,
         sink: &mut dyn Sink,
         cancel: &Cancel,
     ) -> Result<Ending, SandboxError> {
         let heard = match self.input.take() {
             Some(input) => self.hear_attached(input, sink, cancel).await?,
-            None => Heard::Silence(Silence::Broken),
+            None => ReadOutcome::StreamEnd(StreamEnd::Broken),
         };
         let ending = match heard {
-            Heard::Ended(ending) => ending,
-            Heard::Silence(silence) => self.find_end_in_log(silence, sink, cancel).await?,
+            ReadOutcome::Ended(ending) => ending,
+            ReadOutcome::StreamEnd(silence) => {
+                self.find_ending_in_log(silence, sink, cancel).await?
+            }
         };
         if matches!(ending, Ending::Reported(_) | Ending::Refused(_)) {
-            self.container.note_last_word();
+            self.container.note_final_frame();
         }
         Ok(match ending {
             Ending::Reported(exit)
@@ -184,7 +188,7 @@ impl Running {
         mut input: Input,
         sink: &mut dyn Sink,
         cancel: &Cancel,
-    ) -> Result<Heard, SandboxError> {
+    ) -> Result<ReadOutcome, SandboxError> {
         let say = async {
             // Failed writes are not looked at, as in `load`.
             let _ = send_frame(&mut input, Kind::Go, &[]).await;
@@ -203,33 +207,33 @@ impl Running {
         sink: &mut dyn Sink,
         cancel: &Cancel,
         times: Times,
-    ) -> Result<Heard, SandboxError> {
-        let disobeys = disobeys(cancel, self.terms.grace);
+    ) -> Result<ReadOutcome, SandboxError> {
+        let disobeys = disobeys(cancel, self.limits.grace);
         tokio::pin!(say, disobeys);
         loop {
             let frame = tokio::select! {
                 frame = self.frames.next() => frame,
                 never = &mut say => match never {},
-                () = &mut disobeys => return Ok(Heard::Silence(Silence::Disobedient)),
+                () = &mut disobeys => return Ok(ReadOutcome::StreamEnd(StreamEnd::Disobedient)),
                 () = tokio::time::sleep_until(times.until) => {
-                    return Ok(Heard::Silence(Silence::Overdue));
+                    return Ok(ReadOutcome::StreamEnd(StreamEnd::Overdue));
                 }
                 () = past(times.start_by), if !self.conversation.has_started() => {
-                    return Ok(Heard::Silence(Silence::Unstarted));
+                    return Ok(ReadOutcome::StreamEnd(StreamEnd::Unstarted));
                 }
             };
             let frame = match frame {
                 Ok(Some(frame)) => frame,
-                Ok(None) => return Ok(Heard::Silence(Silence::Over)),
+                Ok(None) => return Ok(ReadOutcome::StreamEnd(StreamEnd::Over)),
                 Err(SandboxError::Engine(error)) => {
                     tracing::warn!(%error, "the connection to a running script broke");
-                    return Ok(Heard::Silence(Silence::Broken));
+                    return Ok(ReadOutcome::StreamEnd(StreamEnd::Broken));
                 }
                 Err(error) => return Err(error),
             };
             match self.conversation.accept(frame)? {
-                Event::Exit(exit) => return Ok(Heard::Ended(Ending::Reported(exit))),
-                Event::Refused(refused) => return Ok(Heard::Ended(Ending::Refused(refused))),
+                Event::Exit(exit) => return Ok(ReadOutcome::Ended(Ending::Reported(exit))),
+                Event::Refused(refused) => return Ok(ReadOutcome::Ended(Ending::Refused(refused))),
                 event => deliver(event, sink).map_err(SandboxError::Sink)?,
             }
         }

@@ -2,9 +2,9 @@
 //! waits for a deadline takes no time, and how long it waited is exact.
 
 mod cancelling;
+mod confinement;
 mod dropping;
 mod endings;
-mod examining;
 mod faults;
 mod leaving;
 mod loading;
@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use gantry_init::message::{ArtifactBegin, ArtifactCaps, Launch, OutputFile, Request};
 
-use super::{Cancel, Loaded, Order, Remover, Sandbox, SandboxError, Sink};
+use super::{Cancel, LaunchRequest, Loaded, Remover, Sandbox, SandboxError, Sink};
 use crate::domain::limits::Limits;
 use crate::domain::outcome::Ending;
 use crate::domain::sandbox_spec::{Network, Purpose, SandboxSpec};
@@ -61,7 +61,7 @@ impl Bench {
         cancel: &Cancel,
     ) -> Result<Ending, SandboxError> {
         let loaded = load(self.start().await?, stdin, cancel).await?;
-        loaded.run_to_the_end(kept, cancel).await
+        loaded.run_to_end(kept, cancel).await
     }
 
     /// [`Self::run`] for those who look at the ending only.
@@ -81,7 +81,7 @@ impl Bench {
 /// Gives a sandbox its request, with `stdin`.
 async fn load(sandbox: Sandbox, stdin: &[u8], cancel: &Cancel) -> Result<Loaded, SandboxError> {
     let request = request(stdin.len());
-    sandbox.load(&Order { request: &request, script: SCRIPT, stdin }, cancel).await
+    sandbox.load(&LaunchRequest { head: &request, script: SCRIPT, stdin }, cancel).await
 }
 
 fn container() -> NewContainer {

@@ -56,7 +56,7 @@ mod tests {
 
     use super::*;
 
-    type Heard = (Vec<Frame>, Option<FrameError>);
+    type Decoded = (Vec<Frame>, Option<FrameError>);
 
     fn stream(payloads: &[Vec<u8>]) -> Vec<u8> {
         let frame = |payload: &Vec<u8>| {
@@ -67,7 +67,7 @@ mod tests {
     }
 
     /// Adds the frames that are there to what was heard.
-    fn take(transcript: &mut Transcript, (frames, broken): &mut Heard) {
+    fn take(transcript: &mut Transcript, (frames, broken): &mut Decoded) {
         loop {
             match transcript.next_frame() {
                 Ok(Some(frame)) => frames.push(frame),
@@ -77,8 +77,8 @@ mod tests {
         }
     }
 
-    fn uncut(stream: &[u8]) -> Heard {
-        let (mut transcript, mut heard) = (Transcript::new(), Heard::default());
+    fn uncut(stream: &[u8]) -> Decoded {
+        let (mut transcript, mut heard) = (Transcript::new(), Decoded::default());
         transcript.feed(stream);
         take(&mut transcript, &mut heard);
         heard
@@ -103,7 +103,7 @@ mod tests {
             readings in vec((any::<prop::sample::Index>(), 1..50_usize), 0..6),
             piece in 1..50_usize,
         ) {
-            let (mut transcript, mut heard) = (Transcript::new(), Heard::default());
+            let (mut transcript, mut heard) = (Transcript::new(), Decoded::default());
             let part = |end: prop::sample::Index| end.index(stream.len() + 1);
             let parts = readings.into_iter().map(|(end, piece)| (part(end), piece));
             for (end, piece) in parts.chain([(stream.len(), piece)]) {

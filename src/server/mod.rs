@@ -77,7 +77,7 @@ impl Server {
         let first_token = access.first_admin(settings.admin_token().as_deref()).await?;
         let metrics = Arc::new(Metrics::default());
         let machine = Machine::look(&services.docker).await;
-        services.pool.limit(machine.pool_budget(serve, services.docker.endpoint().is_local()));
+        services.pool.set_budget(machine.pool_budget(serve, services.docker.endpoint().is_local()));
         let environments = Environments::new(
             store.clone(),
             services.library.clone(),
@@ -151,7 +151,7 @@ impl Server {
     /// runs may end in its time, and every container is removed.
     pub async fn run(self, stop: Cancel) {
         tracing::info!(address = %self.address, database = self.store.kind(), "listening");
-        self.pool.open();
+        self.pool.start_keeper();
         let router = api::router(self.state.clone(), ui::pages(self.state));
         let closing = Cancel::new();
         let patience = Patience::default();

@@ -19,7 +19,7 @@ use gantry::engine::docker::{Docker, Endpoint};
 use gantry::engine::{LABEL_INSTALLATION, Labels, NewContainer};
 use gantry::images::{BaseSource, InstallerSettings, Library, LibrarySettings};
 use gantry::orchestrator::Capture;
-use gantry::sandbox::{Cancel, Order, Remover, Sandbox};
+use gantry::sandbox::{Cancel, LaunchRequest, Remover, Sandbox};
 
 use super::workload::{INPUT, Workload};
 use crate::Failure;
@@ -134,11 +134,12 @@ impl Subject {
     pub(crate) async fn run(&self, sandbox: Sandbox, task: &Task) -> Result<(), Failure> {
         let job = &task.job;
         let request = job.request();
-        let order = Order { request: &request, script: job.script.bytes(), stdin: job.stdin() };
+        let launch =
+            LaunchRequest { head: &request, script: job.script.bytes(), stdin: job.stdin() };
         let mut capture = Capture::unfollowed();
         let cancel = Cancel::new();
-        let loaded = sandbox.load(&order, &cancel).await?;
-        match loaded.run_to_the_end(&mut capture, &cancel).await? {
+        let loaded = sandbox.load(&launch, &cancel).await?;
+        match loaded.run_to_end(&mut capture, &cancel).await? {
             Ending::Reported(_) if capture.has_printed(INPUT.as_bytes()) => Ok(()),
             other => Err(format!("unexpected end: {other:?}").into()),
         }

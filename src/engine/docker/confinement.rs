@@ -19,7 +19,7 @@ const CPU_PERIOD: i64 = 100_000;
 
 /// Confinement that a spec asks the engine for, with the user `uid`.
 #[must_use]
-pub fn asked(spec: &SandboxSpec, uid: u32) -> Confinement {
+pub fn requested_confinement(spec: &SandboxSpec, uid: u32) -> Confinement {
     let body = hardening::container_body(spec, uid, &Labels::new());
     let host = body.host_config.unwrap_or_default();
     let mounts = host.mounts.iter().flatten().map(asked_mount).collect();
@@ -34,7 +34,7 @@ pub fn asked(spec: &SandboxSpec, uid: u32) -> Confinement {
 }
 
 /// What the engine says.
-pub(super) fn seen(inspected: ContainerInspectResponse) -> Confinement {
+pub(super) fn reported_confinement(inspected: ContainerInspectResponse) -> Confinement {
     let ContainerConfig { user, network_disabled, .. } = inspected.config.unwrap_or_default();
     let networks = inspected.network_settings.and_then(|it| it.networks).unwrap_or_default();
     let mut networks: Vec<_> = networks.into_keys().collect();

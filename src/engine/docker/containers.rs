@@ -19,8 +19,8 @@ use crate::domain::confinement::Confinement;
 use crate::domain::sandbox_spec::SandboxSpec;
 use crate::engine::deadline::{self, within};
 use crate::engine::{
-    Attached, ContainerState, Engine, EngineError, Labels, ListedContainer, NewContainer, Output,
-    Printed, Verb,
+    Attached, ContainerState, Engine, EngineError, Labels, ListedContainer, NewContainer,
+    OutputChunk, OutputStream, Verb,
 };
 
 #[async_trait]
@@ -39,8 +39,8 @@ impl Engine for Docker {
         .await
     }
 
-    fn asked(&self, name: &str, spec: &SandboxSpec) -> Confinement {
-        confinement::asked(spec, self.users.of(name))
+    fn requested_confinement(&self, name: &str, spec: &SandboxSpec) -> Confinement {
+        confinement::requested_confinement(spec, self.users.of(name))
     }
 
     async fn attach(&self, name: &str) -> Result<Attached, EngineError> {
@@ -113,7 +113,7 @@ impl Engine for Docker {
         .await
     }
 
-    async fn replay(&self, name: &str) -> Result<Printed, EngineError> {
+    async fn replay(&self, name: &str) -> Result<OutputStream, EngineError> {
         let options = LogsOptionsBuilder::default().stdout(true).stderr(true).follow(true).build();
         let mut log = self.client.logs(name, Some(options));
         // PID 1's Hello comes at once, if it ever does; whether there is a log at all
@@ -130,9 +130,11 @@ impl Engine for Docker {
     }
 
     async fn confinement(&self, name: &str) -> Result<Confinement, EngineError> {
-        within(Verb::Examine, deadline::INSPECT, async {
+        within(Verb::InspectConfinement, deadline::INSPECT, async {
             let inspected = self.client.inspect_container(name, None).await;
-            Ok(confinement::seen(inspected.map_err(|error| self.error(Verb::Examine, error))?))
+            Ok(confinement::reported_confinement(
+                inspected.map_err(|error| self.error(Verb::InspectConfinement, error))?,
+            ))
         })
         .await
     }
@@ -174,10 +176,14 @@ impl Engine for Docker {
 
 impl Docker {
     /// A piece of what a container printed.
-    fn printed(&self, verb: Verb, piece: Result<LogOutput, Error>) -> Result<Output, EngineError> {
+    fn printed(
+        &self,
+        verb: Verb,
+        piece: Result<LogOutput, Error>,
+    ) -> Result<OutputChunk, EngineError> {
         match piece {
-            Ok(LogOutput::StdOut { message }) => Ok(Output::Stdout(message)),
-            Ok(LogOutput::StdErr { message }) => Ok(Output::Stderr(message)),
+            Ok(LogOutput::StdOut { message }) => Ok(OutputChunk::Stdout(message)),
+            Ok(LogOutput::StdErr { message }) => Ok(OutputChunk::Stderr(message)),
             // What bollard calls Console is a frame that the connection's end
             // has cut: it can't be told which stream it was of.
             Ok(LogOutput::StdIn { .. } | LogOutput::Console { .. }) => Err(EngineError::Answer {

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-pub use confinement::asked;
+pub use confinement::requested_confinement;
 pub use connect::Endpoint;
 pub use describe::Description;
 pub use images::{Image, ImageBuild, Progress};

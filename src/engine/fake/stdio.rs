@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::world::{Life, has_ended};
-use crate::engine::{Attached, EngineError, Output, Printed};
+use crate::engine::{Attached, EngineError, OutputChunk, OutputStream};
 
 /// A Linux pipe's size, in bytes.
 const PIPE: usize = 64 * 1024;
@@ -28,18 +28,18 @@ pub(crate) const RUNS_ON: &str = "runs_on.py";
 pub(crate) struct Stdio {
     input: DuplexStream,
     decoder: Decoder,
-    output: mpsc::Sender<Result<Output, EngineError>>,
+    output: mpsc::Sender<Result<OutputChunk, EngineError>>,
     journal: Journal,
     terminated: CancellationToken,
 }
 
 /// All that a container has printed, as the engine keeps it.
 #[derive(Clone, Default)]
-pub(super) struct Journal(Arc<watch::Sender<Vec<Output>>>);
+pub(super) struct Journal(Arc<watch::Sender<Vec<OutputChunk>>>);
 
 impl Journal {
     /// All of it, and what comes until the container ends.
-    pub(super) fn replay(&self, life: watch::Receiver<Life>) -> Printed {
+    pub(super) fn replay(&self, life: watch::Receiver<Life>) -> OutputStream {
         let state = (self.0.subscribe(), life, 0);
         let pieces = stream::unfold(state, |(mut pieces, mut life, next)| async move {
             loop {
@@ -86,12 +86,12 @@ pub(super) fn pipes(journal: Journal) -> (Stdio, Attached) {
 impl Stdio {
     /// Prints bytes as they are.
     pub(crate) async fn print(&self, bytes: &[u8]) {
-        self.send(Ok(Output::Stdout(Bytes::copy_from_slice(bytes)))).await;
+        self.send(Ok(OutputChunk::Stdout(Bytes::copy_from_slice(bytes)))).await;
     }
 
     /// Prints to stderr, which PID 1 does only when something is wrong.
     pub(crate) async fn complain(&self, words: &str) {
-        self.send(Ok(Output::Stderr(Bytes::copy_from_slice(words.as_bytes())))).await;
+        self.send(Ok(OutputChunk::Stderr(Bytes::copy_from_slice(words.as_bytes())))).await;
     }
 
     /// Breaks the connection to whoever is attached.
@@ -193,7 +193,7 @@ impl Stdio {
     }
 
     /// A container does not notice when nobody listens any more.
-    async fn send(&self, piece: Result<Output, EngineError>) {
+    async fn send(&self, piece: Result<OutputChunk, EngineError>) {
         if let Ok(piece) = &piece {
             self.journal.0.send_modify(|pieces| pieces.push(piece.clone()));
         }

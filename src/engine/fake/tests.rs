@@ -8,7 +8,7 @@ use super::program::{asked, echo, program, silent};
 use super::*;
 use crate::domain::limits::Limits;
 use crate::domain::sandbox_spec::{Network, Purpose, SandboxSpec};
-use crate::engine::Output;
+use crate::engine::OutputChunk;
 use futures::StreamExt;
 
 mod contract {
@@ -59,7 +59,7 @@ async fn call(fake: &Fake, verb: Verb) -> Result<(), EngineError> {
         Verb::Inspect => fake.inspect("a").await.map(drop),
         Verb::Replay => fake.replay("a").await.map(drop),
         Verb::Terminate => fake.terminate("a").await,
-        Verb::Examine => fake.confinement("a").await.map(drop),
+        Verb::InspectConfinement => fake.confinement("a").await.map(drop),
         Verb::Kill => fake.kill("a").await,
         Verb::Remove => fake.remove("a").await,
         Verb::List => fake.list(&Labels::new()).await.map(drop),
@@ -75,7 +75,7 @@ const DEADLINES: [(Verb, Duration); 11] = [
     (Verb::Inspect, deadline::INSPECT),
     (Verb::Replay, deadline::REPLAY),
     (Verb::Terminate, deadline::TERMINATE),
-    (Verb::Examine, deadline::INSPECT),
+    (Verb::InspectConfinement, deadline::INSPECT),
     (Verb::Kill, deadline::KILL),
     (Verb::Remove, deadline::REMOVE),
     (Verb::List, deadline::LIST),
@@ -152,8 +152,8 @@ async fn a_program_is_heard_on_both_streams_until_the_connection_breaks() {
     }));
     let mut attached = started(&fake).await;
     let mut heard = async || attached.output.next().await;
-    assert_eq!(heard().await.unwrap().unwrap(), Output::Stdout("one".into()));
-    assert_eq!(heard().await.unwrap().unwrap(), Output::Stderr("two".into()));
+    assert_eq!(heard().await.unwrap().unwrap(), OutputChunk::Stdout("one".into()));
+    assert_eq!(heard().await.unwrap().unwrap(), OutputChunk::Stderr("two".into()));
     heard().await.unwrap().unwrap_err();
     assert_eq!(fake.wait("a").await.unwrap(), 137);
     assert!(fake.inspect("a").await.unwrap().out_of_memory);

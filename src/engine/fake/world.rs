@@ -11,8 +11,8 @@ use super::stdio::{Journal, Stdio, pipes};
 use super::{Attached, ContainerState, EngineError, IMAGE, Labels, ListedContainer, NewContainer};
 use crate::domain::confinement::Confinement;
 use crate::domain::sandbox_spec::SANDBOX_UID;
-use crate::engine::docker::asked;
-use crate::engine::{Printed, Verb};
+use crate::engine::docker::requested_confinement;
+use crate::engine::{OutputStream, Verb};
 
 /// Where a container is in its life.
 #[derive(Debug, Clone, Copy)]
@@ -85,7 +85,7 @@ impl World {
         }
         let journal = Journal::default();
         let (inside, outside) = pipes(journal.clone());
-        let mut confinement = asked(&new.spec, SANDBOX_UID);
+        let mut confinement = requested_confinement(&new.spec, SANDBOX_UID);
         if let Some(loosen) = self.loosened {
             loosen(&mut confinement);
         }
@@ -157,7 +157,7 @@ impl World {
         })
     }
 
-    pub(super) fn replay(&mut self, name: &str) -> Result<Printed, EngineError> {
+    pub(super) fn replay(&mut self, name: &str) -> Result<OutputStream, EngineError> {
         let container = self.container(Verb::Replay, name)?;
         Ok(container.journal.replay(container.life.subscribe()))
     }
@@ -169,7 +169,8 @@ impl World {
     }
 
     pub(super) fn confinement(&mut self, name: &str) -> Result<Confinement, EngineError> {
-        self.container(Verb::Examine, name).map(|container| container.confinement.clone())
+        self.container(Verb::InspectConfinement, name)
+            .map(|container| container.confinement.clone())
     }
 
     /// Does nothing to what does not run.

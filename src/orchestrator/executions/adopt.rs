@@ -20,7 +20,7 @@ use crate::domain::limits::{GRACE, Timeout};
 use crate::domain::outcome::{ErrorKind, Outcome};
 use crate::orchestrator::runner::Adopted;
 use crate::orchestrator::{Capture, LiveExecution};
-use crate::sandbox::{Terms, Wishes};
+use crate::sandbox::{OutputLimits, RunSignals};
 use crate::store::{ClaimedRow, Runnable, StoreError};
 
 impl Executions {
@@ -93,12 +93,12 @@ impl Executions {
         let now = clock::now();
         let adopted = Adopted {
             receipt,
-            terms: terms(runnable),
+            output_limits: output_limits(runnable),
             time_left: time_left(taken.deadline - now, runnable.snapshot.timeout_secs),
             since: taken.begun_at,
         };
-        let wishes = Wishes { cancel: &live.cancel, leave: &self.inner.giving_up };
-        let executed = self.inner.runner.resume(adopted, capture, wishes).await;
+        let signals = RunSignals { cancel: &live.cancel, detach: &self.inner.giving_up };
+        let executed = self.inner.runner.resume(adopted, capture, signals).await;
         let queued = (taken.begun_at - runnable.created_at).to_std().unwrap_or_default();
         self.conclude(&ClaimedExecution { runnable, attempt, queued, live }, executed).await
     }
@@ -144,9 +144,9 @@ fn time_left(until_deadline: TimeDelta, timeout: Timeout) -> Duration {
 }
 
 /// What a script may leave, as it was frozen.
-pub(super) fn terms(runnable: &Runnable) -> Terms {
+pub(super) fn output_limits(runnable: &Runnable) -> OutputLimits {
     let output_bytes = runnable.snapshot.limits.output_bytes;
-    Terms {
+    OutputLimits {
         stream_cap: output_bytes,
         output_file_cap: runnable.definition.output_file.as_ref().map(|_| output_bytes),
         artifacts: artifact_caps(),

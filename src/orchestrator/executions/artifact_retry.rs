@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use chrono::TimeDelta;
 
 use super::Executions;
-use super::adopt::terms;
+use super::adopt::output_limits;
 use super::ending::ClaimedExecution;
 use crate::clock;
 use crate::orchestrator::Capture;
 use crate::orchestrator::artifact_storage::ArtifactError;
 use crate::orchestrator::runner::{Adopted, Executed};
-use crate::sandbox::Wishes;
+use crate::sandbox::RunSignals;
 
 /// How long room is waited for. A disk that is full for longer needs an operator, and
 /// what is too large for it never fits.
@@ -48,7 +48,7 @@ impl Executions {
             tokio::select! {
                 () = tokio::time::sleep(PAUSE) => {}
                 () = self.inner.giving_up.cancelled() => {
-                    executed.remains.leave();
+                    executed.container.detach();
                     return None;
                 }
             }
@@ -63,12 +63,12 @@ impl Executions {
         executed: Executed,
     ) -> Option<Executed> {
         let ClaimedExecution { runnable, attempt, live, .. } = *taken;
-        let Executed { report, error, remains } = executed;
+        let Executed { report, error, container } = executed;
         // Without a sandbox there is nothing to be read.
         let Some(receipt) = report.sandbox.clone() else {
-            return Some(Executed { report, error, remains });
+            return Some(Executed { report, error, container });
         };
-        remains.leave();
+        container.detach();
         self.inner.artifacts.unstage(runnable.id, attempt).await;
         let staged = self.inner.artifacts.stage(runnable.id, attempt);
         let now = clock::now();
@@ -76,8 +76,13 @@ impl Executions {
         let capture = Capture::new(Arc::clone(live), staged).begun_at(begun_at);
         let since = now - TimeDelta::from_std(report.took).unwrap_or_default();
         // Only a script that has ended leaves artifacts.
-        let adopted = Adopted { receipt, terms: terms(runnable), time_left: Duration::ZERO, since };
-        let wishes = Wishes { cancel: &live.cancel, leave: &self.inner.giving_up };
-        self.inner.runner.resume(adopted, capture, wishes).await
+        let adopted = Adopted {
+            receipt,
+            output_limits: output_limits(runnable),
+            time_left: Duration::ZERO,
+            since,
+        };
+        let signals = RunSignals { cancel: &live.cancel, detach: &self.inner.giving_up };
+        self.inner.runner.resume(adopted, capture, signals).await
     }
 }

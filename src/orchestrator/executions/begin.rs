@@ -112,7 +112,7 @@ impl Executions {
                 // The store may have it as claimed: then the next process finds in the
                 // sandbox that nothing has run.
                 if let Ok(prepared) = prepared {
-                    prepared.leave();
+                    prepared.detach();
                 }
                 return Ok(None);
             };

@@ -14,7 +14,7 @@ use crate::domain::execution::{Report, State};
 use crate::domain::outcome::{ErrorKind, Status};
 use crate::orchestrator::runner::Executed;
 use crate::orchestrator::{Capture, LiveExecution, RunError};
-use crate::sandbox::{Cancel, Wishes};
+use crate::sandbox::{Cancel, RunSignals};
 use crate::store::Runnable;
 
 impl Executions {
@@ -31,8 +31,8 @@ impl Executions {
         let id = runnable.id;
         tracing::info!(script = runnable.script_name, attempt, "running");
         let capture = Capture::new(Arc::clone(live), self.inner.artifacts.stage(id, attempt));
-        let wishes = Wishes { cancel: end, leave: &self.inner.giving_up };
-        let executed = self.inner.runner.execute(prepared, capture, wishes).await;
+        let signals = RunSignals { cancel: end, detach: &self.inner.giving_up };
+        let executed = self.inner.runner.execute(prepared, capture, signals).await;
         let taken = ClaimedExecution { runnable, attempt, queued, live };
         self.conclude(&taken, executed).await
     }
@@ -51,7 +51,7 @@ impl Executions {
             Some(executed) => self.keep(taken, executed).await,
             None => None,
         };
-        let Some((Executed { mut report, error, remains }, kept)) = kept else {
+        let Some((Executed { mut report, error, container }, kept)) = kept else {
             tracing::info!(attempt, "its script runs on, and the next process goes on with it");
             return AttemptOutcome::Over;
         };
@@ -68,7 +68,7 @@ impl Executions {
         }
         if self.is_to_be_tried_again(&report, error.as_ref(), live) {
             if !self.give_back(runnable.id, attempt, live).await {
-                remains.leave();
+                container.detach();
                 return AttemptOutcome::Over;
             }
             return AttemptOutcome::Again(runnable.script_name.clone(), report.outcome);
@@ -76,11 +76,11 @@ impl Executions {
         self.check_output(runnable, &mut report).await;
         kept.unwrap_or_else(|lost| lost.note(&mut report.outcome));
         if !self.finish(taken, &report).await {
-            remains.leave();
+            container.detach();
             return AttemptOutcome::Over;
         }
         // Until here the next process could have read all of it once more.
-        drop(remains);
+        drop(container);
         AttemptOutcome::Over
     }
 

@@ -141,7 +141,7 @@ impl Executions {
             tracing::warn!(%error, "the network of sandboxes could not be made");
             reading.is_incomplete = true;
         }
-        pool.hold(reading.floors, &reading.unneeded.into_values().flatten().collect());
+        pool.set_floors(reading.floors, &reading.unneeded.into_values().flatten().collect());
         Ok(reading.is_incomplete)
     }
 
@@ -167,7 +167,7 @@ impl Executions {
         if warm > 0 && spec.mounts.is_empty() {
             reading.needs_egress |= spec.network == Network::Egress && !reading.is_pool_off;
             if let Some(template) = self.held_template(script, image).await? {
-                reading.floors.ask(template, warm, script.name.as_str());
+                reading.floors.add(template, warm, script.name.as_str());
             }
         }
         reading.unneeded.remove(&(spec.clone(), None));

@@ -53,7 +53,7 @@ impl Executions {
         let known = ReconcileContext {
             this_process: runner.process(),
             is_alive: &|process| process::is_alive(&settings.data_dir, process),
-            is_used: &|name| runner.remover().knows(name) || taken.iter().any(|it| it.is_in(name)),
+            is_used: &|name| runner.remover().tracks(name) || taken.iter().any(|it| it.is_in(name)),
             now: clock::now(),
         };
         for container in find_orphans(&listed, &known) {

@@ -12,24 +12,24 @@ const MIB: u64 = 1 << 20;
 /// Floors of these kinds, by the number of processes.
 fn floors(asked: &[(u32, usize)]) -> Floors {
     let mut floors = Floors::default();
-    asked.iter().for_each(|(pids, count)| floors.ask(template(*pids), *count, &format!("s{pids}")));
+    asked.iter().for_each(|(pids, count)| floors.add(template(*pids), *count, &format!("s{pids}")));
     floors
 }
 
 impl Bench {
-    fn hold(&self, asked: &[(u32, usize)]) {
-        self.pool.hold(floors(asked), &HashSet::new());
+    fn set_floors(&self, asked: &[(u32, usize)]) {
+        self.pool.set_floors(floors(asked), &HashSet::new());
     }
 
     /// A budget of so many bytes, on a machine whose available memory is to be set.
-    fn limit(&self, memory_bytes: u64) -> Arc<AtomicU64> {
+    fn set_budget(&self, memory_bytes: u64) -> Arc<AtomicU64> {
         let available = Arc::new(AtomicU64::new(u64::MAX));
         let read = Arc::clone(&available);
         let machine = Arc::new(move || {
             let available = read.load(Ordering::Relaxed);
             Some(MachineMemory { total: 8 << 30, available })
         });
-        self.pool.limit(Budget { memory_bytes, machine });
+        self.pool.set_budget(Budget { memory_bytes, machine });
         available
     }
 }
@@ -37,7 +37,7 @@ impl Bench {
 #[tokio::test(start_paused = true)]
 async fn a_floor_is_there_before_anybody_calls_and_again_after_every_call() {
     let bench = bench(8);
-    bench.hold(&[(8, 3)]);
+    bench.set_floors(&[(8, 3)]);
     assert_eq!(bench.soon().await.unused, 3);
     assert_eq!(bench.take(&template(8), 2), 2);
     assert_eq!(bench.soon().await.unused, 3);
@@ -45,7 +45,7 @@ async fn a_floor_is_there_before_anybody_calls_and_again_after_every_call() {
     tokio::time::sleep(Duration::from_secs(7 * 24 * 3600)).await;
     let status = bench.pool.status();
     assert_eq!((status.unused, status.floor, status.floor_unmet), (3, 3, 0));
-    bench.hold(&[]);
+    bench.set_floors(&[]);
     assert_eq!(bench.soon().await.unused, 0);
     bench.ends().await;
 }
@@ -53,7 +53,7 @@ async fn a_floor_is_there_before_anybody_calls_and_again_after_every_call() {
 #[tokio::test(start_paused = true)]
 async fn scripts_that_need_the_same_add_up() {
     let bench = bench(8);
-    bench.hold(&[(8, 1), (8, 2)]);
+    bench.set_floors(&[(8, 1), (8, 2)]);
     assert_eq!(bench.soon().await.unused, 3);
     bench.ends().await;
 }
@@ -61,7 +61,7 @@ async fn scripts_that_need_the_same_add_up() {
 #[tokio::test(start_paused = true)]
 async fn of_floors_above_its_size_a_part_is_held_and_nobody_is_refused() {
     let bench = bench(4);
-    bench.hold(&[(8, 3), (9, 3)]);
+    bench.set_floors(&[(8, 3), (9, 3)]);
     let status = bench.soon().await;
     assert_eq!((status.unused, status.floor, status.floor_unmet), (4, 6, 2));
     // Others start cold, and take nobody's place.
@@ -69,7 +69,7 @@ async fn of_floors_above_its_size_a_part_is_held_and_nobody_is_refused() {
     bench.soon().await;
     assert_eq!(bench.take(&template(10), 1), 0);
     assert_eq!(bench.take(&template(8), 3) + bench.take(&template(9), 3), 4);
-    bench.hold(&[(8, 3)]);
+    bench.set_floors(&[(8, 3)]);
     let status = bench.soon().await;
     assert_eq!((status.floor, status.floor_unmet), (3, 0));
     bench.ends().await;
@@ -78,8 +78,8 @@ async fn of_floors_above_its_size_a_part_is_held_and_nobody_is_refused() {
 #[tokio::test(start_paused = true)]
 async fn of_floors_above_the_budget_a_part_is_held() {
     let bench = bench(8);
-    bench.limit(3 * BARE_BYTES + 1);
-    bench.hold(&[(8, 5)]);
+    bench.set_budget(3 * BARE_BYTES + 1);
+    bench.set_floors(&[(8, 5)]);
     let status = bench.soon().await;
     assert_eq!((status.unused, status.floor_unmet), (3, 2));
     assert_eq!(status.memory_bytes, 3 * BARE_BYTES);
@@ -92,8 +92,8 @@ async fn of_floors_above_the_budget_a_part_is_held() {
 #[tokio::test(start_paused = true)]
 async fn without_any_budget_nothing_is_held() {
     let bench = bench(8);
-    bench.limit(0);
-    bench.hold(&[(8, 5)]);
+    bench.set_budget(0);
+    bench.set_floors(&[(8, 5)]);
     bench.take(&template(9), 2);
     assert_eq!(bench.soon().await.unused, 0);
     assert_eq!(bench.engine.calls(Verb::Create), 0);
@@ -103,8 +103,8 @@ async fn without_any_budget_nothing_is_held() {
 #[tokio::test(start_paused = true)]
 async fn a_machine_that_is_short_of_memory_has_all_of_it_back() {
     let bench = bench(8);
-    let available = bench.limit(u64::MAX);
-    bench.hold(&[(8, 3)]);
+    let available = bench.set_budget(u64::MAX);
+    bench.set_floors(&[(8, 3)]);
     bench.take(&template(9), 2);
     assert_eq!(bench.soon().await.unused, 5);
     available.store(64 * MIB, Ordering::Relaxed);
@@ -137,9 +137,10 @@ async fn what_nobody_needs_any_more_is_dropped_at_once_and_what_is_in_use_is_not
     let in_use = bench.pool.take(template(8)).unwrap();
     bench.soon().await;
     assert!(bench.pool.kinds().contains(&Arc::new(template(8))));
-    bench
-        .pool
-        .hold(Floors::default(), &HashSet::from([Arc::new(template(8)), Arc::new(template(10))]));
+    bench.pool.set_floors(
+        Floors::default(),
+        &HashSet::from([Arc::new(template(8)), Arc::new(template(10))]),
+    );
     assert_eq!(bench.pool.kinds(), HashSet::from([Arc::new(template(9))]));
     let status = bench.soon().await;
     assert_eq!((status.kinds, status.unused), (1, 2));
@@ -147,7 +148,7 @@ async fn what_nobody_needs_any_more_is_dropped_at_once_and_what_is_in_use_is_not
     assert!(in_use.is_waiting());
     drop(in_use);
     // A floor counts more than what was said of others.
-    bench.pool.hold(floors(&[(9, 1)]), &HashSet::from([Arc::new(template(9))]));
+    bench.pool.set_floors(floors(&[(9, 1)]), &HashSet::from([Arc::new(template(9))]));
     assert_eq!(bench.soon().await.unused, 2);
     bench.ends().await;
 }
@@ -156,9 +157,9 @@ async fn what_nobody_needs_any_more_is_dropped_at_once_and_what_is_in_use_is_not
 async fn one_that_is_being_started_and_not_needed_any_more_is_removed() {
     let bench = bench(2);
     bench.engine.spoil(Verb::Start, Fault::Late(Duration::from_secs(5)));
-    bench.hold(&[(8, 1)]);
+    bench.set_floors(&[(8, 1)]);
     assert_eq!(bench.soon().await.starting, 1);
-    bench.pool.hold(Floors::default(), &HashSet::from([Arc::new(template(8))]));
+    bench.pool.set_floors(Floors::default(), &HashSet::from([Arc::new(template(8))]));
     tokio::time::sleep(Duration::from_secs(30)).await;
     assert_eq!(bench.pool.status(), PoolStatus { size: 2, ..PoolStatus::default() });
     bench.remover.drain().await;
@@ -169,7 +170,7 @@ async fn one_that_is_being_started_and_not_needed_any_more_is_removed() {
 #[tokio::test(start_paused = true)]
 async fn kinds_are_bounded_and_floors_stay_among_them() {
     let bench = bench(8);
-    bench.hold(&[(7, 2)]);
+    bench.set_floors(&[(7, 2)]);
     bench.soon().await;
     for round in 0..2 {
         for kind in 0..1_000 {
@@ -180,7 +181,7 @@ async fn kinds_are_bounded_and_floors_stay_among_them() {
     }
     assert_eq!(bench.take(&template(7), 2), 2);
     let many: Vec<_> = (8..1_000).map(|kind| (kind, 1)).collect();
-    bench.hold(&many);
+    bench.set_floors(&many);
     let status = bench.soon().await;
     assert!(status.kinds <= 256 && status.unused + status.starting <= 8, "{status:?}");
     assert_eq!((status.floor, status.floor_unmet), (992, 984));
@@ -193,7 +194,7 @@ async fn a_floor_that_cannot_be_started_is_tried_ever_less_often_and_seen() {
     for _ in 0..8 {
         bench.engine.spoil(Verb::Create, Fault::Error(unreachable()));
     }
-    bench.hold(&[(8, 1)]);
+    bench.set_floors(&[(8, 1)]);
     tokio::time::sleep(Duration::from_secs(20)).await;
     let calls = bench.engine.calls(Verb::Create);
     assert!((2..=8).contains(&calls), "{calls}");
@@ -210,11 +211,11 @@ async fn a_floor_that_cannot_be_started_is_tried_ever_less_often_and_seen() {
 #[tokio::test(start_paused = true)]
 async fn a_floor_in_an_image_that_is_forgotten_waits_for_the_next_word() {
     let bench = bench(2);
-    bench.hold(&[(8, 2)]);
+    bench.set_floors(&[(8, 2)]);
     bench.soon().await;
-    bench.pool.forget(IMAGE);
+    bench.pool.evict_image(IMAGE);
     assert_eq!(bench.soon().await.kinds, 0);
-    bench.hold(&[(8, 2)]);
+    bench.set_floors(&[(8, 2)]);
     assert_eq!(bench.soon().await.unused, 2);
     bench.ends().await;
 }
@@ -222,7 +223,7 @@ async fn a_floor_in_an_image_that_is_forgotten_waits_for_the_next_word() {
 #[tokio::test(start_paused = true)]
 async fn a_pool_without_places_says_that_it_meets_no_floor() {
     let bench = bench(0);
-    bench.hold(&[(8, 3)]);
+    bench.set_floors(&[(8, 3)]);
     let unmet = PoolStatus { floor: 3, floor_unmet: 3, ..PoolStatus::default() };
     assert_eq!(bench.soon().await, unmet);
     bench.ends().await;
@@ -231,10 +232,10 @@ async fn a_pool_without_places_says_that_it_meets_no_floor() {
 #[tokio::test(start_paused = true)]
 async fn a_pool_that_is_drained_holds_nothing() {
     let bench = bench(4);
-    bench.hold(&[(8, 2)]);
+    bench.set_floors(&[(8, 2)]);
     bench.soon().await;
     bench.pool.drain().await;
-    bench.hold(&[(8, 2)]);
+    bench.set_floors(&[(8, 2)]);
     assert_eq!(bench.soon().await.unused, 0);
     bench.ends().await;
 }
@@ -268,15 +269,17 @@ fn event() -> impl Strategy<Value = Event> {
 async fn stays_within_bounds(events: Vec<Event>) {
     const SIZE: usize = 4;
     let bench = bench(SIZE);
-    let available = bench.limit(3 * BARE_BYTES);
+    let available = bench.set_budget(3 * BARE_BYTES);
     for event in events {
         match event {
             Event::Take(kind, count) => drop(bench.take(&template(kind), count)),
-            Event::Hold(asked) => bench.hold(&asked),
+            Event::Hold(asked) => bench.set_floors(&asked),
             Event::Drop(kind) => {
-                bench.pool.hold(Floors::default(), &HashSet::from([Arc::new(template(kind))]));
+                bench
+                    .pool
+                    .set_floors(Floors::default(), &HashSet::from([Arc::new(template(kind))]));
             }
-            Event::Forget => bench.pool.forget(IMAGE),
+            Event::Forget => bench.pool.evict_image(IMAGE),
             Event::Available(bytes) => available.store(bytes, Ordering::Relaxed),
             Event::Fail(times) => (0..times).for_each(|_| {
                 bench.engine.spoil(Verb::Create, Fault::Error(unreachable()));
@@ -289,7 +292,7 @@ async fn stays_within_bounds(events: Vec<Event>) {
         assert!(status.floor_unmet <= status.floor, "{status:?}");
     }
     available.store(u64::MAX, Ordering::Relaxed);
-    bench.hold(&[(8, 2)]);
+    bench.set_floors(&[(8, 2)]);
     // Longer than any demand or failure is remembered.
     tokio::time::sleep(Duration::from_secs(1_200)).await;
     let status = bench.pool.status();

@@ -13,8 +13,8 @@ const OUTPUT_FILE_CAP: u64 = 30;
 const ARTIFACTS: u32 = 3;
 const ARTIFACT_BYTES: u64 = 50;
 
-fn terms() -> Terms {
-    Terms {
+fn limits() -> OutputLimits {
+    OutputLimits {
         stream_cap: STREAM_CAP,
         output_file_cap: Some(OUTPUT_FILE_CAP),
         artifacts: ArtifactCaps { count: ARTIFACTS, bytes: ARTIFACT_BYTES },
@@ -63,8 +63,8 @@ fn refused() -> Frame {
 }
 
 /// What the last frame of a conversation means, that begins with these.
-fn last_of(frames: impl IntoIterator<Item = Frame>) -> Result<Event, Violation> {
-    let mut conversation = Conversation::new(&terms());
+fn last_of(frames: impl IntoIterator<Item = Frame>) -> Result<Event, ProtocolError> {
+    let mut conversation = Conversation::new(&limits());
     let mut frames: Vec<_> = frames.into_iter().collect();
     let last = frames.pop().unwrap();
     for frame in frames {
@@ -74,15 +74,15 @@ fn last_of(frames: impl IntoIterator<Item = Frame>) -> Result<Event, Violation> 
 }
 
 /// What the last frame means when the request is loaded before the first.
-fn last(frames: impl IntoIterator<Item = Frame>) -> Result<Event, Violation> {
+fn last(frames: impl IntoIterator<Item = Frame>) -> Result<Event, ProtocolError> {
     last_of([loaded()].into_iter().chain(frames))
 }
 
 #[test]
 fn a_request_is_loaded_once_and_first() {
     assert_eq!(last_of([loaded()]), Ok(Event::Loaded));
-    assert_eq!(last_of([started()]), Err(Violation::Unexpected(Kind::Started)));
-    let again = Err(Violation::Unexpected(Kind::Loaded));
+    assert_eq!(last_of([started()]), Err(ProtocolError::Unexpected(Kind::Started)));
+    let again = Err(ProtocolError::Unexpected(Kind::Loaded));
     assert_eq!(last([loaded()]), again);
     assert_eq!(last([started(), loaded()]), again);
     assert_eq!(last([started(), artifact("a", 0), loaded()]), again);
@@ -93,34 +93,34 @@ fn a_request_is_loaded_once_and_first() {
 #[test]
 fn a_script_starts_before_it_prints() {
     for kind in [Kind::Stdout, Kind::Stderr, Kind::OutputFile, Kind::ArtifactData] {
-        assert_eq!(last_of([frame(kind, "x")]), Err(Violation::Unexpected(kind)));
-        assert_eq!(last([frame(kind, "x")]), Err(Violation::Unexpected(kind)));
+        assert_eq!(last_of([frame(kind, "x")]), Err(ProtocolError::Unexpected(kind)));
+        assert_eq!(last([frame(kind, "x")]), Err(ProtocolError::Unexpected(kind)));
     }
-    assert_eq!(last_of([exit()]), Err(Violation::Unexpected(Kind::Exit)));
-    assert_eq!(last([exit()]), Err(Violation::Unexpected(Kind::Exit)));
-    assert_eq!(last([started(), started()]), Err(Violation::Unexpected(Kind::Started)));
+    assert_eq!(last_of([exit()]), Err(ProtocolError::Unexpected(Kind::Exit)));
+    assert_eq!(last([exit()]), Err(ProtocolError::Unexpected(Kind::Exit)));
+    assert_eq!(last([started(), started()]), Err(ProtocolError::Unexpected(Kind::Started)));
 }
 
 #[test]
 fn it_is_refused_only_before_it_starts() {
     assert!(matches!(last_of([refused()]), Ok(Event::Refused(_))));
     assert!(matches!(last([refused()]), Ok(Event::Refused(_))));
-    assert_eq!(last([started(), refused()]), Err(Violation::Unexpected(Kind::Refused)));
+    assert_eq!(last([started(), refused()]), Err(ProtocolError::Unexpected(Kind::Refused)));
 }
 
 #[test]
 fn what_goes_to_pid_1_never_comes_from_it() {
     for kind in [Kind::Request, Kind::Script, Kind::Stdin, Kind::Cancel, Kind::Go, Kind::Hello] {
-        assert_eq!(last_of([frame(kind, [])]), Err(Violation::Unexpected(kind)));
-        assert_eq!(last([frame(kind, [])]), Err(Violation::Unexpected(kind)));
-        assert_eq!(last([started(), frame(kind, [])]), Err(Violation::Unexpected(kind)));
+        assert_eq!(last_of([frame(kind, [])]), Err(ProtocolError::Unexpected(kind)));
+        assert_eq!(last([frame(kind, [])]), Err(ProtocolError::Unexpected(kind)));
+        assert_eq!(last([started(), frame(kind, [])]), Err(ProtocolError::Unexpected(kind)));
     }
 }
 
 #[test]
 fn files_come_after_all_that_was_printed_and_the_output_file_comes_first() {
     let file = || frame(Kind::OutputFile, "{}");
-    let unexpected = |kind| Err(Violation::Unexpected(kind));
+    let unexpected = |kind| Err(ProtocolError::Unexpected(kind));
     let late = frame(Kind::Stdout, "x");
     assert_eq!(last([started(), file(), late.clone()]), unexpected(Kind::Stdout));
     assert_eq!(last([started(), artifact("a", 0), late]), unexpected(Kind::Stdout));
@@ -134,18 +134,18 @@ fn each_stream_has_its_own_cap() {
     let (out, err) = (frame(Kind::Stdout, full.clone()), frame(Kind::Stderr, full));
     assert!(last([started(), out.clone(), err.clone(), exit()]).is_ok());
     let more = frame(Kind::Stdout, "x");
-    assert_eq!(last([started(), out, more]), Err(Violation::TooMuch("stdout")));
+    assert_eq!(last([started(), out, more]), Err(ProtocolError::TooMuch("stdout")));
     let more = frame(Kind::Stderr, "x");
-    assert_eq!(last([started(), err, more]), Err(Violation::TooMuch("stderr")));
+    assert_eq!(last([started(), err, more]), Err(ProtocolError::TooMuch("stderr")));
 }
 
 #[test]
 fn an_output_file_that_was_not_asked_for_has_no_bytes() {
-    let mut conversation = Conversation::new(&Terms { output_file_cap: None, ..terms() });
+    let mut conversation = Conversation::new(&OutputLimits { output_file_cap: None, ..limits() });
     conversation.accept(loaded()).unwrap();
     conversation.accept(started()).unwrap();
     let file = conversation.accept(frame(Kind::OutputFile, "x"));
-    assert_eq!(file, Err(Violation::TooMuch("output file")));
+    assert_eq!(file, Err(ProtocolError::TooMuch("output file")));
 }
 
 #[test]
@@ -153,10 +153,10 @@ fn an_artifact_is_as_long_as_it_said() {
     let data = |bytes: &str| frame(Kind::ArtifactData, bytes);
     assert!(last([started(), artifact("a", 3), data("ab"), data("c"), exit()]).is_ok());
     let too_much = last([started(), artifact("a", 3), data("abcd")]);
-    assert_eq!(too_much, Err(Violation::TooMuch("artifact")));
+    assert_eq!(too_much, Err(ProtocolError::TooMuch("artifact")));
     for next in [exit(), artifact("b", 1), frame(Kind::Stdout, "x")] {
         let cut = last([started(), artifact("a", 3), data("ab"), next]);
-        assert_eq!(cut, Err(Violation::ArtifactCut));
+        assert_eq!(cut, Err(ProtocolError::ArtifactCut));
     }
 }
 
@@ -164,11 +164,11 @@ fn an_artifact_is_as_long_as_it_said() {
 fn artifacts_are_no_more_and_no_larger_than_allowed() {
     let many = (0..=ARTIFACTS).map(|number| artifact(&number.to_string(), 0));
     let too_many = last([started()].into_iter().chain(many));
-    assert_eq!(too_many, Err(Violation::TooMuch("artifacts")));
+    assert_eq!(too_many, Err(ProtocolError::TooMuch("artifacts")));
     let too_large = last([started(), artifact("a", ARTIFACT_BYTES + 1)]);
-    assert_eq!(too_large, Err(Violation::TooMuch("artifact bytes")));
+    assert_eq!(too_large, Err(ProtocolError::TooMuch("artifact bytes")));
     let huge = last([started(), artifact("a", u64::MAX)]);
-    assert_eq!(huge, Err(Violation::TooMuch("artifact bytes")));
+    assert_eq!(huge, Err(ProtocolError::TooMuch("artifact bytes")));
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn an_artifact_stays_where_it_is_put() {
     assert!(last([started(), artifact("a/b", 0)]).is_ok());
     for name in ["../a", "a\\b"] {
         let begun = last([started(), artifact(name, 0)]);
-        assert_eq!(begun, Err(Violation::ArtifactName), "{name:?}");
+        assert_eq!(begun, Err(ProtocolError::ArtifactName), "{name:?}");
     }
 }
 
@@ -185,10 +185,10 @@ fn a_message_that_is_none_is_unreadable() {
     for kind in [Kind::ArtifactBegin, Kind::Exit] {
         for payload in ["", "null", "{}", "[", "{\"name\":1}", "\u{feff}{}"] {
             let read = last([started(), frame(kind, payload)]);
-            assert_eq!(read, Err(Violation::Unreadable(kind)), "{payload:?}");
+            assert_eq!(read, Err(ProtocolError::Unreadable(kind)), "{payload:?}");
         }
     }
-    assert_eq!(last([frame(Kind::Refused, "x")]), Err(Violation::Unreadable(Kind::Refused)));
+    assert_eq!(last([frame(Kind::Refused, "x")]), Err(ProtocolError::Unreadable(Kind::Refused)));
 }
 
 const KINDS: [Kind; 15] = [
@@ -280,7 +280,7 @@ proptest! {
         begins in 0..=2_usize,
         frames in proptest::collection::vec(any_frame(), 0..60),
     ) {
-        let mut conversation = Conversation::new(&terms());
+        let mut conversation = Conversation::new(&limits());
         let mut passed = Passed::default();
         let first = [loaded(), started()].into_iter().take(begins);
         for frame in first.chain(frames) {

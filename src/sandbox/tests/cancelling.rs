@@ -15,11 +15,11 @@ async fn cancelled(bench: &Bench, stdin: &[u8]) -> (Ending, Duration) {
     let begun = Instant::now();
     let mut kept = Kept::default();
     let run = bench.run(stdin, &mut kept, &cancel);
-    let order = async {
+    let launch = async {
         tokio::time::sleep(after).await;
         cancel.cancel();
     };
-    let (ending, ()) = tokio::join!(run, order);
+    let (ending, ()) = tokio::join!(run, launch);
     (ending.unwrap(), begun.elapsed() - after)
 }
 
@@ -61,7 +61,7 @@ async fn it_is_withdrawn_at_once_while_nothing_has_been_started() {
     let loaded = load(bench.start().await.unwrap(), b"{}", &cancel).await.unwrap();
     cancel.cancel();
     let (begun, mut kept) = (Instant::now(), Kept::default());
-    let ending = loaded.run_to_the_end(&mut kept, &cancel).await.unwrap();
+    let ending = loaded.run_to_end(&mut kept, &cancel).await.unwrap();
     assert_eq!((ending, begun.elapsed()), (Ending::Withdrawn, Duration::ZERO));
     assert_eq!(kept, Kept::default());
     bench.assert_nothing_is_left().await;

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::engine::fake::{Ended, program};
-use crate::sandbox::conversation::Violation;
+use crate::sandbox::conversation::ProtocolError;
 
 #[tokio::test(start_paused = true)]
 async fn a_script_answers() {
@@ -102,17 +102,17 @@ async fn a_container_that_ends_without_a_word_has_vanished() {
 
 #[tokio::test(start_paused = true)]
 async fn what_pid_1_would_never_say_is_a_violation() {
-    let garbage = Violation::Frame(FrameError::Magic(b'S'));
+    let garbage = ProtocolError::Frame(FrameError::Magic(b'S'));
     let cases = [
         (program::prints_garbage(), garbage),
-        (program::speaks_out_of_turn(), Violation::Unexpected(Kind::Started)),
-        (program::floods(), Violation::TooMuch("stdout")),
+        (program::speaks_out_of_turn(), ProtocolError::Unexpected(Kind::Started)),
+        (program::floods(), ProtocolError::TooMuch("stdout")),
     ];
     for (program, expected) in cases {
         let bench = Bench::running(program);
         let mut kept = Kept::default();
         let error = bench.run(b"", &mut kept, &Cancel::new()).await.unwrap_err();
-        assert!(matches!(&error, SandboxError::Violation(it) if *it == expected), "{error}");
+        assert!(matches!(&error, SandboxError::Protocol(it) if *it == expected), "{error}");
         assert!(kept.stdout.len() as u64 <= request(0).stream_cap);
         bench.assert_nothing_is_left().await;
     }

@@ -108,7 +108,7 @@ async fn a_start_under_every_fault() {
 
 async fn run(sandbox: Sandbox) -> Result<Ending, SandboxError> {
     let cancel = Cancel::new();
-    load(sandbox, b"{}", &cancel).await?.run_to_the_end(&mut Kept::default(), &cancel).await
+    load(sandbox, b"{}", &cancel).await?.run_to_end(&mut Kept::default(), &cancel).await
 }
 
 #[tokio::test(start_paused = true)]

@@ -40,7 +40,7 @@ async fn a_container_with_the_same_name_is_not_ours_to_remove() {
     bench.remover.drain().await;
     let cancel = Cancel::new();
     let first = load(first, b"{}", &cancel).await.unwrap();
-    let ending = first.run_to_the_end(&mut Kept::default(), &cancel).await.unwrap();
+    let ending = first.run_to_end(&mut Kept::default(), &cancel).await.unwrap();
     assert!(matches!(ending, Ending::Reported(_)), "{ending:?}");
     bench.assert_nothing_is_left().await;
 }

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::engine::fake::{Ended, Fault, program};
-use crate::sandbox::conversation::Violation;
+use crate::sandbox::conversation::ProtocolError;
 
 /// More than the stdin of a fake container holds.
 const LARGE: usize = 4 * 1024 * 1024;
@@ -23,7 +23,7 @@ async fn a_loaded_request_waits_as_long_as_it_has_to() {
     let loaded = loaded(&bench, &stdin).await.unwrap();
     tokio::time::sleep(TIMEOUT * 2).await;
     let mut kept = Kept::default();
-    let ending = loaded.run_to_the_end(&mut kept, &Cancel::new()).await.unwrap();
+    let ending = loaded.run_to_end(&mut kept, &Cancel::new()).await.unwrap();
     assert!(matches!(ending, Ending::Reported(_)), "{ending:?}");
     assert_eq!((kept.started, kept.stdout == stdin), (1, true));
     bench.assert_nothing_is_left().await;
@@ -45,7 +45,7 @@ async fn the_time_of_the_script_begins_with_its_start() {
     let loaded = loaded(&bench, b"{}").await.unwrap();
     tokio::time::sleep(TIMEOUT).await;
     let begun = Instant::now();
-    let ending = loaded.run_to_the_end(&mut Kept::default(), &Cancel::new()).await.unwrap();
+    let ending = loaded.run_to_end(&mut Kept::default(), &Cancel::new()).await.unwrap();
     assert_eq!((ending, begun.elapsed()), (Ending::Overdue, TIMEOUT + GRACE + SLACK));
     bench.assert_nothing_is_left().await;
 }
@@ -72,7 +72,7 @@ async fn an_end_while_it_waits_was_no_run() {
     let loaded = loaded(&bench, b"{}").await.unwrap();
     bench.engine.wait(NAME).await.unwrap();
     let mut kept = Kept::default();
-    let error = loaded.run_to_the_end(&mut kept, &Cancel::new()).await.unwrap_err();
+    let error = loaded.run_to_end(&mut kept, &Cancel::new()).await.unwrap_err();
     assert!(matches!(error, SandboxError::NotReady(_)), "{error}");
     assert_eq!(kept, Kept::default());
     bench.assert_nothing_is_left().await;
@@ -87,7 +87,7 @@ async fn a_request_that_is_more_than_the_memory_has_met_the_limit() {
         let mut kept = Kept::default();
         let loaded = loaded(&bench, b"{}").await.unwrap();
         bench.engine.wait(NAME).await.unwrap();
-        let ending = loaded.run_to_the_end(&mut kept, &Cancel::new()).await.unwrap();
+        let ending = loaded.run_to_end(&mut kept, &Cancel::new()).await.unwrap();
         let expected = Ending::Vanished { exit_code: Some(137), out_of_memory: true };
         assert_eq!((ending, kept), (expected, Kept::default()));
         bench.assert_nothing_is_left().await;
@@ -129,7 +129,7 @@ async fn a_connection_that_breaks_before_the_start_is_the_engine_s_fault() {
         let ended = async {
             let loaded = loaded(&bench, &vec![b' '; LARGE]).await?;
             tokio::time::sleep(Duration::from_secs(1)).await;
-            loaded.run_to_the_end(&mut kept, &Cancel::new()).await
+            loaded.run_to_end(&mut kept, &Cancel::new()).await
         };
         let error = ended.await.unwrap_err();
         assert!(matches!(error, SandboxError::Engine(error) if error.is_outage()));
@@ -154,11 +154,11 @@ async fn a_script_that_starts_by_itself_is_a_violation() {
         let ended = async {
             let loaded = loaded(&bench, b"{}").await?;
             tokio::time::sleep(Duration::from_secs(1)).await;
-            loaded.run_to_the_end(&mut Kept::default(), &Cancel::new()).await
+            loaded.run_to_end(&mut Kept::default(), &Cancel::new()).await
         };
         let error = ended.await.unwrap_err();
-        let expected = Violation::Unexpected(Kind::Started);
-        assert!(matches!(&error, SandboxError::Violation(it) if *it == expected), "{error}");
+        let expected = ProtocolError::Unexpected(Kind::Started);
+        assert!(matches!(&error, SandboxError::Protocol(it) if *it == expected), "{error}");
         bench.assert_nothing_is_left().await;
     }
 }

@@ -8,7 +8,7 @@ use crate::engine::fake::program::Ended;
 use crate::engine::fake::program::{
     self, echo, hello, never_reads, never_reads_and_says_it_has, requested,
 };
-use crate::sandbox::Unprepared;
+use crate::sandbox::PrepareError;
 
 /// PID 1's own limits, and some time.
 const PREPARED_WITHIN: Duration = Duration::from_secs(75);
@@ -17,7 +17,7 @@ fn preparation() -> Preparation {
     Preparation { rehearsal: vec!["/bin/true".to_owned()], stand_by: None }
 }
 
-async fn prepared(bench: &Bench) -> Result<Sandbox, Unprepared> {
+async fn prepared(bench: &Bench) -> Result<Sandbox, PrepareError> {
     bench.start().await.unwrap().prepare(&preparation()).await
 }
 
@@ -37,7 +37,7 @@ async fn a_prepared_sandbox_runs_its_request() {
     let sandbox = prepared(&bench).await.unwrap();
     let loaded = load(sandbox, b"{}", &Cancel::new()).await.unwrap();
     let mut kept = Kept::default();
-    loaded.run_to_the_end(&mut kept, &Cancel::new()).await.unwrap();
+    loaded.run_to_end(&mut kept, &Cancel::new()).await.unwrap();
     assert_eq!(kept.stdout, b"{}");
     bench.assert_nothing_is_left().await;
 }
@@ -48,7 +48,9 @@ async fn why_nobody_stands_by_is_short_printable_text() {
     let unfit = Prepared { unfit: Some(reason), remark: None };
     let payload: &'static [u8] = serde_json::to_vec(&unfit).unwrap().leak();
     let bench = Bench::running(answers(Kind::Prepared, payload));
-    let Err(Unprepared::Unfit(reason)) = prepared(&bench).await else { panic!("it is fit") };
+    let Err(PrepareError::Unsupported(reason)) = prepared(&bench).await else {
+        panic!("it is fit")
+    };
     assert!(reason.starts_with("\\u{1b}[31mx") && reason.len() < 1000, "{reason}");
     bench.assert_nothing_is_left().await;
 }
@@ -59,7 +61,7 @@ async fn what_pid_1_would_never_answer_is_a_violation() {
         [(Kind::Prepared, b"[".as_slice()), (Kind::Loaded, b""), (Kind::Started, b"")]
     {
         let bench = Bench::running(answers(kind, payload));
-        let Err(Unprepared::Failed(SandboxError::Violation(_))) = prepared(&bench).await else {
+        let Err(PrepareError::Sandbox(SandboxError::Protocol(_))) = prepared(&bench).await else {
             panic!("{kind:?}")
         };
         bench.assert_nothing_is_left().await;
@@ -74,12 +76,12 @@ async fn it_is_not_waited_for_without_end() {
         let begun = tokio::time::Instant::now();
         if let Ok(sandbox) = bench.start().await {
             let ended = sandbox.prepare(&preparation()).await.map(|_| ());
-            let is_fine = ended.is_ok() || matches!(ended, Err(Unprepared::Failed(_)));
+            let is_fine = ended.is_ok() || matches!(ended, Err(PrepareError::Sandbox(_)));
             assert!(is_fine && begun.elapsed() <= PREPARED_WITHIN);
         }
         bench.assert_nothing_is_left().await;
     }
     let bench = Bench::running(never_reads_and_says_it_has());
-    assert!(matches!(prepared(&bench).await, Err(Unprepared::Failed(_))));
+    assert!(matches!(prepared(&bench).await, Err(PrepareError::Sandbox(_))));
     bench.assert_nothing_is_left().await;
 }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::*;
 use crate::engine::deadline;
 use crate::engine::fake::{Ended, Fault, program};
-use crate::sandbox::{Ran, Running, Terms, Wishes};
+use crate::sandbox::{OutputLimits, RunResult, RunSignals, Running};
 
 /// How long an engine may be away behind a script's time.
 const OUTAGE: Duration = Duration::from_secs(10 * 60);
@@ -38,14 +38,14 @@ async fn left(bench: &Bench) -> Kept {
     let (cancel, leave) = (Cancel::new(), Cancel::new());
     let loaded = load(bench.start().await.unwrap(), b"{}", &cancel).await.unwrap();
     let mut kept = Kept::default();
-    let run = loaded.run(&mut kept, Wishes { cancel: &cancel, leave: &leave });
-    let order = async {
+    let run = loaded.run(&mut kept, RunSignals { cancel: &cancel, detach: &leave });
+    let launch = async {
         tokio::time::sleep(Duration::from_secs(1)).await;
         leave.cancel();
     };
-    let (Ran { ended, remains }, ()) = tokio::join!(run, order);
-    assert!(matches!(ended, Ok(None)));
-    drop(remains);
+    let (RunResult { ending, container }, ()) = tokio::join!(run, launch);
+    assert!(matches!(ending, Ok(None)));
+    drop(container);
     bench.remover.drain().await;
     assert_eq!(bench.engine.containers(), [NAME], "what is left is not removed");
     kept
@@ -53,13 +53,13 @@ async fn left(bench: &Bench) -> Kept {
 
 fn adopt(bench: &Bench, time_left: Duration) -> Running {
     let engine = Arc::clone(&bench.engine) as Arc<dyn Engine>;
-    let terms = Terms::from(&request(0));
-    Running::adopt(engine, &bench.remover, NAME.to_owned(), terms, time_left)
+    let limits = OutputLimits::from(&request(0));
+    Running::adopt(engine, &bench.remover, NAME.to_owned(), limits, time_left)
 }
 
 /// Adopts a script and listens to its end.
 async fn adopted(bench: &Bench, kept: &mut Kept, cancel: &Cancel) -> Result<Ending, SandboxError> {
-    adopt(bench, TIMEOUT).listen_to_the_end(kept, cancel).await
+    adopt(bench, TIMEOUT).follow_to_end(kept, cancel).await
 }
 
 fn whole() -> Kept {
@@ -138,7 +138,7 @@ async fn what_never_heard_the_word_to_start_has_not_started() {
     let bench = Bench::running(program::echo());
     let loaded = load(bench.start().await.unwrap(), b"{}", &Cancel::new()).await.unwrap();
     // As when a process is killed: nothing is removed, and PID 1's stdin ends.
-    loaded.leave();
+    loaded.detach();
     let error = adopted(&bench, &mut Kept::default(), &Cancel::new()).await.unwrap_err();
     assert!(matches!(error, SandboxError::NotStarted), "{error}");
     bench.assert_nothing_is_left().await;
@@ -154,7 +154,7 @@ async fn what_waits_for_a_word_that_nobody_can_say_is_ended_and_has_not_started(
     }));
     let loaded = load(bench.start().await.unwrap(), b"{}", &Cancel::new()).await.unwrap();
     let mut sandbox = loaded.sandbox;
-    sandbox.container.leave();
+    sandbox.container.detach();
     drop(sandbox);
     let begun = Instant::now();
     let error = adopted(&bench, &mut Kept::default(), &Cancel::new()).await.unwrap_err();
@@ -229,7 +229,7 @@ async fn an_adopted_script_has_the_time_that_it_had_left() {
     left(&bench).await;
     let (begun, time_left) = (Instant::now(), Duration::from_secs(7));
     let running = adopt(&bench, time_left);
-    let ending = running.listen_to_the_end(&mut Kept::default(), &Cancel::new()).await.unwrap();
+    let ending = running.follow_to_end(&mut Kept::default(), &Cancel::new()).await.unwrap();
     assert_eq!(ending, Ending::Overdue);
     assert!(begun.elapsed() <= time_left + SLACK + Duration::from_secs(1), "{:?}", begun.elapsed());
     bench.assert_nothing_is_left().await;
@@ -269,7 +269,7 @@ async fn an_engine_that_stays_away_is_not_waited_for_without_end() {
     let unknown = Ending::Vanished { exit_code: None, out_of_memory: false };
     let time_left = Duration::from_secs(60);
     let running = adopt(&bench, time_left);
-    let ending = running.listen_to_the_end(&mut Kept::default(), &Cancel::new()).await.unwrap();
+    let ending = running.follow_to_end(&mut Kept::default(), &Cancel::new()).await.unwrap();
     assert_eq!(ending, unknown);
     assert!(begun.elapsed() >= time_left + OUTAGE, "{:?}", begun.elapsed());
     assert!(begun.elapsed() <= time_left + OUTAGE + 2 * A_ROUND, "{:?}", begun.elapsed());
@@ -284,14 +284,14 @@ async fn a_script_can_be_left_and_adopted_any_number_of_times() {
     for _ in 0..3 {
         let (cancel, leave) = (Cancel::new(), Cancel::new());
         let mut kept = Kept::default();
-        let listening =
-            adopt(&bench, TIMEOUT).listen(&mut kept, Wishes { cancel: &cancel, leave: &leave });
-        let order = async {
+        let listening = adopt(&bench, TIMEOUT)
+            .follow(&mut kept, RunSignals { cancel: &cancel, detach: &leave });
+        let launch = async {
             tokio::time::sleep(Duration::from_secs(1)).await;
             leave.cancel();
         };
-        let (Ran { ended, .. }, ()) = tokio::join!(listening, order);
-        assert!(matches!(ended, Ok(None)));
+        let (RunResult { ending, .. }, ()) = tokio::join!(listening, launch);
+        assert!(matches!(ending, Ok(None)));
         assert_eq!(kept.stdout, b"first");
     }
     go.notify_one();
@@ -307,13 +307,13 @@ async fn the_container_stays_until_the_end_is_stored() {
     let (cancel, leave) = (Cancel::new(), Cancel::new());
     let loaded = load(bench.start().await.unwrap(), b"{}", &cancel).await.unwrap();
     let mut kept = Kept::default();
-    let ran = loaded.run(&mut kept, Wishes { cancel: &cancel, leave: &leave }).await;
-    assert!(matches!(ran.ended, Ok(Some(Ending::Reported(_)))));
+    let ran = loaded.run(&mut kept, RunSignals { cancel: &cancel, detach: &leave }).await;
+    assert!(matches!(ran.ending, Ok(Some(Ending::Reported(_)))));
     bench.remover.drain().await;
     assert_eq!(bench.engine.containers(), [NAME]);
-    assert!(bench.remover.knows(NAME));
-    drop(ran.remains);
+    assert!(bench.remover.tracks(NAME));
+    drop(ran.container);
     bench.remover.drain().await;
-    assert!(!bench.remover.knows(NAME));
+    assert!(!bench.remover.tracks(NAME));
     bench.assert_nothing_is_left().await;
 }

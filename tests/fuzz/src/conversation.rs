@@ -7,7 +7,7 @@
 
 use std::path::{Component, Path};
 
-use gantry::sandbox::Terms;
+use gantry::sandbox::OutputLimits;
 use gantry::sandbox::conversation::{Conversation, Event};
 use gantry_init::frame::{Frame, Kind};
 use gantry_init::message::{ArtifactBegin, ArtifactCaps, Launch, OutputFile, Request};
@@ -17,7 +17,7 @@ use gantry_init::message::{ArtifactBegin, ArtifactCaps, Launch, OutputFile, Requ
 pub fn hold(input: &[u8]) -> bool {
     let Some((limits, rest)) = input.split_first_chunk() else { return false };
     let request = request(*limits);
-    let mut conversation = Conversation::new(&Terms::from(&request));
+    let mut conversation = Conversation::new(&OutputLimits::from(&request));
     let mut seen = Seen::default();
     for frame in frames(rest) {
         match conversation.accept(frame.clone()) {

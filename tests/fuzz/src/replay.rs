@@ -5,13 +5,13 @@
 //! to 7 times). Two of each break follow: the length of pieces until then, and the share
 //! of the output that is there, in 256ths. What follows is the output.
 
-use gantry::sandbox::Terms;
+use gantry::sandbox::OutputLimits;
 use gantry::sandbox::conversation::{Conversation, Event};
 use gantry::sandbox::transcript::Transcript;
 use gantry_init::frame::{Decoder, Frame, FrameError};
 use gantry_init::message::ArtifactCaps;
 
-type Heard = (Vec<Frame>, Option<FrameError>);
+type Decoded = (Vec<Frame>, Option<FrameError>);
 
 /// It is heard as if nothing had broken: nothing is missing, and nothing comes twice.
 pub fn hold(input: &[u8]) -> bool {
@@ -20,7 +20,7 @@ pub fn hold(input: &[u8]) -> bool {
         return false;
     };
     let mut transcript = Transcript::new();
-    let mut heard = Heard::default();
+    let mut heard = Decoded::default();
     for part in breaks.chunks_exact(2) {
         let end = output.len() * usize::from(part[1]) / 256;
         listen(&mut transcript, &output[..end], part[0], &mut heard);
@@ -31,7 +31,7 @@ pub fn hold(input: &[u8]) -> bool {
     has_an_end(heard)
 }
 
-fn listen(transcript: &mut Transcript, output: &[u8], piece: u8, (frames, broken): &mut Heard) {
+fn listen(transcript: &mut Transcript, output: &[u8], piece: u8, (frames, broken): &mut Decoded) {
     for piece in output.chunks(usize::from(piece) + 1) {
         transcript.feed(piece);
         loop {
@@ -48,7 +48,7 @@ fn listen(transcript: &mut Transcript, output: &[u8], piece: u8, (frames, broken
     }
 }
 
-fn uncut(output: &[u8]) -> Heard {
+fn uncut(output: &[u8]) -> Decoded {
     let mut decoder = Decoder::new();
     decoder.feed(output);
     let mut frames = vec![];
@@ -62,11 +62,11 @@ fn uncut(output: &[u8]) -> Heard {
 }
 
 /// Whether it is a conversation from the first word to the last.
-fn has_an_end((frames, broken): Heard) -> bool {
+fn has_an_end((frames, broken): Decoded) -> bool {
     let artifacts = ArtifactCaps { count: 10, bytes: 1_000 };
     let grace = std::time::Duration::ZERO;
-    let terms = Terms { stream_cap: 1_000, output_file_cap: Some(100), artifacts, grace };
-    let mut conversation = Conversation::from_the_beginning(&terms);
+    let limits = OutputLimits { stream_cap: 1_000, output_file_cap: Some(100), artifacts, grace };
+    let mut conversation = Conversation::from_the_beginning(&limits);
     let mut has_ended = false;
     for (number, frame) in frames.into_iter().enumerate() {
         let Ok(event) = conversation.accept(frame) else { return false };

@@ -15,18 +15,18 @@ fn spec(network: Network) -> SandboxSpec {
 }
 
 fn inspected(json: &str) -> Confinement {
-    seen(serde_json::from_str(json).unwrap())
+    reported_confinement(serde_json::from_str(json).unwrap())
 }
 
 #[test]
 fn what_is_asked_for_holds_for_itself() {
     for network in [Network::None, Network::Egress] {
-        let asked = asked(&spec(network), 70_000);
-        assert_eq!(asked.holds(&asked), Ok(()));
-        assert!(asked.seccomp.as_ref().is_some_and(|it| it.len() == 71), "{asked:?}");
-        assert!(asked.no_new_privileges && asked.readonly_root && !asked.privileged);
-        assert_eq!(asked.ulimits.keys().collect::<Vec<_>>(), ["core", "nofile"]);
-        assert_eq!(asked.tmpfs.len(), 4);
+        let requested = requested_confinement(&spec(network), 70_000);
+        assert_eq!(requested.verify_against(&requested), Ok(()));
+        assert!(requested.seccomp.as_ref().is_some_and(|it| it.len() == 71), "{requested:?}");
+        assert!(requested.no_new_privileges && requested.readonly_root && !requested.privileged);
+        assert_eq!(requested.ulimits.keys().collect::<Vec<_>>(), ["core", "nofile"]);
+        assert_eq!(requested.tmpfs.len(), 4);
     }
 }
 
@@ -72,21 +72,27 @@ fn a_builds_volume_is_the_one_that_was_asked_for() {
     let build = |cache_volume: Option<&str>| {
         let cache_volume = cache_volume.map(str::to_owned);
         let purpose = Purpose::Build { cache_volume };
-        asked(&SandboxSpec { purpose, ..spec(Network::Egress) }, SANDBOX_UID)
+        requested_confinement(&SandboxSpec { purpose, ..spec(Network::Egress) }, SANDBOX_UID)
     };
     let seen = inspected(
         r#"{"Mounts": [{"Type": "volume", "Name": "gantry-cache", "Destination": "/cache",
             "Source": "/var/lib/docker/volumes/gantry-cache/_data", "RW": true}]}"#,
     );
-    let holds = |asked: &Confinement| {
-        Confinement { mounts: seen.mounts.clone(), ..asked.clone() }.holds(asked).is_ok()
+    let holds = |requested: &Confinement| {
+        Confinement { mounts: seen.mounts.clone(), ..requested.clone() }
+            .verify_against(requested)
+            .is_ok()
     };
     assert!(holds(&build(Some("gantry-cache"))) && holds(&build(None)));
     assert!(!holds(&build(Some("another"))));
-    assert!(!holds(&asked(&spec(Network::None), 70_000)));
+    assert!(!holds(&requested_confinement(&spec(Network::None), 70_000)));
 }
 
 #[test]
 fn an_engine_that_says_nothing_of_it_confines_nothing() {
-    assert!(inspected("{}").holds(&asked(&spec(Network::None), 70_000)).is_err());
+    assert!(
+        inspected("{}")
+            .verify_against(&requested_confinement(&spec(Network::None), 70_000))
+            .is_err()
+    );
 }

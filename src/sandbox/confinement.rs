@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Cancel, Loaded, Order, Sandbox, SandboxError};
+use super::{Cancel, LaunchRequest, Loaded, Sandbox, SandboxError};
 use crate::domain::confinement::SealedConfinement;
 use crate::domain::sandbox_spec::SandboxSpec;
 use crate::engine::Engine;
@@ -17,10 +17,10 @@ const SAID_WITHIN: Duration = Duration::from_secs(1);
 /// was asked for. `None` when the engine does not say.
 ///
 /// # Errors
-/// [`SandboxError::Loose`] when it is confined less; the engine's when it is out. One
+/// [`SandboxError::UnderConfined`] when it is confined less; the engine's when it is out. One
 /// that has just been stopped ends what it started last, with live-restore too, so no
 /// script is begun there.
-pub(super) async fn examine(
+pub(super) async fn confinement(
     engine: &dyn Engine,
     name: &str,
     spec: &SandboxSpec,
@@ -38,7 +38,7 @@ pub(super) async fn examine(
             return Ok(None);
         }
     };
-    confinement.holds(&engine.asked(name, spec))?;
+    confinement.verify_against(&engine.requested_confinement(name, spec))?;
     Ok(SealedConfinement::new(confinement).ok())
 }
 
@@ -46,10 +46,10 @@ impl Sandbox {
     /// Has the engine say how it is confined, so that whoever takes it need not ask.
     ///
     /// # Errors
-    /// [`SandboxError::Loose`] when it is confined less than `spec` asks for, and the
+    /// [`SandboxError::UnderConfined`] when it is confined less than `spec` asks for, and the
     /// engine's when it is out; it is gone then, or will be soon.
-    pub async fn examined(mut self, spec: &SandboxSpec) -> Result<Self, SandboxError> {
-        self.confinement = examine(&*self.engine, self.name(), spec).await?;
+    pub async fn verified(mut self, spec: &SandboxSpec) -> Result<Self, SandboxError> {
+        self.confinement = confinement(&*self.engine, self.name(), spec).await?;
         Ok(self)
     }
 
@@ -58,14 +58,14 @@ impl Sandbox {
     /// # Errors
     /// [`SandboxError`], also when it is confined less than `spec` asks for. Nothing of
     /// the script has run then.
-    pub async fn load_examined(
+    pub async fn load_verified(
         self,
-        order: &Order<'_>,
+        launch: &LaunchRequest<'_>,
         spec: &SandboxSpec,
         cancel: &Cancel,
     ) -> Result<(Loaded, Option<SealedConfinement>), SandboxError> {
         let (engine, name) = (Arc::clone(&self.engine), self.name().to_owned());
-        tokio::try_join!(self.load(order, cancel), examine(&*engine, &name, spec))
+        tokio::try_join!(self.load(launch, cancel), confinement(&*engine, &name, spec))
     }
 
     /// How it is confined, as far as the engine was asked and has said so.

@@ -6,7 +6,7 @@ use gantry_init::message::{ArtifactCaps, Request};
 
 /// What is agreed with a sandbox about its script, beside its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Terms {
+pub struct OutputLimits {
     /// Bytes of stdout and of stderr at most, each.
     pub stream_cap: u64,
     /// Bytes of the output file at most; `None` when none was declared.
@@ -17,7 +17,7 @@ pub struct Terms {
     pub grace: Duration,
 }
 
-impl From<&Request> for Terms {
+impl From<&Request> for OutputLimits {
     fn from(request: &Request) -> Self {
         Self {
             stream_cap: request.stream_cap,

@@ -5,7 +5,7 @@ use crate::domain::confinement::Ulimit;
 
 type Change = fn(&mut Confinement);
 
-fn asked() -> Confinement {
+fn requested() -> Confinement {
     Confinement {
         user: "60578:65534".to_owned(),
         network_mode: "none".to_owned(),
@@ -36,10 +36,10 @@ fn mount(source: &str, target: &str, read_only: bool) -> SeenMount {
     SeenMount { source: source.to_owned(), target: target.to_owned(), read_only }
 }
 
-fn found(change: Change) -> Result<(), Shortfall> {
-    let mut found = asked();
+fn found(change: Change) -> Result<(), ConfinementGap> {
+    let mut found = requested();
     change(&mut found);
-    found.holds(&asked())
+    found.verify_against(&requested())
 }
 
 #[test]
@@ -91,9 +91,9 @@ fn whatever_is_weaker_is_named() {
         ("mounts", |it| it.mounts.push(mount("/var/lib/docker/volumes/x", "/data", true))),
     ];
     for (setting, change) in weaker {
-        let shortfall = found(change).unwrap_err();
-        assert_eq!(shortfall.setting, setting, "{shortfall}");
-        assert!(shortfall.to_string().contains(setting), "{shortfall}");
+        let gap = found(change).unwrap_err();
+        assert_eq!(gap.setting, setting, "{gap}");
+        assert!(gap.to_string().contains(setting), "{gap}");
     }
 }
 
@@ -127,16 +127,18 @@ fn what_engines_say_in_other_words_holds() {
 
 #[test]
 fn egress_is_on_its_own_network_and_on_no_other() {
-    let asked = Confinement {
+    let requested = Confinement {
         network_mode: "gantry-egress".to_owned(),
         network_disabled: false,
         networks: vec!["gantry-egress".to_owned()],
-        ..asked()
+        ..requested()
     };
     let holds = |mode: &str, networks: &[&str]| {
         let networks = networks.iter().map(|it| (*it).to_owned()).collect();
         let network_mode = mode.to_owned();
-        Confinement { network_mode, networks, ..asked.clone() }.holds(&asked).is_ok()
+        Confinement { network_mode, networks, ..requested.clone() }
+            .verify_against(&requested)
+            .is_ok()
     };
     assert!(holds("gantry-egress", &["gantry-egress"]));
     // Podman says the driver.
@@ -149,10 +151,10 @@ fn egress_is_on_its_own_network_and_on_no_other() {
 
 #[test]
 fn another_runtime_than_the_one_that_was_asked_for_is_none() {
-    let asked = Confinement { runtime: Some("runsc".to_owned()), ..asked() };
+    let requested = Confinement { runtime: Some("runsc".to_owned()), ..requested() };
     let holds = |runtime: Option<&str>| {
         let runtime = runtime.map(str::to_owned);
-        Confinement { runtime, ..asked.clone() }.holds(&asked).is_ok()
+        Confinement { runtime, ..requested.clone() }.verify_against(&requested).is_ok()
     };
     assert!(holds(Some("runsc")) && holds(Some("oci")));
     assert!(!holds(Some("runc")) && !holds(None));

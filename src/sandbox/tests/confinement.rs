@@ -3,7 +3,7 @@ use tokio::time::Instant;
 use super::*;
 use crate::domain::confinement::SealedConfinement;
 use crate::domain::sandbox_spec::SANDBOX_UID;
-use crate::engine::docker::asked;
+use crate::engine::docker::requested_confinement;
 use crate::engine::fake::Fault;
 use crate::engine::fake::program::echo;
 
@@ -12,10 +12,10 @@ const SAID_WITHIN: Duration = Duration::from_secs(1);
 
 async fn loaded(bench: &Bench) -> Result<Option<SealedConfinement>, SandboxError> {
     let request = request(0);
-    let order = Order { request: &request, script: SCRIPT, stdin: b"" };
+    let launch = LaunchRequest { head: &request, script: SCRIPT, stdin: b"" };
     let sandbox = bench.start().await?;
     let (spec, cancel) = (container().spec, Cancel::new());
-    let loaded = sandbox.load_examined(&order, &spec, &cancel).await;
+    let loaded = sandbox.load_verified(&launch, &spec, &cancel).await;
     loaded.map(|(_, confinement)| confinement)
 }
 
@@ -23,7 +23,7 @@ async fn loaded(bench: &Bench) -> Result<Option<SealedConfinement>, SandboxError
 async fn what_is_loaded_is_confined_as_it_was_asked_for() {
     let bench = Bench::running(echo());
     let confinement = loaded(&bench).await.unwrap().unwrap();
-    assert_eq!(*confinement, asked(&container().spec, SANDBOX_UID));
+    assert_eq!(*confinement, requested_confinement(&container().spec, SANDBOX_UID));
     bench.assert_nothing_is_left().await;
 }
 
@@ -34,22 +34,22 @@ async fn what_is_confined_less_takes_no_request_and_says_why() {
     let error = loaded(&bench).await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the engine confines the sandbox less than it was asked to: readonly_root is false, \
+        "the engine confines the sandbox less than requested: readonly_root is false, \
          and should be true"
     );
     assert!(error.hint().is_some());
     let sandbox = bench.start().await;
-    assert!(sandbox.unwrap().examined(&container().spec).await.is_err());
+    assert!(sandbox.unwrap().verified(&container().spec).await.is_err());
     bench.remover.drain().await;
     assert_eq!(bench.engine.containers(), Vec::<String>::new());
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_engine_that_does_not_say_it_holds_nothing_up() {
-    for fault in [Fault::Hang, Fault::Error(refused(Verb::Examine))] {
+    for fault in [Fault::Hang, Fault::Error(refused(Verb::InspectConfinement))] {
         let is_silent = matches!(fault, Fault::Hang);
         let bench = Bench::running(echo());
-        bench.engine.spoil(Verb::Examine, fault);
+        bench.engine.spoil(Verb::InspectConfinement, fault);
         let begun = Instant::now();
         assert_eq!(loaded(&bench).await.unwrap(), None);
         let waited = if is_silent { SAID_WITHIN } else { Duration::ZERO };
@@ -61,7 +61,7 @@ async fn an_engine_that_does_not_say_it_holds_nothing_up() {
 #[tokio::test(start_paused = true)]
 async fn nothing_is_begun_on_an_engine_that_has_just_gone() {
     let bench = Bench::running(echo());
-    bench.engine.spoil(Verb::Examine, Fault::Error(unreachable()));
+    bench.engine.spoil(Verb::InspectConfinement, Fault::Error(unreachable()));
     let error = loaded(&bench).await.unwrap_err();
     assert!(matches!(&error, SandboxError::Engine(error) if error.is_outage()), "{error}");
     bench.assert_nothing_is_left().await;

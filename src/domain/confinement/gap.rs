@@ -1,6 +1,6 @@
-//! Whether a container is confined at least as it was asked for. Engines put some
-//! of it in other words: that is no shortfall. Anything else that opens something
-//! is, also when nobody has thought of it here: what was not asked for has no place
+//! Whether a container is confined at least as it was requested for. Engines put some
+//! of it in other words: that is no gap. Anything else that opens something
+//! is, also when nobody has thought of it here: what was not requested for has no place
 //! among capabilities, devices, groups and mounts.
 
 use std::fmt;
@@ -9,10 +9,10 @@ use thiserror::Error;
 
 use super::{Confinement, SeenMount};
 
-/// The first setting that is weaker than it was asked for.
+/// The first setting that is weaker than it was requested for.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("the engine confines the sandbox less than it was asked to: {setting} {is}")]
-pub struct Shortfall {
+#[error("the engine confines the sandbox less than requested: {setting} {is}")]
+pub struct ConfinementGap {
     /// Its name in the receipt.
     pub setting: &'static str,
     /// What it is, and what it should be.
@@ -46,23 +46,23 @@ const CPU_ROUNDING: i64 = 10_000;
 const ANY_RUNTIME: &str = "oci";
 
 impl Confinement {
-    /// Whether nothing of it is weaker than `asked`.
+    /// Whether nothing of it is weaker than `requested`.
     ///
     /// # Errors
-    /// [`Shortfall`], the first that is found.
-    pub fn holds(&self, asked: &Self) -> Result<(), Shortfall> {
-        self.holds_privileges(asked)?;
-        self.holds_kernel(asked)?;
-        self.holds_network(asked)?;
-        self.holds_limits(asked)?;
-        self.holds_files(asked)
+    /// [`ConfinementGap`], the first that is found.
+    pub fn verify_against(&self, requested: &Self) -> Result<(), ConfinementGap> {
+        self.verify_privileges(requested)?;
+        self.verify_kernel(requested)?;
+        self.verify_network(requested)?;
+        self.verify_limits(requested)?;
+        self.verify_files(requested)
     }
 
-    fn holds_privileges(&self, asked: &Self) -> Result<(), Shortfall> {
+    fn verify_privileges(&self, requested: &Self) -> Result<(), ConfinementGap> {
         require("privileged", !self.privileged, self.privileged, false)?;
-        require("user", self.user == asked.user, &self.user, &asked.user)?;
-        none_beyond("groups", &self.groups, &asked.groups)?;
-        none_beyond("capabilities_added", &self.capabilities_added, &asked.capabilities_added)?;
+        require("user", self.user == requested.user, &self.user, &requested.user)?;
+        none_beyond("groups", &self.groups, &requested.groups)?;
+        none_beyond("capabilities_added", &self.capabilities_added, &requested.capabilities_added)?;
         let is_dropped = |name: &str| {
             let mut dropped = self.capabilities_dropped.iter();
             dropped.any(|it| it.trim_start_matches("CAP_").eq_ignore_ascii_case(name))
@@ -70,12 +70,12 @@ impl Confinement {
         let is_bare = is_dropped("ALL") || DEFAULT_CAPABILITIES.into_iter().all(is_dropped);
         let dropped = self.capabilities_dropped.join(", ");
         require("capabilities_dropped", is_bare, format!("{dropped:?}"), "ALL")?;
-        let has_none = self.no_new_privileges || !asked.no_new_privileges;
+        let has_none = self.no_new_privileges || !requested.no_new_privileges;
         require("no_new_privileges", has_none, self.no_new_privileges, true)
     }
 
-    fn holds_kernel(&self, asked: &Self) -> Result<(), Shortfall> {
-        let wanted = asked.seccomp.as_deref().unwrap_or_default();
+    fn verify_kernel(&self, requested: &Self) -> Result<(), ConfinementGap> {
+        let wanted = requested.seccomp.as_deref().unwrap_or_default();
         let seccomp = self.seccomp.as_deref().unwrap_or("not set");
         // A word is the name or the path under which the engine keeps a profile.
         let is_filtered = match seccomp {
@@ -84,14 +84,14 @@ impl Confinement {
             _ => true,
         };
         require("seccomp", is_filtered, seccomp, wanted)?;
-        let is_runtime = match (&self.runtime, &asked.runtime) {
+        let is_runtime = match (&self.runtime, &requested.runtime) {
             (_, None) => true,
-            (Some(is), Some(asked)) => is == asked || is == ANY_RUNTIME,
+            (Some(is), Some(requested)) => is == requested || is == ANY_RUNTIME,
             (None, Some(_)) => false,
         };
         let runtime = |it: &Option<String>| it.as_deref().unwrap_or("not set").to_owned();
-        require("runtime", is_runtime, runtime(&self.runtime), runtime(&asked.runtime))?;
-        none_beyond("devices", &self.devices, &asked.devices)?;
+        require("runtime", is_runtime, runtime(&self.runtime), runtime(&requested.runtime))?;
+        none_beyond("devices", &self.devices, &requested.devices)?;
         for (setting, paths) in
             [("masked_paths", &self.masked_paths), ("readonly_paths", &self.readonly_paths)]
         {
@@ -109,43 +109,43 @@ impl Confinement {
         Ok(())
     }
 
-    fn holds_network(&self, asked: &Self) -> Result<(), Shortfall> {
+    fn verify_network(&self, requested: &Self) -> Result<(), ConfinementGap> {
         let mode = self.network_mode.as_str();
-        let is_held = match asked.network_mode.as_str() {
+        let is_held = match requested.network_mode.as_str() {
             "none" => mode == "none",
             // Engines say its id or its driver in place of its name.
-            _ => is_own(mode) && self.networks.iter().all(|it| asked.networks.contains(it)),
+            _ => is_own(mode) && self.networks.iter().all(|it| requested.networks.contains(it)),
         };
         let networks = self.networks.join(", ");
-        require("network_mode", is_held, format!("{mode} ({networks})"), &asked.network_mode)
+        require("network_mode", is_held, format!("{mode} ({networks})"), &requested.network_mode)
     }
 
-    fn holds_limits(&self, asked: &Self) -> Result<(), Shortfall> {
-        at_most("memory_bytes", self.memory_bytes, asked.memory_bytes)?;
+    fn verify_limits(&self, requested: &Self) -> Result<(), ConfinementGap> {
+        at_most("memory_bytes", self.memory_bytes, requested.memory_bytes)?;
         // Without swap accounting a sandbox may swap, and is bounded all the same.
         if self.memory_swap_bytes != -1 {
-            at_most("memory_swap_bytes", self.memory_swap_bytes, asked.memory_swap_bytes)?;
+            at_most("memory_swap_bytes", self.memory_swap_bytes, requested.memory_swap_bytes)?;
         }
-        at_most("nano_cpus", self.nano_cpus, asked.nano_cpus.saturating_add(CPU_ROUNDING))?;
-        at_most("pids", self.pids, asked.pids)?;
-        for (name, limit) in &asked.ulimits {
+        at_most("nano_cpus", self.nano_cpus, requested.nano_cpus.saturating_add(CPU_ROUNDING))?;
+        at_most("pids", self.pids, requested.pids)?;
+        for (name, limit) in &requested.ulimits {
             let is = self.ulimits.get(name).map(|it| it.hard);
             let is_held = is.is_some_and(|is| (0..=limit.hard).contains(&is));
             let is = is.map_or_else(|| "not set".to_owned(), |is| is.to_string());
             require("ulimits", is_held, format!("{name}={is}"), format!("{name}={}", limit.hard))?;
         }
         let Some(sysctls) = &self.sysctls else { return Ok(()) };
-        for (name, value) in asked.sysctls.iter().flatten() {
+        for (name, value) in requested.sysctls.iter().flatten() {
             let is = sysctls.get(name).map_or("not set", String::as_str);
             require("sysctls", is == value, format!("{name}={is}"), format!("{name}={value}"))?;
         }
         Ok(())
     }
 
-    fn holds_files(&self, asked: &Self) -> Result<(), Shortfall> {
-        let is_readonly = self.readonly_root || !asked.readonly_root;
+    fn verify_files(&self, requested: &Self) -> Result<(), ConfinementGap> {
+        let is_readonly = self.readonly_root || !requested.readonly_root;
         require("readonly_root", is_readonly, self.readonly_root, true)?;
-        for (target, options) in &asked.tmpfs {
+        for (target, options) in &requested.tmpfs {
             let is = self.tmpfs.get(target).map_or("", String::as_str);
             let has = |wanted: &str| is.split(',').any(|option| option == wanted);
             let is_bound = |it: &&str| TMPFS_BOUNDS.iter().any(|bound| it.starts_with(bound));
@@ -154,19 +154,19 @@ impl Confinement {
             require("tmpfs", is_held, is, wanted)?;
         }
         for mount in &self.mounts {
-            let mut wanted = asked.mounts.iter().filter(|it| it.target == mount.target);
-            let is_held = wanted.any(|asked| is_no_more(mount, asked));
-            require("mounts", is_held, mount, "what was asked for")?;
+            let mut wanted = requested.mounts.iter().filter(|it| it.target == mount.target);
+            let is_held = wanted.any(|requested| is_no_more(mount, requested));
+            require("mounts", is_held, mount, "what was requested for")?;
         }
         Ok(())
     }
 }
 
-/// Whether a mount is the one that was asked for. An engine in a virtual machine sees
-/// the host's files below a folder of its own; a volume that was asked for without a name
+/// Whether a mount is the one that was requested for. An engine in a virtual machine sees
+/// the host's files below a folder of its own; a volume that was requested for without a name
 /// has one.
-fn is_no_more(mount: &SeenMount, asked: &SeenMount) -> bool {
-    mount.source.ends_with(&asked.source) && (mount.read_only || !asked.read_only)
+fn is_no_more(mount: &SeenMount, requested: &SeenMount) -> bool {
+    mount.source.ends_with(&requested.source) && (mount.read_only || !requested.read_only)
 }
 
 /// Whether a namespace is not shared with anybody.
@@ -179,23 +179,27 @@ fn require(
     setting: &'static str,
     is_held: bool,
     is: impl fmt::Display,
-    asked: impl fmt::Display,
-) -> Result<(), Shortfall> {
+    requested: impl fmt::Display,
+) -> Result<(), ConfinementGap> {
     if is_held {
         return Ok(());
     }
-    Err(Shortfall { setting, is: format!("is {is}, and should be {asked}") })
+    Err(ConfinementGap { setting, is: format!("is {is}, and should be {requested}") })
 }
 
 /// A limit of 0 or less is none.
-fn at_most(setting: &'static str, is: i64, most: i64) -> Result<(), Shortfall> {
+fn at_most(setting: &'static str, is: i64, most: i64) -> Result<(), ConfinementGap> {
     require(setting, (1..=most).contains(&is), is, format!("at most {most}"))
 }
 
-fn none_beyond(setting: &'static str, is: &[String], asked: &[String]) -> Result<(), Shortfall> {
-    let is_held = is.iter().all(|it| asked.contains(it));
-    let asked = if asked.is_empty() { "empty".to_owned() } else { asked.join(", ") };
-    require(setting, is_held, is.join(", "), asked)
+fn none_beyond(
+    setting: &'static str,
+    is: &[String],
+    requested: &[String],
+) -> Result<(), ConfinementGap> {
+    let is_held = is.iter().all(|it| requested.contains(it));
+    let requested = if requested.is_empty() { "empty".to_owned() } else { requested.join(", ") };
+    require(setting, is_held, is.join(", "), requested)
 }
 
 impl fmt::Display for SeenMount {
