@@ -1,6 +1,6 @@
-//! The real engine, held against the [contract](crate::engine::contract). It
-//! stands up here because it needs an image, and the engine does not know where
-//! images come from.
+//! Tests of the real engine against the [contract](crate::engine::contract). They are
+//! outside of `engine` because they need an image, and the engine does not know how
+//! images are built.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::engine::{Engine, contract};
 use crate::sandbox::Cancel;
 use crate::services::Services;
 
-/// Found, or built, once for all of these tests.
+/// Image for all of these tests, found or built once.
 static SHELL_IMAGE: OnceCell<String> = OnceCell::const_new();
 
 #[derive(Parser)]

@@ -1,10 +1,9 @@
-//! The [lifecycle contract](super) as tests that every engine has to pass: the
-//! fake here, the real one in [`crate::engine_contract`], which can have the
-//! image built that it needs.
+//! The [lifecycle contract](super) as tests that every engine has to pass: the fake one
+//! here, the real one in [`crate::engine_contract`], which can have its image built.
 //!
-//! Each point is a function that takes a [`Subject`]. In the containers runs
-//! gantry-init, or what behaves like it. [`contract_tests`] makes the tests, and
-//! [`check`] sees to it that nothing is left of them.
+//! Each rule is a function that takes a [`Subject`]. Its containers run gantry-init or a
+//! program that behaves like it. [`contract_tests`] makes the tests, and [`check`]
+//! removes what they leave.
 
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::pin::Pin;
@@ -23,22 +22,22 @@ use super::{
 use crate::domain::limits::Limits;
 use crate::domain::sandbox_spec::{Network, Purpose, SandboxSpec};
 
-/// What PID 1 answers when its stdin ends before it is told to start a script.
+/// Exit code of PID 1 when its stdin ends before Go.
 const NO_REQUEST: i64 = gantry_init::message::NO_REQUEST as i64;
 
-/// What a killed process answers: 128 and the signal.
+/// Exit code of a killed process: 128 and the signal.
 const KILLED: i64 = 137;
 
-/// An engine that is held against the contract.
+/// An engine under test.
 pub(crate) struct Subject {
     engine: Arc<dyn Engine>,
     image: String,
-    /// On everything that this test makes, and on nothing else.
+    /// Labels of everything that this test creates, and of nothing else.
     labels: Labels,
 }
 
-/// Makes one test of every point of the contract. `$engine` is an asynchronous
-/// function that answers with an engine and the id of an image in it.
+/// Makes one test of every rule. `$engine` is an async function that returns an engine
+/// and the id of an image in it.
 macro_rules! contract_tests {
     ($engine:path) => {
         $crate::engine::contract::contract_tests! {
@@ -73,7 +72,7 @@ macro_rules! contract_tests {
 }
 pub(crate) use contract_tests;
 
-/// Holds an engine against one point, and removes all that it leaves.
+/// Checks one rule and removes all containers of the test.
 pub(crate) async fn check(
     engine: Arc<dyn Engine>,
     image: String,
@@ -115,7 +114,7 @@ impl Subject {
         container.name
     }
 
-    /// A container that has said Hello.
+    /// Starts a container and reads its Hello.
     async fn running(&self) -> (String, Connection) {
         let name = self.created().await;
         let mut connection = Connection::new(self.engine.attach(&name).await.unwrap());
@@ -124,7 +123,7 @@ impl Subject {
         (name, connection)
     }
 
-    /// A container that has ended by itself.
+    /// Starts a container and lets it exit by itself.
     async fn ended(&self) -> String {
         let (name, mut connection) = self.running().await;
         connection.attached.input.shutdown().await.unwrap();
@@ -143,7 +142,7 @@ impl Subject {
     }
 }
 
-/// An attached container, frame by frame.
+/// An attached container, read frame by frame.
 struct Connection {
     attached: Attached,
     decoder: Decoder,
@@ -154,17 +153,17 @@ impl Connection {
         Self { attached, decoder: Decoder::new() }
     }
 
-    /// One that only listens.
+    /// Reads a replayed output.
     fn replaying(output: OutputStream) -> Self {
         Self::new(Attached { input: Box::pin(tokio::io::sink()), output })
     }
 
-    /// The way in, for somebody who writes while this one listens.
+    /// Takes the input, so that it can be written while this reads.
     fn hand_over_input(&mut self) -> Pin<Box<dyn AsyncWrite + Send>> {
         std::mem::replace(&mut self.attached.input, Box::pin(tokio::io::sink()))
     }
 
-    /// The next frame; `None` at the end of the output.
+    /// Reads the next frame; `None` at the end of the output.
     async fn frame(&mut self) -> Option<Frame> {
         loop {
             if let Some(frame) = self.decoder.next_frame().unwrap() {
@@ -178,8 +177,7 @@ impl Connection {
     }
 }
 
-/// A request that is answered with its own stdin, as it goes over the wire, and not
-/// the word to start it.
+/// Wire format of a request that echoes its stdin, without the Go frame.
 fn cat(stdin: &[u8]) -> Vec<u8> {
     let script = b"exec cat\n";
     let request = Request {
@@ -212,12 +210,12 @@ fn cat(stdin: &[u8]) -> Vec<u8> {
     wire
 }
 
-/// The word to start what was requested.
+/// Wire format of the Go frame.
 fn go() -> Vec<u8> {
     Header::encode(Kind::Go, 0).unwrap().to_vec()
 }
 
-/// What a script printed, and how it ended.
+/// Reads a script's stdout and its Exit message.
 async fn printed(connection: &mut Connection) -> (Vec<u8>, Exit) {
     let (mut stdout, mut exit) = (Vec::new(), None);
     while let Some(Frame { kind, payload }) = connection.frame().await {
@@ -234,7 +232,7 @@ async fn printed(connection: &mut Connection) -> (Vec<u8>, Exit) {
     (stdout, exit.unwrap())
 }
 
-/// Has a container print these bytes, and listens to its end; answers with its name.
+/// Has a container print these bytes, reads them, and returns its name.
 async fn print(subject: &Subject, bytes: &[u8]) -> String {
     let (name, mut connection) = subject.running().await;
     let request = [cat(bytes), go()].concat();
@@ -251,7 +249,7 @@ async fn print(subject: &Subject, bytes: &[u8]) -> String {
     name
 }
 
-/// Bytes of every kind, with long lines and none, as what is compressed has them.
+/// Pseudo-random bytes with long lines and empty ones, as compressed data has them.
 fn bytes(count: usize) -> Vec<u8> {
     let mut state = 1_u32;
     let mut next = || {
@@ -286,7 +284,7 @@ pub(crate) async fn what_is_printed_from_now_on_is_replayed_too(subject: &Subjec
     assert_eq!(replayed.frame().await.unwrap().kind, Kind::Hello);
     connection.attached.input.write_all(&[cat(b"in"), go()].concat()).await.unwrap();
     connection.attached.input.flush().await.unwrap();
-    // Once the script is to be started, nobody has to stay attached.
+    // After Go no client needs to stay attached.
     while connection.frame().await.unwrap().kind != Kind::Started {}
     drop(connection);
     let (stdout, exit) = printed(&mut replayed).await;
@@ -399,7 +397,7 @@ pub(crate) async fn a_list_has_what_has_all_labels_and_nothing_else(subject: &Su
     let find = |name: &str| all.iter().find(|listed| listed.name == name).unwrap();
     assert_eq!(all.len(), 2);
     assert!(find(&running).running && !find(&container.name).running);
-    // The image's own labels may be there as well.
+    // The list may include the image's own labels.
     let labels = &find(&container.name).labels;
     assert!(container.labels.iter().all(|(name, value)| labels.get(name) == Some(value)));
     assert!(all.iter().all(|listed| listed.created > 0));
@@ -414,7 +412,7 @@ pub(crate) async fn a_name_is_taken_once(subject: &Subject) {
     let second = NewContainer { name: name.clone(), ..subject.new_container() };
     let refused = subject.engine.create(&second).await.unwrap_err();
     assert!(matches!(refused, EngineError::Refused { status: 409, .. }), "{refused}");
-    // The first goes on as if nothing had been.
+    // The first container is not affected.
     assert!(subject.engine.inspect(&name).await.unwrap().running);
     connection.attached.input.shutdown().await.unwrap();
     assert_eq!(connection.frame().await, None);

@@ -1,4 +1,4 @@
-//! What can go wrong with an engine, told by what a caller can do about it.
+//! Errors of the engine, grouped by what a caller can do about them.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,49 +7,49 @@ use thiserror::Error;
 
 use crate::domain::uid_range::UidRange;
 
-/// What was asked of the engine.
+/// Operation of the engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Verb {
     /// Reading its version and state.
     Describe,
     /// Creating a container.
     Create,
-    /// Attaching to one.
+    /// Attaching to a container.
     Attach,
-    /// Starting one.
+    /// Starting a container.
     Start,
-    /// Waiting for its end.
+    /// Waiting for a container's exit.
     Wait,
-    /// Looking at one.
+    /// Inspecting a container.
     Inspect,
-    /// Reading again what one has printed.
+    /// Reading a container's log.
     Replay,
-    /// Asking one to end.
+    /// Sending TERM to a container.
     Terminate,
-    /// Looking how one is confined.
+    /// Inspecting a container's confinement.
     InspectConfinement,
-    /// Killing one.
+    /// Killing a container.
     Kill,
-    /// Removing one.
+    /// Removing a container.
     Remove,
-    /// Listing them.
+    /// Listing containers.
     List,
-    /// Anything with images, networks or volumes.
+    /// Any operation on images, networks or volumes.
     Image(&'static str),
 }
 
 impl fmt::Display for Verb {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
-            Self::Describe => "answering",
+            Self::Describe => "answering a status request",
             Self::Create => "creating a container",
             Self::Attach => "attaching to a container",
             Self::Start => "starting a container",
             Self::Wait => "waiting for a container",
             Self::Inspect => "inspecting a container",
             Self::Replay => "reading a container's log",
-            Self::Terminate => "asking a container to end",
-            Self::InspectConfinement => "examining a container's confinement",
+            Self::Terminate => "terminating a container",
+            Self::InspectConfinement => "inspecting a container's confinement",
             Self::Kill => "killing a container",
             Self::Remove => "removing a container",
             Self::List => "listing containers",
@@ -58,76 +58,76 @@ impl fmt::Display for Verb {
     }
 }
 
-/// Why the engine did not do what it was asked.
+/// Failure of an operation of the engine.
 #[derive(Debug, Clone, Error)]
 pub enum EngineError {
-    /// No connection, or it broke.
+    /// No connection, or a broken one.
     #[error("the container engine can't be reached at {endpoint}: {reason}")]
     Unreachable {
-        /// Where it should be.
+        /// Address of the engine.
         endpoint: String,
-        /// The system's words.
+        /// Text of the system's error.
         reason: String,
     },
-    /// It is there, but this call did not end in time.
+    /// The call did not end within its deadline.
     #[error("the container engine did not finish {verb} within {} s", after.as_secs())]
     TimedOut {
-        /// What was asked.
+        /// Operation that failed.
         verb: Verb,
-        /// How long it was given.
+        /// Deadline of the operation.
         after: Duration,
     },
-    /// It answers, and starts no container.
+    /// The engine answers but starts no container.
     #[error(
-        "the container engine answers but has not started a container within {} s",
+        "the container engine answers but did not start a container within {} s",
         after.as_secs()
     )]
     Wedged {
-        /// How long it was given.
+        /// Deadline of the operation.
         after: Duration,
     },
-    /// It would create containers without these limits.
-    #[error("the container engine can't limit {} here", missing.join(", "))]
+    /// The engine would create containers without these limits.
+    #[error("the container engine can't enforce limits on {}", missing.join(", "))]
     NoLimits {
-        /// `memory`, `cpu`, `pids`.
+        /// `memory`, `cpu` or `pids`.
         missing: Vec<&'static str>,
     },
-    /// Every user that a sandbox could have is another's.
-    #[error("all {range} users of sandboxes are in use", range = range.count())]
+    /// Another container has each of the user ids.
+    #[error("all {range} user ids for sandboxes are in use", range = range.count())]
     NoUser {
-        /// The ids of all of them.
+        /// Range of user ids for sandboxes.
         range: UidRange,
     },
     /// There is no such container, image or runtime.
     #[error("{verb}: {message}")]
     NotFound {
-        /// What was asked.
+        /// Operation that failed.
         verb: Verb,
-        /// The engine's words.
+        /// Text of the engine's error.
         message: String,
     },
-    /// It refused, or failed.
+    /// The engine refused the operation, or failed.
     #[error("{verb} failed: {message}")]
     Refused {
-        /// What was asked.
+        /// Operation that failed.
         verb: Verb,
-        /// The HTTP status; 0 where the refusal came in a stream.
+        /// HTTP status; 0 if the error came in a stream.
         status: u16,
-        /// The engine's words.
+        /// Text of the engine's error.
         message: String,
     },
-    /// It answered something that can't be understood.
-    #[error("{verb}: the engine's answer was not understood: {message}")]
+    /// The engine's answer could not be parsed.
+    #[error("{verb}: invalid answer from the engine: {message}")]
     Answer {
-        /// What was asked.
+        /// Operation that failed.
         verb: Verb,
-        /// What is wrong with it.
+        /// Reason.
         message: String,
     },
 }
 
 impl EngineError {
-    /// What to do about it.
+    /// Advice for the operator.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         match self {
@@ -139,17 +139,19 @@ impl EngineError {
                  (moby#46661) in which they answer but start nothing",
             ),
             Self::TimedOut { .. } => {
-                Some("the machine may be overloaded; `gantry doctor` looks closer")
+                Some("the machine may be overloaded; run `gantry doctor` for details")
             }
             Self::NoLimits { .. } => {
                 Some("enable these cgroup controllers, and delegate them to a rootless engine")
             }
-            Self::NoUser { .. } => Some("give sandboxes a larger range of user ids: GANTRY_UIDS"),
+            Self::NoUser { .. } => {
+                Some("set a larger range of user ids for sandboxes: GANTRY_UIDS")
+            }
             _ => None,
         }
     }
 
-    /// What callers of a server are told: not where the engine is.
+    /// Message for callers of a server, without the address of the engine.
     #[must_use]
     pub fn public_message(&self) -> String {
         match self {
@@ -158,7 +160,7 @@ impl EngineError {
         }
     }
 
-    /// True when the engine as a whole is at fault, and not what was asked.
+    /// True if the engine as a whole is at fault, not the operation.
     #[must_use]
     pub fn is_outage(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Wedged { .. })

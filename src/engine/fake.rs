@@ -1,15 +1,13 @@
-//! An engine in memory that does on command what engines do on bad days.
+//! An engine in memory that fails on command.
 //!
-//! A [`Fake`] knows one image; what runs in its containers is a [`Program`],
-//! which stands for PID 1 and talks over pipes. [`Fault`]s are laid out per verb
-//! and are used up by its next calls. As with a real engine, a call that was
-//! sent is carried out, also when nobody waits for its answer any more, and one
-//! that is not answered ends at its deadline: under tokio's paused clock that
-//! takes no time.
+//! A [`Fake`] has one image. A [`Program`] runs in its containers in place of PID 1 and
+//! communicates over pipes. [`Fault`]s are queued per verb, and each is used by one call.
+//! As with a real engine, a call that was sent takes effect even if its caller stops
+//! waiting. A call without an answer ends at its deadline, which takes no time under
+//! tokio's paused clock.
 //!
-//! What the [contract](super) forbids is recorded, and makes the test fail when
-//! the fake is dropped: a second start, a start before anybody attached, a late
-//! or second attach.
+//! Violations of the [contract](super) are recorded and fail the test when the fake is
+//! dropped: a second start, a start before attaching, a late or second attach.
 
 pub(crate) mod program;
 mod stdio;
@@ -35,25 +33,25 @@ use crate::domain::confinement::Confinement;
 use crate::domain::sandbox_spec::{SANDBOX_UID, SandboxSpec};
 use world::{World, has_ended, not_found};
 
-/// The one image that a [`Fake`] has.
+/// Id of the only image.
 pub(crate) const IMAGE: &str = "sha256:fake";
 
-/// What goes wrong with one call.
+/// Fault in one call.
 #[derive(Debug, Clone)]
 pub(crate) enum Fault {
-    /// This is the answer, and nothing has happened.
+    /// The call returns this error and has no effect.
     Error(EngineError),
-    /// This is the answer, and yet it has happened.
+    /// The call takes effect but returns this error.
     LostAnswer(EngineError),
-    /// Nothing happens, and there is no answer.
+    /// The call has no effect and never returns.
     Hang,
-    /// It happens, and there is no answer.
+    /// The call takes effect and never returns.
     HangAfter,
-    /// It happens only after this time, whether anybody still waits or not.
+    /// The call takes effect after this time, even if the caller has stopped waiting.
     Late(Duration),
-    /// Somebody removes the container at that moment.
+    /// The container is removed at that moment.
     Vanish,
-    /// It happens, and the container's process is killed at that moment.
+    /// The call takes effect, and the container's process is killed at that moment.
     Die,
 }
 
@@ -65,7 +63,7 @@ pub(crate) struct Fake {
 }
 
 impl Fake {
-    /// An engine whose containers run `program`.
+    /// Creates an engine whose containers run `program`.
     pub(crate) fn running(program: Program) -> Arc<Self> {
         Arc::new(Self {
             world: Arc::new(Mutex::new(World::new(program))),
@@ -74,28 +72,27 @@ impl Fake {
         })
     }
 
-    /// Spoils the next call of `verb`, or the one after those that are spoilt
-    /// already.
-    pub(crate) fn spoil(&self, verb: Verb, fault: Fault) {
+    /// Queues a fault for a call of `verb`, after those that are queued already.
+    pub(crate) fn inject(&self, verb: Verb, fault: Fault) {
         self.faults.lock().unwrap().entry(verb).or_default().push_back(fault);
     }
 
-    /// Confines what is created from now on in another way than it is asked to.
-    pub(crate) fn loosen(&self, how: fn(&mut Confinement)) {
-        self.world().loosened = Some(how);
+    /// Weakens the confinement of all containers that are created from now on.
+    pub(crate) fn weaken_confinement(&self, how: fn(&mut Confinement)) {
+        self.world().weakening = Some(how);
     }
 
-    /// The names of all containers.
+    /// Names of all containers.
     pub(crate) fn containers(&self) -> Vec<String> {
         self.world().names()
     }
 
-    /// How often a verb was called.
+    /// Number of calls of a verb.
     pub(crate) fn calls(&self, verb: Verb) -> usize {
         self.calls.lock().unwrap().iter().filter(|(called, _)| *called == verb).count()
     }
 
-    /// What was done against the contract so far; the fake forgets it.
+    /// Takes the violations of the contract recorded so far.
     pub(crate) fn take_violations(&self) -> Vec<String> {
         std::mem::take(&mut self.world().violations)
     }
@@ -104,7 +101,7 @@ impl Fake {
         self.world.lock().unwrap()
     }
 
-    /// Sends a call to the engine and waits for its answer, for `limit` at most.
+    /// Sends a call to the engine and waits for its answer, for at most `limit`.
     async fn call<T: Send + 'static>(
         &self,
         verb: Verb,
@@ -115,19 +112,19 @@ impl Fake {
         self.calls.lock().unwrap().push((verb, name.to_owned()));
         let fault = self.faults.lock().unwrap().get_mut(&verb).and_then(VecDeque::pop_front);
         let (world, name) = (Arc::clone(&self.world), name.to_owned());
-        let carried_out = tokio::spawn(async move {
-            // The way to the engine.
+        let answer_task = tokio::spawn(async move {
+            // Models the way to the engine.
             tokio::task::yield_now().await;
-            let answer = carry_out(&world, verb, fault, |world| effect(world, &name), &name).await;
-            // The way back.
+            let answer = apply(&world, verb, fault, |world| effect(world, &name), &name).await;
+            // Models the way back.
             tokio::task::yield_now().await;
             answer
         });
-        within(verb, limit, async { carried_out.await.unwrap() }).await
+        within(verb, limit, async { answer_task.await.unwrap() }).await
     }
 }
 
-async fn carry_out<T>(
+async fn apply<T>(
     world: &Mutex<World>,
     verb: Verb,
     fault: Option<Fault>,
@@ -148,7 +145,7 @@ async fn carry_out<T>(
             tokio::time::sleep(delay).await;
             effect(&mut locked())
         }
-        // Only what is there can vanish.
+        // Only an existing container can vanish.
         Some(Fault::Vanish) if verb == Verb::Create => {
             let answer = effect(&mut locked());
             locked().remove(name);
@@ -169,7 +166,7 @@ async fn carry_out<T>(
 impl Drop for Fake {
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            assert_eq!(self.take_violations(), Vec::<String>::new(), "against the contract");
+            assert_eq!(self.take_violations(), Vec::<String>::new(), "violations of the contract");
         }
     }
 }
@@ -195,7 +192,7 @@ impl Engine for Fake {
             let mut life = self.call(Verb::Wait, deadline::WAIT, name, World::watch).await?;
             match life.wait_for(has_ended).await {
                 Ok(life) => Ok(life.exit_code().unwrap()),
-                // It was removed before it had been started.
+                // It was removed before it was started.
                 Err(_) => Err(not_found(Verb::Wait, "container", name)),
             }
         })

@@ -1,26 +1,26 @@
-//! The container engine behind one narrow boundary. Nothing else in Gantry
-//! knows bollard, and nothing here knows what a script is.
+//! The container engine behind one narrow interface. No other module uses bollard, and
+//! this module knows nothing of scripts.
 //!
-//! [`Engine`] is the lifecycle of containers and has two implementations: the
-//! real one ([`docker::Docker`]) and a scriptable fake for tests of what engines
-//! do on bad days. Images, networks and volumes have only the real one.
+//! [`Engine`] is the lifecycle of containers. It has two implementations: the real one
+//! ([`docker::Docker`]) and a scriptable fake for tests of engine failures. Images,
+//! networks and volumes exist only in the real one.
 //!
 //! # The lifecycle contract
-//! - Containers are named by the caller, so that one can be removed even when
-//!   the answer to its creation was lost.
+//! - The caller names containers, so that it can remove one even when the answer
+//!   to its creation was lost.
 //! - The order is create, attach, start, (read and write), remove. Attaching
 //!   before the start loses no output. A container is started once: `start` is
 //!   never repeated, not even after an error, because the engine would run an
 //!   exited container again.
 //! - The attached output must be drained to its end; an engine drops what is
 //!   left two seconds after the exit.
-//! - The end of the attached output is not the container's exit: ask with
-//!   [`Engine::wait`] or [`Engine::inspect`]. Neither is that of the replayed one:
-//!   only a replay that began after the exit is known to be whole.
-//! - [`Engine::remove`] is always safe to call: on a container that runs, that
-//!   never started, that is being removed, or that never was.
-//! - Every call ends within its own deadline ([`deadline`]), with
-//!   [`EngineError::TimedOut`] then. After a timeout nothing is known.
+//! - The end of the attached output does not prove that the container has exited;
+//!   [`Engine::wait`] or [`Engine::inspect`] do. A replayed output is known to be
+//!   complete only if the replay began after the exit.
+//! - [`Engine::remove`] is always safe to call: on a container that runs, was never
+//!   started, is being removed, or does not exist.
+//! - Every call ends within its own deadline ([`deadline`]), at the latest with
+//!   [`EngineError::TimedOut`]. After a timeout its effect is unknown.
 
 #[cfg(test)]
 pub(crate) mod contract;
@@ -43,37 +43,37 @@ pub use error::{EngineError, Verb};
 use crate::domain::confinement::Confinement;
 use crate::domain::sandbox_spec::SandboxSpec;
 
-/// Label on everything that Gantry makes; its value is the installation's id,
-/// so that one installation never touches what another has made.
+/// Label on everything that Gantry creates. Its value is the installation's id, so that
+/// one installation never touches another's containers.
 pub const LABEL_INSTALLATION: &str = "gantry.installation";
 
-/// Label that says what a container or an image is for.
+/// Label with the purpose of a container or an image.
 pub const LABEL_ROLE: &str = "gantry.role";
 
-/// Label with the id of the execution that a container is for.
+/// Label with the id of the execution that a container runs.
 pub const LABEL_EXECUTION: &str = "gantry.execution";
 
-/// Label on a container with the id of the process that made it and removes it.
+/// Label with the id of the process that created a container and removes it.
 pub const LABEL_PROCESS: &str = "gantry.process";
 
-/// Label on a container with the id of its user, where it has one of its own.
+/// Label with the user id of a container, if no other container has the same.
 pub const LABEL_UID: &str = "gantry.uid";
 
-/// Names and values on a container or an image.
+/// Names and values of labels on a container or an image.
 pub type Labels = BTreeMap<String, String>;
 
-/// A container that is to be created.
+/// Settings of a container to be created.
 #[derive(Debug, Clone)]
 pub struct NewContainer {
-    /// Unique on the engine.
+    /// Name, unique on the engine.
     pub name: String,
-    /// How it is created.
+    /// Sandbox settings.
     pub spec: SandboxSpec,
-    /// What it is found by.
+    /// Labels by which it is found.
     pub labels: Labels,
 }
 
-/// A piece of what a container printed.
+/// Bytes that a container printed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OutputChunk {
     /// From PID 1's stdout.
@@ -82,40 +82,40 @@ pub enum OutputChunk {
     Stderr(Bytes),
 }
 
-/// What a container prints, in order.
+/// Output of a container, in order.
 pub type OutputStream = BoxStream<'static, Result<OutputChunk, EngineError>>;
 
 /// Both directions of an attached container.
 pub struct Attached {
-    /// PID 1's stdin; `shutdown` ends it, dropping does not.
+    /// PID 1's stdin. Only `shutdown` ends it; dropping it does not.
     pub input: Pin<Box<dyn AsyncWrite + Send>>,
-    /// What PID 1 prints, in order, until all of it has been read.
+    /// PID 1's output, in order, until all of it has been read.
     pub output: OutputStream,
 }
 
-/// What the engine knows of a container.
+/// State of a container as the engine reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContainerState {
-    /// It has been started and has not ended.
+    /// True if it was started and has not exited.
     pub running: bool,
-    /// How PID 1 ended; `None` before it has.
+    /// Exit code of PID 1; `None` before it has exited.
     pub exit_code: Option<i64>,
-    /// The kernel killed something in it for want of memory.
+    /// True if the kernel killed a process in it for lack of memory.
     pub out_of_memory: bool,
-    /// What the engine says about a start that failed; empty if none did.
+    /// Engine's error of a failed start; empty if there is none.
     pub error: String,
 }
 
 /// A container in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedContainer {
-    /// The name that it was created with.
+    /// Name of the container.
     pub name: String,
-    /// It is running.
+    /// True if it is running.
     pub running: bool,
     /// Its labels.
     pub labels: Labels,
-    /// When it was created, in seconds since 1970.
+    /// Time of creation, in seconds since 1970.
     pub created: i64,
 }
 
@@ -131,33 +131,33 @@ pub trait Engine: Send + Sync {
     /// Starts a created container; once.
     async fn start(&self, name: &str) -> Result<(), EngineError>;
 
-    /// Waits until a started container has ended, at most
-    /// [`deadline::WAIT`], and answers with its exit code.
+    /// Waits until a started container has exited, for at most [`deadline::WAIT`], and
+    /// returns its exit code.
     async fn wait(&self, name: &str) -> Result<i64, EngineError>;
 
-    /// What the engine knows of a container.
+    /// Reads the state of a container.
     async fn inspect(&self, name: &str) -> Result<ContainerState, EngineError>;
 
-    /// All that a started container has printed, from the first byte, and all that
-    /// it prints until it ends, as the engine has kept it. A line feed may stand
-    /// behind the last byte. Only what was made for an execution is kept.
+    /// Reads a started container's output from the engine's log: from the first byte
+    /// until the container exits. A line feed may follow the last byte. The engine keeps
+    /// the log of containers for executions only.
     async fn replay(&self, name: &str) -> Result<OutputStream, EngineError>;
 
-    /// Sends TERM to PID 1. Fine when it has ended already.
+    /// Sends TERM to PID 1. Succeeds if it has exited already.
     async fn terminate(&self, name: &str) -> Result<(), EngineError>;
 
-    /// Confinement that a container with this spec should have, if it was created here.
+    /// Confinement that the engine was asked for when this process created the container.
     fn requested_confinement(&self, name: &str, spec: &SandboxSpec) -> Confinement;
 
-    /// How a container is confined, as the engine sees it.
+    /// Reads a container's confinement as the engine reports it.
     async fn confinement(&self, name: &str) -> Result<Confinement, EngineError>;
 
-    /// Sends KILL to PID 1. Fine when it has ended already.
+    /// Sends KILL to PID 1. Succeeds if it has exited already.
     async fn kill(&self, name: &str) -> Result<(), EngineError>;
 
-    /// Removes a container, running or not. Fine when there is none.
+    /// Removes a container, running or not. Succeeds if there is none.
     async fn remove(&self, name: &str) -> Result<(), EngineError>;
 
-    /// All containers with these labels, running or not.
+    /// Lists all containers with these labels, running or not.
     async fn list(&self, labels: &Labels) -> Result<Vec<ListedContainer>, EngineError>;
 }

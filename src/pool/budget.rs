@@ -1,9 +1,9 @@
-//! What the pool may take of the machine's memory, and when it gives all of it up.
+//! Memory budget of the pool, and the point at which it is emptied.
 //!
-//! Counted is what unused sandboxes really take, not what their limits allow: that
-//! is theirs when they are used, and then it is reserved for the execution. Nobody
-//! measures each of them, so there is one figure for each way of waiting, rounded up
-//! from what was seen, and no sandbox counts more than its limit.
+//! An unused sandbox counts with the memory that it really takes, not with its limit: the
+//! limit is reserved when an execution takes it. The memory is not measured for each
+//! sandbox. Each way of waiting has one figure, rounded up from measurements, and no
+//! sandbox counts more than its limit.
 
 use std::sync::Arc;
 
@@ -11,66 +11,66 @@ use super::Template;
 
 const MIB: u64 = 1 << 20;
 
-/// What a sandbox takes that waits with nothing but PID 1 in it, in bytes: 3 to 4 MiB
-/// were seen, with what the engine holds for it.
+/// Memory of a sandbox with nothing but PID 1, in bytes. Measured: 3 to 4 MiB, with the
+/// engine's own part.
 pub const BARE_BYTES: u64 = 8 * MIB;
 
-/// What one takes in which an interpreter waits with its modules, in bytes: 30 to
-/// 100 MiB were seen.
+/// Memory of a sandbox with a stand-by interpreter and its modules, in bytes. Measured:
+/// 30 to 100 MiB.
 pub const PREPARED_BYTES: u64 = 64 * MIB;
 
-/// The machine is short of memory when less than this part of it is available.
+/// The machine is short of memory when less than one part in this many is available.
 const LEAST_PART: u64 = 20;
 
-/// However small or large it is, in bytes.
+/// Bounds of that part, in bytes.
 const LEAST: (u64, u64) = (128 * MIB, 1024 * MIB);
 
-/// It is not short any more when this many times as much is available: what the
-/// pool takes when it fills again must not make it short at once.
+/// Factor of hysteresis: the shortage ends when this many times that part is available,
+/// so that refilling the pool does not start the next one.
 const ENOUGH: u64 = 2;
 
 /// Memory of the machine that runs sandboxes, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MachineMemory {
-    /// All that it has.
+    /// Total memory.
     pub total: u64,
-    /// What can be had without swapping (`MemAvailable`, proc(5)).
+    /// Memory available without swapping (`MemAvailable`, proc(5)).
     pub available: u64,
 }
 
-/// Reads the machine's memory; `None` when that is not known, as of another machine.
-/// It is called every few seconds, on an async thread.
+/// Reads the machine's memory; `None` when it is unknown, as for a remote engine. Called
+/// every few seconds, on an async thread.
 pub type ReadMemory = Arc<dyn Fn() -> Option<MachineMemory> + Send + Sync>;
 
-/// What the pool may take.
+/// Memory budget of the pool.
 #[derive(Clone)]
 pub struct Budget {
-    /// What all unused sandboxes may take, in bytes.
+    /// Limit on the memory of all unused sandboxes, in bytes.
     pub memory_bytes: u64,
-    /// The memory that they take it of.
+    /// Reads the memory of the machine that runs them.
     pub machine: ReadMemory,
 }
 
-/// What one unused sandbox counts, in bytes.
+/// Estimated memory of one unused sandbox, in bytes.
 pub(super) fn estimated_bytes(template: &Template) -> u64 {
     let has_stand_by = template.preparation.stand_by.is_some();
     let taken = if has_stand_by { PREPARED_BYTES } else { BARE_BYTES };
     taken.min(template.spec.limits.memory_bytes)
 }
 
-/// Whether the machine is short of memory. Pure: what was read is an argument.
+/// Detector of memory shortage. Pure: readings are arguments.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct MemoryPressure {
     is_on: bool,
 }
 
 impl MemoryPressure {
-    /// Whether it is short.
+    /// True while the machine is short of memory.
     pub(super) fn is_on(self) -> bool {
         self.is_on
     }
 
-    /// Takes note of what was read; answers whether that has changed anything.
+    /// Records a reading; returns true if the state has changed.
     pub(super) fn read(&mut self, memory: Option<MachineMemory>) -> bool {
         let before = self.is_on;
         self.is_on = memory.is_some_and(|memory| {

@@ -1,30 +1,31 @@
-//! How much one kind of sandbox is asked for. Pure: times are arguments, since any
-//! fixed moment.
+//! Demand for one kind of sandbox. Pure: times are arguments, measured from any fixed
+//! moment.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// How long the largest burst counts in full.
+/// Time for which the largest burst counts in full.
 const HOLD: Duration = Duration::from_secs(120);
 
-/// In this time, then, it counts half as much; and so do calls, from the first.
+/// Half-life of the largest burst after [`HOLD`], and of the number of calls from the
+/// start.
 const HALF_LIFE: Duration = Duration::from_secs(60);
 
-/// Calls of a burst that are estimated_bytes at most.
+/// Largest number of calls that is counted in a burst.
 const MAX_BURST: usize = 1024;
 
-/// What is remembered of the calls for one kind of sandbox.
+/// Recent calls for one kind of sandbox.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Demand {
-    /// The calls of the present burst.
+    /// Times of the calls in the current burst.
     burst: VecDeque<Duration>,
-    /// The largest burst, and when it was.
+    /// Size and time of the largest burst.
     peak: DecayingCount,
-    /// The calls, and when the last was.
+    /// Decaying number of calls, and the time of the last one.
     calls: DecayingCount,
 }
 
-/// Something that estimated_bytes so much at a time.
+/// A number that decays with time.
 #[derive(Debug, Clone, Copy, Default)]
 struct DecayingCount {
     value: f64,
@@ -32,7 +33,7 @@ struct DecayingCount {
 }
 
 impl DecayingCount {
-    /// What it counts when this time has passed, of which `hold` does not count.
+    /// Value at `now`, if the decay starts `hold` after `since`.
     fn after(self, now: Duration, hold: Duration) -> f64 {
         let passed = now.saturating_sub(self.since).saturating_sub(hold);
         self.value * (-passed.as_secs_f64() / HALF_LIFE.as_secs_f64()).exp2()
@@ -40,9 +41,9 @@ impl DecayingCount {
 }
 
 impl Demand {
-    /// One was asked for. Calls within `window` count as a burst: that many are
-    /// needed at once, because none can be made ready in less.
-    pub(super) fn called(&mut self, now: Duration, window: Duration) {
+    /// Records a call. Calls within `window` count as a burst: that many sandboxes are
+    /// needed at once, because none can be started in less time.
+    pub(super) fn record(&mut self, now: Duration, window: Duration) {
         self.burst.push_back(now);
         let begin = now.saturating_sub(window);
         while self.burst.len() > MAX_BURST || self.burst.front().is_some_and(|it| *it < begin) {
@@ -56,14 +57,14 @@ impl Demand {
         self.calls = DecayingCount { value: self.calls(now) + 1.0, since: now };
     }
 
-    /// How many are worth holding: the largest burst of late, and none for what
-    /// nobody has called for a while.
+    /// Number of sandboxes worth holding: the largest recent burst, or none after a while
+    /// without calls.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to MAX_BURST")]
     pub(super) fn wanted(&self, now: Duration) -> usize {
         self.peak.after(now, HOLD).round() as usize
     }
 
-    /// How often it is called, for a comparison with others.
+    /// Decaying number of calls, for comparison with other kinds.
     pub(super) fn calls(&self, now: Duration) -> f64 {
         self.calls.after(now, Duration::ZERO)
     }
@@ -81,7 +82,7 @@ mod tests {
 
     fn called(times: impl IntoIterator<Item = u64>) -> Demand {
         let mut demand = Demand::default();
-        times.into_iter().for_each(|millis| demand.called(at(millis), WINDOW));
+        times.into_iter().for_each(|millis| demand.record(at(millis), WINDOW));
         demand
     }
 
@@ -106,10 +107,10 @@ mod tests {
         let mut demand = called(std::iter::repeat_n(0, 8));
         assert_eq!(demand.wanted(at(120_000)), 8);
         assert_eq!(demand.wanted(at(180_000)), 4);
-        // One call is no burst, and does not make it be remembered for longer.
-        demand.called(at(180_000), WINDOW);
+        // A single call is not a burst, and does not keep the old one alive.
+        demand.record(at(180_000), WINDOW);
         assert_eq!(demand.wanted(at(240_000)), 2);
-        demand.called(at(400_000), WINDOW);
+        demand.record(at(400_000), WINDOW);
         assert_eq!(demand.wanted(at(400_000)), 1);
         assert_eq!(demand.wanted(at(3_600_000)), 0);
     }
@@ -117,7 +118,7 @@ mod tests {
     #[test]
     fn a_clock_that_goes_back_does_no_harm() {
         let mut demand = called([1_000_000]);
-        demand.called(at(0), WINDOW);
+        demand.record(at(0), WINDOW);
         assert!(demand.wanted(at(0)) <= 2);
     }
 }

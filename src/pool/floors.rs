@@ -1,9 +1,9 @@
-//! What is held whatever is called: floors, which scripts ask for by `warm`. Whoever
-//! knows the scripts says all of them at once ([`Pool::set_floors`]), and which kinds
-//! nobody needs any more, which are given up at once.
+//! Floors: numbers of sandboxes that are held even without demand, which scripts ask for
+//! with `warm`. The orchestrator sets all floors at once ([`Pool::set_floors`]), together
+//! with the kinds that no script needs any more, which are evicted.
 //!
-//! Floors come before demand, within the pool's size and budget. What does not fit is
-//! said once, and no execution fails because of it.
+//! Floors come before demand, within the pool's size and budget. A floor that does not
+//! fit is logged once, and fails no execution.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -12,39 +12,39 @@ use super::budget::estimated_bytes;
 use super::plan::{Candidate, PoolLimits, plan};
 use super::{Pool, State, Template};
 
-/// Kinds with floors at most.
+/// Largest number of kinds with floors.
 const MAX_FLOORS: usize = 128;
 
-/// Kinds that are remembered at most: each takes some KiB.
+/// Largest number of known kinds; each takes some KiB.
 const MAX_KINDS: usize = 256;
 
-/// Names of scripts that are said at most.
+/// Largest number of script names in a log line.
 const MAX_NAMES: usize = 5;
 
 /// The floors of all scripts of this node.
 #[derive(Debug, Clone, Default)]
 pub struct Floors {
     kinds: HashMap<Arc<Template>, Floor>,
-    /// Those beyond [`MAX_FLOORS`] kinds.
-    left_out: Floor,
+    /// Sum of the floors beyond [`MAX_FLOORS`] kinds.
+    excess: Floor,
 }
 
-/// How many of a kind are held whatever is called.
+/// Number of sandboxes of one kind that are held even without demand.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Floor {
     pub(super) count: usize,
-    /// Some of the scripts that ask for it.
+    /// Names of some scripts that ask for it.
     scripts: Vec<String>,
 }
 
-/// How far there is room for all floors.
+/// Sum of all floors, and the part that is not met.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct FloorStatus {
-    /// Sandboxes that all floors ask for together.
-    pub(super) asked: usize,
-    /// Those of them that there is no room for.
+    /// Sandboxes that all floors request together.
+    pub(super) requested: usize,
+    /// Requested sandboxes for which there is no room.
     pub(super) unmet: usize,
-    /// Some of the scripts that don't have all that they ask for.
+    /// Names of some scripts whose floor is not met.
     scripts: Vec<String>,
 }
 
@@ -60,7 +60,7 @@ impl Floor {
 impl FloorStatus {
     fn note(&mut self, floor: &Floor, met: usize) {
         let unmet = floor.count.saturating_sub(met);
-        self.asked = self.asked.saturating_add(floor.count);
+        self.requested = self.requested.saturating_add(floor.count);
         self.unmet = self.unmet.saturating_add(unmet);
         if unmet > 0 {
             self.scripts.extend(floor.scripts.iter().cloned());
@@ -71,29 +71,28 @@ impl FloorStatus {
     }
 
     fn log(&self) {
-        let Self { asked, unmet, scripts } = self;
+        let Self { requested, unmet, scripts } = self;
         if *unmet == 0 {
-            tracing::info!(asked, "the pool has room for all that scripts ask for by `warm`");
+            tracing::info!(requested, "the pool meets all floors that scripts set with `warm`");
             return;
         }
         let scripts = scripts.join(", ");
         tracing::warn!(
-            asked,
+            requested,
             unmet,
             scripts,
             hint = "raise GANTRY_POOL_SIZE or GANTRY_POOL_MEMORY, or lower `warm`",
-            "the pool has no room for all that scripts ask for by `warm`: some executions start \
-             cold"
+            "the pool has no room for all floors that scripts set with `warm`"
         );
     }
 }
 
 impl Floors {
-    /// Some more of a kind are to be held, for this script.
+    /// Adds `count` sandboxes of a kind for this script.
     pub fn add(&mut self, template: Template, count: usize, script: &str) {
         let is_full = self.kinds.len() >= MAX_FLOORS && !self.kinds.contains_key(&template);
         let floor = match is_full {
-            true => &mut self.left_out,
+            true => &mut self.excess,
             false => self.kinds.entry(Arc::new(template)).or_default(),
         };
         floor.add(count, script);
@@ -101,15 +100,15 @@ impl Floors {
 }
 
 impl Pool {
-    /// The kinds that are known now. Look at them before the scripts: what comes
-    /// later is needed by somebody who was not seen yet.
+    /// Returns the known kinds. Call this before reading the scripts: a kind that is
+    /// added later belongs to a script that was not read yet.
     #[must_use]
     pub fn kinds(&self) -> HashSet<Arc<Template>> {
         self.state().kinds.keys().cloned().collect()
     }
 
-    /// From now on these floors count and no others. The kinds that nobody needs are
-    /// given up, unless there is a floor for them; what is in use is not touched.
+    /// Replaces all floors. The `unneeded` kinds are evicted, unless they have a floor;
+    /// sandboxes in use are not touched.
     pub fn set_floors(&self, floors: Floors, unneeded: &HashSet<Arc<Template>>) {
         let now = self.now();
         let mut state = self.state();
@@ -119,11 +118,11 @@ impl Pool {
         state.kinds.retain(|kind, _| !unneeded.contains(kind) || floors.kinds.contains_key(kind));
         state.kinds.values_mut().for_each(|kind| kind.floor = Floor::default());
         let mut floor_status = FloorStatus::default();
-        floor_status.note(&floors.left_out, 0);
+        floor_status.note(&floors.excess, 0);
         if self.inner.size == 0 {
             floors.kinds.values().for_each(|floor| floor_status.note(floor, 0));
         } else {
-            // Those that are there first: none of them may give way to the others.
+            // Known kinds come first, so that none of them is evicted for a new one.
             let is_known = |kind: &Arc<Template>| state.kinds.contains_key(kind);
             let (known, new): (Vec<_>, Vec<_>) =
                 floors.kinds.into_iter().partition(|(kind, _)| is_known(kind));
@@ -131,8 +130,8 @@ impl Pool {
                 state.evict_for(&kind, now);
                 state.kinds.entry(kind).or_default().floor = floor;
             }
-            let room = state.room(self.inner.size);
-            let shares = plan(&state.candidates(now), room);
+            let limits = state.limits(self.inner.size);
+            let shares = plan(&state.candidates(now), limits);
             for (kind, met) in state.kinds.values().zip(shares) {
                 floor_status.note(&kind.floor, met);
             }
@@ -149,7 +148,7 @@ impl Pool {
 }
 
 impl State {
-    /// What each kind would have, in the order of the kinds.
+    /// Demand and floor of each kind, in the order of the kinds.
     pub(super) fn candidates(&self, now: std::time::Duration) -> Vec<Candidate> {
         let candidate = |(template, kind): (&Arc<Template>, &super::Kind)| Candidate {
             wanted: kind.demand.wanted(now),
@@ -161,19 +160,19 @@ impl State {
         self.kinds.iter().map(candidate).collect()
     }
 
-    /// What may be held, whether or not the machine is short of memory just now.
-    pub(super) fn room(&self, places: usize) -> PoolLimits {
+    /// Limits of the pool, regardless of a memory shortage.
+    pub(super) fn limits(&self, places: usize) -> PoolLimits {
         let bytes = self.budget.as_ref().map_or(u64::MAX, |it| it.memory_bytes);
         PoolLimits { places, bytes }
     }
 
-    /// What may be held just now.
+    /// Limits of the pool now: none of it while memory is short.
     pub(super) fn current_limits(&self, places: usize) -> PoolLimits {
-        if self.pressure.is_on() { PoolLimits::NONE } else { self.room(places) }
+        if self.pressure.is_on() { PoolLimits::NONE } else { self.limits(places) }
     }
 
-    /// Forgets the least called kind when this one would be one too many. Kinds with
-    /// floors stay, and those of which one is being started: they are fewer.
+    /// Evicts the least called kind if this one would be one too many. Kinds with floors
+    /// stay, and kinds of which a sandbox is being started.
     pub(super) fn evict_for(&mut self, newcomer: &Template, now: std::time::Duration) {
         if self.kinds.len() < MAX_KINDS || self.kinds.contains_key(newcomer) {
             return;

@@ -1,5 +1,5 @@
-//! Keeps the pool as full as demand wants it: one task that looks, and a few that
-//! start what is missing.
+//! Keeps the pool filled: one task that compares it with the plan, and a few that start
+//! missing sandboxes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,79 +13,77 @@ use crate::engine::{LABEL_ROLE, NewContainer};
 use crate::sandbox::{PrepareError, Sandbox};
 use gantry_init::message::Preparation;
 
-/// How often it looks without being told to: what nobody calls decays, and what has
-/// died is noticed.
-const LOOK: Duration = Duration::from_secs(2);
+/// Interval of unprompted checks, in which demand decays and dead sandboxes are found.
+const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 
-/// A call is left alone for this long: most are over sooner than a start, which
-/// takes the engine's and the kernel's time.
-const SETTLE: Duration = Duration::from_millis(120);
+/// Delay after a call: most executions end sooner than a start, which would take time of
+/// the engine and the kernel from them.
+const CALL_DELAY: Duration = Duration::from_millis(120);
 
-/// Starts at once: they are bound by the engine, and more would only take longer.
-const STARTS: usize = 2;
+/// Concurrent starts. The engine is their bottleneck, so more would only take longer.
+const MAX_STARTS: usize = 2;
 
-/// How long a kind that could not be started is left alone, times the number of
-/// failures.
-const PAUSE: Duration = Duration::from_secs(1);
+/// Pause after a failed start of a kind, times the number of failures.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// Longest such time.
-const MAX_PAUSE: Duration = Duration::from_secs(60);
+/// Longest such pause.
+const MAX_RETRY_PAUSE: Duration = Duration::from_secs(60);
 
-/// How long nothing stands by where it could not: it may have been for want of memory
-/// or time.
-const UNFIT_FOR: Duration = Duration::from_secs(600);
+/// Time until a failed preparation is tried again: it may have lacked memory or time.
+const STAND_BY_RETRY: Duration = Duration::from_secs(600);
 
 impl Pool {
-    /// Follows demand until the pool is drained.
-    pub(super) async fn keep(self) {
+    /// Fills the pool according to demand until it is drained.
+    pub(super) async fn run_keeper(self) {
         loop {
             tokio::select! {
                 () = self.inner.nudge.notified() => {}
-                () = tokio::time::sleep(LOOK) => {}
+                () = tokio::time::sleep(CHECK_INTERVAL) => {}
                 () = self.inner.closing.cancelled() => return,
             }
-            tokio::time::sleep(SETTLE).await;
-            self.look_at_memory();
-            // Dropped without the lock, and so removed.
+            tokio::time::sleep(CALL_DELAY).await;
+            self.check_memory();
+            // Dropping removes them; the lock is not held meanwhile.
             drop(self.trim());
             while let Some(template) = self.next_missing() {
-                self.inner.tasks.spawn(self.clone().start(template));
+                self.inner.tasks.spawn(self.clone().start_missing(template));
             }
         }
     }
 
-    /// Gives everything up while the machine is short of memory.
-    fn look_at_memory(&self) {
+    /// Empties the pool while the machine is short of memory.
+    fn check_memory(&self) {
         let Some(read) = self.memory_to_read() else { return };
-        // Without the lock, which executions wait for.
+        // Read without the lock, because executions wait for it.
         let memory = read();
         let available = memory.map(|it| it.available);
         let mut state = self.state();
         match (state.pressure.read(memory), state.pressure.is_on()) {
-            (true, true) => tracing::warn!(
-                available,
-                "the machine is short of memory: no unused sandboxes are held"
-            ),
+            (true, true) => {
+                tracing::warn!(available, "the pool is emptied: the machine is short of memory");
+            }
             (true, false) => {
-                tracing::info!(available, "there is memory again: unused sandboxes are held");
+                tracing::info!(
+                    available,
+                    "the pool is filled again: the machine has enough memory"
+                );
             }
             (false, _) => {}
         }
     }
 
-    /// How to read the machine's memory, when that is due.
+    /// Returns the function that reads the machine's memory, when that is due.
     fn memory_to_read(&self) -> Option<ReadMemory> {
         let now = self.now();
         let mut state = self.state();
         if now < state.memory_due {
             return None;
         }
-        state.memory_due = now + LOOK;
+        state.memory_due = now + CHECK_INTERVAL;
         Some(Arc::clone(&state.budget.as_ref()?.machine))
     }
 
-    /// Takes out what has died and what is too much, and forgets what was not heard
-    /// of for long.
+    /// Takes out dead and surplus sandboxes, and drops kinds without recent demand.
     pub(super) fn trim(&self) -> Vec<Sandbox> {
         let now = self.now();
         let mut state = self.state();
@@ -104,13 +102,13 @@ impl Pool {
         spare
     }
 
-    /// The most useful kind of which one is missing; it counts as being started.
-    /// None while executions start their own.
+    /// Selects the most called kind that lacks a sandbox, and counts one as being
+    /// started. Returns `None` while executions are starting their own.
     pub(super) fn next_missing(&self) -> Option<Arc<Template>> {
         let now = self.now();
         let mut state = self.state();
         let starting: usize = state.kinds.values().map(|kind| kind.starting).sum();
-        if state.cold > 0 || starting >= STARTS || self.inner.closing.is_cancelled() {
+        if state.cold > 0 || starting >= MAX_STARTS || self.inner.closing.is_cancelled() {
             return None;
         }
         let shares = shares(&mut state, self.inner.size, now).map(|(share, _)| share);
@@ -128,15 +126,15 @@ impl Pool {
         Some(Arc::clone(template))
     }
 
-    async fn start(self, template: Arc<Template>) {
-        let begun = Instant::now();
+    async fn start_missing(self, template: Arc<Template>) {
+        let since = Instant::now();
         let started = tokio::select! {
-            started = self.make(&template) => started,
+            started = self.start_sandbox(&template) => started,
             () = self.inner.closing.cancelled() => return,
         };
         let now = self.now();
         let mut state = self.state();
-        let took = begun.elapsed();
+        let took = since.elapsed();
         let Some(kind) = state.kinds.get_mut(&template) else { return };
         kind.starting = kind.starting.saturating_sub(1);
         match started {
@@ -147,29 +145,31 @@ impl Pool {
             }
             Err(PrepareError::Unsupported(reason)) => {
                 let file = template.preparation.stand_by.as_ref().map(|it| it.file_name.as_str());
-                tracing::info!(file, reason, "the script's interpreter does not wait for it");
-                kind.unfit = Some(StandByFailure { reason, until: now + UNFIT_FOR });
+                tracing::info!(file, reason, "the pool holds no stand-by interpreter for a script");
+                kind.stand_by_failure =
+                    Some(StandByFailure { reason, retry_at: now + STAND_BY_RETRY });
             }
             Err(PrepareError::Sandbox(error)) => {
                 kind.failures = kind.failures.saturating_add(1);
-                kind.not_before = now + (PAUSE * kind.failures).min(MAX_PAUSE);
-                tracing::warn!(%error, image = template.spec.image, "none is held for now");
+                kind.not_before = now + (RETRY_PAUSE * kind.failures).min(MAX_RETRY_PAUSE);
+                let image = template.spec.image.as_str();
+                tracing::warn!(%error, image, "the pool failed to start a sandbox");
             }
         }
         drop(state);
         self.inner.nudge.notify_one();
     }
 
-    /// The reason that no process can stand by for this kind now.
-    fn why_unfit(&self, template: &Arc<Template>) -> Option<String> {
+    /// Reason why no interpreter can stand by for this kind now.
+    fn current_stand_by_failure(&self, template: &Arc<Template>) -> Option<String> {
         let now = self.now();
         let state = self.state();
-        let unfit = state.kinds.get(template)?.unfit.as_ref()?;
-        (unfit.until > now).then(|| unfit.reason.clone())
+        let failure = state.kinds.get(template)?.stand_by_failure.as_ref()?;
+        (failure.retry_at > now).then(|| failure.reason.clone())
     }
 
-    /// A sandbox with all ready that can be.
-    async fn make(&self, template: &Arc<Template>) -> Result<Sandbox, PrepareError> {
+    /// Starts a sandbox and prepares it as far as possible.
+    async fn start_sandbox(&self, template: &Arc<Template>) -> Result<Sandbox, PrepareError> {
         let mut labels = self.inner.made_by.clone();
         labels.insert(LABEL_ROLE.to_owned(), UNUSED.to_owned());
         let container = NewContainer {
@@ -180,9 +180,9 @@ impl Pool {
         let engine = Arc::clone(&self.inner.engine);
         let sandbox = Sandbox::start(engine, &self.inner.remover, &container).await?;
         let mut sandbox = sandbox.verified(&template.spec).await?;
-        let unfit = self.why_unfit(template);
-        let preparation = possible(&template.preparation, unfit.is_some());
-        sandbox.set_stand_by_failure(unfit);
+        let failure = self.current_stand_by_failure(template);
+        let preparation = feasible(&template.preparation, failure.is_some());
+        sandbox.set_stand_by_failure(failure);
         if preparation == Preparation::default() {
             return Ok(sandbox);
         }
@@ -191,31 +191,32 @@ impl Pool {
 }
 
 impl Kind {
-    /// Takes the next sandbox that still waits for its request. One that gave itself up,
-    /// because what stood by in it did not, is the last in which anything does for a
-    /// while: the others would do the same.
+    /// Takes the next sandbox that still waits for its request. If one has failed because
+    /// of its stand-by interpreter, none of this kind gets an interpreter for a while: it
+    /// would fail likewise.
     pub(super) fn next_alive(&mut self, now: Duration) -> Option<Sandbox> {
         while let Some(mut sandbox) = self.unused.pop_front() {
             if sandbox.is_waiting() {
                 return Some(sandbox);
             }
-            if let Some(why) = sandbox.init_error() {
-                tracing::warn!(container = sandbox.name(), why, "a warm sandbox gave itself up");
-                self.unfit = Some(StandByFailure { reason: why, until: now + UNFIT_FOR });
+            if let Some(reason) = sandbox.init_error() {
+                tracing::warn!(container = sandbox.name(), reason, "an unused sandbox has failed");
+                self.stand_by_failure =
+                    Some(StandByFailure { reason, retry_at: now + STAND_BY_RETRY });
             }
         }
         None
     }
 }
 
-/// What can be had ready: a process that stands by, or else a rehearsal of it.
-fn possible(wanted: &Preparation, is_unfit: bool) -> Preparation {
-    let stand_by = wanted.stand_by.clone().filter(|_| !is_unfit);
+/// Preparation that is feasible: a stand-by interpreter, or else its rehearsal.
+fn feasible(wanted: &Preparation, has_failed: bool) -> Preparation {
+    let stand_by = wanted.stand_by.clone().filter(|_| !has_failed);
     let rehearsal = if stand_by.is_some() { Vec::new() } else { wanted.rehearsal.clone() };
     Preparation { rehearsal, stand_by }
 }
 
-/// How many of each kind may be held.
+/// Number of sandboxes of each kind that may be held.
 fn shares(
     state: &mut State,
     size: usize,

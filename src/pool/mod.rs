@@ -1,19 +1,18 @@
-//! Sandboxes that are started and unused, so that an execution need not wait for
-//! one. Whoever takes one has it for good: there is no way to put one back.
+//! A pool of started, unused sandboxes, so that executions need not wait for a container.
+//! A sandbox that is taken is never put back.
 //!
 //! ```text
 //! take ──▶ demand ──▶ plan ──▶ missing ──▶ start ──▶ unused ──▶ take
-//!                       └────▶ too many, dead ──▶ removed
+//!                       └────▶ surplus, dead ──▶ removed
 //! ```
 //!
-//! Sandboxes are of one kind when their [`Template`]s are equal. Nothing of a request
-//! is in them before they are taken, and nothing of a script but what its own version
-//! asks to have ready. How many there are of each kind follows from how often it was
-//! asked for of late ([`demand`], [`plan`]) and from what scripts want to be held in any
-//! case ([`floors`]), within a number of places and what the machine's memory allows
-//! ([`budget`]). Making them yields
-//! to executions that have to start one by themselves ([`Pool::begin_cold_start`]), and what goes
-//! wrong here is nobody's concern: at worst an execution starts cold.
+//! Sandboxes with equal [`Template`]s are of one kind. Before it is taken, a sandbox
+//! holds nothing of a request, and of a script only what its own version asks to have
+//! ready. The number of sandboxes of each kind follows from recent demand ([`demand`],
+//! [`plan`]) and from the floors that scripts ask for ([`floors`]), within a number of
+//! places and a memory budget ([`budget`]). Executions that start their own sandbox have
+//! precedence over the pool ([`Pool::begin_cold_start`]). A failure in the pool fails no
+//! execution: at worst an execution starts cold.
 
 mod budget;
 mod demand;
@@ -44,25 +43,25 @@ use floors::{Floor, FloorStatus};
 pub use budget::{BARE_BYTES, Budget, MachineMemory, PREPARED_BYTES, ReadMemory};
 pub use floors::Floors;
 
-/// What containers in the pool are for, as their label says.
+/// Role of the pool's containers, the value of [`LABEL_ROLE`](crate::engine::LABEL_ROLE).
 pub const UNUSED: &str = "unused";
 
-/// A start takes about this long before any was seen.
+/// Assumed duration of a start until one was measured.
 const FIRST_GUESS: Duration = Duration::from_millis(150);
 
-/// Calls within the time of so many starts count as a burst.
+/// Calls within the duration of this many starts count as one burst.
 const STARTS_OF_A_BURST: u32 = 2;
 
-/// What unused sandboxes of one kind have in common.
+/// Properties that all sandboxes of one kind share.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Template {
-    /// How they are created.
+    /// Settings of the container.
     pub spec: SandboxSpec,
-    /// What they have ready.
+    /// Preparation inside the container.
     pub preparation: Preparation,
 }
 
-/// Unused sandboxes of one installation.
+/// Pool of unused sandboxes of one installation.
 #[derive(Clone)]
 pub struct Pool {
     inner: Arc<Inner>,
@@ -74,7 +73,7 @@ struct Inner {
     made_by: Labels,
     size: usize,
     state: Mutex<State>,
-    /// Something has changed that the keeper should look at.
+    /// Wakes the keeper.
     nudge: Notify,
     closing: CancellationToken,
     tasks: TaskTracker,
@@ -83,74 +82,74 @@ struct Inner {
 
 struct State {
     kinds: HashMap<Arc<Template>, Kind>,
-    /// Executions that start a sandbox by themselves.
+    /// Executions that are starting their own sandbox.
     cold: usize,
-    /// How long a start takes, of late.
+    /// Recent average duration of a start.
     start_time: Duration,
-    /// What the unused ones may take; `None` is all.
+    /// Memory budget of the unused sandboxes; `None` for no limit.
     budget: Option<Budget>,
     pressure: MemoryPressure,
-    /// When the machine's memory is read again.
+    /// Time at which the machine's memory is read again.
     memory_due: Duration,
-    /// How far there is room for the floors.
+    /// Floors that are met, and those that are not.
     floor_status: FloorStatus,
 }
 
-/// All of one kind.
+/// Sandboxes and demand of one kind.
 #[derive(Default)]
 struct Kind {
     demand: Demand,
     floor: Floor,
     unused: VecDeque<Sandbox>,
     starting: usize,
-    /// Starts that have failed, one after the other.
+    /// Consecutive failed starts.
     failures: u32,
-    /// Not to be tried before.
+    /// Time before which no start is tried.
     not_before: Duration,
-    /// No process can stand by for it.
-    unfit: Option<StandByFailure>,
+    /// Last failure to prepare a stand-by interpreter.
+    stand_by_failure: Option<StandByFailure>,
 }
 
-/// The reason that no process stands by.
+/// Failure to prepare a stand-by interpreter.
 struct StandByFailure {
     reason: String,
-    /// It is not tried again before.
-    until: Duration,
+    /// Time before which it is not tried again.
+    retry_at: Duration,
 }
 
-/// How full it is.
+/// Snapshot of the pool's numbers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PoolStatus {
-    /// Unused sandboxes at most.
+    /// Largest number of unused sandboxes.
     pub size: usize,
-    /// Unused sandboxes that there are.
+    /// Current number of unused sandboxes.
     pub unused: usize,
-    /// Those that are being started.
+    /// Sandboxes that are being started.
     pub starting: usize,
-    /// Kinds that were asked for of late.
+    /// Kinds with recent demand or a floor.
     pub kinds: usize,
-    /// Kinds whose last start has failed.
+    /// Kinds whose last start failed.
     pub failing: usize,
-    /// Unused sandboxes that scripts want to be held in any case.
+    /// Sum of all floors.
     pub floor: usize,
-    /// Those of them that there is no room for.
+    /// Part of the floors for which there is no room.
     pub floor_unmet: usize,
-    /// What the unused sandboxes count, in bytes.
+    /// Estimated memory of the unused sandboxes, in bytes.
     pub memory_bytes: u64,
-    /// What they may count, in bytes, if that is limited.
+    /// Limit on that memory, in bytes; `None` for no limit.
     pub memory_limit_bytes: Option<u64>,
-    /// Nothing is held because the machine is short of memory.
+    /// True while the pool is empty because the machine is short of memory.
     pub is_short_of_memory: bool,
 }
 
-/// Somebody starts a sandbox without the pool; it waits until this is dropped.
+/// A cold start in progress; the pool starts nothing until this is dropped.
 pub struct ColdStart {
     pool: Pool,
 }
 
 impl Pool {
-    /// An empty pool of at most `size` sandboxes, whose containers are labelled
-    /// with whom they are of. With a size of 0 it stays empty.
+    /// Creates an empty pool of at most `size` sandboxes, whose containers have the
+    /// labels `made_by`. With a size of 0 it stays empty.
     #[must_use]
     pub fn new(engine: Arc<dyn Engine>, remover: Remover, made_by: Labels, size: usize) -> Self {
         let state = State {
@@ -176,29 +175,29 @@ impl Pool {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Limits what unused sandboxes may take together; without it there is no limit
-    /// but their number.
+    /// Limits the memory of unused sandboxes. Without a budget only their number is
+    /// limited.
     pub fn set_budget(&self, budget: Budget) {
         self.state().budget = Some(budget);
     }
 
-    /// Begins to follow demand, until it is drained.
+    /// Starts the task that keeps the pool filled, until the pool is drained.
     pub fn start_keeper(&self) {
         if self.inner.size > 0 {
-            self.inner.tasks.spawn(self.clone().keep());
+            self.inner.tasks.spawn(self.clone().run_keeper());
         }
     }
 
-    /// Whether it ever has a sandbox with these mounts. It has none with any: the engine
-    /// looks where they lead when a container is started, and what was a link then may
-    /// look like a folder by the time it is taken.
+    /// True if the pool can hold sandboxes with these mounts, which is only so without
+    /// mounts: the engine resolves a mount's source when the container starts, and the
+    /// source may be another file by the time the sandbox is taken.
     #[must_use]
     pub fn supports(&self, mounts: &[Mount]) -> bool {
         self.inner.size > 0 && mounts.is_empty() && !self.inner.closing.is_cancelled()
     }
 
-    /// An unused sandbox of this kind, if there is one; that it was asked for is
-    /// remembered in any case.
+    /// Takes an unused sandbox of this kind, if there is one. The call counts as demand
+    /// in any case.
     #[must_use]
     pub fn take(&self, template: Template) -> Option<Sandbox> {
         if !self.supports(&template.spec.mounts) {
@@ -209,26 +208,26 @@ impl Pool {
         let window = state.start_time * STARTS_OF_A_BURST;
         state.evict_for(&template, now);
         let kind = state.kinds.entry(Arc::new(template)).or_default();
-        kind.demand.called(now, window);
-        // The dead are dropped, and so removed.
+        kind.demand.record(now, window);
+        // Sandboxes found dead are dropped, which removes them.
         let found = kind.next_alive(now);
         self.inner.nudge.notify_one();
         found
     }
 
-    /// Makes the pool wait until the answer is dropped.
+    /// Stops the pool from starting sandboxes until the returned value is dropped.
     #[must_use]
     pub fn begin_cold_start(&self) -> ColdStart {
         self.state().cold += 1;
         ColdStart { pool: self.clone() }
     }
 
-    /// Gives up the unused sandboxes of an image that is not to be used any more.
+    /// Removes the unused sandboxes of an image that must not be used any more.
     pub fn evict_image(&self, image: &str) {
         self.state().kinds.retain(|template, _| template.spec.image != image);
     }
 
-    /// How full it is.
+    /// Current numbers of the pool.
     #[must_use]
     pub fn status(&self) -> PoolStatus {
         let state = self.state();
@@ -242,7 +241,7 @@ impl Pool {
             starting: sum(|kind| kind.starting),
             kinds: state.kinds.len(),
             failing: sum(|kind| usize::from(kind.failures > 0)),
-            floor: state.floor_status.asked,
+            floor: state.floor_status.requested,
             floor_unmet: state.floor_status.unmet,
             memory_bytes: state.kinds.iter().map(bytes).sum(),
             memory_limit_bytes: state.budget.as_ref().map(|it| it.memory_bytes),
@@ -250,8 +249,8 @@ impl Pool {
         }
     }
 
-    /// Gives everything up; nothing more is handed out. The containers are gone
-    /// when the remover is drained.
+    /// Empties the pool and closes it. The containers are gone once the remover is
+    /// drained.
     pub async fn drain(&self) {
         self.inner.closing.cancel();
         self.inner.tasks.close();

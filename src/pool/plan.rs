@@ -1,69 +1,70 @@
-//! Which kinds of sandboxes are held, and how many of each. Pure.
+//! Division of the pool's places among the kinds of sandboxes. Pure.
 
-/// What one kind would have.
+/// Demand, floor and size of one kind.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Candidate {
-    /// How many are worth holding.
+    /// Number worth holding for its demand.
     pub(super) wanted: usize,
-    /// How many are to be held whatever is called.
+    /// Number to be held even without demand.
     pub(super) floor: usize,
-    /// How often it is called, compared with others.
+    /// Number of calls, for comparison with other kinds.
     pub(super) calls: f64,
-    /// How many there are, those that are being started included.
+    /// Number that exists, including those being started.
     pub(super) held: usize,
-    /// What one of them takes, in bytes.
+    /// Memory of one of them, in bytes.
     pub(super) bytes: u64,
 }
 
-/// What may be held in all.
+/// Limits of the whole pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PoolLimits {
-    /// Sandboxes.
+    /// Number of sandboxes.
     pub(super) places: usize,
-    /// Their memory.
+    /// Their memory, in bytes.
     pub(super) bytes: u64,
 }
 
 impl PoolLimits {
-    /// There is none.
+    /// No sandbox at all.
     pub(super) const NONE: Self = Self { places: 0, bytes: 0 };
 }
 
-/// Counts for those that nobody calls, so that they share what is left.
+/// Calls that each kind counts in addition, so that kinds without calls share what is
+/// left.
 const NEARLY_NONE: f64 = 0.001;
 
-/// Shares out what room there is: first the floors, then what else is wanted. Each
-/// place goes to whoever has the most calls for each place that it would have then
-/// (the method of D'Hondt), so that the least useful gives way and nobody who is
-/// called often takes all. Among equals it goes to those that have one already, so
-/// that nothing is removed to start the like of it.
-pub(super) fn plan(candidates: &[Candidate], room: PoolLimits) -> Vec<usize> {
+/// Divides the places: first for floors, then for demand. Each place goes to the kind
+/// with the most calls per place that it would then have (the D'Hondt method), so that
+/// the least used kind gives way and no busy kind takes everything. Among equals it goes
+/// to a kind that already has the sandbox, so that none is removed to start another one
+/// like it.
+pub(super) fn plan(candidates: &[Candidate], limits: PoolLimits) -> Vec<usize> {
     let mut shares = vec![0; candidates.len()];
-    let left = share_out(candidates, &mut shares, room, |it| it.floor);
+    let left = share_out(candidates, &mut shares, limits, |it| it.floor);
     share_out(candidates, &mut shares, left, |it| it.wanted.max(it.floor));
     shares
 }
 
-/// Up to `most` for each; answers with the room that is left.
+/// Gives each kind up to `most` places; returns the limits that are left.
 fn share_out(
     candidates: &[Candidate],
     shares: &mut [usize],
-    mut room: PoolLimits,
+    mut limits: PoolLimits,
     most: impl Fn(&Candidate) -> usize,
 ) -> PoolLimits {
-    while room.places > 0 {
+    while limits.places > 0 {
         let open = candidates.iter().zip(shares.iter()).enumerate();
-        let open = open.filter(|(_, (it, has))| **has < most(it) && it.bytes <= room.bytes);
+        let open = open.filter(|(_, (it, has))| **has < most(it) && it.bytes <= limits.bytes);
         let best = open.max_by(|(_, (a, of_a)), (_, (b, of_b))| {
             let by_calls = quotient(a, **of_a).total_cmp(&quotient(b, **of_b));
             by_calls.then((a.held > **of_a).cmp(&(b.held > **of_b)))
         });
         let Some((index, _)) = best else { break };
         shares[index] += 1;
-        room.places -= 1;
-        room.bytes -= candidates[index].bytes;
+        limits.places -= 1;
+        limits.bytes -= candidates[index].bytes;
     }
-    room
+    limits
 }
 
 #[expect(clippy::cast_precision_loss, reason = "places are few")]
@@ -111,7 +112,7 @@ mod tests {
         assert_eq!(plan(&[candidate(8, 100.0), floor(2, 0.0)], places(4)), [2, 2]);
         assert_eq!(plan(&[floor(4, 30.0), floor(4, 10.0)], places(4)), [3, 1]);
         assert_eq!(plan(&[floor(4, 0.0), floor(4, 0.0)], places(4)), [2, 2]);
-        // More is held of what is called more than its floor.
+        // Demand above the floor is met, too.
         let both = Candidate { floor: 1, ..candidate(3, 1.0) };
         assert_eq!(plan(&[both, floor(2, 0.0)], places(8)), [3, 2]);
     }
@@ -126,8 +127,8 @@ mod tests {
     #[test]
     fn what_does_not_fit_the_memory_leaves_it_to_what_does() {
         let large = Candidate { bytes: 64, ..floor(2, 9.0) };
-        let room = PoolLimits { places: 8, bytes: 100 };
-        assert_eq!(plan(&[large, Candidate { bytes: 8, ..floor(9, 1.0) }], room), [1, 4]);
+        let limits = PoolLimits { places: 8, bytes: 100 };
+        assert_eq!(plan(&[large, Candidate { bytes: 8, ..floor(9, 1.0) }], limits), [1, 4]);
         assert_eq!(plan(&[large], PoolLimits { places: 8, bytes: 63 }), [0]);
         assert_eq!(plan(&[large], PoolLimits::NONE), [0]);
     }
@@ -144,17 +145,17 @@ mod tests {
                 .into_iter()
                 .map(|(wanted, floor, calls, held, bytes)| Candidate { wanted, floor, calls, held, bytes })
                 .collect();
-            let room = PoolLimits { places: size, bytes };
-            let shares = plan(&candidates, room);
+            let limits = PoolLimits { places: size, bytes };
+            let shares = plan(&candidates, limits);
             let most = |it: &Candidate| it.wanted.max(it.floor);
             let places: usize = shares.iter().sum();
             let used: u64 = shares.iter().zip(&candidates).map(|(has, it)| *has as u64 * it.bytes).sum();
             prop_assert!(places <= size && used <= bytes);
             prop_assert!(shares.iter().zip(&candidates).all(|(has, it)| *has <= most(it)));
-            // Whoever has less than it would have finds no room any more.
+            // A kind with less than it wants does not fit any more.
             let fits = |it: &Candidate| places < size && used + it.bytes <= bytes;
             prop_assert!(shares.iter().zip(&candidates).all(|(has, it)| *has == most(it) || !fits(it)));
-            let is_enough = |room: PoolLimits| plan(&candidates, room) == candidates.iter().map(most).collect::<Vec<_>>();
+            let is_enough = |limits: PoolLimits| plan(&candidates, limits) == candidates.iter().map(most).collect::<Vec<_>>();
             let large = PoolLimits { places: 1_000, bytes: u64::MAX };
             prop_assert!(is_enough(large));
         }

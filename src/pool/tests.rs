@@ -168,7 +168,7 @@ async fn it_waits_while_an_execution_starts_cold() {
 async fn an_engine_that_is_out_is_asked_ever_less_often() {
     let bench = bench(2);
     for _ in 0..100 {
-        bench.engine.spoil(Verb::Create, Fault::Error(unreachable()));
+        bench.engine.inject(Verb::Create, Fault::Error(unreachable()));
     }
     bench.take(&template(8), 1);
     tokio::time::sleep(Duration::from_secs(60)).await;
@@ -186,7 +186,7 @@ async fn what_is_held_has_been_examined_and_what_is_confined_less_is_not_held() 
     assert_eq!(held.confinement().map(|it| it.pids), Some(8));
     assert_eq!(bench.engine.calls(Verb::InspectConfinement), 1);
     drop(held);
-    bench.engine.loosen(|it| it.privileged = true);
+    bench.engine.weaken_confinement(|it| it.privileged = true);
     bench.take(&template(9), 2);
     assert!(bench.soon().await.failing > 0);
     assert!(bench.pool.take(template(9)).is_none());
@@ -196,7 +196,7 @@ async fn what_is_held_has_been_examined_and_what_is_confined_less_is_not_held() 
 #[tokio::test(start_paused = true)]
 async fn what_is_being_started_is_not_waited_for_at_the_end() {
     let bench = bench(2);
-    bench.engine.spoil(Verb::Start, Fault::Hang);
+    bench.engine.inject(Verb::Start, Fault::Hang);
     bench.take(&template(8), 1);
     tokio::time::sleep(SOON).await;
     assert_eq!(bench.pool.status().starting, 1);

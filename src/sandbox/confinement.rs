@@ -1,5 +1,5 @@
-//! Whether a sandbox is confined as it was asked for, by the engine's own account:
-//! what is confined less runs nothing.
+//! Verification of a sandbox's confinement against the engine's inspection. A sandbox
+//! that is confined less than requested runs nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,32 +9,35 @@ use crate::domain::confinement::SealedConfinement;
 use crate::domain::sandbox_spec::SandboxSpec;
 use crate::engine::Engine;
 
-/// How long the engine may take to say it. It takes about a millisecond; one that is
-/// slow holds no script up.
-const SAID_WITHIN: Duration = Duration::from_secs(1);
+/// Time for the inspection, which takes about a millisecond. A slow engine delays no
+/// script.
+const INSPECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Asks the engine how a started container is confined, and holds that against what
-/// was asked for. `None` when the engine does not say.
+/// Compares a started container's confinement with the requested one. `None` when the
+/// engine did not report it.
 ///
 /// # Errors
-/// [`SandboxError::UnderConfined`] when it is confined less; the engine's when it is out. One
-/// that has just been stopped ends what it started last, with live-restore too, so no
-/// script is begun there.
-pub(super) async fn confinement(
+/// [`SandboxError::UnderConfined`] when it is confined less, and the engine's error in an
+/// outage: an engine that was just stopped also kills the containers that it started
+/// last, even with live-restore, so no script may start there.
+pub(super) async fn verify_confinement(
     engine: &dyn Engine,
     name: &str,
     spec: &SandboxSpec,
 ) -> Result<Option<SealedConfinement>, SandboxError> {
-    let said = tokio::time::timeout(SAID_WITHIN, engine.confinement(name)).await;
-    let confinement = match said {
+    let answer = tokio::time::timeout(INSPECT_TIMEOUT, engine.confinement(name)).await;
+    let confinement = match answer {
         Ok(Ok(confinement)) => confinement,
         Ok(Err(error)) if error.is_outage() => return Err(error.into()),
         Ok(Err(error)) => {
-            tracing::warn!(%error, container = name, "how it is confined is not known");
+            tracing::warn!(%error, container = name, "the confinement of a sandbox is unknown");
             return Ok(None);
         }
         Err(_) => {
-            tracing::warn!(container = name, "the engine does not say how it is confined");
+            tracing::warn!(
+                container = name,
+                "the engine did not report a sandbox's confinement in time"
+            );
             return Ok(None);
         }
     };
@@ -43,20 +46,21 @@ pub(super) async fn confinement(
 }
 
 impl Sandbox {
-    /// Has the engine say how it is confined, so that whoever takes it need not ask.
+    /// Verifies the confinement before the sandbox is handed out.
     ///
     /// # Errors
-    /// [`SandboxError::UnderConfined`] when it is confined less than `spec` asks for, and the
-    /// engine's when it is out; it is gone then, or will be soon.
+    /// [`SandboxError::UnderConfined`] when it is confined less than `spec` requests, and
+    /// the engine's error in an outage; the sandbox is removed in the background then.
     pub async fn verified(mut self, spec: &SandboxSpec) -> Result<Self, SandboxError> {
-        self.confinement = confinement(&*self.engine, self.name(), spec).await?;
+        self.confinement = verify_confinement(&*self.engine, self.name(), spec).await?;
         Ok(self)
     }
 
-    /// As [`load`](Self::load), and meanwhile has the engine say how it is confined.
+    /// Loads the request ([`load`](Self::load)) and verifies the confinement at the same
+    /// time.
     ///
     /// # Errors
-    /// [`SandboxError`], also when it is confined less than `spec` asks for. Nothing of
+    /// [`SandboxError`], also when it is confined less than `spec` requests. Nothing of
     /// the script has run then.
     pub async fn load_verified(
         self,
@@ -65,10 +69,10 @@ impl Sandbox {
         cancel: &Cancel,
     ) -> Result<(Loaded, Option<SealedConfinement>), SandboxError> {
         let (engine, name) = (Arc::clone(&self.engine), self.name().to_owned());
-        tokio::try_join!(self.load(launch, cancel), confinement(&*engine, &name, spec))
+        tokio::try_join!(self.load(launch, cancel), verify_confinement(&*engine, &name, spec))
     }
 
-    /// How it is confined, as far as the engine was asked and has said so.
+    /// Verified confinement, if the engine reported it.
     #[must_use]
     pub fn confinement(&self) -> Option<&SealedConfinement> {
         self.confinement.as_ref()

@@ -1,9 +1,9 @@
-//! Holds what comes out of a sandbox against the protocol and the limits of the
-//! request. Pure: one frame in, one event out, or the sandbox is given up. Public for
-//! the fuzzers (`tests/fuzz`), who hold arbitrary frames against it.
+//! Checks the frames of a sandbox against the protocol and the limits of its request.
+//! Pure: each frame yields one event or ends the conversation with an error. Public for
+//! the fuzzers (`tests/fuzz`), which feed it arbitrary frames.
 //!
 //! ```text
-//! Silent ─Hello─▶ Up ─Prepared─▶ Ready   (only when all is heard from the beginning)
+//! AwaitingHello ─Hello─▶ Up ─Prepared─▶ Ready   (only when read from the first frame)
 //! Ready ─Loaded─▶ Loaded ─Started─▶ Running ─OutputFile─▶ OutputFile ─ArtifactBegin─▶ Artifact
 //!   │               │                  │                      │               ▲  │ ArtifactData
 //!   └────Refused────┴─────▶ Ended ◀────┴─────────Exit─────────┴──(all bytes)──┴──┘
@@ -19,57 +19,57 @@ use thiserror::Error;
 
 use super::OutputLimits;
 
-/// How a sandbox broke the protocol.
+/// Violation of the protocol by a sandbox.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ProtocolError {
-    /// Bytes that are no frame.
+    /// Bytes that do not form a frame.
     #[error(transparent)]
     Frame(#[from] FrameError),
-    /// A frame where it has no place.
+    /// A frame that the current phase does not allow.
     #[error("an unexpected {0:?} frame")]
     Unexpected(Kind),
-    /// A frame whose JSON is not what it should be.
-    #[error("a {0:?} frame that can't be read")]
-    Unreadable(Kind),
-    /// More than the request allows.
+    /// A frame with malformed JSON.
+    #[error("a malformed {0:?} frame")]
+    Malformed(Kind),
+    /// Output beyond a limit of the request.
     #[error("more {0} than the request allows")]
-    TooMuch(&'static str),
-    /// An artifact with a name that breaks the rule of [`artifact_name`].
+    LimitExceeded(&'static str),
+    /// An artifact whose name [`artifact_name`] does not allow.
     #[error("an artifact with a forbidden name")]
     ArtifactName,
-    /// The end in the middle of an artifact.
-    #[error("an artifact that was not finished")]
-    ArtifactCut,
+    /// Another frame before the artifact's last byte.
+    #[error("an incomplete artifact")]
+    ArtifactIncomplete,
 }
 
-/// What a frame means.
+/// Meaning of a frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// PID 1 is up, or prepared.
+    /// PID 1 is up, or is prepared.
     Up,
-    /// The request is there as a whole.
+    /// PID 1 has received the whole request.
     Loaded,
     /// The script's process exists.
     Started,
-    /// It printed to stdout.
+    /// Bytes that the script wrote to stdout.
     Stdout(Vec<u8>),
-    /// It printed to stderr.
+    /// Bytes that the script wrote to stderr.
     Stderr(Vec<u8>),
-    /// A piece of the output file.
+    /// Bytes of the output file.
     OutputFile(Vec<u8>),
     /// An artifact begins.
     ArtifactBegin(ArtifactBegin),
-    /// A piece of it.
+    /// Bytes of the current artifact.
     ArtifactData(Vec<u8>),
-    /// The script has ended.
+    /// The script has exited.
     Exit(Exit),
-    /// It could not be started.
+    /// PID 1 could not start the script.
     Refused(Refused),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    Silent,
+    AwaitingHello,
     Up,
     Ready,
     Loaded,
@@ -79,7 +79,7 @@ enum Phase {
     Ended,
 }
 
-/// What may still come.
+/// State of the protocol: its phase and the bytes and artifacts still allowed.
 #[derive(Debug)]
 pub struct Conversation {
     phase: Phase,
@@ -92,7 +92,7 @@ pub struct Conversation {
 }
 
 impl Conversation {
-    /// The conversation that a request with these limits begins.
+    /// Starts after the request was sent, with the request's limits.
     #[must_use]
     pub fn new(limits: &OutputLimits) -> Self {
         Self {
@@ -106,28 +106,28 @@ impl Conversation {
         }
     }
 
-    /// The same, from PID 1's first word.
+    /// Starts before PID 1's Hello.
     #[must_use]
-    pub fn from_the_beginning(limits: &OutputLimits) -> Self {
-        Self { phase: Phase::Silent, ..Self::new(limits) }
+    pub fn from_hello(limits: &OutputLimits) -> Self {
+        Self { phase: Phase::AwaitingHello, ..Self::new(limits) }
     }
 
-    /// Whether it was heard that the script's process exists.
+    /// True once a Started frame was read.
     pub(super) fn has_started(&self) -> bool {
-        !matches!(self.phase, Phase::Silent | Phase::Up | Phase::Ready | Phase::Loaded)
+        !matches!(self.phase, Phase::AwaitingHello | Phase::Up | Phase::Ready | Phase::Loaded)
     }
 
-    /// What the next frame means.
+    /// Checks the next frame and returns its meaning.
     ///
     /// # Errors
-    /// [`ProtocolError`]; nothing more may be accepted then.
+    /// [`ProtocolError`]; no further frame may be accepted then.
     pub fn accept(&mut self, frame: Frame) -> Result<Event, ProtocolError> {
         let Frame { kind, payload } = frame;
         if self.this_artifact_left > 0 && kind != Kind::ArtifactData {
-            return Err(ProtocolError::ArtifactCut);
+            return Err(ProtocolError::ArtifactIncomplete);
         }
         match (self.phase, kind) {
-            (Phase::Silent, Kind::Hello) => {
+            (Phase::AwaitingHello, Kind::Hello) => {
                 self.phase = Phase::Up;
                 Ok(Event::Up)
             }
@@ -172,7 +172,7 @@ impl Conversation {
                 self.phase = Phase::Ended;
                 let exit: Exit = parse(kind, &payload)?;
                 if exit.artifacts_skipped.len() > MAX_SKIPPED_ARTIFACTS {
-                    return Err(ProtocolError::TooMuch("names of artifacts"));
+                    return Err(ProtocolError::LimitExceeded("names of artifacts"));
                 }
                 Ok(Event::Exit(exit))
             }
@@ -186,21 +186,21 @@ impl Conversation {
             return Err(ProtocolError::ArtifactName);
         }
         self.artifacts_left =
-            self.artifacts_left.checked_sub(1).ok_or(ProtocolError::TooMuch("artifacts"))?;
+            self.artifacts_left.checked_sub(1).ok_or(ProtocolError::LimitExceeded("artifacts"))?;
         self.artifact_bytes_left = self
             .artifact_bytes_left
             .checked_sub(begin.size)
-            .ok_or(ProtocolError::TooMuch("artifact bytes"))?;
+            .ok_or(ProtocolError::LimitExceeded("artifact bytes"))?;
         self.this_artifact_left = begin.size;
         Ok(Event::ArtifactBegin(begin))
     }
 }
 
 fn spend(left: &mut u64, payload: &[u8], what: &'static str) -> Result<(), ProtocolError> {
-    *left = left.checked_sub(payload.len() as u64).ok_or(ProtocolError::TooMuch(what))?;
+    *left = left.checked_sub(payload.len() as u64).ok_or(ProtocolError::LimitExceeded(what))?;
     Ok(())
 }
 
 fn parse<'a, T: serde::Deserialize<'a>>(kind: Kind, payload: &'a [u8]) -> Result<T, ProtocolError> {
-    serde_json::from_slice(payload).map_err(|_| ProtocolError::Unreadable(kind))
+    serde_json::from_slice(payload).map_err(|_| ProtocolError::Malformed(kind))
 }

@@ -1,5 +1,4 @@
-//! From a sandbox that waits to one that has its whole request, and in which
-//! nothing has run.
+//! Loading a request into a waiting sandbox. The script does not run yet.
 
 use std::convert::Infallible;
 use std::io;
@@ -14,46 +13,45 @@ use super::{Cancel, OutputLimits, Sandbox, SandboxError};
 use crate::domain::outcome::Ending;
 use crate::engine::Engine;
 
-/// How long PID 1 may take to receive a request. The largest, of 64 MiB of stdin,
-/// takes about a second on an engine that has little else to do.
-const LOADED_WITHIN: Duration = Duration::from_secs(60);
+/// Time for PID 1 to receive a request. The largest one, with 64 MiB of stdin, takes
+/// about a second on an idle engine.
+const LOAD_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What a sandbox is to do.
+/// Script, its input and its settings, to be run in a sandbox.
 pub struct LaunchRequest<'a> {
-    /// The request's head.
+    /// Head of the request: settings and sizes.
     pub head: &'a Request,
-    /// The script.
+    /// Content of the script.
     pub script: &'a [u8],
-    /// What it reads from stdin.
+    /// Bytes that the script reads from stdin.
     pub stdin: &'a [u8],
 }
 
-/// A sandbox that has its whole request and waits to be told to run it. Nothing of
-/// the script has run.
+/// A sandbox that has its whole request and waits for the Go frame. Nothing of the script
+/// has run.
 pub struct Loaded {
     pub(super) sandbox: Sandbox,
     pub(super) conversation: Conversation,
-    /// How long the script may run.
+    /// Longest run of the script.
     pub(super) timeout: Duration,
     pub(super) limits: OutputLimits,
-    /// How it has ended already: refused, cancelled, or with its memory used up.
+    /// Ending that is known already: refused, cancelled, or out of memory.
     pub(super) ending: Option<Ending>,
 }
 
 impl Loaded {
-    /// Leaves its container, which ends by itself: nobody will say the word.
+    /// Leaves its container behind. PID 1 exits by itself, because no Go frame comes.
     pub fn detach(mut self) {
         self.sandbox.container.detach();
     }
 }
 
 impl Sandbox {
-    /// Hands PID 1 the request and waits until it has all of it. A request that is
-    /// refused, or cancelled, is an ending already, which [`Loaded::run`] answers
-    /// with.
+    /// Sends PID 1 the request and waits until it has received all of it. If the request
+    /// is refused or cancelled, [`Loaded::run`] returns that ending.
     ///
     /// # Errors
-    /// [`SandboxError`]. Nothing of the script has run then.
+    /// [`SandboxError`]; nothing of the script has run then.
     pub async fn load(
         mut self,
         launch: &LaunchRequest<'_>,
@@ -66,13 +64,13 @@ impl Sandbox {
         }
         let limits = OutputLimits::from(request);
         let mut conversation = Conversation::new(&limits);
-        let hand_over = self.hand_over(launch, &head, &mut conversation);
+        let send_until_loaded = self.send_until_loaded(launch, &head, &mut conversation);
         let ending = tokio::select! {
             biased;
             () = cancel.cancelled() => Some(Ending::Withdrawn),
-            handed_over = tokio::time::timeout(LOADED_WITHIN, hand_over) => match handed_over {
+            answer = tokio::time::timeout(LOAD_TIMEOUT, send_until_loaded) => match answer {
                 Ok(ending) => ending?,
-                Err(_) => return Err(self.has_not_loaded()),
+                Err(_) => return Err(self.load_timed_out()),
             },
         };
         Ok(Loaded {
@@ -84,16 +82,16 @@ impl Sandbox {
         })
     }
 
-    /// Sends the request until it is loaded (`None`) or has come to an end.
-    async fn hand_over(
+    /// Sends the request; returns `None` once it is loaded, or the ending.
+    async fn send_until_loaded(
         &mut self,
         launch: &LaunchRequest<'_>,
         head: &[u8],
         conversation: &mut Conversation,
     ) -> Result<Option<Ending>, SandboxError> {
         let send = async {
-            // A failed write is not looked at: whatever broke the connection shows
-            // in the output, where more is known of it.
+            // A write's error is ignored: the output shows a broken connection, with more
+            // detail.
             let _ = send_request(&mut self.input, launch, head).await;
             std::future::pending::<Infallible>().await
         };
@@ -102,7 +100,7 @@ impl Sandbox {
             never = send => match never {},
         };
         let Some(frame) = frame else {
-            return self.ended_unused().await.map(Some);
+            return self.exited_before_start().await.map(Some);
         };
         let kind = frame.kind;
         match conversation.accept(frame)? {
@@ -115,33 +113,32 @@ impl Sandbox {
         }
     }
 
-    /// What is said of a container that has ended before its script was to start.
-    /// One whose memory is too small for its request has met its limit; every other
-    /// can be replaced by a new one.
-    pub(super) async fn ended_unused(&mut self) -> Result<Ending, SandboxError> {
-        let (exit_code, out_of_memory) = find_out(&*self.engine, &self.container.name).await;
+    /// Result for a container that exited before its script started. If its memory was
+    /// too small for the request, that is an ending; any other exit is an error, and
+    /// another sandbox may do better.
+    pub(super) async fn exited_before_start(&mut self) -> Result<Ending, SandboxError> {
+        let (exit_code, out_of_memory) = exit_state(&*self.engine, &self.container.name).await;
         if out_of_memory {
             return Ok(Ending::Vanished { exit_code, out_of_memory });
         }
         let code = exit_code.map_or_else(|| "unknown".to_owned(), |code| code.to_string());
         let stderr_suffix = self.frames.stderr_suffix();
         Err(SandboxError::NotReady(format!(
-            "it ended before its script was to start (container exit code {code}){stderr_suffix}"
+            "the container exited before its script started (exit code {code}){stderr_suffix}"
         )))
     }
 
-    fn has_not_loaded(&self) -> SandboxError {
-        let seconds = LOADED_WITHIN.as_secs();
+    fn load_timed_out(&self) -> SandboxError {
+        let seconds = LOAD_TIMEOUT.as_secs();
         let stderr_suffix = self.frames.stderr_suffix();
         SandboxError::NotReady(format!(
-            "it has not taken its request within {seconds} s{stderr_suffix}"
+            "PID 1 did not accept the request within {seconds} s{stderr_suffix}"
         ))
     }
 }
 
-/// Asks the engine what became of a container that ended without a word: its exit
-/// code, and whether its memory was used up.
-async fn find_out(engine: &dyn Engine, name: &str) -> (Option<i64>, bool) {
+/// Exit code of an exited container, and true if it ran out of memory.
+async fn exit_state(engine: &dyn Engine, name: &str) -> (Option<i64>, bool) {
     let waited = engine.wait(name).await;
     let state = engine.inspect(name).await.ok();
     let exit_code = state.as_ref().and_then(|it| it.exit_code).or(waited.ok());

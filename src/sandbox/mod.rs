@@ -1,4 +1,4 @@
-//! One sandbox: a container that takes one request, answers it, and is gone.
+//! One sandbox: a container that serves one request and is then removed.
 //!
 //! ```text
 //! Sandbox::start ── created, attached, started, Hello ──▶ Sandbox (unused) ──┐
@@ -8,21 +8,21 @@
 //!        │                                                Loaded (nothing has run)
 //!        │                                                   │ run: Go
 //!        │                                                   ▼
-//!        │                                Running::adopt ▶ Running ── leave ──▶ (runs on)
+//!        │                                Running::adopt ▶ Running ── detach ─▶ (runs on)
 //!        │                                                   │ Exit
 //!        ▼ any failure                                       ▼
-//!     removal  ◀──────── dropped ── ContainerGuard ◀──────────── Ending
+//!     removal  ◀──────── dropped ── ContainerGuard ◀──── Ending
 //! ```
 //!
-//! A sandbox runs one script and is never used again: [`Sandbox::load`] and
-//! [`Loaded::run`] consume it. Up to the latter it is certain that nothing of the
-//! script has run. Whatever happens, and whoever stops waiting, its container is
-//! removed by the [`Remover`], which [`Remover::drain`] waits for; only a script that
-//! is left on purpose ([`RunSignals`]) runs on, and the next process adopts it
-//! ([`Running`]).
+//! A sandbox runs one script and is never reused: [`Sandbox::load`] and [`Loaded::run`]
+//! consume it. Before [`Loaded::run`] nothing of the script has run. The [`Remover`]
+//! removes the container in every case, also when the caller's future is dropped;
+//! [`Remover::drain`] waits for that. The only exception is a script that is detached on
+//! purpose ([`RunSignals`]): it runs on, and the next process adopts it
+//! ([`Running::adopt`]).
 //!
-//! What comes out of a sandbox is hostile: [`conversation`] holds it against
-//! the protocol and the request's own limits before anybody sees it.
+//! All output of a sandbox is hostile: [`conversation`] checks it against the protocol
+//! and the request's limits before anything else reads it.
 
 mod confinement;
 pub mod conversation;
@@ -41,6 +41,7 @@ pub mod transcript;
 use std::sync::Arc;
 
 use futures::FutureExt;
+use gantry_init::frame::MAX_REQUEST_JSON;
 use thiserror::Error;
 
 pub use load::{LaunchRequest, Loaded};
@@ -63,74 +64,76 @@ pub struct Sandbox {
     input: std::pin::Pin<Box<dyn tokio::io::AsyncWrite + Send>>,
     frames: Frames,
     container: OwnedContainer,
-    /// How it is confined, once the engine has said so.
+    /// Confinement that the engine reported, once verified.
     confinement: Option<SealedConfinement>,
-    /// The reason that no interpreter stands by, if one was to.
+    /// Reason why the stand-by interpreter is missing, if one was requested.
     stand_by_failure: Option<String>,
 }
 
 impl Sandbox {
-    /// The reason that no interpreter stands by in it, although its template asks for one.
+    /// Reason why the stand-by interpreter that the template requests is missing.
     #[must_use]
     pub fn stand_by_failure(&self) -> Option<&str> {
         self.stand_by_failure.as_deref()
     }
 
-    /// Remembers why no interpreter stands by in it.
+    /// Records the reason for a missing stand-by interpreter.
     pub fn set_stand_by_failure(&mut self, reason: Option<String>) {
         self.stand_by_failure = reason;
     }
 
-    /// The name of its container.
+    /// Name of its container.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.container.name
     }
 
-    /// The reason that its PID 1 has given it up, if it has said so.
+    /// Error that PID 1 wrote to stderr, if any.
     #[must_use]
     pub fn init_error(&self) -> Option<String> {
         self.frames.stderr_suffix().strip_prefix(": ").map(str::to_owned)
     }
 
-    /// Whether it still waits for its request, as far as is known here: it has said
-    /// nothing, and its output has not ended.
+    /// True if, as far as this process can tell, it still waits for its request: it has
+    /// sent nothing, and its output has not ended.
     #[must_use]
     pub fn is_waiting(&mut self) -> bool {
         self.frames.next().now_or_never().is_none()
     }
 }
 
-/// Why a sandbox could not do its work. What the *script* did wrong is not
-/// here: that is an [`Ending`](crate::domain::outcome::Ending).
+/// Failure of the sandbox itself. Failures of the script are not here: they are an
+/// [`Ending`](crate::domain::outcome::Ending).
 #[derive(Debug, Error)]
 pub enum SandboxError {
-    /// The engine failed, and nothing has run.
+    /// The engine failed; nothing has run.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// The container ended, or said nothing, before its script was to start:
-    /// nothing has run.
-    #[error("the sandbox did not come up: {0}")]
+    /// The container exited or stayed silent before the script started; nothing has run.
+    #[error("the sandbox did not become ready: {0}")]
     NotReady(String),
-    /// PID 1 never heard the word to start the script: nothing of it has run.
-    #[error("the sandbox ended before its script was started")]
+    /// PID 1 never received the Go frame; nothing of the script has run.
+    #[error("the sandbox exited before its script started")]
     NotStarted,
-    /// The engine does not confine it as it was asked to: nothing has run.
+    /// The engine confines the container less than requested; nothing has run.
     #[error(transparent)]
     UnderConfined(#[from] ConfinementGap),
-    /// What came out of the container is not what PID 1 says.
+    /// The container's output violates the protocol.
     #[error("the sandbox broke the protocol: {0}")]
     Protocol(#[from] ProtocolError),
-    /// Arguments and environment are more than a request may hold.
-    #[error("arguments and environment have {0} bytes as JSON, which is too much")]
+    /// The request's head exceeds its limit, in bytes of JSON.
+    #[error(
+        "arguments and environment take {0} bytes as JSON, at most {max} are allowed",
+        max = MAX_REQUEST_JSON
+    )]
     RequestTooLarge(usize),
-    /// The output could not be kept.
+    /// The output could not be stored.
     #[error("the output could not be stored: {0}")]
     Sink(#[source] std::io::Error),
 }
 
 impl SandboxError {
-    /// What to do about it.
+    /// Advice for the operator.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         match self {
@@ -140,7 +143,7 @@ impl SandboxError {
             }
             Self::RequestTooLarge(_) => Some("put data into the input"),
             Self::UnderConfined(_) => {
-                Some("look at the engine's settings, and at what stands between it and Gantry")
+                Some("check the engine's settings, and any proxy or plugin between it and Gantry")
             }
             Self::NotReady(_) | Self::NotStarted | Self::Protocol(_) | Self::Sink(_) => None,
         }

@@ -1,19 +1,19 @@
-//! What a script may leave, and what it is given when it has to end.
+//! Limits on a script's output, and its grace period.
 
 use std::time::Duration;
 
 use gantry_init::message::{ArtifactCaps, Request};
 
-/// What is agreed with a sandbox about its script, beside its time.
+/// Limits on a script's output, and its grace period. The timeout is kept elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OutputLimits {
-    /// Bytes of stdout and of stderr at most, each.
+    /// Largest stdout and largest stderr, in bytes each.
     pub stream_cap: u64,
-    /// Bytes of the output file at most; `None` when none was declared.
+    /// Largest output file, in bytes; `None` when the script declares none.
     pub output_file_cap: Option<u64>,
-    /// Artifacts at most.
+    /// Largest number of artifacts, and their bytes together.
     pub artifacts: ArtifactCaps,
-    /// How long it may take to end when it is told to.
+    /// Time between TERM and KILL when the script is stopped.
     pub grace: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! From a sandbox that waits to one that has more ready than PID 1.
+//! Preparation of a waiting sandbox: a stand-by interpreter, or a rehearsal.
 
 use std::time::Duration;
 
@@ -10,23 +10,23 @@ use super::conversation::ProtocolError;
 use super::load::send_frame;
 use super::{Sandbox, SandboxError};
 
-/// How long PID 1 may take: its own limits, and some time on a busy machine.
-const PREPARED_WITHIN: Duration = Duration::from_millis(REHEARSAL_MS + STAND_BY_WITHIN_MS + 10_000);
+/// Time for PID 1 to prepare: its own limits, and 10 s more for a busy machine.
+const PREPARE_TIMEOUT: Duration = Duration::from_millis(REHEARSAL_MS + STAND_BY_WITHIN_MS + 10_000);
 
-/// Longest reason that is passed on, in characters: a script's modules have written
-/// it.
+/// Longest reason that is passed on, in characters. It may contain text written by a
+/// script's modules.
 const MAX_REASON: usize = 500;
 
-/// Words out of a sandbox, as a line of bounded length.
+/// Escapes text from a sandbox to one line of bounded length.
 pub(crate) fn printable(words: &str) -> String {
     let begin: String = words.chars().take(MAX_REASON).collect();
     begin.escape_debug().to_string()
 }
 
-/// Why a sandbox has nothing ready.
+/// Failure to prepare a sandbox.
 #[derive(Debug, Error)]
 pub enum PrepareError {
-    /// What was to be ready can't be, and another sandbox could do no better.
+    /// The preparation can't work, in this sandbox or in any other.
     #[error("{0}")]
     Unsupported(String),
     /// The sandbox failed.
@@ -35,25 +35,34 @@ pub enum PrepareError {
 }
 
 impl Sandbox {
-    /// Has PID 1 get ready for requests, and waits until it is.
+    /// Sends PID 1 the preparation and waits until it is done.
     ///
     /// # Errors
-    /// [`PrepareError`]; the sandbox is gone then, or will be soon. No request was there
-    /// to be run.
+    /// [`PrepareError`]; the sandbox is removed in the background then. It had no
+    /// request.
     pub async fn prepare(mut self, preparation: &Preparation) -> Result<Self, PrepareError> {
         let json =
             serde_json::to_vec(preparation).map_err(|error| SandboxError::Sink(error.into()))?;
         if json.len() > MAX_REQUEST_JSON {
-            return Err(PrepareError::Unsupported(format!("it has {} bytes", json.len())));
+            return Err(PrepareError::Unsupported(format!(
+                "the preparation takes {} bytes, at most {MAX_REQUEST_JSON} are allowed",
+                json.len()
+            )));
         }
-        let asked = tokio::time::timeout(PREPARED_WITHIN, self.ask_to_prepare(&json)).await;
-        let prepared = asked.unwrap_or_else(|_| {
+        let answer = tokio::time::timeout(PREPARE_TIMEOUT, self.send_prepare(&json)).await;
+        let prepared = answer.unwrap_or_else(|_| {
             let stderr_suffix = self.frames.stderr_suffix();
-            Err(SandboxError::NotReady(format!("it has not got ready{stderr_suffix}")))
+            Err(SandboxError::NotReady(format!(
+                "PID 1 did not finish preparing in time{stderr_suffix}"
+            )))
         })?;
         if let Some(remark) = prepared.remark {
             let (container, remark) = (self.name(), printable(&remark));
-            tracing::info!(container, remark, "an interpreter waits and will end more slowly");
+            tracing::info!(
+                container,
+                remark,
+                "the stand-by interpreter has a remark: the script may end more slowly"
+            );
         }
         match prepared.unfit {
             None => Ok(self),
@@ -61,18 +70,19 @@ impl Sandbox {
         }
     }
 
-    async fn ask_to_prepare(&mut self, json: &[u8]) -> Result<Prepared, SandboxError> {
-        // Whatever broke the connection shows in the output.
+    async fn send_prepare(&mut self, json: &[u8]) -> Result<Prepared, SandboxError> {
+        // The write's error is ignored: the output shows a broken connection, with more
+        // detail.
         let _ = send_frame(&mut self.input, Kind::Prepare, json).await;
         match self.frames.next().await? {
             Some(Frame { kind: Kind::Prepared, payload }) => {
-                let unreadable = |_| ProtocolError::Unreadable(Kind::Prepared);
+                let unreadable = |_| ProtocolError::Malformed(Kind::Prepared);
                 Ok(serde_json::from_slice(&payload).map_err(unreadable)?)
             }
             Some(frame) => Err(ProtocolError::Unexpected(frame.kind).into()),
             None => {
                 let stderr_suffix = self.frames.stderr_suffix();
-                Err(SandboxError::NotReady(format!("it ended while it got ready{stderr_suffix}")))
+                Err(SandboxError::NotReady(format!("PID 1 exited while preparing{stderr_suffix}")))
             }
         }
     }

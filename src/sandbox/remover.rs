@@ -1,8 +1,8 @@
-//! Removing containers, on a path that no cancellation can cut.
+//! Removal of containers, which no cancelled future can prevent.
 //!
-//! A [`OwnedContainer`] container is removed when the value is dropped: by a task that
-//! nobody awaits but [`Remover::drain`]. One stays only when it is left to the next
-//! process ([`OwnedContainer::detach`]).
+//! An [`OwnedContainer`] is removed when the value is dropped, by a background task;
+//! [`Remover::drain`] waits for these tasks. Only a container that is detached for the
+//! next process ([`OwnedContainer::detach`]) stays.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,8 +13,8 @@ use tracing::Instrument;
 
 use crate::engine::{Engine, EngineError};
 
-/// Waits between the attempts to remove a container. The engine may be
-/// restarting, or still busy with a creation that we gave up on.
+/// Pauses between attempts to remove a container. The engine may be restarting, or still
+/// busy with a creation whose answer was lost.
 const PAUSES: [Duration; 6] = [
     Duration::from_millis(200),
     Duration::from_secs(1),
@@ -24,29 +24,28 @@ const PAUSES: [Duration; 6] = [
     Duration::from_secs(60),
 ];
 
-/// Containers that wait to be removed, beyond which no more are started: an engine
-/// that can't keep up must not be given ever more of them.
+/// Pending removals above which no container is started, so that an engine that can't
+/// keep up is not given more and more of them.
 const MAX_BEHIND: usize = 64;
 
-/// How often it is looked whether it keeps up again.
-const LOOK: Duration = Duration::from_millis(20);
+/// Interval for checking the backlog.
+const POLL: Duration = Duration::from_millis(20);
 
-/// How long a container whose PID 1 has said its last word may take to end by
-/// itself. It takes milliseconds, and spares the engine a kill, which costs it
-/// more than all the rest of a removal.
-const LAST_WORD: Duration = Duration::from_secs(2);
+/// Time for a container to exit after its final frame. It takes milliseconds, and saves
+/// the engine a kill, which costs more than the rest of the removal.
+const EXIT_GRACE: Duration = Duration::from_secs(2);
 
 /// Removes containers in the background.
 #[derive(Clone)]
 pub struct Remover {
     engine: Arc<dyn Engine>,
     tasks: TaskTracker,
-    /// The containers that are in use, or being removed.
+    /// Names of containers that are in use or being removed.
     tracked: Arc<Mutex<HashSet<String>>>,
 }
 
 impl Remover {
-    /// A remover with nothing to do.
+    /// A remover without containers.
     #[must_use]
     pub fn new(engine: Arc<dyn Engine>) -> Self {
         let tasks = TaskTracker::new();
@@ -55,41 +54,41 @@ impl Remover {
         Self { engine, tasks, tracked: Arc::default() }
     }
 
-    /// Waits until every container that was owned so far is removed, or given
-    /// up on, which is logged and left to the next reconciliation.
+    /// Waits until all containers dropped so far are removed. A container that can't be
+    /// removed is logged and left to the next reconciliation.
     pub async fn drain(&self) {
         self.tasks.wait().await;
     }
 
-    /// Waits until not too many containers are still to be removed.
+    /// Waits while too many removals are pending.
     pub(super) async fn wait_for_backlog(&self) {
         while self.tasks.len() >= MAX_BEHIND {
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(POLL).await;
         }
     }
 
-    /// Whether a container is in use by this process, or being removed by it.
+    /// True if this process uses the container or is removing it.
     #[must_use]
     pub fn tracks(&self, name: &str) -> bool {
         self.tracked().contains(name)
     }
 
-    /// Removes a container that is there and that nobody uses.
+    /// Removes an existing container that is not in use.
     pub fn remove(&self, name: String) {
         drop(self.own_existing(name));
     }
 
-    /// A container that is removed when the value is dropped.
+    /// Takes ownership of a container that is about to be created.
     pub(super) fn own(&self, name: String) -> OwnedContainer {
         self.tracked().insert(name.clone());
         let creation = Creation::Unknown;
-        OwnedContainer { name, remover: self.clone(), creation, is_ending: false }
+        OwnedContainer { name, remover: self.clone(), creation, is_exiting: false }
     }
 
-    /// The same, of one that an earlier process has made.
+    /// Takes ownership of a container that an earlier process created.
     pub(super) fn own_existing(&self, name: String) -> OwnedContainer {
         let mut owned = self.own(name);
-        owned.creation = Creation::Over;
+        owned.creation = Creation::Answered;
         owned
     }
 
@@ -98,44 +97,43 @@ impl Remover {
     }
 }
 
-/// A container that lives as long as this value.
+/// A container that is removed when this value is dropped.
 pub(super) struct OwnedContainer {
     pub(super) name: String,
     remover: Remover,
     creation: Creation,
-    is_ending: bool,
+    is_exiting: bool,
 }
 
-/// What became of a container's creation.
+/// Outcome of a container's creation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Creation {
-    /// It may still happen, or have happened.
+    /// Unknown: the engine may still create it, or have created it.
     Unknown,
-    /// The engine has answered: once the container is gone, it stays gone.
-    Over,
-    /// The name was taken, or it was left to the next process: the container is
-    /// somebody else's.
-    NotOurs,
+    /// The engine has answered: a removed container will not reappear.
+    Answered,
+    /// Another owner has it: the name was taken, or it was detached.
+    Foreign,
 }
 
 impl OwnedContainer {
-    /// Notes that PID 1 has said its last word.
+    /// Records that PID 1 has sent its final frame and is exiting.
     pub(super) fn note_final_frame(&mut self) {
-        self.is_ending = true;
+        self.is_exiting = true;
     }
 
     /// Leaves the container to the next process.
     pub(super) fn detach(&mut self) {
-        self.creation = Creation::NotOurs;
+        self.creation = Creation::Foreign;
     }
 
-    /// Notes what the engine has answered to the creation.
+    /// Records the engine's answer to the creation.
     pub(super) fn note_creation(&mut self, answer: &Result<(), EngineError>) {
         self.creation = match answer {
-            // The only conflict that a creation can have is about the name.
-            Err(EngineError::Refused { status: 409, .. }) => Creation::NotOurs,
+            // A creation has only one possible conflict: the name is taken.
+            Err(EngineError::Refused { status: 409, .. }) => Creation::Foreign,
             Err(error) if error.is_outage() => Creation::Unknown,
-            _ => Creation::Over,
+            _ => Creation::Answered,
         };
     }
 }
@@ -143,44 +141,40 @@ impl OwnedContainer {
 impl Drop for OwnedContainer {
     fn drop(&mut self) {
         let name = std::mem::take(&mut self.name);
-        if self.creation == Creation::NotOurs {
+        if self.creation == Creation::Foreign {
             self.remover.tracked().remove(&name);
             return;
         }
         let remover = self.remover.clone();
         let engine = Arc::clone(&self.remover.engine);
-        let is_over = self.creation == Creation::Over;
-        let is_ending = self.is_ending;
+        let is_creation_answered = self.creation == Creation::Answered;
+        let is_exiting = self.is_exiting;
         let removal = async move {
-            if is_ending {
-                // Whatever comes of it, what is left is killed.
-                let _ = tokio::time::timeout(LAST_WORD, engine.wait(&name)).await;
+            if is_exiting {
+                // The result does not matter: removal kills whatever is left.
+                let _ = tokio::time::timeout(EXIT_GRACE, engine.wait(&name)).await;
             }
-            remove(engine.as_ref(), &name, is_over).await;
+            remove_with_retries(engine.as_ref(), &name, is_creation_answered).await;
             remover.tracked().remove(&name);
         };
-        // What goes wrong is said of whatever the container was for.
+        // Errors are logged in the span of the container's execution.
         self.remover.tasks.spawn(removal.in_current_span());
     }
 }
 
-async fn remove(engine: &dyn Engine, name: &str, creation_is_over: bool) {
-    let mut last = removed(engine, name).await;
+async fn remove_with_retries(engine: &dyn Engine, name: &str, is_creation_answered: bool) {
+    let mut last = engine.remove(name).await;
     for pause in PAUSES {
         match &last {
-            Ok(()) if creation_is_over => return,
-            // The engine may still be creating what we gave up on; "there is no
-            // such container" is true only a little later.
+            Ok(()) if is_creation_answered => return,
+            // The engine may still carry out a creation whose answer was lost, so "no
+            // such container" is final only after a while.
             Ok(()) if pause > Duration::from_secs(3) => return,
             _ => tokio::time::sleep(pause).await,
         }
-        last = removed(engine, name).await;
+        last = engine.remove(name).await;
     }
     if let Err(error) = last {
-        tracing::error!(container = name, %error, "a container could not be removed");
+        tracing::error!(container = name, %error, "failed to remove a container");
     }
-}
-
-async fn removed(engine: &dyn Engine, name: &str) -> Result<(), EngineError> {
-    engine.remove(name).await
 }

@@ -1,8 +1,8 @@
-//! Finding a script's end in the engine's log, however the engine is.
+//! Reads a script's ending from the engine's log, also while the engine is unreliable.
 //!
-//! The log has the same bytes as the attached output, so it is read by the same
-//! conversation, and what was heard before is skipped. That there is no last word in
-//! it means something only when it was read after the container had ended.
+//! The log has the same bytes as the attached output, so the same conversation reads it
+//! and skips what was read before. A log without a final frame (Exit or Refused) proves
+//! something only if it was read after the container had exited.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -11,112 +11,118 @@ use std::time::Duration;
 use gantry_init::message::NO_REQUEST;
 use tokio::time::Instant;
 
-use super::running::{ReadOutcome, Running, StreamEnd, Times};
+use super::running::{ReadDeadlines, ReadOutcome, Running, StreamEnd};
 use super::{Cancel, SandboxError, Sink};
 use crate::domain::outcome::Ending;
 use crate::engine::{ContainerState, EngineError};
 
-/// Waits between two looks at an engine that is not as it should be.
-const PAUSE: Duration = Duration::from_millis(250);
+/// Pause before a failed call to the engine is repeated.
+const RETRY_PAUSE: Duration = Duration::from_millis(250);
 
-/// How long a script that may have been told to start may take until it is heard to: it
-/// takes milliseconds. An engine that was killed may have left PID 1 waiting for a word
-/// that nobody can say any more.
-const START_WITHIN: Duration = Duration::from_secs(10);
+/// Time for a script to start after Go, which takes milliseconds. If the engine was
+/// killed, PID 1 may wait for a Go frame that no process can send any more.
+const START_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long it may take to read the log of a container that has ended. The longest, of
-/// two streams and artifacts at their caps, takes a second or two.
-const WHOLE_LOG: Duration = Duration::from_secs(60);
+/// Time for reading the log of an exited container. The longest, of two streams and
+/// artifacts at their limits, takes a second or two.
+const LOG_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long after a script's time an engine may be away before its end counts as
-/// lost. Longer than any restart takes.
+/// Longest outage of the engine after a script's deadline before the script counts as
+/// lost. Longer than any restart of the engine takes.
 const OUTAGE: Duration = Duration::from_secs(10 * 60);
 
-/// What is known of a container when its log is about to be read.
-enum Look {
-    /// It has ended: the log that is read now is whole.
+/// State of a container just before its log is read.
+enum Inspection {
+    /// It has exited, so the log is complete.
     Ended(ContainerState),
-    /// The engine does not have it any more.
+    /// The engine has no such container.
     Gone,
-    /// It runs, or the engine does not say.
+    /// It runs, or the engine did not answer.
     Unknown,
 }
 
-/// A script that does not end by itself.
+/// Decision to kill a script that does not end by itself.
 #[derive(Clone, Copy)]
-struct GivenUp {
-    /// What it ends as, unless its log says something else.
+struct ForcedEnd {
+    /// Ending of the script, unless its log has a final frame.
     ending: fn() -> Ending,
     since: Instant,
 }
 
 impl Running {
-    /// Reads the log until there is a last word in it, or none will come.
+    /// Reads the log until its final frame, or until there can't be one.
     pub(super) async fn find_ending_in_log(
         &mut self,
-        mut silence: StreamEnd,
+        mut stream_end: StreamEnd,
         sink: &mut dyn Sink,
         cancel: &Cancel,
     ) -> Result<Ending, SandboxError> {
-        let mut given_up: Option<GivenUp> = None;
-        let mut start_by = Some(Instant::now() + START_WITHIN);
+        let mut forced_end: Option<ForcedEnd> = None;
+        let mut start_by = Some(Instant::now() + START_TIMEOUT);
         loop {
-            if silence == StreamEnd::Unstarted {
-                start_by = match self.dismiss().await {
+            if stream_end == StreamEnd::NotStarted {
+                start_by = match self.terminate_unstarted().await {
                     Ok(()) => None,
-                    Err(_) => Some(Instant::now() + START_WITHIN),
+                    Err(_) => Some(Instant::now() + START_TIMEOUT),
                 };
             }
-            if let Some(ending) = silence.ending() {
-                given_up.get_or_insert(GivenUp { ending, since: Instant::now() });
+            if let Some(ending) = stream_end.ending() {
+                forced_end.get_or_insert(ForcedEnd { ending, since: Instant::now() });
                 self.kill().await;
             }
-            let look = self.look().await;
-            if matches!(look, Look::Gone) {
-                return Ok(concluded(given_up, None, false));
+            let inspection = self.inspect().await;
+            if matches!(inspection, Inspection::Gone) {
+                return Ok(final_ending(forced_end, None, false));
             }
-            let is_over = given_up.is_some() || matches!(look, Look::Ended(_));
-            silence = match self.hear_log(is_over, start_by, sink, cancel).await? {
+            let is_over = forced_end.is_some() || matches!(inspection, Inspection::Ended(_));
+            stream_end = match self.read_log(is_over, start_by, sink, cancel).await? {
                 ReadOutcome::Ended(ending) => return Ok(ending),
-                ReadOutcome::StreamEnd(silence) => silence,
+                ReadOutcome::Stopped(stream_end) => stream_end,
             };
-            if let (StreamEnd::Over, Look::Ended(state)) = (silence, &look) {
-                return self.conclude(given_up, state);
+            if let (StreamEnd::Finished, Inspection::Ended(state)) = (stream_end, &inspection) {
+                return self.ending_of_complete_log(forced_end, state);
             }
-            if given_up.is_some_and(|it| it.since.elapsed() >= OUTAGE) {
-                tracing::error!(container = self.name(), "the engine does not say how it ended");
-                return Ok(concluded(None, None, false));
+            if forced_end.is_some_and(|it| it.since.elapsed() >= OUTAGE) {
+                tracing::error!(
+                    container = self.name(),
+                    "gave up reading a script's ending: the engine is away"
+                );
+                return Ok(final_ending(None, None, false));
             }
-            if silence.ending().is_none() {
-                tokio::time::sleep(PAUSE).await;
+            if stream_end.ending().is_none() {
+                tokio::time::sleep(RETRY_PAUSE).await;
             }
         }
     }
 
-    /// Tells a PID 1 that waits for the word to start that it will not come: it says by
-    /// its exit code that nothing has run.
-    async fn dismiss(&mut self) -> Result<(), EngineError> {
-        tracing::warn!(container = self.name(), "it was not heard to start");
+    /// Ends a PID 1 that still waits for Go. Its exit code then says that nothing has
+    /// run.
+    async fn terminate_unstarted(&mut self) -> Result<(), EngineError> {
+        tracing::warn!(
+            container = self.name(),
+            "the script of a sandbox has not started in time; ending the sandbox"
+        );
         self.engine.terminate(self.name()).await
     }
 
     async fn kill(&mut self) {
         if let Err(error) = self.engine.kill(self.name()).await {
-            tracing::warn!(%error, "a sandbox that does not end can't be killed for now");
+            let container = self.name();
+            tracing::warn!(%error, container, "failed to kill a sandbox; retrying");
         }
     }
 
-    async fn look(&mut self) -> Look {
+    async fn inspect(&mut self) -> Inspection {
         match self.engine.inspect(self.name()).await {
-            Ok(state) if !state.running => Look::Ended(state),
-            Err(EngineError::NotFound { .. }) => Look::Gone,
-            Ok(_) | Err(_) => Look::Unknown,
+            Ok(state) if !state.running => Inspection::Ended(state),
+            Err(EngineError::NotFound { .. }) => Inspection::Gone,
+            Ok(_) | Err(_) => Inspection::Unknown,
         }
     }
 
-    /// Listens to the log, from where it was heard before. Of a script that is over, or
-    /// was given up, only the end of the log is waited for.
-    async fn hear_log(
+    /// Reads the log from where reading stopped. Once the script has exited or is being
+    /// killed, only the rest of the log is read.
+    async fn read_log(
         &mut self,
         is_over: bool,
         start_by: Option<Instant>,
@@ -126,62 +132,66 @@ impl Running {
         match self.engine.replay(self.name()).await {
             Ok(output) => self.frames.replay(output),
             Err(error) => {
-                tracing::warn!(%error, "the log of a running script can't be read");
+                tracing::warn!(%error, container = self.name(), "failed to read a sandbox's log");
                 let is_overdue = !is_over && Instant::now() >= self.deadline;
-                return Ok(ReadOutcome::StreamEnd(match error.is_outage() {
-                    _ if is_overdue => StreamEnd::Overdue,
-                    true => StreamEnd::Broken,
-                    // There is none, or it is damaged.
-                    false => StreamEnd::Over,
+                return Ok(ReadOutcome::Stopped(match error.is_outage() {
+                    _ if is_overdue => StreamEnd::DeadlinePassed,
+                    true => StreamEnd::Disconnected,
+                    // There is no log, or it is damaged.
+                    false => StreamEnd::Finished,
                 }));
             }
         }
         if is_over {
-            let times = Times { until: Instant::now() + WHOLE_LOG, start_by: None };
-            return self.hear(std::future::pending(), sink, &Cancel::new(), times).await;
+            let deadlines = ReadDeadlines { until: Instant::now() + LOG_TIMEOUT, start_by: None };
+            return self.read_frames(std::future::pending(), sink, &Cancel::new(), deadlines).await;
         }
         let (engine, name) = (Arc::clone(&self.engine), self.name().to_owned());
         let terminate = async {
             cancel.cancelled().await;
             while let Err(error) = engine.terminate(&name).await {
-                tracing::warn!(%error, "a script can't be told to end for now");
-                tokio::time::sleep(PAUSE).await;
+                tracing::warn!(%error, container = name, "failed to terminate a sandbox; retrying");
+                tokio::time::sleep(RETRY_PAUSE).await;
             }
             std::future::pending::<Infallible>().await
         };
-        let times = Times { until: self.deadline, start_by };
-        self.hear(terminate, sink, cancel, times).await
+        let deadlines = ReadDeadlines { until: self.deadline, start_by };
+        self.read_frames(terminate, sink, cancel, deadlines).await
     }
 
-    /// What a whole log without a last word means.
-    fn conclude(
+    /// Result of a complete log without a final frame.
+    fn ending_of_complete_log(
         &self,
-        given_up: Option<GivenUp>,
+        forced_end: Option<ForcedEnd>,
         state: &ContainerState,
     ) -> Result<Ending, SandboxError> {
-        // Only PID 1 itself ends like this, or else it was never started.
+        // PID 1 exits like this only without a Go frame; without an exit code it never ran.
         let is_unused = state.exit_code.is_none_or(|code| code == i64::from(NO_REQUEST));
         if is_unused && !self.conversation.has_started() {
             return Err(SandboxError::NotStarted);
         }
-        Ok(concluded(given_up, state.exit_code, state.out_of_memory))
+        Ok(final_ending(forced_end, state.exit_code, state.out_of_memory))
     }
 }
 
 impl StreamEnd {
-    /// What a script ends as that has to be killed because of it.
+    /// Ending of a script that has to be killed for this reason.
     fn ending(self) -> Option<fn() -> Ending> {
         match self {
-            Self::Over | Self::Broken | Self::Unstarted => None,
-            Self::Overdue => Some(|| Ending::Overdue),
-            Self::Disobedient => Some(|| Ending::Withdrawn),
+            Self::Finished | Self::Disconnected | Self::NotStarted => None,
+            Self::DeadlinePassed => Some(|| Ending::Overdue),
+            Self::CancelIgnored => Some(|| Ending::Withdrawn),
         }
     }
 }
 
-fn concluded(given_up: Option<GivenUp>, exit_code: Option<i64>, out_of_memory: bool) -> Ending {
-    match given_up {
-        Some(given_up) => (given_up.ending)(),
+fn final_ending(
+    forced_end: Option<ForcedEnd>,
+    exit_code: Option<i64>,
+    out_of_memory: bool,
+) -> Ending {
+    match forced_end {
+        Some(forced_end) => (forced_end.ending)(),
         None => Ending::Vanished { exit_code, out_of_memory },
     }
 }

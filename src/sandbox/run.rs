@@ -1,4 +1,4 @@
-//! The script's run, from the word to start it to its end, told by whoever listens.
+//! The script's run, from the Go frame to its ending.
 
 use std::io;
 
@@ -13,33 +13,32 @@ use super::running::Running;
 use super::{Sandbox, SandboxError};
 use crate::domain::outcome::Ending;
 
-/// Ends an execution before its time.
+/// Cancels an execution.
 pub type Cancel = CancellationToken;
 
-/// What others want of a script that runs.
+/// Signals to a running script.
 #[derive(Debug, Clone, Copy)]
 pub struct RunSignals<'a> {
-    /// That it ends.
+    /// Stops the script.
     pub cancel: &'a Cancel,
-    /// That it runs on, and nobody listens any more: the next process will.
+    /// Stops following the script, which runs on for the next process to adopt.
     pub detach: &'a Cancel,
 }
 
-/// What has become of a script's run.
+/// Result of a script's run.
 pub struct RunResult {
-    /// How it ended; `None` when it was left and runs on.
+    /// Ending of the script; `None` when it was detached and runs on.
     ///
-    /// It is the sandbox, not the script, that is at fault in a [`SandboxError`].
-    /// Nothing of the script has run when that is the engine's, or the sandbox was
-    /// not ready.
+    /// A [`SandboxError`] is the sandbox's failure, not the script's. If it is the
+    /// engine's error or [`SandboxError::NotReady`], nothing of the script has run.
     pub ending: Result<Option<Ending>, SandboxError>,
-    /// Its container.
+    /// Container of the script.
     pub container: ContainerGuard,
 }
 
-/// The container of a script that has ended. It is removed when this is dropped; until
-/// then all that the script left can be read from it once more, so whoever stores that
-/// keeps it until it is stored. Of a script that was left it is nothing.
+/// Container of an ended script, removed when this is dropped. Until then all output can
+/// be read from it again, so it is kept until that is stored. For a detached script it
+/// does nothing.
 pub struct ContainerGuard {
     container: OwnedContainer,
 }
@@ -49,80 +48,80 @@ impl ContainerGuard {
         Self { container }
     }
 
-    /// Leaves the container to the next process, which reads all of it once more.
+    /// Leaves the container to the next process, which reads all output again.
     pub fn detach(mut self) {
         self.container.detach();
     }
 }
 
-/// Takes what a script leaves, as it comes. Its methods must not block: while
-/// they run nobody reads from the container.
+/// Receiver of a script's output. Its methods must not block: meanwhile nothing is read
+/// from the container.
 pub trait Sink: Send {
     /// The script's process exists.
     fn started(&mut self) {}
 
-    /// A piece of stdout.
+    /// Bytes of stdout.
     ///
     /// # Errors
-    /// When it can't be kept; the execution ends then.
+    /// The error of storing it; the execution ends then.
     fn stdout(&mut self, bytes: &[u8]) -> io::Result<()>;
 
-    /// A piece of stderr.
+    /// Bytes of stderr.
     ///
     /// # Errors
-    /// When it can't be kept; the execution ends then.
+    /// The error of storing it; the execution ends then.
     fn stderr(&mut self, bytes: &[u8]) -> io::Result<()>;
 
-    /// A piece of the declared output file.
+    /// Bytes of the declared output file.
     ///
     /// # Errors
-    /// When it can't be kept; the execution ends then.
+    /// The error of storing it; the execution ends then.
     fn output_file(&mut self, bytes: &[u8]) -> io::Result<()>;
 
     /// An artifact begins. Its name is a relative path without `..`.
     ///
     /// # Errors
-    /// When it can't be kept; the execution ends then.
+    /// The error of storing it; the execution ends then.
     fn artifact_begin(&mut self, artifact: &ArtifactBegin) -> io::Result<()>;
 
-    /// A piece of the artifact that was begun last.
+    /// Bytes of the current artifact.
     ///
     /// # Errors
-    /// When it can't be kept; the execution ends then.
+    /// The error of storing it; the execution ends then.
     fn artifact_data(&mut self, bytes: &[u8]) -> io::Result<()>;
 }
 
 impl Loaded {
-    /// Runs the script and answers when its end is known, or when it is to be left.
-    /// When this future is dropped, the container is removed in the background.
+    /// Runs the script and returns its ending, or returns early when it is detached. If
+    /// this future is dropped, the container is removed in the background.
     pub async fn run(mut self, sink: &mut dyn Sink, signals: RunSignals<'_>) -> RunResult {
-        match self.ends_before_it_starts(signals.cancel).await {
+        match self.ending_before_start(signals.cancel).await {
             Some(ending) => {
                 let container = ContainerGuard::new(self.sandbox.container);
                 RunResult { ending: ending.map(Some), container }
             }
-            None => self.start().follow(sink, signals).await,
+            None => self.into_running().follow(sink, signals).await,
         }
     }
 
-    /// Runs the script and answers when its end is known. The container is removed in
-    /// the background then, and also when this future is dropped.
+    /// Runs the script and returns its ending. The container is removed in the background
+    /// then, and also when this future is dropped.
     ///
     /// # Errors
-    /// As [`RunResult::ending`] says.
+    /// See [`RunResult::ending`].
     pub async fn run_to_end(
         mut self,
         sink: &mut dyn Sink,
         cancel: &Cancel,
     ) -> Result<Ending, SandboxError> {
-        match self.ends_before_it_starts(cancel).await {
+        match self.ending_before_start(cancel).await {
             Some(ending) => ending,
-            None => self.start().follow_to_end(sink, cancel).await,
+            None => self.into_running().follow_to_end(sink, cancel).await,
         }
     }
 
-    /// How it has ended, if it has, and nothing is to be started.
-    async fn ends_before_it_starts(
+    /// Ending of a script that is not to be started any more; `None` if it can start.
+    async fn ending_before_start(
         &mut self,
         cancel: &Cancel,
     ) -> Option<Result<Ending, SandboxError>> {
@@ -132,17 +131,17 @@ impl Loaded {
         if cancel.is_cancelled() {
             return Some(Ok(Ending::Withdrawn));
         }
-        // It may have ended while it waited.
+        // The container may have exited while it waited.
         let frame = self.sandbox.frames.next().now_or_never()?;
         Some(match frame {
             Ok(Some(frame)) => Err(ProtocolError::Unexpected(frame.kind).into()),
-            Ok(None) => self.sandbox.ended_unused().await,
+            Ok(None) => self.sandbox.exited_before_start().await,
             Err(error) => Err(error),
         })
     }
 
-    /// From here on the script may have started, even if nothing is heard of it.
-    fn start(self) -> Running {
+    /// Hands over to [`Running`]: from here on the script may have started.
+    fn into_running(self) -> Running {
         let Self { sandbox, conversation, timeout, limits, .. } = self;
         let Sandbox { engine, input, frames, container, .. } = sandbox;
         Running::attached(engine, container, conversation, frames, input, timeout, limits)

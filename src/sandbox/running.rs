@@ -1,21 +1,21 @@
-//! A script that may have started, until its end is known.
+//! A script that may have started, until its ending is known.
 //!
 //! ```text
 //! Loaded ─Go─▶ attached ──Exit──────────────────────────────▶ ended
-//!                 │ the connection broke, or its time is up     ▲
+//!                 │ connection broken, or deadline passed     ▲
 //!                 ▼                                             │
 //! adopted ───▶ replayed: the engine's log from its first byte ──┤
-//!                 │ TERM, KILL, and the log once more           │
-//!                 └──────────── whatever the log says, or Vanished, Overdue, Withdrawn
+//!                 │ TERM, KILL, and the log again               │
+//!                 └──────────── the log's final frame, or Vanished, Overdue, Withdrawn
 //! ```
 //!
-//! Who listens first is attached to the container, and hears everything at once. When
-//! that breaks, and when another process has started the script, the same bytes are
-//! read from the engine's log ([`replay`](super::replay)): what was heard before is
-//! skipped, and the conversation goes on where it was.
+//! The process that starts a script is attached to its container. When that connection
+//! breaks, or when another process started the script, the same bytes are read from the
+//! engine's log ([`replay`](super::replay)); bytes that were read before are skipped, and
+//! the conversation continues.
 //!
-//! Nothing is concluded from silence alone: before an execution is said to have been
-//! lost, overdue or withdrawn, its log is read to the end.
+//! Silence alone proves nothing: before an execution counts as lost, overdue or
+//! withdrawn, its log is read to the end.
 
 use std::convert::Infallible;
 use std::io;
@@ -38,9 +38,9 @@ use super::{
 use crate::domain::outcome::Ending;
 use crate::engine::Engine;
 
-/// How long PID 1 may take for all that is not the script: killing what is left,
-/// sending artifacts. Beyond that it is hung, or the engine is.
-const SLACK: Duration = Duration::from_secs(15);
+/// Time for PID 1's own work after the script: killing leftover processes, sending
+/// artifacts. Beyond that PID 1 or the engine hangs.
+const INIT_OVERHEAD: Duration = Duration::from_secs(15);
 
 /// PID 1's stdin.
 type Input = Pin<Box<dyn AsyncWrite + Send>>;
@@ -51,42 +51,41 @@ pub struct Running {
     pub(super) container: OwnedContainer,
     pub(super) conversation: Conversation,
     pub(super) frames: Frames,
-    /// The way in, while somebody is attached.
+    /// PID 1's stdin, while this process is attached.
     input: Option<Input>,
     pub(super) limits: OutputLimits,
-    /// When the script will have ended, or PID 1 is hung.
+    /// Time at which the script has ended, unless PID 1 hangs.
     pub(super) deadline: Instant,
 }
 
-/// Why nothing more is heard for now.
+/// Reason why no more frames are read for now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StreamEnd {
-    /// The output is over.
-    Over,
-    /// The connection to it broke.
-    Broken,
-    /// It has not been heard to start in time, and nobody is there any more who could
-    /// have it started.
-    Unstarted,
-    /// All of its time is up.
-    Overdue,
-    /// It was cancelled, and the time that it had to obey is up.
-    Disobedient,
+    /// The output has ended.
+    Finished,
+    /// The connection to the engine broke.
+    Disconnected,
+    /// No Started frame came in time, and no process can send Go any more.
+    NotStarted,
+    /// The script's deadline has passed.
+    DeadlinePassed,
+    /// The script was cancelled and has not ended within its grace period.
+    CancelIgnored,
 }
 
-/// How long is listened.
+/// Deadlines for reading frames.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Times {
-    /// In any case.
+pub(super) struct ReadDeadlines {
+    /// End of reading.
     pub(super) until: Instant,
-    /// To what was not heard to start; `None` is as long.
+    /// End of reading while there was no Started frame; `None` for no such limit.
     pub(super) start_by: Option<Instant>,
 }
 
-/// What listening has come to.
+/// Outcome of reading the frame stream.
 pub(super) enum ReadOutcome {
     Ended(Ending),
-    StreamEnd(StreamEnd),
+    Stopped(StreamEnd),
 }
 
 impl Running {
@@ -99,13 +98,14 @@ impl Running {
         timeout: Duration,
         limits: OutputLimits,
     ) -> Self {
-        let deadline = Instant::now() + timeout.saturating_add(limits.grace).saturating_add(SLACK);
+        let deadline =
+            Instant::now() + timeout.saturating_add(limits.grace).saturating_add(INIT_OVERHEAD);
         let input = Some(input);
         Self { engine, container, conversation, frames, input, limits, deadline }
     }
 
-    /// The container of an execution that an earlier process has started, with these
-    /// limits. `time_left` is what its script still has, its time to obey included.
+    /// Adopts the container of an execution that an earlier process started with these
+    /// limits. `time_left` is the rest of the script's time, its grace period included.
     #[must_use]
     pub fn adopt(
         engine: Arc<dyn Engine>,
@@ -117,25 +117,25 @@ impl Running {
         Self {
             engine,
             container: remover.own_existing(name),
-            conversation: Conversation::from_the_beginning(&limits),
-            frames: Frames::unheard(),
+            conversation: Conversation::from_hello(&limits),
+            frames: Frames::detached(),
             input: None,
             limits,
-            deadline: Instant::now() + time_left.saturating_add(SLACK),
+            deadline: Instant::now() + time_left.saturating_add(INIT_OVERHEAD),
         }
     }
 
-    /// The name of its container.
+    /// Name of its container.
     pub(super) fn name(&self) -> &str {
         &self.container.name
     }
 
-    /// Answers when the end of the script is known, or when it is to be left. When
+    /// Reads the output until the script's ending is known or the script is detached. If
     /// this future is dropped, the container is removed in the background.
     pub async fn follow(mut self, sink: &mut dyn Sink, signals: RunSignals<'_>) -> RunResult {
         let ending = tokio::select! {
             biased;
-            // What was heard and is not stored is read again by the next process.
+            // The next process reads again what is not stored.
             () = signals.detach.cancelled() => Ok(None),
             ending = self.find_ending(sink, signals.cancel) => ending.map(Some),
         };
@@ -145,7 +145,7 @@ impl Running {
         RunResult { ending, container: ContainerGuard::new(self.container) }
     }
 
-    /// The same for those who never leave it, and store nothing.
+    /// Reads the output until the script's ending is known, without a way to detach.
     pub(super) async fn follow_to_end(
         mut self,
         sink: &mut dyn Sink,
@@ -159,14 +159,14 @@ impl Running {
         sink: &mut dyn Sink,
         cancel: &Cancel,
     ) -> Result<Ending, SandboxError> {
-        let heard = match self.input.take() {
-            Some(input) => self.hear_attached(input, sink, cancel).await?,
-            None => ReadOutcome::StreamEnd(StreamEnd::Broken),
+        let outcome = match self.input.take() {
+            Some(input) => self.read_attached(input, sink, cancel).await?,
+            None => ReadOutcome::Stopped(StreamEnd::Disconnected),
         };
-        let ending = match heard {
+        let ending = match outcome {
             ReadOutcome::Ended(ending) => ending,
-            ReadOutcome::StreamEnd(silence) => {
-                self.find_ending_in_log(silence, sink, cancel).await?
+            ReadOutcome::Stopped(stream_end) => {
+                self.find_ending_in_log(stream_end, sink, cancel).await?
             }
         };
         if matches!(ending, Ending::Reported(_) | Ending::Refused(_)) {
@@ -182,80 +182,83 @@ impl Running {
         })
     }
 
-    /// Has the script started and listens to the attached container.
-    async fn hear_attached(
+    /// Sends Go and reads the attached output.
+    async fn read_attached(
         &mut self,
         mut input: Input,
         sink: &mut dyn Sink,
         cancel: &Cancel,
     ) -> Result<ReadOutcome, SandboxError> {
-        let say = async {
-            // Failed writes are not looked at, as in `load`.
+        let send = async {
+            // Write errors are ignored, as in `load`.
             let _ = send_frame(&mut input, Kind::Go, &[]).await;
             cancel.cancelled().await;
             let _ = send_frame(&mut input, Kind::Cancel, &[]).await;
             std::future::pending::<Infallible>().await
         };
-        let times = Times { until: self.deadline, start_by: None };
-        self.hear(say, sink, cancel, times).await
+        let deadlines = ReadDeadlines { until: self.deadline, start_by: None };
+        self.read_frames(send, sink, cancel, deadlines).await
     }
 
-    /// Listens to what comes, while `say` says what is to be said.
-    pub(super) async fn hear(
+    /// Reads frames while `send` writes to the container.
+    pub(super) async fn read_frames(
         &mut self,
-        say: impl Future<Output = Infallible>,
+        send: impl Future<Output = Infallible>,
         sink: &mut dyn Sink,
         cancel: &Cancel,
-        times: Times,
+        deadlines: ReadDeadlines,
     ) -> Result<ReadOutcome, SandboxError> {
-        let disobeys = disobeys(cancel, self.limits.grace);
-        tokio::pin!(say, disobeys);
+        let cancel_ignored = cancel_ignored(cancel, self.limits.grace);
+        tokio::pin!(send, cancel_ignored);
         loop {
             let frame = tokio::select! {
                 frame = self.frames.next() => frame,
-                never = &mut say => match never {},
-                () = &mut disobeys => return Ok(ReadOutcome::StreamEnd(StreamEnd::Disobedient)),
-                () = tokio::time::sleep_until(times.until) => {
-                    return Ok(ReadOutcome::StreamEnd(StreamEnd::Overdue));
+                never = &mut send => match never {},
+                () = &mut cancel_ignored => {
+                    return Ok(ReadOutcome::Stopped(StreamEnd::CancelIgnored));
                 }
-                () = past(times.start_by), if !self.conversation.has_started() => {
-                    return Ok(ReadOutcome::StreamEnd(StreamEnd::Unstarted));
+                () = tokio::time::sleep_until(deadlines.until) => {
+                    return Ok(ReadOutcome::Stopped(StreamEnd::DeadlinePassed));
+                }
+                () = reached(deadlines.start_by), if !self.conversation.has_started() => {
+                    return Ok(ReadOutcome::Stopped(StreamEnd::NotStarted));
                 }
             };
             let frame = match frame {
                 Ok(Some(frame)) => frame,
-                Ok(None) => return Ok(ReadOutcome::StreamEnd(StreamEnd::Over)),
+                Ok(None) => return Ok(ReadOutcome::Stopped(StreamEnd::Finished)),
                 Err(SandboxError::Engine(error)) => {
-                    tracing::warn!(%error, "the connection to a running script broke");
-                    return Ok(ReadOutcome::StreamEnd(StreamEnd::Broken));
+                    let container = self.name();
+                    tracing::warn!(%error, container, "lost the connection to a sandbox");
+                    return Ok(ReadOutcome::Stopped(StreamEnd::Disconnected));
                 }
                 Err(error) => return Err(error),
             };
             match self.conversation.accept(frame)? {
                 Event::Exit(exit) => return Ok(ReadOutcome::Ended(Ending::Reported(exit))),
                 Event::Refused(refused) => return Ok(ReadOutcome::Ended(Ending::Refused(refused))),
-                event => deliver(event, sink).map_err(SandboxError::Sink)?,
+                event => write_event(event, sink).map_err(SandboxError::Sink)?,
             }
         }
     }
 }
 
-/// Waits for a time, if there is one.
-async fn past(time: Option<Instant>) {
+/// Waits until a time; forever if there is none.
+async fn reached(time: Option<Instant>) {
     match time {
         Some(time) => tokio::time::sleep_until(time).await,
         None => std::future::pending().await,
     }
 }
 
-/// Waits until a script that was told to end should have. PID 1 has the grace period
-/// for it, and some time more to say so.
-async fn disobeys(cancel: &Cancel, grace: Duration) {
+/// Waits until a cancelled script should have ended: PID 1 has the grace period, and time
+/// for its own work.
+async fn cancel_ignored(cancel: &Cancel, grace: Duration) {
     cancel.cancelled().await;
-    tokio::time::sleep(grace + SLACK).await;
+    tokio::time::sleep(grace + INIT_OVERHEAD).await;
 }
 
-fn deliver(event: Event, sink: &mut dyn Sink) -> io::Result<()> {
+fn write_event(event: Event, sink: &mut dyn Sink) -> io::Result<()> {
     match event {
         Event::Started => {
             sink.started();

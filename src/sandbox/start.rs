@@ -1,4 +1,4 @@
-//! From a spec to a sandbox that waits for its request.
+//! Creation and start of a sandbox.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,19 +11,19 @@ use super::transcript::Transcript;
 use super::{Attached, Remover, Sandbox, SandboxError};
 use crate::engine::{Engine, NewContainer, OutputChunk, OutputStream};
 
-/// PID 1 says Hello about a millisecond after the start.
-const HELLO_WITHIN: Duration = Duration::from_secs(20);
+/// Time for PID 1's Hello, which takes about a millisecond.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Longest text of PID 1's stderr that is kept, in bytes: it has nothing to say
-/// unless something is wrong with the image.
-const MAX_COMPLAINT: usize = 2048;
+/// Longest part of PID 1's stderr that is kept, in bytes. PID 1 writes to it only when
+/// the image is broken.
+const MAX_STDERR: usize = 2048;
 
 impl Sandbox {
-    /// Creates and starts a container and waits until it is ready; but first until
-    /// the removal of others keeps up.
+    /// Creates and starts a container and waits for PID 1's Hello. Waits first while too
+    /// many removals are pending.
     ///
     /// # Errors
-    /// [`SandboxError`]; nothing is left of the container then, or will be soon.
+    /// [`SandboxError`]; the container is removed in the background then.
     pub async fn start(
         engine: Arc<dyn Engine>,
         remover: &Remover,
@@ -37,19 +37,22 @@ impl Sandbox {
         let Attached { input, output } = engine.attach(&container.name).await?;
         let mut frames = Frames::new(output);
         engine.start(&container.name).await?;
-        let hello = tokio::time::timeout(HELLO_WITHIN, frames.next()).await;
+        let hello = tokio::time::timeout(HELLO_TIMEOUT, frames.next()).await;
         match hello {
             Ok(Ok(Some(Frame { kind: Kind::Hello, .. }))) => {}
             Ok(Ok(Some(frame))) => return Err(ProtocolError::Unexpected(frame.kind).into()),
             Ok(Err(error)) => return Err(error),
             Ok(Ok(None)) => {
-                return Err(SandboxError::NotReady(format!("it ended{}", frames.stderr_suffix())));
+                return Err(SandboxError::NotReady(format!(
+                    "PID 1 exited{}",
+                    frames.stderr_suffix()
+                )));
             }
             Err(_) => {
-                let seconds = HELLO_WITHIN.as_secs();
+                let seconds = HELLO_TIMEOUT.as_secs();
                 let stderr_suffix = frames.stderr_suffix();
                 return Err(SandboxError::NotReady(format!(
-                    "nothing was heard within {seconds} s{stderr_suffix}"
+                    "PID 1 did not say Hello within {seconds} s{stderr_suffix}"
                 )));
             }
         }
@@ -58,33 +61,33 @@ impl Sandbox {
     }
 }
 
-/// The frames that come out of a container.
+/// Frames that a container sends.
 pub(super) struct Frames {
     output: OutputStream,
-    /// Of PID 1's stdout.
+    /// Decodes PID 1's stdout.
     transcript: Transcript,
-    stderr_suffix: Vec<u8>,
+    pid1_stderr: Vec<u8>,
 }
 
 impl Frames {
     fn new(output: OutputStream) -> Self {
-        Self { output, transcript: Transcript::new(), stderr_suffix: Vec::new() }
+        Self { output, transcript: Transcript::new(), pid1_stderr: Vec::new() }
     }
 
-    /// Those of a container that nobody is attached to.
-    pub(super) fn unheard() -> Self {
+    /// Frames of a container to which this process is not attached; it has none yet.
+    pub(super) fn detached() -> Self {
         Self::new(stream::empty().boxed())
     }
 
-    /// Goes on with an output that begins once more with the first byte.
+    /// Continues with an output that starts over from its first byte.
     pub(super) fn replay(&mut self, output: OutputStream) {
         self.output = output;
-        self.transcript.begin_again();
-        self.stderr_suffix.clear();
+        self.transcript.restart();
+        self.pid1_stderr.clear();
     }
 
-    /// The next frame; `None` at the end of the output. May be dropped and
-    /// called again: nothing is lost.
+    /// Reads the next frame; `None` at the end of the output. Safe to cancel and call
+    /// again: no byte is lost.
     pub(super) async fn next(&mut self) -> Result<Option<Frame>, SandboxError> {
         loop {
             if let Some(frame) = self.transcript.next_frame().map_err(ProtocolError::Frame)? {
@@ -92,21 +95,21 @@ impl Frames {
             }
             match self.output.next().await {
                 Some(Ok(OutputChunk::Stdout(bytes))) => self.transcript.feed(&bytes),
-                Some(Ok(OutputChunk::Stderr(bytes))) => self.note(&bytes),
+                Some(Ok(OutputChunk::Stderr(bytes))) => self.keep_stderr(&bytes),
                 Some(Err(error)) => return Err(error.into()),
                 None => return Ok(None),
             }
         }
     }
 
-    fn note(&mut self, bytes: &[u8]) {
-        let room = MAX_COMPLAINT.saturating_sub(self.stderr_suffix.len());
-        self.stderr_suffix.extend(bytes.iter().take(room));
+    fn keep_stderr(&mut self, bytes: &[u8]) {
+        let room = MAX_STDERR.saturating_sub(self.pid1_stderr.len());
+        self.pid1_stderr.extend(bytes.iter().take(room));
     }
 
-    /// What PID 1 has said on stderr, to be put behind a sentence.
+    /// Formats PID 1's stderr as a suffix for an error message.
     pub(super) fn stderr_suffix(&self) -> String {
-        let text = String::from_utf8_lossy(&self.stderr_suffix);
+        let text = String::from_utf8_lossy(&self.pid1_stderr);
         match text.trim() {
             "" => String::new(),
             text => format!(": {}", text.escape_debug()),

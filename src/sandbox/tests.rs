@@ -1,5 +1,5 @@
-//! Sandboxes on an engine that fails on command. The clock is paused: what
-//! waits for a deadline takes no time, and how long it waited is exact.
+//! Sandboxes on an engine that fails on command. The clock is paused, so deadlines take
+//! no time and waiting times are exact.
 
 mod cancelling;
 mod confinement;
@@ -29,13 +29,13 @@ const SCRIPT: &[u8] = b"cat";
 const TIMEOUT: Duration = Duration::from_secs(3600);
 const GRACE: Duration = Duration::from_secs(1);
 
-/// What `run` gives PID 1 beside the script's own time.
-const SLACK: Duration = Duration::from_secs(15);
+/// Time for PID 1's own work after the script (`INIT_OVERHEAD`).
+const INIT_OVERHEAD: Duration = Duration::from_secs(15);
 
-/// What `load` gives it to take its request.
-const LOADED_WITHIN: Duration = Duration::from_secs(60);
+/// Time for PID 1 to receive its request (`LOAD_TIMEOUT`).
+const LOAD_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// One engine and what removes its containers.
+/// An engine and the remover of its containers.
 struct Bench {
     engine: Arc<Fake>,
     remover: Remover,
@@ -53,7 +53,7 @@ impl Bench {
         Sandbox::start(engine, &self.remover, &container()).await
     }
 
-    /// Starts a sandbox and has it run with `stdin`.
+    /// Starts a sandbox and runs it with `stdin`.
     async fn run(
         &self,
         stdin: &[u8],
@@ -64,13 +64,14 @@ impl Bench {
         loaded.run_to_end(kept, cancel).await
     }
 
-    /// [`Self::run`] for those who look at the ending only.
+    /// Runs a sandbox and returns its ending only.
     async fn ending(&self) -> Result<Ending, SandboxError> {
         self.run(b"{}", &mut Kept::default(), &Cancel::new()).await
     }
 
-    /// Nothing is left once the remover is through, and nothing was started
-    /// twice; what else the contract forbids fails when the engine is dropped.
+    /// Asserts that no container is left after draining the remover, and that none was
+    /// started twice. Other violations of the contract fail the test when the engine is
+    /// dropped.
     async fn assert_nothing_is_left(self) {
         self.remover.drain().await;
         assert_eq!(self.engine.containers(), Vec::<String>::new());
@@ -78,7 +79,7 @@ impl Bench {
     }
 }
 
-/// Gives a sandbox its request, with `stdin`.
+/// Loads a request with `stdin`.
 async fn load(sandbox: Sandbox, stdin: &[u8], cancel: &Cancel) -> Result<Loaded, SandboxError> {
     let request = request(stdin.len());
     sandbox.load(&LaunchRequest { head: &request, script: SCRIPT, stdin }, cancel).await
@@ -117,7 +118,7 @@ fn request(stdin_bytes: usize) -> Request {
     }
 }
 
-/// So long, and at most a look or two at the engine longer.
+/// Asserts a duration, with one second of tolerance for checks of the engine.
 #[track_caller]
 fn assert_about(took: Duration, expected: Duration) {
     let most = expected + Duration::from_secs(1);
@@ -132,7 +133,7 @@ fn unreachable() -> EngineError {
     EngineError::Unreachable { endpoint: "fake".to_owned(), reason: "broken pipe".to_owned() }
 }
 
-/// Keeps what a script leaves.
+/// Sink that keeps all output.
 #[derive(Debug, Default, PartialEq)]
 struct Kept {
     started: usize,
@@ -140,7 +141,7 @@ struct Kept {
     stderr: Vec<u8>,
     output_file: Vec<u8>,
     artifacts: Vec<(ArtifactBegin, Vec<u8>)>,
-    /// What it has no room for.
+    /// Kind of output that it fails to store.
     no_room_for: Option<&'static str>,
 }
 

@@ -1,48 +1,48 @@
-//! The frames of a container whose output may begin again: whoever loses the
-//! connection reads the engine's log from its first byte, and what was heard before is
-//! not heard twice. Pure: bytes in, frames out. Public for the fuzzers (`tests/fuzz`),
-//! who let it begin again wherever they like.
+//! Decoder of a container's output that may start over: after a lost connection the
+//! engine's log is read from its first byte, and the bytes decoded before are skipped.
+//! Pure: bytes in, frames out. Public for the fuzzers (`tests/fuzz`), which restart it at
+//! any byte.
 //!
-//! What comes again is counted and not compared: the engine keeps the same bytes that
-//! it sends to whoever is attached.
+//! Replayed bytes are counted, not compared: the engine's log has the same bytes as the
+//! attached output.
 
 use gantry_init::frame::{Decoder, Frame, FrameError};
 
-/// What was heard of one container.
+/// Decoder of one container's output.
 #[derive(Debug, Default)]
 pub struct Transcript {
     decoder: Decoder,
-    /// Bytes that were given to the decoder.
-    heard: u64,
-    /// Those of them that come once more.
-    known: u64,
+    /// Bytes given to the decoder so far.
+    decoded: u64,
+    /// Replayed bytes that are still to be skipped.
+    to_skip: u64,
 }
 
 impl Transcript {
-    /// Nothing was heard yet.
+    /// A decoder that has read nothing.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The next byte is the first one once more.
-    pub fn begin_again(&mut self) {
-        self.known = self.heard;
+    /// Starts over: the next byte is the output's first one.
+    pub fn restart(&mut self) {
+        self.to_skip = self.decoded;
     }
 
-    /// Takes the next bytes, of any number.
+    /// Decodes the next bytes, of any number.
     pub fn feed(&mut self, bytes: &[u8]) {
-        let known = usize::try_from(self.known).map_or(bytes.len(), |it| it.min(bytes.len()));
-        let new = &bytes[known..];
-        self.known -= known as u64;
-        self.heard = self.heard.saturating_add(new.len() as u64);
+        let skipped = usize::try_from(self.to_skip).map_or(bytes.len(), |it| it.min(bytes.len()));
+        let new = &bytes[skipped..];
+        self.to_skip -= skipped as u64;
+        self.decoded = self.decoded.saturating_add(new.len() as u64);
         self.decoder.feed(new);
     }
 
-    /// The next whole frame; `None` when more bytes are needed.
+    /// Returns the next whole frame; `None` when more bytes are needed.
     ///
     /// # Errors
-    /// Any [`FrameError`]. No frame comes any more then, however often it begins again.
+    /// Any [`FrameError`]. No frame follows then, even after a restart.
     pub fn next_frame(&mut self) -> Result<Option<Frame>, FrameError> {
         self.decoder.next_frame()
     }
@@ -66,7 +66,7 @@ mod tests {
         payloads.iter().flat_map(frame).collect()
     }
 
-    /// Adds the frames that are there to what was heard.
+    /// Appends the available frames to those decoded before.
     fn take(transcript: &mut Transcript, (frames, broken): &mut Decoded) {
         loop {
             match transcript.next_frame() {
@@ -84,7 +84,7 @@ mod tests {
         heard
     }
 
-    /// Frames, or bytes that are hardly any.
+    /// Frames, or bytes that hardly ever are.
     fn streams() -> impl Strategy<Value = Vec<u8>> {
         let frames = vec(vec(any::<u8>(), 0..40), 0..8).prop_map(|it| stream(&it));
         let bytes = vec(prop_oneof![Just(MAGIC), Just(1), Just(18), Just(0), any::<u8>()], 0..60);
@@ -107,7 +107,7 @@ mod tests {
             let part = |end: prop::sample::Index| end.index(stream.len() + 1);
             let parts = readings.into_iter().map(|(end, piece)| (part(end), piece));
             for (end, piece) in parts.chain([(stream.len(), piece)]) {
-                transcript.begin_again();
+                transcript.restart();
                 for piece in stream[..end].chunks(piece) {
                     transcript.feed(piece);
                     take(&mut transcript, &mut heard);
@@ -124,24 +124,24 @@ mod tests {
         transcript.feed(&stream);
         assert_eq!(transcript.next_frame().unwrap().unwrap().payload, b"one");
         for length in [0, 1, stream.len() - 1] {
-            transcript.begin_again();
+            transcript.restart();
             transcript.feed(&stream[..length]);
         }
         assert_eq!(transcript.next_frame().unwrap().unwrap().payload, b"two");
         assert_eq!(transcript.next_frame(), Ok(None));
-        // What was missing last is known all the same.
+        // The last bytes count as decoded all the same.
         transcript.feed(&stream[stream.len() - 1..]);
         assert_eq!(transcript.next_frame(), Ok(None));
-        assert_eq!((transcript.heard, transcript.known), (stream.len() as u64, 0));
+        assert_eq!((transcript.decoded, transcript.to_skip), (stream.len() as u64, 0));
     }
 
     #[test]
     fn there_is_no_number_of_bytes_that_can_not_be_counted() {
-        let mut transcript = Transcript { heard: u64::MAX - 1, ..Transcript::new() };
+        let mut transcript = Transcript { decoded: u64::MAX - 1, ..Transcript::new() };
         transcript.feed(b"\n\n\n");
-        assert_eq!(transcript.heard, u64::MAX);
-        transcript.begin_again();
+        assert_eq!(transcript.decoded, u64::MAX);
+        transcript.restart();
         transcript.feed(b"\n");
-        assert_eq!(transcript.known, u64::MAX - 1);
+        assert_eq!(transcript.to_skip, u64::MAX - 1);
     }
 }

@@ -113,7 +113,7 @@ async fn of_too_many_a_part_is_held_which_is_said_and_harms_nobody() {
     assert_eq!((&held["floor"], &held["floor_unmet"]), (&json!(64), &json!(62)), "{held:#}");
     assert!(held["detail"].as_str().unwrap().contains("GANTRY_POOL_SIZE"), "{held:#}");
     let log = server.read_log();
-    let said = log.lines().filter(|line| line.contains("no room for all that scripts ask for"));
+    let said = log.lines().filter(|line| line.contains("no room for all floors"));
     let said: Vec<_> = said.collect();
     assert!(said.len() == 1 && said[0].contains("many"), "{said:?}");
     for _ in 0..3 {

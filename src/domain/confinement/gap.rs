@@ -1,7 +1,7 @@
-//! Whether a container is confined at least as it was requested for. Engines put some
-//! of it in other words: that is no gap. Anything else that opens something
-//! is, also when nobody has thought of it here: what was not requested for has no place
-//! among capabilities, devices, groups and mounts.
+//! Comparison of a container's confinement with the requested one. Some engines report a
+//! setting in other words: that is no gap. Any other difference that weakens the
+//! confinement is one, also in settings that this module does not know: capabilities,
+//! devices, groups and mounts must be requested to be allowed.
 
 use std::fmt;
 
@@ -9,18 +9,18 @@ use thiserror::Error;
 
 use super::{Confinement, SeenMount};
 
-/// The first setting that is weaker than it was requested for.
+/// The first setting that is weaker than requested.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("the engine confines the sandbox less than requested: {setting} {is}")]
 pub struct ConfinementGap {
-    /// Its name in the receipt.
+    /// Name of the setting in the receipt.
     pub setting: &'static str,
-    /// What it is, and what it should be.
+    /// Its value, and the value that it should have.
     is: String,
 }
 
-/// The capabilities that containers have when none is dropped, on every engine.
-/// Podman lists what was dropped one by one, and never `ALL`.
+/// Default capabilities of containers on every engine. Podman lists dropped capabilities
+/// one by one, and never reports `ALL`.
 const DEFAULT_CAPABILITIES: [&str; 11] = [
     "CHOWN",
     "DAC_OVERRIDE",
@@ -35,18 +35,18 @@ const DEFAULT_CAPABILITIES: [&str; 11] = [
     "SYS_CHROOT",
 ];
 
-/// Options of a tmpfs that hold something back; the others say what is in it.
+/// Options that restrict a tmpfs; the others describe its content.
 const TMPFS_BOUNDS: [&str; 4] = ["noexec", "nosuid", "nodev", "size="];
 
-/// A CPU quota is in microseconds of 100 milliseconds (`cpu.cfs_quota_us`): engines
-/// that keep it so give it back rounded, in billionths of a CPU.
+/// Tolerance for `nano_cpus`, in billionths of a CPU: engines that store a quota in
+/// microseconds per 100 milliseconds (`cpu.cfs_quota_us`) report it rounded.
 const CPU_ROUNDING: i64 = 10_000;
 
-/// What Podman calls every OCI runtime in answers to Docker's API.
+/// Name that Podman reports for every OCI runtime in Docker's API.
 const ANY_RUNTIME: &str = "oci";
 
 impl Confinement {
-    /// Whether nothing of it is weaker than `requested`.
+    /// Checks that no setting is weaker than `requested`.
     ///
     /// # Errors
     /// [`ConfinementGap`], the first that is found.
@@ -162,14 +162,13 @@ impl Confinement {
     }
 }
 
-/// Whether a mount is the one that was requested for. An engine in a virtual machine sees
-/// the host's files below a folder of its own; a volume that was requested for without a name
-/// has one.
+/// True if a mount is the requested one. An engine in a virtual machine sees the host's
+/// files below a folder of its own; a volume that was requested without a name has one.
 fn is_no_more(mount: &SeenMount, requested: &SeenMount) -> bool {
     mount.source.ends_with(&requested.source) && (mount.read_only || !requested.read_only)
 }
 
-/// Whether a namespace is not shared with anybody.
+/// True if a namespace is not shared.
 fn is_own(mode: &str) -> bool {
     let owner = mode.split(':').next().unwrap_or_default();
     !matches!(owner, "host" | "container" | "ns" | "shareable" | "pod")
@@ -187,7 +186,7 @@ fn require(
     Err(ConfinementGap { setting, is: format!("is {is}, and should be {requested}") })
 }
 
-/// A limit of 0 or less is none.
+/// Checks a limit; 0 or less means no limit.
 fn at_most(setting: &'static str, is: i64, most: i64) -> Result<(), ConfinementGap> {
     require(setting, (1..=most).contains(&is), is, format!("at most {most}"))
 }

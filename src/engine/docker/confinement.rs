@@ -1,6 +1,6 @@
-//! How a container is confined, read from the engine's inspection of it, and the same
-//! of what it was asked for: both go through one function, so that equal settings are
-//! equal values.
+//! Conversion of the engine's inspection of a container, and of the requested settings,
+//! to a [`Confinement`]. Both go through one function, so that equal settings give equal
+//! values.
 
 use bollard::models::{
     ContainerConfig, ContainerInspectResponse, DeviceMapping, DeviceRequest, HostConfig, Mount,
@@ -13,33 +13,32 @@ use crate::domain::confinement::{Confinement, SeenMount, Ulimit};
 use crate::domain::sandbox_spec::SandboxSpec;
 use crate::engine::Labels;
 
-/// CPU periods are of this many microseconds where nobody says otherwise
-/// (`cpu.cfs_period_us`).
+/// Default CPU period, in microseconds (`cpu.cfs_period_us`).
 const CPU_PERIOD: i64 = 100_000;
 
-/// Confinement that a spec asks the engine for, with the user `uid`.
+/// Confinement that a spec requests for the user `uid`.
 #[must_use]
 pub fn requested_confinement(spec: &SandboxSpec, uid: u32) -> Confinement {
     let body = hardening::container_body(spec, uid, &Labels::new());
     let host = body.host_config.unwrap_or_default();
-    let mounts = host.mounts.iter().flatten().map(asked_mount).collect();
+    let mounts = host.mounts.iter().flatten().map(requested_mount).collect();
     let networks = host.network_mode.clone().into_iter().collect();
     Confinement {
         user: body.user.unwrap_or_default(),
         network_disabled: body.network_disabled.unwrap_or_default(),
         networks,
         mounts,
-        ..of_host(host)
+        ..from_host_config(host)
     }
 }
 
-/// What the engine says.
+/// Confinement that the engine reports.
 pub(super) fn reported_confinement(inspected: ContainerInspectResponse) -> Confinement {
     let ContainerConfig { user, network_disabled, .. } = inspected.config.unwrap_or_default();
     let networks = inspected.network_settings.and_then(|it| it.networks).unwrap_or_default();
     let mut networks: Vec<_> = networks.into_keys().collect();
     networks.sort();
-    let mut mounts: Vec<_> = inspected.mounts.iter().flatten().filter_map(seen_mount).collect();
+    let mut mounts: Vec<_> = inspected.mounts.iter().flatten().filter_map(reported_mount).collect();
     mounts.sort_by(|a, b| a.target.cmp(&b.target));
     Confinement {
         user: user.unwrap_or_default(),
@@ -47,11 +46,11 @@ pub(super) fn reported_confinement(inspected: ContainerInspectResponse) -> Confi
         networks,
         mounts,
         apparmor: inspected.app_armor_profile.filter(|it| !it.is_empty()),
-        ..of_host(inspected.host_config.unwrap_or_default())
+        ..from_host_config(inspected.host_config.unwrap_or_default())
     }
 }
 
-fn of_host(host: HostConfig) -> Confinement {
+fn from_host_config(host: HostConfig) -> Confinement {
     let security = Security::read(host.security_opt.unwrap_or_default());
     let devices = host.devices.iter().flatten().map(device);
     let requests = host.device_requests.iter().flatten().map(requested_device);
@@ -113,7 +112,7 @@ impl Security {
     }
 }
 
-/// A profile's content is long; its digest says which it is.
+/// Shortens a profile: its content is replaced by its digest.
 fn profile(value: &str) -> String {
     if value.trim_start().starts_with('{') {
         return format!("sha256:{}", hex::encode(Sha256::digest(value)));
@@ -121,7 +120,7 @@ fn profile(value: &str) -> String {
     value.to_owned()
 }
 
-/// Podman says `RLIMIT_NOFILE` for `nofile`.
+/// Reads a ulimit; Podman reports `RLIMIT_NOFILE` for `nofile`.
 fn ulimit(limit: ResourcesUlimits) -> Option<(String, Ulimit)> {
     let name = limit.name?.trim_start_matches("RLIMIT_").to_ascii_lowercase();
     let value = |it: Option<i64>| it.unwrap_or(-1);
@@ -136,7 +135,7 @@ fn requested_device(request: &DeviceRequest) -> String {
     format!("{}: {:?}", request.driver.as_deref().unwrap_or_default(), request.device_ids)
 }
 
-fn asked_mount(mount: &Mount) -> SeenMount {
+fn requested_mount(mount: &Mount) -> SeenMount {
     SeenMount {
         source: mount.source.clone().unwrap_or_default(),
         target: mount.target.clone().unwrap_or_default(),
@@ -144,9 +143,9 @@ fn asked_mount(mount: &Mount) -> SeenMount {
     }
 }
 
-/// What is of the host; a tmpfs is not. A volume is called by its name, as it was asked
-/// for.
-fn seen_mount(mount: &MountPoint) -> Option<SeenMount> {
+/// Reads a mount of the host; a tmpfs is none. A volume is identified by its name, as it
+/// was requested.
+fn reported_mount(mount: &MountPoint) -> Option<SeenMount> {
     if mount.typ.as_deref() == Some("tmpfs") {
         return None;
     }

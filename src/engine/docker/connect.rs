@@ -1,5 +1,5 @@
-//! Where the engine is, and how to talk to it. Nothing is read from the
-//! environment here: the settings are handed in.
+//! Address of the engine and connection to it. The settings are arguments; this module
+//! reads no environment variable.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -13,22 +13,22 @@ use super::{Docker, STARTS_IN_FLIGHT};
 use crate::domain::uid_range::UidRange;
 use crate::engine::{EngineError, deadline};
 
-/// Where Docker listens when nothing else is said (dockerd(8)).
+/// Docker's default socket (dockerd(8)).
 const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
 
-/// Where the engine is.
+/// Address of the engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Endpoint {
     /// A unix socket.
     Unix(PathBuf),
-    /// Plain HTTP; anyone on the way owns the machine.
+    /// Plain HTTP: anyone who can read or change the traffic controls the machine.
     Http(String),
     /// TLS with client certificates: `ca.pem`, `cert.pem` and `key.pem` in a
     /// folder.
     Tls {
         /// Host and port.
         address: String,
-        /// The folder.
+        /// Folder of the certificates.
         certificates: PathBuf,
     },
 }
@@ -38,7 +38,7 @@ impl Endpoint {
     /// Docker's own clients do.
     ///
     /// # Errors
-    /// A sentence, when the scheme is one that can't be used.
+    /// A sentence if the scheme is missing or not supported.
     pub fn parse(host: Option<&str>, certificates: Option<PathBuf>) -> Result<Self, String> {
         let host = match host.map(str::trim) {
             None | Some("") => return Ok(Self::Unix(PathBuf::from(DEFAULT_SOCKET))),
@@ -54,13 +54,13 @@ impl Endpoint {
             }
             ("tcp" | "http", None) => Ok(Self::Http(address.to_owned())),
             _ => Err(format!(
-                "DOCKER_HOST {host:?} can't be used: unix://, tcp:// and https:// with \
-                 DOCKER_TLS_VERIFY=1 can; for ssh, forward the socket"
+                "DOCKER_HOST {host:?} is not supported: use unix://, tcp://, or https:// with \
+                 DOCKER_TLS_VERIFY=1; for ssh, forward the socket"
             )),
         }
     }
 
-    /// True when the engine's files are this machine's files.
+    /// True if the engine runs on this machine, so that both see the same files.
     #[must_use]
     pub fn is_local(&self) -> bool {
         matches!(self, Self::Unix(_))
@@ -77,14 +77,14 @@ impl fmt::Display for Endpoint {
 }
 
 impl Docker {
-    /// A connection to the engine at `endpoint`, whose sandboxes have users out of
-    /// `uids`. Nothing is sent yet.
+    /// Prepares a connection to the engine at `endpoint`, whose sandboxes get user ids
+    /// from `uids`. Nothing is sent yet.
     ///
     /// # Errors
-    /// [`EngineError::Unreachable`] when there is no such socket or certificate.
+    /// [`EngineError::Unreachable`] if the socket or a certificate does not exist.
     pub fn connect(endpoint: Endpoint, uids: UidRange) -> Result<Self, EngineError> {
-        // bollard's own timeout runs until an answer's headers; each call has a
-        // tighter one of ours, so this is only the last resort.
+        // bollard's own timeout covers the time to an answer's headers. Each call has a
+        // shorter deadline, so this is only the last resort.
         let timeout = deadline::IMAGE_BUILD.as_secs();
         let client = match &endpoint {
             Endpoint::Unix(path) => bollard::Docker::connect_with_unix(
@@ -114,7 +114,7 @@ impl Docker {
         Ok(Self { client, endpoint, starts, start_within, users })
     }
 
-    /// Where this engine is.
+    /// Address of this engine.
     #[must_use]
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint

@@ -13,7 +13,7 @@ use bollard::query_parameters::{
 use futures::{StreamExt, stream};
 use tokio::sync::SemaphorePermit;
 
-use super::error::is_already_so;
+use super::error::is_already_done;
 use super::{Docker, confinement, hardening};
 use crate::domain::confinement::Confinement;
 use crate::domain::sandbox_spec::SandboxSpec;
@@ -33,14 +33,15 @@ impl Engine for Docker {
             let _slot = self.start_slot().await;
             let created = self.client.create_container(Some(options), body).await;
             let answer = created.map_err(|error| self.error(Verb::Create, error))?;
-            // An engine that can't set a limit says so here, and goes on without.
+            // An engine that can't set a limit only warns and creates the container
+            // without it.
             if answer.warnings.is_empty() { Ok(()) } else { self.check_limits().await }
         })
         .await
     }
 
     fn requested_confinement(&self, name: &str, spec: &SandboxSpec) -> Confinement {
-        confinement::requested_confinement(spec, self.users.of(name))
+        confinement::requested_confinement(spec, self.users.uid_of(name))
     }
 
     async fn attach(&self, name: &str) -> Result<Attached, EngineError> {
@@ -61,7 +62,7 @@ impl Engine for Docker {
     }
 
     async fn start(&self, name: &str) -> Result<(), EngineError> {
-        // The wait for a slot counts: behind starts that hang, it hangs as well.
+        // The wait for a slot counts: behind starts that hang, this start hangs as well.
         let started = within(Verb::Start, self.start_within, async {
             let _slot = self.start_slot().await;
             let starting = self.client.start_container(name, None).await;
@@ -86,7 +87,7 @@ impl Engine for Docker {
                 Some(Err(error)) => Err(self.error(Verb::Wait, error)),
                 None => Err(EngineError::Answer {
                     verb: Verb::Wait,
-                    message: "the answer ended early".to_owned(),
+                    message: "the connection ended before the answer".to_owned(),
                 }),
             }
         })
@@ -116,8 +117,7 @@ impl Engine for Docker {
     async fn replay(&self, name: &str) -> Result<OutputStream, EngineError> {
         let options = LogsOptionsBuilder::default().stdout(true).stderr(true).follow(true).build();
         let mut log = self.client.logs(name, Some(options));
-        // PID 1's Hello comes at once, if it ever does; whether there is a log at all
-        // is known with it.
+        // PID 1's Hello comes first; it shows whether the engine has a log at all.
         let first = within(Verb::Replay, deadline::REPLAY, async { Ok(log.next().await) }).await?;
         let first = first.map(|piece| self.printed(Verb::Replay, piece)).transpose()?;
         let docker = self.clone();
@@ -152,9 +152,8 @@ impl Engine for Docker {
         .await;
         match removed {
             Err(EngineError::NotFound { .. }) => {}
-            // "Removal in progress": somebody else is at it; it is done when it
-            // is gone.
-            Err(error) if is_already_so(&error) => self.await_removal(name, error).await?,
+            // "Removal in progress": another call removes it; wait until it is gone.
+            Err(error) if is_already_done(&error) => self.await_removal(name, error).await?,
             other => other?,
         }
         self.users.release(name);
@@ -175,7 +174,7 @@ impl Engine for Docker {
 }
 
 impl Docker {
-    /// A piece of what a container printed.
+    /// Converts a chunk of output.
     fn printed(
         &self,
         verb: Verb,
@@ -184,17 +183,17 @@ impl Docker {
         match piece {
             Ok(LogOutput::StdOut { message }) => Ok(OutputChunk::Stdout(message)),
             Ok(LogOutput::StdErr { message }) => Ok(OutputChunk::Stderr(message)),
-            // What bollard calls Console is a frame that the connection's end
-            // has cut: it can't be told which stream it was of.
+            // bollard reports a frame cut by the end of the connection as Console; its
+            // stream is unknown.
             Ok(LogOutput::StdIn { .. } | LogOutput::Console { .. }) => Err(EngineError::Answer {
                 verb,
-                message: "the output was cut in the middle of a piece".to_owned(),
+                message: "the output ended within a chunk".to_owned(),
             }),
             Err(error) => Err(self.error(verb, error)),
         }
     }
 
-    /// Sends a signal to PID 1; fine when it has ended, or never was.
+    /// Sends a signal to PID 1. Succeeds if it has exited or does not exist.
     async fn signal(
         &self,
         verb: Verb,
@@ -208,17 +207,17 @@ impl Docker {
             signalling.map_err(|error| self.error(verb, error))
         })
         .await;
-        signalled.or_else(|error| if is_already_so(&error) { Ok(()) } else { Err(error) })
+        signalled.or_else(|error| if is_already_done(&error) { Ok(()) } else { Err(error) })
     }
 
-    /// One of the few creates and starts that may be in flight. The semaphore is
-    /// never closed, so there is always one in the end.
+    /// Waits for a slot for a create or start. The semaphore is never closed, so there
+    /// always comes one.
     async fn start_slot(&self) -> Option<SemaphorePermit<'_>> {
         self.starts.acquire().await.ok()
     }
 
-    /// Fails when a limit would be left out. Without swap accounting a sandbox
-    /// may swap, and is bounded all the same.
+    /// Fails if the engine can't enforce a limit. Swap accounting may be missing: the
+    /// sandbox's memory is limited all the same.
     async fn check_limits(&self) -> Result<(), EngineError> {
         let mut missing = self.describe().await?.missing_limits;
         missing.retain(|name| *name != "swap");

@@ -1,47 +1,47 @@
-//! What the engine says about itself.
+//! Version and state of the engine.
 
 use super::Docker;
 use crate::engine::deadline::{self, within};
 use crate::engine::{EngineError, Verb};
 
-/// What the engine says about itself.
+/// Version and state of the engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Description {
     /// Version of the engine.
     pub version: String,
     /// Version of its API.
     pub api_version: String,
-    /// Version of Podman, where it answers in Docker's place.
+    /// Version of Podman, if it answers in place of Docker.
     pub podman_version: Option<String>,
-    /// Version of runc, where it is the engine's default runtime: engines tell no other.
+    /// Version of runc, if it is the default runtime: the engine reports no other.
     pub runc_version: Option<String>,
-    /// Version of crun, where it is the engine's default runtime.
+    /// Version of crun, if it is the default runtime.
     pub crun_version: Option<String>,
-    /// Version of containerd, where it says so.
+    /// Version of containerd, if the engine reports it.
     pub containerd_version: Option<String>,
-    /// The processor, as Go names it: `amd64`, `arm64`.
+    /// Processor architecture in Go's terms: `amd64`, `arm64`.
     pub architecture: String,
-    /// `1` or `2`.
+    /// Version of cgroups: `1` or `2`.
     pub cgroup_version: String,
-    /// Containers survive a restart of the engine.
+    /// True if containers survive a restart of the engine.
     pub live_restore: bool,
-    /// How images are stored.
+    /// Name of the storage driver of images.
     pub storage_driver: String,
-    /// Images are in containerd's store, not in the engine's own.
+    /// True if images are in containerd's store, not in the engine's own.
     pub containerd_store: bool,
-    /// Where the engine keeps its data; a path of the engine's machine.
+    /// Folder of the engine's data, on the engine's machine.
     pub root_directory: String,
-    /// Processors.
+    /// Number of processors.
     pub cpus: u32,
     /// Memory in bytes.
     pub memory_bytes: u64,
-    /// The OCI runtimes that a container can ask for.
+    /// OCI runtimes that a container can request.
     pub oci_runtimes: Vec<String>,
-    /// `name=seccomp,…` and others.
+    /// Security options, such as `name=seccomp,…`.
     pub security_options: Vec<String>,
-    /// Plugins that may refuse calls to the engine.
+    /// Authorization plugins, which may refuse calls to the engine.
     pub authorization_plugins: Vec<String>,
-    /// Limits that the engine can't set on this kernel.
+    /// Limits that the engine can't enforce on this kernel.
     pub missing_limits: Vec<&'static str>,
 }
 

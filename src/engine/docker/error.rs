@@ -1,15 +1,15 @@
-//! From bollard's errors to ours; the one place that reads engine statuses.
+//! Conversion of bollard's errors; only this module reads HTTP statuses of the engine.
 
 use bollard::errors::Error;
 
 use super::Docker;
 use crate::engine::{EngineError, Verb};
 
-/// Longest text of the engine's that is passed on, in bytes.
+/// Longest error text of the engine that is passed on, in bytes.
 const MAX_MESSAGE: usize = 4096;
 
 impl Docker {
-    /// What went wrong with `verb`.
+    /// Converts an error of the operation `verb`.
     pub(super) fn error(&self, verb: Verb, error: Error) -> EngineError {
         match error {
             Error::DockerResponseServerError { status_code: 404, message } => {
@@ -39,7 +39,7 @@ impl Docker {
     }
 }
 
-/// An error and what is behind it, in one line.
+/// Formats an error and its sources in one line.
 fn with_sources(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -61,8 +61,8 @@ fn bounded(mut text: String) -> String {
     text
 }
 
-/// True for the answers that a second kill, stop or removal may get.
-pub(super) fn is_already_so(error: &EngineError) -> bool {
+/// True for answers that a repeated kill, stop or removal may get.
+pub(super) fn is_already_done(error: &EngineError) -> bool {
     match error {
         EngineError::NotFound { .. } => true,
         EngineError::Refused { status, .. } => matches!(status, 304 | 409),

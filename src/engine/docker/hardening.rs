@@ -1,6 +1,5 @@
-//! From a [`SandboxSpec`] to the engine's words for it. **Deny by default**:
-//! whoever adds a field here opens something, and `tests/sandbox*.rs` are where
-//! that shows.
+//! Conversion of a [`SandboxSpec`] to the engine's settings. **Deny by default**: each
+//! new field here opens something, and `tests/sandbox` has to show that it is safe.
 
 use bollard::models::{
     ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountBindOptions,
@@ -17,62 +16,62 @@ use crate::domain::sandbox_spec::{Network, Purpose, SANDBOX_UID, SandboxSpec};
 use crate::domain::script::MAX_SCRIPT_BYTES;
 use crate::engine::Labels;
 
-/// PID 1 in every image.
+/// Path of PID 1 in every image.
 pub(super) const INIT_PATH: &str = "/gantry-init";
 
-/// Where a build sandbox sees its cache volume.
+/// Mount point of a build sandbox's cache volume.
 const CACHE_DIR: &str = "/cache";
 
-/// The system calls that a sandbox may make; everything else is refused with
-/// EPERM. The API takes the profile's content, not a path. What the arguments
-/// are held to: `clone` makes no namespaces, and `clone3`, whose arguments can't
-/// be seen, is as if the kernel had none; sockets are unix or IP, or ask the kernel
-/// for the sandbox's own interfaces (`NETLINK_ROUTE`, netlink(7));
-/// `mknod` makes named pipes only (`S_IFMT` and `S_IFIFO`, inode(7));
-/// `personality` only asks. Who is meant by `prlimit64`, `setpriority` and the like is
-/// held by PID 1's own filter (`filter.rs` there): not PID 1.
+/// Seccomp profile: the system calls that a sandbox may make. All others fail with EPERM.
+/// The API takes the profile's content, not a path. Arguments are restricted as well:
+/// `clone` creates no namespaces; `clone3`, whose arguments can't be checked, fails as on
+/// a kernel without it; sockets are unix, IP, or `NETLINK_ROUTE` for the sandbox's own
+/// interfaces (netlink(7)); `mknod` creates named pipes only (`S_IFMT` and `S_IFIFO`,
+/// inode(7)); `personality` is read-only. PID 1's own filter (`filter.rs` there) protects
+/// PID 1 from `prlimit64`, `setpriority` and the like.
 const SECCOMP_PROFILE: &str = include_str!("seccomp.json");
 
-/// Open files of one process; Docker's own default is a million.
+/// Largest number of open files of one process; Docker's default is a million.
 const OPEN_FILES: i64 = 4096;
 
-/// Largest core file. Any value below a page allows no file; with a `core_pattern` that
-/// is a pipe only 1 keeps the kernel from starting the host's program (`do_coredump`,
+/// Largest core file, in bytes. Any value below a page allows no file. If `core_pattern`
+/// is a pipe, only 1 keeps the kernel from starting the host's program (`do_coredump`,
 /// fs/coredump.c).
 const CORE_BYTES: i64 = 1;
 
-/// Files in one tmpfs: an inode costs the kernel about 1 KiB that no size limit
-/// covers.
+/// Largest number of files in one tmpfs: an inode costs the kernel about 1 KiB, which no
+/// size limit covers.
 const INODES: u32 = 65_536;
 
-/// /tmp, which is small: /work is the place for data.
+/// Size of /tmp, in bytes. It is small: data belongs in /work.
 const TMP_BYTES: u64 = 64 * 1024 * 1024;
 
-/// Room in the engine's log beside the two streams: frame headers, artifacts and
-/// the output file. Rotation drops the oldest, so the log must hold everything.
-const LOG_ROOM_BYTES: u64 = 256 * 1024 * 1024;
+/// Space in the engine's log besides the two streams, in bytes: for frame headers,
+/// artifacts and the output file. Rotation drops the oldest output, so the log must hold
+/// everything.
+const LOG_OVERHEAD_BYTES: u64 = 256 * 1024 * 1024;
 
-/// The body of the creation of a container whose user is `uid`.
+/// Request body for the creation of a container with the user `uid`.
 pub(super) fn container_body(spec: &SandboxSpec, uid: u32, labels: &Labels) -> ContainerCreateBody {
     ContainerCreateBody {
         image: Some(spec.image.clone()),
         labels: Some(labels.clone().into_iter().collect()),
         entrypoint: Some(vec![INIT_PATH.to_owned()]),
         cmd: Some(Vec::new()),
-        // A fixed directory that is no script's: CVE-2024-21626 came in through
-        // a working directory.
+        // A fixed directory, not a script's: CVE-2024-21626 was exploited through the
+        // working directory.
         working_dir: Some("/".to_owned()),
         user: Some(format!("{uid}:{SANDBOX_UID}")),
         hostname: Some("sandbox".to_owned()),
         open_stdin: Some(true),
-        // Without it, attached stdin would end at the client's half-close only.
+        // Without it, attached stdin would end only when the client closes its direction.
         stdin_once: Some(true),
         attach_stdin: Some(true),
         attach_stdout: Some(true),
         attach_stderr: Some(true),
         tty: Some(false),
-        // Spares the hook that re-executes dockerd at every start (half of the
-        // start's time), and every lock of libnetwork.
+        // Avoids the hook that re-executes dockerd at every start (half of the start's
+        // time), and all locks of libnetwork.
         network_disabled: Some(spec.network_name() == "none"),
         host_config: Some(host_config(spec, uid)),
         ..ContainerCreateBody::default()
@@ -92,7 +91,7 @@ fn host_config(spec: &SandboxSpec, uid: u32) -> HostConfig {
         ipc_mode: Some("none".to_owned()),
         nano_cpus: i64::try_from(nano_cpus).ok(),
         memory: i64::try_from(memory_bytes).ok(),
-        // Equal to the memory: no swap.
+        // Equal to the memory limit: no swap.
         memory_swap: i64::try_from(memory_bytes).ok(),
         pids_limit: Some(i64::from(pids)),
         ulimits: Some(ulimits()),
@@ -117,16 +116,17 @@ impl SandboxSpec {
     }
 }
 
-/// The least, the first and the largest size of a TCP socket's buffers (tcp(7)), which
-/// PID 1's filter holds them to. cgroups of version 1 don't count them, and the kernel
-/// has one bound for those of all containers and of the host (`tcp_mem`).
+/// Smallest, initial and largest size of TCP socket buffers (tcp(7)), which PID 1's
+/// filter enforces. cgroups v1 do not count these buffers, and the kernel has one limit
+/// for all containers and the host together (`tcp_mem`).
 fn sysctls(spec: &SandboxSpec) -> HashMap<String, String> {
     let (receive, send) = match (&spec.purpose, spec.network) {
         // Enough for 100 Mbit/s over 80 ms.
         (Purpose::Execution, Network::Egress) => ("4096 131072 1048576", "4096 16384 1048576"),
-        // On loopback smaller buffers are no slower: they stay in the processor's caches.
+        // On loopback smaller buffers are not slower: they fit into the processor's
+        // caches.
         (Purpose::Execution, Network::None) => ("4096 32768 65536", "4096 16384 32768"),
-        // What is loaded is packages, and fast.
+        // Builds download packages, at high rates.
         (Purpose::Build { .. }, _) => return HashMap::new(),
     };
     let both = [("net.ipv4.tcp_rmem", receive), ("net.ipv4.tcp_wmem", send)];
@@ -139,13 +139,13 @@ fn ulimits() -> Vec<ResourcesUlimits> {
         soft: Some(value),
         hard: Some(value),
     };
-    // None for the size of a file: each tmpfs bounds what its files take, which is less
-    // than their length where they have holes, and mounts are as large as they are.
+    // No limit on file size: a tmpfs bounds the space of its files, which is less than
+    // their length if they have holes, and mounts have the size that they have.
     vec![limit("nofile", OPEN_FILES), limit("core", CORE_BYTES)]
 }
 
-/// Every writable place, each with its size: without one, a tmpfs may take half
-/// of the machine's memory. The pages count against the sandbox's memory.
+/// Options of all writable file systems, each with a size: without one, a tmpfs may take
+/// half of the machine's memory. Their pages count against the sandbox's memory.
 fn tmpfs(spec: &SandboxSpec, uid: u32) -> HashMap<String, String> {
     let options = |bytes: u64, mode: &str, exec: bool| {
         let exec = if exec { "exec" } else { "noexec" };
@@ -159,8 +159,8 @@ fn tmpfs(spec: &SandboxSpec, uid: u32) -> HashMap<String, String> {
         (WORK_DIR.to_owned(), options(scratch, "0700", exec)),
         (SCRIPT_DIR.to_owned(), options(MAX_SCRIPT_BYTES + 4096, "0700", exec)),
         (TEMPORARY_DIR.to_owned(), options(TMP_BYTES.min(scratch), "1777", exec)),
-        // As Docker has it: it is for memory that processes share. Python's
-        // multiprocessing needs it, and `IpcMode: none` leaves it out.
+        // Shared memory, as Docker provides it. Python's multiprocessing needs it, and
+        // `IpcMode: none` leaves it out.
         (SHARED_MEMORY_DIR.to_owned(), options(TMP_BYTES.min(scratch), "1777", false)),
     ])
 }
@@ -178,8 +178,8 @@ fn mounts(spec: &SandboxSpec) -> Vec<Mount> {
     spec.mounts.iter().map(bind).chain(cache).collect()
 }
 
-/// A bind without what is mounted below its source: engines before 25 would
-/// leave those writable under a read-only bind.
+/// Bind mount without the mounts below its source: engines before 25 leave those writable
+/// under a read-only bind.
 fn bind(mount: &mount::Mount) -> Mount {
     Mount {
         typ: Some(MountType::BIND),
@@ -195,14 +195,14 @@ fn bind(mount: &mount::Mount) -> Mount {
     }
 }
 
-/// `local` is binary-safe, and what PID 1 says can be read again from it after
-/// a crash of ours. What a build prints is an image's layer, which nobody reads
-/// twice.
+/// Log settings. The `local` driver is binary-safe, and PID 1's output can be read again
+/// from it after a crash of this process. A build prints an image layer, which nobody
+/// reads again.
 fn log_config(spec: &SandboxSpec) -> HostConfigLogConfig {
     if spec.purpose != Purpose::Execution {
         return HostConfigLogConfig { typ: Some("none".to_owned()), config: None };
     }
-    let bytes = spec.limits.output_bytes.saturating_mul(2).saturating_add(LOG_ROOM_BYTES);
+    let bytes = spec.limits.output_bytes.saturating_mul(2).saturating_add(LOG_OVERHEAD_BYTES);
     HostConfigLogConfig {
         typ: Some("local".to_owned()),
         config: Some(HashMap::from([

@@ -16,7 +16,7 @@ use super::resources::BUILD_NETWORK;
 use crate::engine::deadline::{self, within};
 use crate::engine::{EngineError, LABEL_ROLE, Labels, Verb};
 
-/// Takes lines of progress.
+/// Receiver of progress lines.
 pub type Progress<'a> = &'a (dyn Fn(&str) + Send + Sync);
 
 const FIND: Verb = Verb::Image("looking for an image");
@@ -29,34 +29,33 @@ const REMOVE: Verb = Verb::Image("removing an image");
 /// An image in the engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
-    /// Digest of its configuration: the same id is the same image.
+    /// Id: the digest of its configuration.
     pub id: String,
-    /// Its tags.
+    /// Tags of the image.
     pub tags: Vec<String>,
-    /// Its labels.
+    /// Labels of the image.
     pub labels: Labels,
-    /// When it was made, in seconds since 1970.
+    /// Time of creation, in seconds since 1970.
     pub created: i64,
-    /// Its size in bytes, with what it shares with others.
+    /// Size in bytes, including layers shared with other images.
     pub bytes: u64,
 }
 
-/// An image that is to be built.
+/// Settings of an image to be built.
 #[derive(Debug, Clone)]
 pub struct ImageBuild {
-    /// A tar with a `Dockerfile` and all that it copies.
+    /// Build context: a tar with a `Dockerfile` and all that it copies.
     pub context: Bytes,
-    /// What its `ARG`s are set to. They stay in the image's history: nothing
-    /// secret may be in them.
+    /// Values of its `ARG`s. They stay in the image's history, so none may be secret.
     pub arguments: HashMap<String, String>,
-    /// The tag that it gets.
+    /// Tag of the image.
     pub tag: String,
-    /// The labels that it gets.
+    /// Labels of the image.
     pub labels: Labels,
 }
 
 impl Docker {
-    /// The image with this tag or id.
+    /// Finds the image with this tag or id.
     ///
     /// # Errors
     /// [`EngineError`] when the engine does not answer.
@@ -84,7 +83,7 @@ impl Docker {
         }
     }
 
-    /// Every tagged image that carries [`LABEL_ROLE`].
+    /// Lists all tagged images with [`LABEL_ROLE`].
     ///
     /// # Errors
     /// [`EngineError`] when the engine does not answer.
@@ -107,8 +106,8 @@ impl Docker {
         let options = CreateImageOptionsBuilder::default().from_image(reference).build();
         let pulling = self.client.create_image(Some(options), None, None);
         self.follow(PULL, pulling, |step| {
-            // Layers report every few kilobytes; what is worth a line has no
-            // progress in it.
+            // Layers report every few kilobytes; steps worth a line have no progress
+            // detail.
             if step.progress_detail.is_none_or(|detail| detail.current.is_none()) {
                 progress(&step.status.unwrap_or_default());
             }
@@ -116,10 +115,10 @@ impl Docker {
         .await
     }
 
-    /// Makes an image out of a root file system, a tar.
+    /// Creates an image from a root file system, a tar.
     ///
     /// # Errors
-    /// [`EngineError`] when the engine refuses it, or the stream breaks.
+    /// [`EngineError`] if the engine refuses it, or the stream breaks.
     pub async fn import(
         &self,
         root_file_system: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
@@ -139,10 +138,10 @@ impl Docker {
         self.follow(IMPORT, importing, |_| ()).await
     }
 
-    /// Builds an image with the engine's own builder, on the network of builds.
+    /// Builds an image with the engine's builder, on the network for builds.
     ///
     /// # Errors
-    /// [`EngineError::Refused`] with the last words of the step that failed.
+    /// [`EngineError::Refused`] with the last output of the failed step.
     pub async fn build(
         &self,
         build: ImageBuild,
@@ -191,11 +190,10 @@ impl Docker {
         })
     }
 
-    /// Removes a tag, and the image when it was the last one. Fine when there is
-    /// none.
+    /// Removes a tag, and the image if it was the last tag. Succeeds if there is none.
     ///
     /// # Errors
-    /// [`EngineError`] when a container uses it, or the engine does not answer.
+    /// [`EngineError`] if a container uses it, or the engine does not answer.
     pub async fn remove_image(&self, reference: &str) -> Result<(), EngineError> {
         let options = RemoveImageOptionsBuilder::default().build();
         let removed = within(REMOVE, deadline::IMAGE, async {
@@ -245,20 +243,20 @@ fn listed_image(image: bollard::models::ImageSummary) -> Image {
     }
 }
 
-/// The lines of a build's output. The builder passes on what a step writes, as it
-/// is written: apt says `E: ` first, and then what is wrong.
+/// Splits a build's output into lines. The builder passes on fragments as a step writes
+/// them: apt writes `E: ` first, and the message later.
 #[derive(Debug, Default)]
 struct Lines {
-    /// The beginning of a line that has not ended.
+    /// Beginning of the unfinished line.
     open: String,
 }
 
 impl Lines {
-    /// Longest line, in bytes, that is waited for (64 KiB).
+    /// Longest line, in bytes (64 KiB); a longer one is split.
     const LONGEST: usize = 64 * 1024;
 
     fn add(&mut self, text: &str, mut each: impl FnMut(&str)) {
-        self.open.push_str(&without_colours(text));
+        self.open.push_str(&without_colors(text));
         while let Some((line, rest)) = self.open.split_once('\n') {
             each(line.trim_end());
             self.open = rest.to_owned();
@@ -269,9 +267,9 @@ impl Lines {
     }
 }
 
-/// Text without the control sequences (ECMA-48, 5.4) that the builder puts
-/// around all that a step says on stderr.
-fn without_colours(text: &str) -> String {
+/// Removes the control sequences (ECMA-48, 5.4) that the builder puts around a step's
+/// stderr.
+fn without_colors(text: &str) -> String {
     let mut pieces = text.split("\u{1b}[");
     let mut plain = pieces.next().unwrap_or_default().to_owned();
     for piece in pieces {
@@ -282,7 +280,7 @@ fn without_colours(text: &str) -> String {
     plain
 }
 
-/// The end of a build's output: what went wrong stands there.
+/// Last lines of a build's output, which show the error.
 #[derive(Debug, Default)]
 struct LastLines(std::collections::VecDeque<String>);
 
@@ -323,8 +321,8 @@ mod tests {
 
     #[test]
     fn colours_are_left_out() {
-        assert_eq!(without_colours("\u{1b}[91mE: no\u{1b}[0m"), "E: no");
-        assert_eq!(without_colours("a\u{1b}[1;31mb\u{1b}["), "ab");
-        assert_eq!(without_colours("[91mplain"), "[91mplain");
+        assert_eq!(without_colors("\u{1b}[91mE: no\u{1b}[0m"), "E: no");
+        assert_eq!(without_colors("a\u{1b}[1;31mb\u{1b}["), "ab");
+        assert_eq!(without_colors("[91mplain"), "[91mplain");
     }
 }

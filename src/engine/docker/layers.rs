@@ -1,6 +1,6 @@
-//! Making an image of another one and one more layer, without a container: what
-//! is in the layer is all that the image has more than its parent, and its
-//! history and configuration can hold nothing else.
+//! Creation of an image from a parent and one more layer, without a container. The image
+//! has nothing beyond its parent but the layer; its history and configuration add nothing
+//! else.
 
 use std::collections::HashMap;
 use std::io::{self, Read};
@@ -21,37 +21,37 @@ use crate::engine::{EngineError, Labels, Verb};
 
 const LAYER: Verb = Verb::Image("adding a layer to an image");
 
-/// Pieces in which a layer is sent, in bytes.
-const PIECE: usize = 256 * 1024;
+/// Size of the chunks in which a layer is sent, in bytes.
+const CHUNK_BYTES: usize = 256 * 1024;
 
-/// An image that is to be made of its parent and one layer.
+/// Settings of an image made of a parent and one layer.
 #[derive(Debug, Clone)]
 pub struct NewLayer {
     /// Tag or id of the parent.
     pub parent: String,
-    /// The layer, an uncompressed tar.
+    /// File of the layer, an uncompressed tar.
     pub tar: PathBuf,
-    /// The tag that the image gets.
+    /// Tag of the image.
     pub tag: String,
-    /// Labels that it gets beside those of its parent.
+    /// Labels of the image, besides those of its parent.
     pub labels: Labels,
 }
 
 impl Docker {
-    /// Makes an image of its parent and one layer.
+    /// Creates an image from its parent and one layer.
     ///
-    /// Loading takes a third of the time of a build or commit, because the
-    /// engine unpacks the layer once and compares nothing. It depends on the
-    /// engine's own image store, which skips the layers that it has; for
-    /// containerd's store, and if it fails, the builder does the same slower.
+    /// Loading takes a third of the time of a build or commit, because the engine unpacks
+    /// the layer once and compares nothing. It relies on the engine's own image store,
+    /// which skips layers that it has. With containerd's store, or if loading fails, the
+    /// slower builder does the same.
     ///
     /// # Errors
-    /// [`EngineError`] when neither way works.
+    /// [`EngineError`] if both ways fail.
     pub async fn add_layer(&self, layer: &NewLayer) -> Result<(), EngineError> {
         if !self.describe().await?.containerd_store {
             match self.load_layer(layer).await {
                 Err(error) if !error.is_outage() => {
-                    tracing::debug!(%error, "the engine did not load a layer; it builds one");
+                    tracing::debug!(%error, "failed to load a layer; building the image instead");
                 }
                 other => return other,
             }
@@ -74,14 +74,14 @@ impl Docker {
     async fn build_layer(&self, layer: &NewLayer) -> Result<(), EngineError> {
         let context = prepared(layer, build_context).await?;
         let context = context.into_stream(&layer.tar);
-        // Labels are in the Dockerfile: here they would be in the request's URL,
-        // which is too short for what an environment says of itself.
+        // The labels are in the Dockerfile: in the request's URL there is too little room
+        // for an environment's labels.
         let (arguments, labels) = (HashMap::new(), Labels::new());
         self.build_from(context, arguments, &layer.tag, &labels, &|_| ()).await
     }
 }
 
-/// Reads the layer on a thread that may block.
+/// Prepares the archive on a thread that may block.
 async fn prepared(
     layer: &NewLayer,
     prepare: impl FnOnce(&NewLayer) -> io::Result<Archive> + Send + 'static,
@@ -94,8 +94,8 @@ async fn prepared(
     })
 }
 
-/// A tar around a layer's file, which is not read into memory: what stands
-/// before the file's content and what stands behind it.
+/// A tar around a layer's file, which is not read into memory: the bytes before the
+/// file's content, and those after it.
 struct Archive {
     head: Vec<u8>,
     tail: Vec<u8>,
@@ -108,7 +108,7 @@ impl Archive {
             entries.append(&header(name, bytes.len() as u64)?, *bytes)?;
         }
         let mut head = entries.into_inner()?;
-        // Here the archive would end, and the file begins.
+        // The end of the archive is replaced by the file.
         head.truncate(head.len().saturating_sub(END_OF_ARCHIVE));
         head.extend_from_slice(header(name, size)?.as_bytes());
         let padding = usize::try_from((BLOCK - size % BLOCK) % BLOCK).unwrap_or_default();
@@ -119,13 +119,13 @@ impl Archive {
         let piece = |bytes: Vec<u8>| stream::once(async move { Ok(Bytes::from(bytes)) });
         let open = tokio::fs::File::open(file.to_owned());
         let content = stream::once(open)
-            .map_ok(|file| ReaderStream::with_capacity(file, PIECE))
+            .map_ok(|file| ReaderStream::with_capacity(file, CHUNK_BYTES))
             .try_flatten();
         piece(self.head).chain(content).chain(piece(self.tail))
     }
 }
 
-/// Bytes of a tar block, and of the two empty blocks at its end (POSIX, pax).
+/// Size of a tar block, and of the two empty blocks at the end (POSIX, pax).
 const BLOCK: u64 = 512;
 const END_OF_ARCHIVE: usize = 1024;
 
@@ -138,8 +138,8 @@ fn header(name: &str, size: u64) -> io::Result<tar::Header> {
     Ok(header)
 }
 
-/// What `docker load` reads (the Docker Image Specification v1.2), but for the
-/// layers that the engine has already.
+/// Archive for `docker load` (Docker Image Specification v1.2), without the layers that
+/// the engine already has.
 fn load_archive(parent: &ImageInspect, layer: &NewLayer) -> io::Result<Archive> {
     let (digest, size) = digest(&layer.tar)?;
     let known = parent.root_fs.clone().and_then(|it| it.layers).unwrap_or_default();
@@ -178,7 +178,7 @@ fn build_context(layer: &NewLayer) -> io::Result<Archive> {
     Archive::new(&[("Dockerfile", dockerfile.as_bytes())], "layer.tar", size)
 }
 
-/// A label as a Dockerfile has it; a line can't hold a line's end.
+/// Formats a label for a Dockerfile; line breaks become spaces.
 fn label_line((name, value): (&String, &String)) -> String {
     let quoted = |text: &str| {
         let meant = text.replace('\\', r"\\").replace('"', "\\\"").replace('$', r"\$");
@@ -187,10 +187,10 @@ fn label_line((name, value): (&String, &String)) -> String {
     format!("LABEL \"{}\"=\"{}\"\n", quoted(name), quoted(value))
 }
 
-/// A file's SHA-256, as images name it, and its size in bytes.
+/// SHA-256 of a file, in the form of image digests, and its size in bytes.
 fn digest(path: &Path) -> io::Result<(String, u64)> {
     let mut file = std::fs::File::open(path)?;
-    let (mut hash, mut size, mut piece) = (Sha256::new(), 0, vec![0; PIECE]);
+    let (mut hash, mut size, mut piece) = (Sha256::new(), 0, vec![0; CHUNK_BYTES]);
     loop {
         let read = file.read(&mut piece)?;
         if read == 0 {

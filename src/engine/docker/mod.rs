@@ -1,5 +1,5 @@
-//! Docker Engine 20.10 to 29, over bollard. See `DOCKER.md`'s lessons in the
-//! comments: each stands where it is obeyed.
+//! Docker Engine 20.10 to 29, over bollard. Workarounds for the engine's behaviour are
+//! explained where they are applied.
 
 mod confinement;
 mod connect;
@@ -28,9 +28,8 @@ pub use layers::NewLayer;
 
 use users::Users;
 
-/// Creates and starts in flight. Starts saturate a two-core machine at four;
-/// more of them only add latency, and a crowd of starts is what wedges old
-/// engines.
+/// Largest number of concurrent creates and starts. Four starts saturate a two-core
+/// machine; more only add latency, and many concurrent starts wedge old engines.
 const STARTS_IN_FLIGHT: usize = 4;
 
 /// A connection to a Docker Engine. Cheap to clone.

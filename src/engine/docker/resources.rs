@@ -1,4 +1,4 @@
-//! The networks and the volume that sandboxes use.
+//! Networks and volumes of sandboxes.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -10,39 +10,39 @@ use super::Docker;
 use crate::engine::deadline::{self, within};
 use crate::engine::{EngineError, Labels, Verb};
 
-/// The bridge of scripts that may reach the outside. The name of its interface,
-/// too: at most 15 bytes (`IFNAMSIZ`, if.h).
+/// Bridge network for scripts with egress, and name of its interface: at most 15 bytes
+/// (`IFNAMSIZ`, if.h).
 pub(super) const EGRESS_NETWORK: &str = "gantry-egress";
 
-/// The bridge of builds.
+/// Bridge network for builds.
 pub(super) const BUILD_NETWORK: &str = "gantry-build";
 
-/// How often, and with which pause, a network is looked for that somebody else is
-/// making: 5 s in all.
-const LOOKS: u32 = 50;
+/// Number of checks, and pause between them, for a network that another process is
+/// creating: 5 s in all.
+const CHECKS: u32 = 50;
 const PAUSE: Duration = Duration::from_millis(100);
 
-const NETWORK: Verb = Verb::Image("making a network");
-const VOLUME: Verb = Verb::Image("making a volume");
+const NETWORK: Verb = Verb::Image("creating a network");
+const VOLUME: Verb = Verb::Image("creating a volume");
 
 impl Docker {
-    /// Makes the bridge for builds, if it is not there.
+    /// Creates the bridge for builds, if it does not exist.
     ///
     /// # Errors
-    /// [`EngineError`] when the engine refuses.
+    /// [`EngineError`] if the engine refuses.
     pub async fn ensure_build_network(&self) -> Result<(), EngineError> {
         self.ensure_network(BUILD_NETWORK).await
     }
 
-    /// Makes the bridge for scripts with egress, if it is not there.
+    /// Creates the bridge for scripts with egress, if it does not exist.
     ///
     /// # Errors
-    /// [`EngineError`] when the engine refuses.
+    /// [`EngineError`] if the engine refuses.
     pub async fn ensure_egress_network(&self) -> Result<(), EngineError> {
         self.ensure_network(EGRESS_NETWORK).await
     }
 
-    /// A bridge on which containers don't see each other.
+    /// Creates a bridge on which containers can't reach each other.
     async fn ensure_network(&self, name: &str) -> Result<(), EngineError> {
         if self.has_network(name).await? {
             return Ok(());
@@ -53,8 +53,8 @@ impl Docker {
             driver: Some("bridge".to_owned()),
             options: Some(HashMap::from([
                 option("com.docker.network.bridge.enable_icc", "false"),
-                // The engine allows two networks of one name, and then neither
-                // can be used by it; of bridges it allows one (403).
+                // The engine allows two networks of one name and can then use neither;
+                // two bridges of one name it refuses (403).
                 option("com.docker.network.bridge.name", name),
             ])),
             labels: Some(HashMap::from([option(crate::engine::LABEL_ROLE, "network")])),
@@ -66,15 +66,16 @@ impl Docker {
         })
         .await;
         match created {
-            // Somebody else was faster.
+            // Another process was faster.
             Err(EngineError::Refused { .. }) if self.has_network_soon(name).await? => Ok(()),
             other => other,
         }
     }
 
-    /// An engine that refuses a second bridge may not show the first one yet.
+    /// Waits for a network: an engine that refuses a second bridge may not list the first
+    /// one yet.
     async fn has_network_soon(&self, name: &str) -> Result<bool, EngineError> {
-        for _ in 0..LOOKS {
+        for _ in 0..CHECKS {
             if self.has_network(name).await? {
                 return Ok(true);
             }
@@ -96,10 +97,10 @@ impl Docker {
         }
     }
 
-    /// Makes a volume, if it is not there.
+    /// Creates a volume, if it does not exist.
     ///
     /// # Errors
-    /// [`EngineError`] when the engine refuses.
+    /// [`EngineError`] if the engine refuses.
     pub async fn ensure_volume(&self, name: &str, labels: &Labels) -> Result<(), EngineError> {
         let request = VolumeCreateRequest {
             name: Some(name.to_owned()),
@@ -113,10 +114,10 @@ impl Docker {
         .await
     }
 
-    /// Removes a volume. Fine when there is none.
+    /// Removes a volume. Succeeds if there is none.
     ///
     /// # Errors
-    /// [`EngineError`] when the engine refuses, or a container uses it.
+    /// [`EngineError`] if the engine refuses, or a container uses it.
     pub async fn remove_volume(&self, name: &str) -> Result<(), EngineError> {
         let verb = Verb::Image("removing a volume");
         let removed = within(verb, deadline::IMAGE, async {

@@ -1,10 +1,9 @@
-//! Which user a sandbox has: an id of its own out of a range, so that what the kernel
-//! counts per user (inotify instances, pipes, descriptors on their way through sockets)
-//! is its own. Those that share one are told by [`SandboxSpec::shares_user`].
+//! User ids of sandboxes: each has its own id out of a range, so that kernel limits per
+//! user (inotify instances, pipes, descriptors in flight on sockets) apply to it alone.
+//! Sandboxes that share an id are named by [`SandboxSpec::shares_user`].
 //!
-//! A process knows the ids of its own containers. Those of others, which an earlier
-//! process may have left, are read off the engine's containers now and then: each bears
-//! its id as a label.
+//! A process knows the ids of its own containers. Ids of other processes' containers are
+//! read from the engine from time to time: each container has its id as a label.
 //!
 //! [`SandboxSpec::shares_user`]: crate::domain::sandbox_spec::SandboxSpec::shares_user
 
@@ -22,33 +21,34 @@ use crate::domain::sandbox_spec::SANDBOX_UID;
 use crate::domain::uid_range::UidRange;
 use crate::engine::{EngineError, LABEL_UID, Labels, NewContainer};
 
-/// Time for which the list of others' containers is believed.
-const BELIEVED_FOR: Duration = Duration::from_mins(1);
+/// Time until the list of other processes' containers is read again.
+const LIST_INTERVAL: Duration = Duration::from_mins(1);
 
-/// How long the engine may take to list them. Without an answer others' ids are not
-/// known, and one may be had twice; a sandbox waits no longer for that.
-const LISTED_WITHIN: Duration = Duration::from_secs(1);
+/// Time for the engine to list them. Without an answer an id may be used twice; a sandbox
+/// waits no longer for that.
+const LIST_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The users of sandboxes.
+/// User ids of sandboxes.
 pub(super) struct Users {
     range: UidRange,
     state: Mutex<State>,
 }
 
 struct State {
-    /// Those of this process's containers, by the containers' names.
+    /// Ids of this process's containers, by container name.
     held: HashMap<String, u32>,
-    /// Those of all containers, as they were read last.
+    /// Ids of all containers, as they were listed last.
     seen: HashSet<u32>,
     read_at: Option<Instant>,
-    /// Where the search for a free one begins: after the last one, so that none is used
-    /// again soon.
+    /// Start of the search for a free id: after the last one, so that an id is not reused
+    /// soon.
     next: u32,
 }
 
 impl Users {
-    /// Nobody has any of `range`. Where the search begins is random: another process
-    /// that has not read our containers yet has another one, most likely.
+    /// Creates a range without used ids. The search starts at a random id, so that
+    /// another process that has not listed our containers yet most likely picks another
+    /// one.
     pub(super) fn new(range: UidRange) -> Self {
         let random = Uuid::new_v4().as_u64_pair().1 % u64::from(range.count());
         let state = State {
@@ -60,12 +60,12 @@ impl Users {
         Self { range, state: Mutex::new(state) }
     }
 
-    /// The user of a container of this process.
-    pub(super) fn of(&self, name: &str) -> u32 {
+    /// Id of a container of this process.
+    pub(super) fn uid_of(&self, name: &str) -> u32 {
         self.state().held.get(name).copied().unwrap_or(SANDBOX_UID)
     }
 
-    /// A user for the container `name`.
+    /// Takes a free id for the container `name`.
     fn take(&self, name: &str) -> Result<u32, EngineError> {
         let mut state = self.state();
         if let Some(uid) = state.held.get(name) {
@@ -82,7 +82,7 @@ impl Users {
         Ok(uid)
     }
 
-    /// The container `name` is gone.
+    /// Frees the id of the removed container `name`.
     pub(super) fn release(&self, name: &str) {
         let mut state = self.state();
         if let Some(uid) = state.held.remove(name) {
@@ -90,9 +90,9 @@ impl Users {
         }
     }
 
-    /// True if others' containers are to be read again.
+    /// True if the containers are to be listed again.
     fn is_due(&self) -> bool {
-        self.state().read_at.is_none_or(|at| at.elapsed() >= BELIEVED_FOR)
+        self.state().read_at.is_none_or(|at| at.elapsed() >= LIST_INTERVAL)
     }
 
     fn note(&self, seen: HashSet<u32>) {
@@ -107,13 +107,14 @@ impl Users {
 }
 
 impl Docker {
-    /// The ids out of which sandboxes have their users.
+    /// Range of user ids for sandboxes.
     #[must_use]
     pub fn uids(&self) -> UidRange {
         self.users.range
     }
 
-    /// The user of a container that is to be created, and its labels with it.
+    /// Takes an id for a container that is to be created, and returns it with the
+    /// container's labels.
     pub(super) async fn user_for(
         &self,
         container: &NewContainer,
@@ -123,18 +124,18 @@ impl Docker {
             return Ok((SANDBOX_UID, labels));
         }
         if self.users.is_due() {
-            self.read_users().await;
+            self.list_users().await;
         }
         let uid = self.users.take(&container.name)?;
         labels.insert(LABEL_UID.to_owned(), uid.to_string());
         Ok((uid, labels))
     }
 
-    /// Reads whose containers have which user, as far as the engine says it.
-    async fn read_users(&self) {
+    /// Lists the ids of all containers, if the engine answers in time.
+    async fn list_users(&self) {
         let filters = HashMap::from([("label".to_owned(), vec![LABEL_UID.to_owned()])]);
         let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
-        let listing = timeout(LISTED_WITHIN, self.client.list_containers(Some(options)));
+        let listing = timeout(LIST_TIMEOUT, self.client.list_containers(Some(options)));
         if let Ok(Ok(containers)) = listing.await {
             self.users.note(containers.iter().filter_map(uid).collect());
         }
@@ -159,7 +160,7 @@ mod tests {
         let mut taken: Vec<_> = ["a", "b", "c"].map(|name| users.take(name).unwrap()).into();
         assert_eq!(users.take("b").unwrap(), taken[1], "the same once more");
         let full = users.take("d").unwrap_err();
-        assert_eq!(full.to_string(), "all 3 users of sandboxes are in use");
+        assert_eq!(full.to_string(), "all 3 user ids for sandboxes are in use");
         assert!(full.hint().unwrap().contains("GANTRY_UIDS"));
         taken.sort_unstable();
         assert_eq!(taken, [70_000, 70_001, 70_002]);
@@ -191,8 +192,8 @@ mod tests {
     #[test]
     fn the_user_of_a_container_is_known_by_its_name() {
         let users = users("70000");
-        assert_eq!(users.of("a"), SANDBOX_UID);
+        assert_eq!(users.uid_of("a"), SANDBOX_UID);
         users.take("a").unwrap();
-        assert_eq!(users.of("a"), 70_000);
+        assert_eq!(users.uid_of("a"), 70_000);
     }
 }

@@ -1,4 +1,4 @@
-//! What can run in a fake container, in place of PID 1.
+//! Programs that run in a fake container in place of PID 1.
 
 use std::future::{Future, pending};
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use gantry_init::message::{
 use super::stdio::Stdio;
 use crate::engine::EngineError;
 
-/// What a container runs.
+/// Program of a container.
 pub(crate) type Program = Arc<dyn Fn(Stdio) -> BoxFuture<'static, Ended> + Send + Sync>;
 
-/// How a container's process ended.
+/// Exit of a container's process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ended {
     pub(crate) exit_code: i64,
@@ -24,22 +24,22 @@ pub(crate) struct Ended {
 }
 
 impl Ended {
-    /// By KILL.
+    /// Killed.
     pub(crate) const KILLED: Self = Self::with(137);
 
-    /// By KILL, because the memory was used up.
+    /// Killed for lack of memory.
     pub(crate) const OUT_OF_MEMORY: Self = Self { exit_code: 137, out_of_memory: true };
 
-    /// As gantry-init does when its stdin ends before it is told to start a script.
+    /// Exit of gantry-init when its stdin ends before Go.
     pub(crate) const NO_REQUEST: Self = Self::with(gantry_init::message::NO_REQUEST as i64);
 
-    /// By itself.
+    /// Exited by itself.
     pub(crate) const fn with(exit_code: i64) -> Self {
         Self { exit_code, out_of_memory: false }
     }
 }
 
-/// A program of one's own.
+/// Makes a program of a function.
 pub(crate) fn program<F, R>(run: F) -> Program
 where
     F: Fn(Stdio) -> R + Send + Sync + 'static,
@@ -48,9 +48,8 @@ where
     Arc::new(move |stdio| run(stdio).boxed())
 }
 
-/// One that is up, has its whole request and is to start it before `run` goes on;
-/// without this word it ends as PID 1 does.
-pub(crate) fn asked<F, R>(run: F) -> Program
+/// Calls `run` with the script's stdin after Go; without Go it exits as PID 1 does.
+pub(crate) fn after_go<F, R>(run: F) -> Program
 where
     F: Fn(Stdio, Vec<u8>) -> R + Clone + Send + Sync + 'static,
     R: Future<Output = Ended> + Send + 'static,
@@ -60,11 +59,11 @@ where
         async move {
             hello(&stdio).await;
             let terminated = stdio.terminated();
-            let asked = tokio::select! {
-                asked = stdio.asked() => asked,
+            let stdin = tokio::select! {
+                stdin = stdio.wait_for_go() => stdin,
                 () = terminated.cancelled() => None,
             };
-            match asked {
+            match stdin {
                 Some(stdin) => run(stdio, stdin).await,
                 None => Ended::NO_REQUEST,
             }
@@ -72,9 +71,8 @@ where
     })
 }
 
-/// One that is up and has its whole request, and has not said so, before `run`
-/// goes on.
-pub(crate) fn requested<F, R>(run: F) -> Program
+/// Calls `run` after reading the whole request, before confirming it.
+pub(crate) fn after_request<F, R>(run: F) -> Program
 where
     F: Fn(Stdio) -> R + Clone + Send + Sync + 'static,
     R: Future<Output = Ended> + Send + 'static,
@@ -83,7 +81,7 @@ where
         let run = run.clone();
         async move {
             hello(&stdio).await;
-            match stdio.request().await {
+            match stdio.read_request().await {
                 Some(_) => run(stdio).await,
                 None => Ended::NO_REQUEST,
             }
@@ -91,27 +89,27 @@ where
     })
 }
 
-/// One whose script exists before `run` goes on.
+/// Calls `run` with the script's stdin after sending Started.
 pub(crate) fn started<F, R>(run: F) -> Program
 where
     F: Fn(Stdio, Vec<u8>) -> R + Clone + Send + Sync + 'static,
     R: Future<Output = Ended> + Send + 'static,
 {
-    asked(move |stdio, stdin| {
+    after_go(move |stdio, stdin| {
         let run = run.clone();
         async move {
-            stdio.say(Kind::Started, &[]).await;
+            stdio.send_frame(Kind::Started, &[]).await;
             run(stdio, stdin).await
         }
     })
 }
 
-/// Says Hello.
+/// Sends Hello.
 pub(crate) async fn hello(stdio: &Stdio) {
-    stdio.tell(Kind::Hello, &Hello { init: "fake".to_owned() }).await;
+    stdio.send_message(Kind::Hello, &Hello { init: "fake".to_owned() }).await;
 }
 
-/// A script that ended by itself with this code.
+/// Exit message of a script that exited with this code.
 pub(crate) fn exit(code: i32) -> Exit {
     Exit {
         end: End::Code(code),
@@ -129,90 +127,90 @@ pub(crate) fn exit(code: i32) -> Exit {
     }
 }
 
-/// Answers with what it reads from stdin.
+/// Echoes its stdin.
 pub(crate) fn echo() -> Program {
     started(|stdio, stdin| async move {
         for piece in stdin.chunks(MAX_REPLY_PAYLOAD) {
-            stdio.say(Kind::Stdout, piece).await;
+            stdio.send_frame(Kind::Stdout, piece).await;
         }
-        stdio.tell(Kind::Exit, &Exit { stdout_bytes: stdin.len() as u64, ..exit(0) }).await;
+        stdio.send_message(Kind::Exit, &Exit { stdout_bytes: stdin.len() as u64, ..exit(0) }).await;
         Ended::with(0)
     })
 }
 
-/// Leaves something of everything, and exits with 3.
+/// Produces every kind of output and exits with 3.
 pub(crate) fn leaves_everything() -> Program {
     started(|stdio, _| async move {
-        stdio.say(Kind::Stdout, b"out").await;
-        stdio.say(Kind::Stderr, b"err").await;
-        stdio.say(Kind::OutputFile, b"{}").await;
+        stdio.send_frame(Kind::Stdout, b"out").await;
+        stdio.send_frame(Kind::Stderr, b"err").await;
+        stdio.send_frame(Kind::OutputFile, b"{}").await;
         let artifact = ArtifactBegin { name: "a/b".to_owned(), size: 2 };
-        stdio.tell(Kind::ArtifactBegin, &artifact).await;
-        stdio.say(Kind::ArtifactData, b"xy").await;
-        stdio.tell(Kind::Exit, &exit(3)).await;
+        stdio.send_message(Kind::ArtifactBegin, &artifact).await;
+        stdio.send_frame(Kind::ArtifactData, b"xy").await;
+        stdio.send_message(Kind::Exit, &exit(3)).await;
         Ended::with(0)
     })
 }
 
-/// Is up and says so, and has no interpreter.
+/// Says Hello, then refuses to start the script for lack of an interpreter.
 pub(crate) fn refuses() -> Program {
-    asked(|stdio, _| async move { refuse(&stdio).await })
+    after_go(|stdio, _| async move { refuse(&stdio).await })
 }
 
-/// Is up and says so, and can't write the script.
+/// Says Hello, then refuses the request because it can't write the script.
 pub(crate) fn refuses_to_load() -> Program {
-    requested(|stdio| async move { refuse(&stdio).await })
+    after_request(|stdio| async move { refuse(&stdio).await })
 }
 
 async fn refuse(stdio: &Stdio) -> Ended {
     let (reason, detail) = (RefusedReason::NotFound, "no such file".to_owned());
-    stdio.tell(Kind::Refused, &Refused { reason, detail }).await;
+    stdio.send_message(Kind::Refused, &Refused { reason, detail }).await;
     Ended::with(0)
 }
 
-/// Never says that it is up.
+/// Never says Hello.
 pub(crate) fn never_says_hello() -> Program {
     program(|stdio| async move {
-        stdio.complain("loading").await;
+        stdio.print_stderr("loading").await;
         pending().await
     })
 }
 
-/// Ends before it says that it is up.
+/// Exits before Hello.
 pub(crate) fn dies_before_hello() -> Program {
     program(|stdio| async move {
-        stdio.complain("no such library\n").await;
+        stdio.print_stderr("no such library\n").await;
         Ended::with(127)
     })
 }
 
-/// Ends when it has its request and has not said so.
+/// Exits after reading its request, before confirming it.
 pub(crate) fn dies_before_loaded(ended: Ended) -> Program {
-    requested(move |_| async move { ended })
+    after_request(move |_| async move { ended })
 }
 
-/// Ends when it has said that it has its request, and waits.
+/// Exits after confirming its request, while it waits for Go.
 pub(crate) fn dies_while_it_waits(ended: Ended) -> Program {
-    requested(move |stdio| async move {
-        stdio.say(Kind::Loaded, &[]).await;
+    after_request(move |stdio| async move {
+        stdio.send_frame(Kind::Loaded, &[]).await;
         ended
     })
 }
 
-/// Ends when it is to start the script, which does not exist yet.
+/// Exits after Go, before the script exists.
 pub(crate) fn dies_before_started() -> Program {
-    asked(|_, _| async { Ended::with(70) })
+    after_go(|_, _| async { Ended::with(70) })
 }
 
-/// Is killed while the script runs.
+/// Exits while the script runs.
 pub(crate) fn dies_after_started(ended: Ended) -> Program {
     started(move |stdio, _| async move {
-        stdio.say(Kind::Stdout, b"half").await;
+        stdio.send_frame(Kind::Stdout, b"half").await;
         ended
     })
 }
 
-/// Says that it is up and never reads its stdin.
+/// Says Hello and never reads its stdin.
 pub(crate) fn never_reads() -> Program {
     program(|stdio| async move {
         hello(&stdio).await;
@@ -220,35 +218,35 @@ pub(crate) fn never_reads() -> Program {
     })
 }
 
-/// Says that it has its request, and never reads its stdin.
+/// Confirms its request without ever reading its stdin.
 pub(crate) fn never_reads_and_says_it_has() -> Program {
     program(|stdio| async move {
         hello(&stdio).await;
-        stdio.say(Kind::Loaded, &[]).await;
+        stdio.send_frame(Kind::Loaded, &[]).await;
         pending().await
     })
 }
 
-/// Its script runs for ever, and it never says a word.
+/// Runs a script that never ends and prints nothing.
 pub(crate) fn silent() -> Program {
     started(|stdio, _| async move {
-        // As long as it lives its stdio is open.
+        // The stdio stays open while the script runs.
         let _stdio = stdio;
         pending().await
     })
 }
 
-/// Its script runs until it is cancelled.
+/// Runs a script until it is cancelled.
 pub(crate) fn obeys_cancel() -> Program {
     started(|mut stdio, _| async move {
-        stdio.asked_to_end().await;
+        stdio.wait_for_stop().await;
         let stopped = Exit { end: End::Signal(15), stopped: Some(Stopped::Cancelled), ..exit(0) };
-        stdio.tell(Kind::Exit, &stopped).await;
+        stdio.send_message(Kind::Exit, &stopped).await;
         Ended::with(0)
     })
 }
 
-/// Prints what is no frame instead of Hello.
+/// Prints bytes that are no frame instead of Hello.
 pub(crate) fn prints_garbage() -> Program {
     program(|stdio| async move {
         stdio.print(b"Segmentation fault\n").await;
@@ -256,24 +254,24 @@ pub(crate) fn prints_garbage() -> Program {
     })
 }
 
-/// Says Started before Hello.
+/// Sends Started before Hello.
 pub(crate) fn speaks_out_of_turn() -> Program {
     program(|stdio| async move {
-        stdio.say(Kind::Started, &[]).await;
+        stdio.send_frame(Kind::Started, &[]).await;
         pending().await
     })
 }
 
-/// Its script prints and never stops.
+/// Runs a script that prints without end.
 pub(crate) fn floods() -> Program {
     started(|stdio, _| async move {
         loop {
-            stdio.say(Kind::Stdout, &[b'x'; MAX_REPLY_PAYLOAD]).await;
+            stdio.send_frame(Kind::Stdout, &[b'x'; MAX_REPLY_PAYLOAD]).await;
         }
     })
 }
 
-/// The connection to it breaks while its script runs.
+/// Loses its connection while the script runs.
 pub(crate) fn loses_its_connection(error: EngineError) -> Program {
     started(move |stdio, _| {
         let error = error.clone();

@@ -18,10 +18,10 @@ use crate::engine::{Attached, EngineError, OutputChunk, OutputStream};
 /// A Linux pipe's size, in bytes.
 const PIPE: usize = 64 * 1024;
 
-/// Pieces of output that nobody has read yet, before the writer has to wait.
+/// Unread pieces of output before the writer has to wait.
 const UNREAD: usize = 16;
 
-/// The file whose interpreter says that it stands by, and runs on.
+/// File whose stand-by interpreter reports success and later runs on by itself.
 pub(crate) const RUNS_ON: &str = "runs_on.py";
 
 /// PID 1's side of a container's stdio.
@@ -33,17 +33,17 @@ pub(crate) struct Stdio {
     terminated: CancellationToken,
 }
 
-/// All that a container has printed, as the engine keeps it.
+/// Log of a container: all that it has printed.
 #[derive(Clone, Default)]
 pub(super) struct Journal(Arc<watch::Sender<Vec<OutputChunk>>>);
 
 impl Journal {
-    /// All of it, and what comes until the container ends.
+    /// Replays the log, and follows it until the container ends.
     pub(super) fn replay(&self, life: watch::Receiver<Life>) -> OutputStream {
         let state = (self.0.subscribe(), life, 0);
         let pieces = stream::unfold(state, |(mut pieces, mut life, next)| async move {
             loop {
-                // Looked at first: what was printed before the end is there then.
+                // Read first, so that everything printed before the end is there.
                 let is_over = has_ended(&life.borrow_and_update()) || life.has_changed().is_err();
                 let piece = pieces.borrow_and_update().get(next).cloned();
                 if let Some(piece) = piece {
@@ -66,8 +66,8 @@ impl Journal {
 pub(super) fn pipes(journal: Journal) -> (Stdio, Attached) {
     let (near, far) = duplex(PIPE);
     let (sender, receiver) = mpsc::channel(UNREAD);
-    // PID 1's stdin ends when the client has let go of both directions, or shuts
-    // it down, as with an attached connection.
+    // PID 1's stdin ends when the client drops both directions or shuts it down, as with
+    // an attached connection.
     let (connection, input) = tokio::io::split(near);
     let output = stream::unfold((receiver, connection), |(mut receiver, connection)| async {
         let piece = receiver.recv().await?;
@@ -84,42 +84,42 @@ pub(super) fn pipes(journal: Journal) -> (Stdio, Attached) {
 }
 
 impl Stdio {
-    /// Prints bytes as they are.
+    /// Prints raw bytes.
     pub(crate) async fn print(&self, bytes: &[u8]) {
         self.send(Ok(OutputChunk::Stdout(Bytes::copy_from_slice(bytes)))).await;
     }
 
-    /// Prints to stderr, which PID 1 does only when something is wrong.
-    pub(crate) async fn complain(&self, words: &str) {
+    /// Prints to stderr, which PID 1 does only on errors.
+    pub(crate) async fn print_stderr(&self, words: &str) {
         self.send(Ok(OutputChunk::Stderr(Bytes::copy_from_slice(words.as_bytes())))).await;
     }
 
-    /// Breaks the connection to whoever is attached.
+    /// Breaks the client's connection.
     pub(crate) async fn break_connection(&self, error: EngineError) {
         self.send(Err(error)).await;
     }
 
-    /// Says one frame.
-    pub(crate) async fn say(&self, kind: Kind, payload: &[u8]) {
+    /// Sends one frame.
+    pub(crate) async fn send_frame(&self, kind: Kind, payload: &[u8]) {
         let header = Header::encode(kind, payload.len()).unwrap();
         self.print(&[header.as_slice(), payload].concat()).await;
     }
 
-    /// Says one frame with a message in it.
-    pub(crate) async fn tell(&self, kind: Kind, message: &impl Serialize) {
-        self.say(kind, &serde_json::to_vec(message).unwrap()).await;
+    /// Sends one frame with a JSON message.
+    pub(crate) async fn send_message(&self, kind: Kind, message: &impl Serialize) {
+        self.send_frame(kind, &serde_json::to_vec(message).unwrap()).await;
     }
 
-    /// Is cancelled by TERM.
+    /// Token that TERM cancels.
     pub(crate) fn terminated(&self) -> CancellationToken {
         self.terminated.clone()
     }
 
     /// Waits for a Cancel frame or for TERM.
-    pub(crate) async fn asked_to_end(&mut self) {
+    pub(crate) async fn wait_for_stop(&mut self) {
         let terminated = self.terminated();
         let cancelled = async {
-            while let Some(frame) = self.heard().await {
+            while let Some(frame) = self.next_frame().await {
                 if frame.kind == Kind::Cancel {
                     return;
                 }
@@ -132,8 +132,8 @@ impl Stdio {
         }
     }
 
-    /// The next frame for PID 1; `None` at the end of its stdin.
-    pub(crate) async fn heard(&mut self) -> Option<Frame> {
+    /// Reads the next frame for PID 1; `None` at the end of its stdin.
+    pub(crate) async fn next_frame(&mut self) -> Option<Frame> {
         loop {
             if let Some(frame) = self.decoder.next_frame().unwrap() {
                 return Some(frame);
@@ -146,59 +146,59 @@ impl Stdio {
         }
     }
 
-    /// What a whole request has for the script's stdin, once it is to be started;
-    /// `None` when it never is.
-    pub(crate) async fn asked(&mut self) -> Option<Vec<u8>> {
-        let stdin = self.request().await?;
-        self.say(Kind::Loaded, &[]).await;
-        self.heard().await.filter(|frame| frame.kind == Kind::Go)?;
+    /// Reads a request, confirms it and waits for Go. Returns the script's stdin, or
+    /// `None` when no Go came.
+    pub(crate) async fn wait_for_go(&mut self) -> Option<Vec<u8>> {
+        let stdin = self.read_request().await?;
+        self.send_frame(Kind::Loaded, &[]).await;
+        self.next_frame().await.filter(|frame| frame.kind == Kind::Go)?;
         Some(stdin)
     }
 
-    /// What a whole request has for the script's stdin; `None` when there was no
-    /// whole request.
-    pub(crate) async fn request(&mut self) -> Option<Vec<u8>> {
-        let mut head = self.heard().await?;
+    /// Reads a whole request. Returns the script's stdin, or `None` when the request is
+    /// incomplete.
+    pub(crate) async fn read_request(&mut self) -> Option<Vec<u8>> {
+        let mut head = self.next_frame().await?;
         if head.kind == Kind::Prepare {
             if self.prepare(&head.payload).await == Some(RUNS_ON.to_owned()) {
                 tokio::time::sleep(Duration::from_secs(10)).await;
-                self.complain("process 2 ran while all stood by\n").await;
+                self.print_stderr("process 2 ran while all stood by\n").await;
                 return None;
             }
-            head = self.heard().await?;
+            head = self.next_frame().await?;
         }
         let head = Some(head).filter(|frame| frame.kind == Kind::Request)?;
         let head: Request = serde_json::from_slice(&head.payload).unwrap();
-        self.contents(Kind::Script, head.script_bytes).await?;
-        self.contents(Kind::Stdin, head.stdin_bytes).await
+        self.read_contents(Kind::Script, head.script_bytes).await?;
+        self.read_contents(Kind::Stdin, head.stdin_bytes).await
     }
 
-    /// Says that it is prepared; a source that is not empty is why nobody stands by.
-    /// Answers with the file that somebody stands by for.
+    /// Answers a preparation. A non-empty source is the reason of a failure. Returns the
+    /// file name of the stand-by interpreter.
     async fn prepare(&mut self, json: &[u8]) -> Option<String> {
         let preparation: Preparation = serde_json::from_slice(json).unwrap();
         let stand_by = preparation.stand_by;
         let reason = stand_by.as_ref().map(|it| it.source.clone()).filter(|it| !it.is_empty());
-        self.tell(Kind::Prepared, &Prepared { unfit: reason, remark: None }).await;
+        self.send_message(Kind::Prepared, &Prepared { unfit: reason, remark: None }).await;
         stand_by.map(|it| it.file_name)
     }
 
-    async fn contents(&mut self, kind: Kind, size: u64) -> Option<Vec<u8>> {
+    async fn read_contents(&mut self, kind: Kind, size: u64) -> Option<Vec<u8>> {
         let mut contents = Vec::new();
         while (contents.len() as u64) < size {
-            let frame = self.heard().await.filter(|frame| frame.kind == kind)?;
+            let frame = self.next_frame().await.filter(|frame| frame.kind == kind)?;
             contents.extend(frame.payload);
         }
         Some(contents)
     }
 
-    /// A container does not notice when nobody listens any more.
+    /// Sends output. As in a real container, a missing client is not noticed.
     async fn send(&self, piece: Result<OutputChunk, EngineError>) {
         if let Ok(piece) = &piece {
             self.journal.0.send_modify(|pieces| pieces.push(piece.clone()));
         }
         let _ = self.output.send(piece).await;
-        // So that the reader sees one piece at a time.
+        // Lets the reader see one piece at a time.
         tokio::task::yield_now().await;
     }
 }

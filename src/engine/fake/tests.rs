@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::program::{asked, echo, program, silent};
+use super::program::{after_go, echo, program, silent};
 use super::*;
 use crate::domain::limits::Limits;
 use crate::domain::sandbox_spec::{Network, Purpose, SandboxSpec};
@@ -86,7 +86,7 @@ async fn a_call_that_hangs_ends_at_its_deadline() {
     for (verb, limit) in DEADLINES {
         for fault in [Fault::Hang, Fault::Late(Duration::from_secs(3600))] {
             let fake = Fake::running(silent());
-            fake.spoil(verb, fault);
+            fake.inject(verb, fault);
             let begun = Instant::now();
             let error = call(&fake, verb).await.unwrap_err();
             assert!(matches!(error, EngineError::TimedOut { .. }), "{error}");
@@ -99,7 +99,7 @@ async fn a_call_that_hangs_ends_at_its_deadline() {
 async fn an_error_is_the_answer_to_one_call_only() {
     for (verb, _) in DEADLINES {
         let fake = Fake::running(silent());
-        fake.spoil(verb, Fault::Error(refused(verb)));
+        fake.inject(verb, Fault::Error(refused(verb)));
         let error = call(&fake, verb).await.unwrap_err();
         assert_eq!(error.to_string(), refused(verb).to_string());
         assert_eq!(fake.containers(), Vec::<String>::new());
@@ -113,7 +113,7 @@ async fn a_lost_answer_is_to_a_call_that_was_carried_out() {
     let lost = [Fault::LostAnswer(refused(Verb::Create)), Fault::HangAfter];
     for fault in lost {
         let fake = Fake::running(echo());
-        fake.spoil(Verb::Create, fault);
+        fake.inject(Verb::Create, fault);
         fake.create(&container("a")).await.unwrap_err();
         assert_eq!(fake.containers(), ["a"]);
     }
@@ -122,7 +122,7 @@ async fn a_lost_answer_is_to_a_call_that_was_carried_out() {
 #[tokio::test(start_paused = true)]
 async fn a_call_is_carried_out_also_when_nobody_waits_for_it() {
     let fake = Fake::running(echo());
-    fake.spoil(Verb::Create, Fault::Late(Duration::from_secs(5)));
+    fake.inject(Verb::Create, Fault::Late(Duration::from_secs(5)));
     let impatient = Duration::from_secs(1);
     tokio::time::timeout(impatient, fake.create(&container("a"))).await.unwrap_err();
     assert_eq!(fake.containers(), Vec::<String>::new());
@@ -134,11 +134,11 @@ async fn a_call_is_carried_out_also_when_nobody_waits_for_it() {
 async fn what_vanishes_is_gone_and_what_dies_is_not() {
     let fake = Fake::running(silent());
     let mut attached = started(&fake).await;
-    fake.spoil(Verb::Inspect, Fault::Die);
+    fake.inject(Verb::Inspect, Fault::Die);
     assert!(fake.inspect("a").await.unwrap().running);
     while attached.output.next().await.is_some() {}
     assert_eq!(fake.wait("a").await.unwrap(), 137);
-    fake.spoil(Verb::Inspect, Fault::Vanish);
+    fake.inject(Verb::Inspect, Fault::Vanish);
     assert!(matches!(fake.inspect("a").await, Err(EngineError::NotFound { .. })));
 }
 
@@ -146,7 +146,7 @@ async fn what_vanishes_is_gone_and_what_dies_is_not() {
 async fn a_program_is_heard_on_both_streams_until_the_connection_breaks() {
     let fake = Fake::running(program(|stdio| async move {
         stdio.print(b"one").await;
-        stdio.complain("two").await;
+        stdio.print_stderr("two").await;
         stdio.break_connection(refused(Verb::Attach)).await;
         Ended::OUT_OF_MEMORY
     }));
@@ -161,7 +161,7 @@ async fn a_program_is_heard_on_both_streams_until_the_connection_breaks() {
 
 #[tokio::test]
 async fn what_the_contract_forbids_is_recorded() {
-    let fake = Fake::running(asked(|_, _| async { Ended::with(0) }));
+    let fake = Fake::running(after_go(|_, _| async { Ended::with(0) }));
     let _attached = started(&fake).await;
     fake.attach("a").await.err().unwrap();
     fake.start("a").await.unwrap_err();

@@ -1,4 +1,4 @@
-//! The containers of a [`Fake`](super::Fake) and what becomes of them.
+//! Containers of a [`Fake`](super::Fake) and their states.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::domain::sandbox_spec::SANDBOX_UID;
 use crate::engine::docker::requested_confinement;
 use crate::engine::{OutputStream, Verb};
 
-/// Where a container is in its life.
+/// State of a container's process.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Life {
     Created,
@@ -31,7 +31,7 @@ impl Life {
     }
 }
 
-/// True once the container's process is gone.
+/// True once the container's process has ended.
 pub(super) fn has_ended(life: &Life) -> bool {
     matches!(life, Life::Ended(_))
 }
@@ -44,9 +44,9 @@ struct Container {
     killed: CancellationToken,
     terminated: CancellationToken,
     journal: Journal,
-    /// The container's side of its stdio, until it is started.
+    /// Container's side of its stdio, until it is started.
     inside: Option<Stdio>,
-    /// The other side, until somebody attaches.
+    /// Client's side of the stdio, until a client attaches.
     outside: Option<Attached>,
 }
 
@@ -55,8 +55,8 @@ pub(super) struct World {
     program: Program,
     containers: BTreeMap<String, Container>,
     created: i64,
-    /// What becomes of the confinement that is asked for.
-    pub(super) loosened: Option<fn(&mut Confinement)>,
+    /// Change to the requested confinement, if any.
+    pub(super) weakening: Option<fn(&mut Confinement)>,
     pub(super) violations: Vec<String>,
 }
 
@@ -66,7 +66,7 @@ impl World {
             program,
             containers: BTreeMap::new(),
             created: 0,
-            loosened: None,
+            weakening: None,
             violations: Vec::new(),
         }
     }
@@ -86,8 +86,8 @@ impl World {
         let journal = Journal::default();
         let (inside, outside) = pipes(journal.clone());
         let mut confinement = requested_confinement(&new.spec, SANDBOX_UID);
-        if let Some(loosen) = self.loosened {
-            loosen(&mut confinement);
+        if let Some(weaken) = self.weakening {
+            weaken(&mut confinement);
         }
         self.created += 1;
         let container = Container {
@@ -173,7 +173,7 @@ impl World {
             .map(|container| container.confinement.clone())
     }
 
-    /// Does nothing to what does not run.
+    /// Kills a running container; does nothing to others.
     pub(super) fn kill(&mut self, name: &str) {
         let running = self.containers.get(name).filter(|container| container.inside.is_none());
         if let Some(container) = running {

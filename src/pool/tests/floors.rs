@@ -156,7 +156,7 @@ async fn what_nobody_needs_any_more_is_dropped_at_once_and_what_is_in_use_is_not
 #[tokio::test(start_paused = true)]
 async fn one_that_is_being_started_and_not_needed_any_more_is_removed() {
     let bench = bench(2);
-    bench.engine.spoil(Verb::Start, Fault::Late(Duration::from_secs(5)));
+    bench.engine.inject(Verb::Start, Fault::Late(Duration::from_secs(5)));
     bench.set_floors(&[(8, 1)]);
     assert_eq!(bench.soon().await.starting, 1);
     bench.pool.set_floors(Floors::default(), &HashSet::from([Arc::new(template(8))]));
@@ -192,7 +192,7 @@ async fn kinds_are_bounded_and_floors_stay_among_them() {
 async fn a_floor_that_cannot_be_started_is_tried_ever_less_often_and_seen() {
     let bench = bench(2);
     for _ in 0..8 {
-        bench.engine.spoil(Verb::Create, Fault::Error(unreachable()));
+        bench.engine.inject(Verb::Create, Fault::Error(unreachable()));
     }
     bench.set_floors(&[(8, 1)]);
     tokio::time::sleep(Duration::from_secs(20)).await;
@@ -240,7 +240,7 @@ async fn a_pool_that_is_drained_holds_nothing() {
     bench.ends().await;
 }
 
-/// What may happen to a pool.
+/// Event that may happen to a pool.
 #[derive(Debug, Clone)]
 enum Event {
     Take(u32, usize),
@@ -282,7 +282,7 @@ async fn stays_within_bounds(events: Vec<Event>) {
             Event::Forget => bench.pool.evict_image(IMAGE),
             Event::Available(bytes) => available.store(bytes, Ordering::Relaxed),
             Event::Fail(times) => (0..times).for_each(|_| {
-                bench.engine.spoil(Verb::Create, Fault::Error(unreachable()));
+                bench.engine.inject(Verb::Create, Fault::Error(unreachable()));
             }),
             Event::Pass(millis) => tokio::time::sleep(Duration::from_millis(millis)).await,
         }

@@ -1,5 +1,5 @@
-//! Whatever comes out of a container, no more than the request allows gets past
-//! the conversation.
+//! Nothing beyond the limits of a request passes the conversation, whatever a container
+//! sends.
 
 use std::time::Duration;
 
@@ -62,7 +62,7 @@ fn refused() -> Frame {
     frame(Kind::Refused, serde_json::to_vec(&refused).unwrap())
 }
 
-/// What the last frame of a conversation means, that begins with these.
+/// Meaning of the last frame of a conversation that begins with these.
 fn last_of(frames: impl IntoIterator<Item = Frame>) -> Result<Event, ProtocolError> {
     let mut conversation = Conversation::new(&limits());
     let mut frames: Vec<_> = frames.into_iter().collect();
@@ -73,7 +73,7 @@ fn last_of(frames: impl IntoIterator<Item = Frame>) -> Result<Event, ProtocolErr
     conversation.accept(last)
 }
 
-/// What the last frame means when the request is loaded before the first.
+/// Meaning of the last frame if the request is loaded before the first one.
 fn last(frames: impl IntoIterator<Item = Frame>) -> Result<Event, ProtocolError> {
     last_of([loaded()].into_iter().chain(frames))
 }
@@ -134,9 +134,9 @@ fn each_stream_has_its_own_cap() {
     let (out, err) = (frame(Kind::Stdout, full.clone()), frame(Kind::Stderr, full));
     assert!(last([started(), out.clone(), err.clone(), exit()]).is_ok());
     let more = frame(Kind::Stdout, "x");
-    assert_eq!(last([started(), out, more]), Err(ProtocolError::TooMuch("stdout")));
+    assert_eq!(last([started(), out, more]), Err(ProtocolError::LimitExceeded("stdout")));
     let more = frame(Kind::Stderr, "x");
-    assert_eq!(last([started(), err, more]), Err(ProtocolError::TooMuch("stderr")));
+    assert_eq!(last([started(), err, more]), Err(ProtocolError::LimitExceeded("stderr")));
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn an_output_file_that_was_not_asked_for_has_no_bytes() {
     conversation.accept(loaded()).unwrap();
     conversation.accept(started()).unwrap();
     let file = conversation.accept(frame(Kind::OutputFile, "x"));
-    assert_eq!(file, Err(ProtocolError::TooMuch("output file")));
+    assert_eq!(file, Err(ProtocolError::LimitExceeded("output file")));
 }
 
 #[test]
@@ -153,10 +153,10 @@ fn an_artifact_is_as_long_as_it_said() {
     let data = |bytes: &str| frame(Kind::ArtifactData, bytes);
     assert!(last([started(), artifact("a", 3), data("ab"), data("c"), exit()]).is_ok());
     let too_much = last([started(), artifact("a", 3), data("abcd")]);
-    assert_eq!(too_much, Err(ProtocolError::TooMuch("artifact")));
+    assert_eq!(too_much, Err(ProtocolError::LimitExceeded("artifact")));
     for next in [exit(), artifact("b", 1), frame(Kind::Stdout, "x")] {
         let cut = last([started(), artifact("a", 3), data("ab"), next]);
-        assert_eq!(cut, Err(ProtocolError::ArtifactCut));
+        assert_eq!(cut, Err(ProtocolError::ArtifactIncomplete));
     }
 }
 
@@ -164,11 +164,11 @@ fn an_artifact_is_as_long_as_it_said() {
 fn artifacts_are_no_more_and_no_larger_than_allowed() {
     let many = (0..=ARTIFACTS).map(|number| artifact(&number.to_string(), 0));
     let too_many = last([started()].into_iter().chain(many));
-    assert_eq!(too_many, Err(ProtocolError::TooMuch("artifacts")));
+    assert_eq!(too_many, Err(ProtocolError::LimitExceeded("artifacts")));
     let too_large = last([started(), artifact("a", ARTIFACT_BYTES + 1)]);
-    assert_eq!(too_large, Err(ProtocolError::TooMuch("artifact bytes")));
+    assert_eq!(too_large, Err(ProtocolError::LimitExceeded("artifact bytes")));
     let huge = last([started(), artifact("a", u64::MAX)]);
-    assert_eq!(huge, Err(ProtocolError::TooMuch("artifact bytes")));
+    assert_eq!(huge, Err(ProtocolError::LimitExceeded("artifact bytes")));
 }
 
 #[test]
@@ -185,10 +185,10 @@ fn a_message_that_is_none_is_unreadable() {
     for kind in [Kind::ArtifactBegin, Kind::Exit] {
         for payload in ["", "null", "{}", "[", "{\"name\":1}", "\u{feff}{}"] {
             let read = last([started(), frame(kind, payload)]);
-            assert_eq!(read, Err(ProtocolError::Unreadable(kind)), "{payload:?}");
+            assert_eq!(read, Err(ProtocolError::Malformed(kind)), "{payload:?}");
         }
     }
-    assert_eq!(last([frame(Kind::Refused, "x")]), Err(ProtocolError::Unreadable(Kind::Refused)));
+    assert_eq!(last([frame(Kind::Refused, "x")]), Err(ProtocolError::Malformed(Kind::Refused)));
 }
 
 const KINDS: [Kind; 15] = [
@@ -226,7 +226,7 @@ fn any_frame() -> impl Strategy<Value = Frame> {
     ]
 }
 
-/// What got past the conversation.
+/// Output that the conversation accepted.
 #[derive(Debug, Default)]
 struct Passed {
     loaded: usize,

@@ -73,7 +73,7 @@ async fn a_pid_1_that_does_not_obey_gets_its_grace_and_no_more() {
         let bench = Bench::running(program);
         let (ending, took) = cancelled(&bench, b"{}").await;
         assert_eq!(ending, Ending::Withdrawn);
-        assert_about(took, GRACE + SLACK);
+        assert_about(took, GRACE + INIT_OVERHEAD);
         bench.assert_nothing_is_left().await;
     }
 }
@@ -87,6 +87,6 @@ async fn a_cancel_that_does_not_get_through_waits_no_longer() {
     let stdin = vec![b'x'; PIPE - headers - head - SCRIPT.len()];
     let (ending, took) = cancelled(&bench, &stdin).await;
     assert_eq!(ending, Ending::Withdrawn);
-    assert_about(took, GRACE + SLACK);
+    assert_about(took, GRACE + INIT_OVERHEAD);
     bench.assert_nothing_is_left().await;
 }

@@ -7,8 +7,8 @@ use crate::engine::docker::requested_confinement;
 use crate::engine::fake::Fault;
 use crate::engine::fake::program::echo;
 
-/// What the engine may take to say how a sandbox is confined.
-const SAID_WITHIN: Duration = Duration::from_secs(1);
+/// Time for the engine to report the confinement.
+const INSPECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 async fn loaded(bench: &Bench) -> Result<Option<SealedConfinement>, SandboxError> {
     let request = request(0);
@@ -30,7 +30,7 @@ async fn what_is_loaded_is_confined_as_it_was_asked_for() {
 #[tokio::test(start_paused = true)]
 async fn what_is_confined_less_takes_no_request_and_says_why() {
     let bench = Bench::running(echo());
-    bench.engine.loosen(|it| it.readonly_root = false);
+    bench.engine.weaken_confinement(|it| it.readonly_root = false);
     let error = loaded(&bench).await.unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -49,10 +49,10 @@ async fn an_engine_that_does_not_say_it_holds_nothing_up() {
     for fault in [Fault::Hang, Fault::Error(refused(Verb::InspectConfinement))] {
         let is_silent = matches!(fault, Fault::Hang);
         let bench = Bench::running(echo());
-        bench.engine.spoil(Verb::InspectConfinement, fault);
+        bench.engine.inject(Verb::InspectConfinement, fault);
         let begun = Instant::now();
         assert_eq!(loaded(&bench).await.unwrap(), None);
-        let waited = if is_silent { SAID_WITHIN } else { Duration::ZERO };
+        let waited = if is_silent { INSPECT_TIMEOUT } else { Duration::ZERO };
         assert_eq!(begun.elapsed(), waited);
         bench.assert_nothing_is_left().await;
     }
@@ -61,7 +61,7 @@ async fn an_engine_that_does_not_say_it_holds_nothing_up() {
 #[tokio::test(start_paused = true)]
 async fn nothing_is_begun_on_an_engine_that_has_just_gone() {
     let bench = Bench::running(echo());
-    bench.engine.spoil(Verb::InspectConfinement, Fault::Error(unreachable()));
+    bench.engine.inject(Verb::InspectConfinement, Fault::Error(unreachable()));
     let error = loaded(&bench).await.unwrap_err();
     assert!(matches!(&error, SandboxError::Engine(error) if error.is_outage()), "{error}");
     bench.assert_nothing_is_left().await;

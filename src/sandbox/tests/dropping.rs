@@ -1,4 +1,4 @@
-//! Whoever waits for a sandbox may stop waiting at any moment.
+//! Futures that are dropped at any moment while they wait for a sandbox.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -10,12 +10,12 @@ use crate::engine::fake::{Ended, Fault, program};
 /// More wake-ups than any of these futures needs.
 const ENOUGH: usize = 10_000;
 
-/// When a future is dropped.
+/// Moment at which a future is dropped.
 #[derive(Debug, Clone, Copy)]
 enum Moment {
-    /// What it waits for is under way.
+    /// The awaited call is in progress.
     Waiting,
-    /// What it waited for is there, and it has not seen it.
+    /// The awaited call has returned, and the future was not polled since.
     Woken,
 }
 
@@ -65,8 +65,8 @@ async fn nothing_is_left_wherever_an_execution_is_dropped() {
 async fn nothing_is_left_wherever_it_is_dropped_when_removals_fail_at_first() {
     drop_everywhere(|| {
         let bench = Bench::running(program::echo());
-        bench.engine.spoil(Verb::Remove, Fault::Error(unreachable()));
-        bench.engine.spoil(Verb::Remove, Fault::Hang);
+        bench.engine.inject(Verb::Remove, Fault::Error(unreachable()));
+        bench.engine.inject(Verb::Remove, Fault::Hang);
         bench
     })
     .await;
@@ -76,7 +76,7 @@ async fn nothing_is_left_wherever_it_is_dropped_when_removals_fail_at_first() {
 async fn nothing_is_left_of_a_creation_that_comes_after_nobody_waits() {
     for seconds in [0, 1, 3] {
         let bench = Bench::running(program::echo());
-        bench.engine.spoil(Verb::Create, Fault::Late(Duration::from_secs(seconds)));
+        bench.engine.inject(Verb::Create, Fault::Late(Duration::from_secs(seconds)));
         assert!(!ends_within(1, Moment::Waiting, bench.start()).await);
         bench.assert_nothing_is_left().await;
     }

@@ -1,4 +1,4 @@
-//! What runs in the container, and what is made of it.
+//! Programs in the container, and the endings that follow.
 
 use gantry_init::frame::{FrameError, Header, Kind};
 use gantry_init::message::RefusedReason;
@@ -66,7 +66,7 @@ async fn nothing_heard_is_not_ready_after_a_while() {
     let bench = Bench::running(program::never_says_hello());
     let begun = Instant::now();
     let error = bench.ending().await.unwrap_err();
-    let expected = "the sandbox did not come up: nothing was heard within 20 s: loading";
+    let expected = "the sandbox did not become ready: PID 1 did not say Hello within 20 s: loading";
     assert_eq!(error.to_string(), expected);
     assert_eq!(begun.elapsed(), Duration::from_secs(20));
     bench.assert_nothing_is_left().await;
@@ -76,7 +76,7 @@ async fn nothing_heard_is_not_ready_after_a_while() {
 async fn an_end_before_hello_is_not_ready_in_its_own_words() {
     let bench = Bench::running(program::dies_before_hello());
     let error = bench.ending().await.unwrap_err();
-    let expected = "the sandbox did not come up: it ended: no such library";
+    let expected = "the sandbox did not become ready: PID 1 exited: no such library";
     assert_eq!(error.to_string(), expected);
     bench.assert_nothing_is_left().await;
 }
@@ -106,7 +106,7 @@ async fn what_pid_1_would_never_say_is_a_violation() {
     let cases = [
         (program::prints_garbage(), garbage),
         (program::speaks_out_of_turn(), ProtocolError::Unexpected(Kind::Started)),
-        (program::floods(), ProtocolError::TooMuch("stdout")),
+        (program::floods(), ProtocolError::LimitExceeded("stdout")),
     ];
     for (program, expected) in cases {
         let bench = Bench::running(program);
@@ -138,7 +138,7 @@ async fn a_silent_sandbox_is_overdue() {
         let bench = Bench::running(program);
         let begun = Instant::now();
         assert_eq!(bench.ending().await.unwrap(), Ending::Overdue);
-        assert_about(begun.elapsed(), TIMEOUT + GRACE + SLACK);
+        assert_about(begun.elapsed(), TIMEOUT + GRACE + INIT_OVERHEAD);
         bench.assert_nothing_is_left().await;
     }
 }
@@ -146,7 +146,7 @@ async fn a_silent_sandbox_is_overdue() {
 /// A script runs on when nobody hears it, and has its whole time.
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_breaks_is_not_the_end() {
-    let before_started = program::asked(|stdio, _| async move {
+    let before_started = program::after_go(|stdio, _| async move {
         stdio.break_connection(unreachable()).await;
         std::future::pending().await
     });
@@ -154,7 +154,7 @@ async fn a_connection_that_breaks_is_not_the_end() {
         let bench = Bench::running(program);
         let begun = Instant::now();
         assert_eq!(bench.ending().await.unwrap(), Ending::Overdue);
-        assert_about(begun.elapsed(), TIMEOUT + GRACE + SLACK);
+        assert_about(begun.elapsed(), TIMEOUT + GRACE + INIT_OVERHEAD);
         bench.assert_nothing_is_left().await;
     }
 }

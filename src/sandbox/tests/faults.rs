@@ -42,7 +42,7 @@ fn faults(verb: Verb) -> [Fault; 9] {
     ]
 }
 
-/// What comes of a start.
+/// Result of a start.
 #[derive(Debug, PartialEq, Eq)]
 enum Seen {
     Up,
@@ -94,7 +94,7 @@ async fn a_start_under_every_fault() {
     for verb in VERBS {
         for fault in faults(verb) {
             let bench = Bench::running(program::echo());
-            bench.engine.spoil(verb, fault.clone());
+            bench.engine.inject(verb, fault.clone());
             let begun = Instant::now();
             let started = bench.start().await;
             let context = format!("{verb:?}, {fault:?}");
@@ -117,7 +117,7 @@ async fn a_run_that_answers_under_every_fault_that_comes_after_its_start() {
         for fault in faults(verb) {
             let bench = Bench::running(program::echo());
             let sandbox = bench.start().await.unwrap();
-            bench.engine.spoil(verb, fault.clone());
+            bench.engine.inject(verb, fault.clone());
             let begun = Instant::now();
             let ending = run(sandbox).await;
             let context = format!("{verb:?}, {fault:?}: {ending:?}");
@@ -135,7 +135,7 @@ async fn a_run_that_vanishes_under_every_fault() {
         for fault in faults(verb) {
             let bench = Bench::running(program::dies_after_started(Ended::OUT_OF_MEMORY));
             let sandbox = bench.start().await.unwrap();
-            bench.engine.spoil(verb, fault.clone());
+            bench.engine.inject(verb, fault.clone());
             let begun = Instant::now();
             let ending = run(sandbox).await;
             let context = format!("{verb:?}, {fault:?}");
@@ -146,8 +146,8 @@ async fn a_run_that_vanishes_under_every_fault() {
     }
 }
 
-/// What is known of a container that ended for want of memory, when one call about it
-/// went wrong: all, unless it is gone.
+/// Ending of a container that ran out of memory, when one call about it fails: everything
+/// is known unless the container is gone.
 fn vanished(verb: Verb, fault: &Fault) -> Ending {
     let is_gone = matches!((verb, fault), (Verb::Inspect, Fault::Vanish));
     let exit_code = Some(137).filter(|_| !is_gone);
@@ -175,7 +175,7 @@ async fn nothing_is_left_of_a_creation_that_comes_after_its_deadline() {
     for late in [1, 3, 4] {
         let bench = Bench::running(program::echo());
         let late = deadline::CREATE + Duration::from_secs(late);
-        bench.engine.spoil(Verb::Create, Fault::Late(late));
+        bench.engine.inject(Verb::Create, Fault::Late(late));
         let started = bench.start().await;
         assert_eq!(Seen::of(&started), Seen::TimedOut(Verb::Create));
         bench.assert_nothing_is_left().await;
@@ -185,7 +185,7 @@ async fn nothing_is_left_of_a_creation_that_comes_after_its_deadline() {
 #[tokio::test(start_paused = true)]
 async fn a_start_that_comes_after_its_deadline_finds_nothing_to_start() {
     let bench = Bench::running(program::echo());
-    bench.engine.spoil(Verb::Start, Fault::Late(deadline::START + Duration::from_secs(1)));
+    bench.engine.inject(Verb::Start, Fault::Late(deadline::START + Duration::from_secs(1)));
     let started = bench.start().await;
     assert_eq!(Seen::of(&started), Seen::TimedOut(Verb::Start));
     tokio::time::sleep(Duration::from_secs(2)).await;

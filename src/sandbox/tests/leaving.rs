@@ -1,4 +1,4 @@
-//! What the remover does when removing is not easy, and what it must not touch.
+//! Removal under faults, and containers that the remover must not touch.
 
 use tokio::time::Instant;
 
@@ -10,7 +10,7 @@ async fn a_container_that_can_not_be_removed_is_given_up_in_the_end() {
     for fault in [Fault::Error(refused(Verb::Remove)), Fault::Hang] {
         let bench = Bench::running(program::echo());
         for _ in 0..20 {
-            bench.engine.spoil(Verb::Remove, fault.clone());
+            bench.engine.inject(Verb::Remove, fault.clone());
         }
         bench.ending().await.unwrap();
         let begun = Instant::now();
@@ -25,7 +25,7 @@ async fn a_container_that_can_not_be_removed_is_given_up_in_the_end() {
 async fn a_drain_with_nothing_to_do_ends_at_once_and_any_number_may_wait() {
     let bench = Bench::running(program::echo());
     bench.remover.drain().await;
-    bench.engine.spoil(Verb::Remove, Fault::Hang);
+    bench.engine.inject(Verb::Remove, Fault::Hang);
     drop(bench.start().await.unwrap());
     tokio::join!(bench.remover.drain(), bench.remover.drain());
     bench.assert_nothing_is_left().await;

@@ -11,7 +11,7 @@ use crate::sandbox::conversation::ProtocolError;
 /// More than the stdin of a fake container holds.
 const LARGE: usize = 4 * 1024 * 1024;
 
-/// What comes of a load.
+/// Starts a sandbox and loads a request.
 async fn loaded(bench: &Bench, stdin: &[u8]) -> Result<Loaded, SandboxError> {
     load(bench.start().await?, stdin, &Cancel::new()).await
 }
@@ -33,7 +33,7 @@ async fn a_loaded_request_waits_as_long_as_it_has_to() {
 async fn what_was_not_told_to_start_ends_with_nothing_run() {
     let bench = Bench::running(program::echo());
     let loaded = loaded(&bench, b"{}").await.unwrap();
-    bench.engine.spoil(Verb::Remove, Fault::Hang);
+    bench.engine.inject(Verb::Remove, Fault::Hang);
     drop(loaded);
     assert_eq!(bench.engine.wait(NAME).await.unwrap(), Ended::NO_REQUEST.exit_code);
     bench.assert_nothing_is_left().await;
@@ -46,7 +46,7 @@ async fn the_time_of_the_script_begins_with_its_start() {
     tokio::time::sleep(TIMEOUT).await;
     let begun = Instant::now();
     let ending = loaded.run_to_end(&mut Kept::default(), &Cancel::new()).await.unwrap();
-    assert_eq!((ending, begun.elapsed()), (Ending::Overdue, TIMEOUT + GRACE + SLACK));
+    assert_eq!((ending, begun.elapsed()), (Ending::Overdue, TIMEOUT + GRACE + INIT_OVERHEAD));
     bench.assert_nothing_is_left().await;
 }
 
@@ -57,8 +57,8 @@ async fn an_end_before_it_is_loaded_was_no_run() {
         let error = loaded(&bench, b"{}").await.err().unwrap();
         let code = ended.exit_code;
         let expected = format!(
-            "the sandbox did not come up: it ended before its script was to start (container exit \
-             code {code})"
+            "the sandbox did not become ready: the container exited before the script started \
+             (exit code {code})"
         );
         assert!(matches!(error, SandboxError::NotReady(_)));
         assert_eq!(error.to_string(), expected);
@@ -101,8 +101,9 @@ async fn a_request_that_is_not_taken_is_given_up_in_the_end() {
         let begun = Instant::now();
         let error = loaded(&bench, &stdin).await.err().unwrap();
         let expected =
-            "the sandbox did not come up: it has not taken its request within 60 s".to_owned();
-        assert_eq!((error.to_string(), begun.elapsed()), (expected, LOADED_WITHIN));
+            "the sandbox did not become ready: PID 1 did not accept the request within 60 s"
+                .to_owned();
+        assert_eq!((error.to_string(), begun.elapsed()), (expected, LOAD_TIMEOUT));
         bench.assert_nothing_is_left().await;
     }
 }
@@ -114,12 +115,12 @@ async fn a_connection_that_breaks_before_the_start_is_the_engine_s_fault() {
         stdio.break_connection(unreachable()).await;
         std::future::pending().await
     });
-    let before_loaded = program::requested(|stdio| async move {
+    let before_loaded = program::after_request(|stdio| async move {
         stdio.break_connection(unreachable()).await;
         std::future::pending().await
     });
-    let while_it_waits = program::requested(|stdio| async move {
-        stdio.say(Kind::Loaded, &[]).await;
+    let while_it_waits = program::after_request(|stdio| async move {
+        stdio.send_frame(Kind::Loaded, &[]).await;
         stdio.break_connection(unreachable()).await;
         std::future::pending().await
     });
@@ -140,13 +141,13 @@ async fn a_connection_that_breaks_before_the_start_is_the_engine_s_fault() {
 
 #[tokio::test(start_paused = true)]
 async fn a_script_that_starts_by_itself_is_a_violation() {
-    let unasked = program::requested(|stdio| async move {
-        stdio.say(Kind::Started, &[]).await;
+    let unasked = program::after_request(|stdio| async move {
+        stdio.send_frame(Kind::Started, &[]).await;
         std::future::pending().await
     });
-    let untold = program::requested(|stdio| async move {
-        stdio.say(Kind::Loaded, &[]).await;
-        stdio.say(Kind::Started, &[]).await;
+    let untold = program::after_request(|stdio| async move {
+        stdio.send_frame(Kind::Loaded, &[]).await;
+        stdio.send_frame(Kind::Started, &[]).await;
         std::future::pending().await
     });
     for program in [unasked, untold] {

@@ -1,4 +1,4 @@
-//! From a sandbox that waits to one that has more ready.
+//! Preparation of a waiting sandbox.
 
 use gantry_init::frame::Kind;
 use gantry_init::message::{Preparation, Prepared};
@@ -6,12 +6,12 @@ use gantry_init::message::{Preparation, Prepared};
 use super::*;
 use crate::engine::fake::program::Ended;
 use crate::engine::fake::program::{
-    self, echo, hello, never_reads, never_reads_and_says_it_has, requested,
+    self, after_request, echo, hello, never_reads, never_reads_and_says_it_has,
 };
 use crate::sandbox::PrepareError;
 
 /// PID 1's own limits, and some time.
-const PREPARED_WITHIN: Duration = Duration::from_secs(75);
+const PREPARE_TIMEOUT: Duration = Duration::from_secs(75);
 
 fn preparation() -> Preparation {
     Preparation { rehearsal: vec!["/bin/true".to_owned()], stand_by: None }
@@ -25,8 +25,8 @@ async fn prepared(bench: &Bench) -> Result<Sandbox, PrepareError> {
 fn answers(kind: Kind, payload: &'static [u8]) -> Program {
     program::program(move |mut stdio| async move {
         hello(&stdio).await;
-        assert_eq!(stdio.heard().await.unwrap().kind, Kind::Prepare);
-        stdio.say(kind, payload).await;
+        assert_eq!(stdio.next_frame().await.unwrap().kind, Kind::Prepare);
+        stdio.send_frame(kind, payload).await;
         std::future::pending().await
     })
 }
@@ -70,14 +70,14 @@ async fn what_pid_1_would_never_answer_is_a_violation() {
 
 #[tokio::test(start_paused = true)]
 async fn it_is_not_waited_for_without_end() {
-    let dies = requested(|_| async { Ended::with(1) });
+    let dies = after_request(|_| async { Ended::with(1) });
     for program in [never_reads(), program::dies_before_hello(), dies] {
         let bench = Bench::running(program);
         let begun = tokio::time::Instant::now();
         if let Ok(sandbox) = bench.start().await {
             let ended = sandbox.prepare(&preparation()).await.map(|_| ());
             let is_fine = ended.is_ok() || matches!(ended, Err(PrepareError::Sandbox(_)));
-            assert!(is_fine && begun.elapsed() <= PREPARED_WITHIN);
+            assert!(is_fine && begun.elapsed() <= PREPARE_TIMEOUT);
         }
         bench.assert_nothing_is_left().await;
     }

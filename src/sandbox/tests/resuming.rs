@@ -1,5 +1,5 @@
-//! A script whose end is read from the engine's log: its first listener lost it, or
-//! another process has started it.
+//! Scripts whose ending is read from the engine's log, because their first reader lost
+//! the connection, or because another process started them.
 
 use gantry_init::frame::Kind;
 use gantry_init::message::{Exit, Stopped};
@@ -11,29 +11,29 @@ use crate::engine::deadline;
 use crate::engine::fake::{Ended, Fault, program};
 use crate::sandbox::{OutputLimits, RunResult, RunSignals, Running};
 
-/// How long an engine may be away behind a script's time.
+/// Longest outage of the engine after a script's deadline.
 const OUTAGE: Duration = Duration::from_secs(10 * 60);
 
-/// What a look at an engine that is away may take, and a pause.
-const A_ROUND: Duration = Duration::from_secs(60);
+/// Time for one call to an unreachable engine, and a pause.
+const ONE_RETRY: Duration = Duration::from_secs(60);
 
-/// Says `first`, waits for the word, says the rest and exits with 3.
+/// Prints `first`, waits for `go`, prints the rest and exits with 3.
 fn says_the_rest_later(go: &Arc<Notify>) -> Program {
     let go = Arc::clone(go);
     program::started(move |stdio, _| {
         let go = Arc::clone(&go);
         async move {
-            stdio.say(Kind::Stdout, b"first").await;
+            stdio.send_frame(Kind::Stdout, b"first").await;
             go.notified().await;
-            stdio.say(Kind::Stderr, b"and").await;
-            stdio.say(Kind::Stdout, b" last").await;
-            stdio.tell(Kind::Exit, &program::exit(3)).await;
+            stdio.send_frame(Kind::Stderr, b"and").await;
+            stdio.send_frame(Kind::Stdout, b" last").await;
+            stdio.send_message(Kind::Exit, &program::exit(3)).await;
             Ended::with(0)
         }
     })
 }
 
-/// Has a process start a script and leave it; what it had heard by then.
+/// Starts a script and detaches from it; returns the output read until then.
 async fn left(bench: &Bench) -> Kept {
     let (cancel, leave) = (Cancel::new(), Cancel::new());
     let loaded = load(bench.start().await.unwrap(), b"{}", &cancel).await.unwrap();
@@ -57,7 +57,7 @@ fn adopt(bench: &Bench, time_left: Duration) -> Running {
     Running::adopt(engine, &bench.remover, NAME.to_owned(), limits, time_left)
 }
 
-/// Adopts a script and listens to its end.
+/// Adopts a script and reads its output to the end.
 async fn adopted(bench: &Bench, kept: &mut Kept, cancel: &Cancel) -> Result<Ending, SandboxError> {
     adopt(bench, TIMEOUT).follow_to_end(kept, cancel).await
 }
@@ -101,12 +101,12 @@ async fn what_ended_while_nobody_listened_is_read_from_its_log() {
 #[tokio::test(start_paused = true)]
 async fn a_broken_connection_costs_nothing() {
     let bench = Bench::running(program::started(|stdio, _| async move {
-        stdio.say(Kind::Stdout, b"first").await;
+        stdio.send_frame(Kind::Stdout, b"first").await;
         stdio.break_connection(unreachable()).await;
         tokio::time::sleep(Duration::from_secs(5)).await;
-        stdio.say(Kind::Stderr, b"and").await;
-        stdio.say(Kind::Stdout, b" last").await;
-        stdio.tell(Kind::Exit, &program::exit(3)).await;
+        stdio.send_frame(Kind::Stderr, b"and").await;
+        stdio.send_frame(Kind::Stdout, b" last").await;
+        stdio.send_message(Kind::Exit, &program::exit(3)).await;
         Ended::with(0)
     }));
     let mut kept = Kept::default();
@@ -124,7 +124,7 @@ async fn an_engine_that_is_away_for_a_while_costs_nothing() {
         left(&bench).await;
         go.notify_one();
         for verb in [Verb::Inspect, Verb::Replay, Verb::Inspect, Verb::Inspect, Verb::Replay] {
-            bench.engine.spoil(verb, fault.clone());
+            bench.engine.inject(verb, fault.clone());
         }
         let mut kept = Kept::default();
         let ending = adopted(&bench, &mut kept, &Cancel::new()).await.unwrap();
@@ -147,8 +147,8 @@ async fn what_never_heard_the_word_to_start_has_not_started() {
 /// As with an engine that was killed, and whose containers live.
 #[tokio::test(start_paused = true)]
 async fn what_waits_for_a_word_that_nobody_can_say_is_ended_and_has_not_started() {
-    let bench = Bench::running(program::requested(|stdio| async move {
-        stdio.say(Kind::Loaded, &[]).await;
+    let bench = Bench::running(program::after_request(|stdio| async move {
+        stdio.send_frame(Kind::Loaded, &[]).await;
         stdio.terminated().cancelled().await;
         Ended::NO_REQUEST
     }));
@@ -188,7 +188,7 @@ async fn an_adopted_script_is_cancelled_by_a_signal() {
     left(&bench).await;
     let cancel = Cancel::new();
     cancel.cancel();
-    bench.engine.spoil(Verb::Terminate, Fault::Error(unreachable()));
+    bench.engine.inject(Verb::Terminate, Fault::Error(unreachable()));
     let ending = adopted(&bench, &mut Kept::default(), &cancel).await.unwrap();
     assert!(
         matches!(&ending, Ending::Reported(Exit { stopped: Some(Stopped::Cancelled), .. })),
@@ -219,7 +219,11 @@ async fn an_adopted_script_that_does_not_obey_is_withdrawn() {
     cancel.cancel();
     let ending = adopted(&bench, &mut Kept::default(), &cancel).await.unwrap();
     assert_eq!(ending, Ending::Withdrawn);
-    assert!(begun.elapsed() <= GRACE + SLACK + Duration::from_secs(1), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() <= GRACE + INIT_OVERHEAD + Duration::from_secs(1),
+        "{:?}",
+        begun.elapsed()
+    );
     bench.assert_nothing_is_left().await;
 }
 
@@ -231,7 +235,11 @@ async fn an_adopted_script_has_the_time_that_it_had_left() {
     let running = adopt(&bench, time_left);
     let ending = running.follow_to_end(&mut Kept::default(), &Cancel::new()).await.unwrap();
     assert_eq!(ending, Ending::Overdue);
-    assert!(begun.elapsed() <= time_left + SLACK + Duration::from_secs(1), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() <= time_left + INIT_OVERHEAD + Duration::from_secs(1),
+        "{:?}",
+        begun.elapsed()
+    );
     bench.assert_nothing_is_left().await;
 }
 
@@ -240,15 +248,15 @@ async fn an_adopted_script_has_the_time_that_it_had_left() {
 async fn what_is_over_its_time_ends_as_its_log_says() {
     let bench = Bench::running(program::started(|stdio, _| async move {
         stdio.break_connection(unreachable()).await;
-        stdio.tell(Kind::Exit, &program::exit(3)).await;
+        stdio.send_message(Kind::Exit, &program::exit(3)).await;
         Ended::with(0)
     }));
     // Each look takes until these calls are given up.
     let look = deadline::INSPECT + deadline::REPLAY;
-    let away = TIMEOUT + GRACE + SLACK + Duration::from_secs(60);
+    let away = TIMEOUT + GRACE + INIT_OVERHEAD + Duration::from_secs(60);
     for _ in 0..away.as_secs() / look.as_secs() {
-        bench.engine.spoil(Verb::Inspect, Fault::Hang);
-        bench.engine.spoil(Verb::Replay, Fault::Hang);
+        bench.engine.inject(Verb::Inspect, Fault::Hang);
+        bench.engine.inject(Verb::Replay, Fault::Hang);
     }
     let begun = Instant::now();
     assert_eq!(bench.ending().await.unwrap(), Ending::Reported(program::exit(3)));
@@ -262,9 +270,9 @@ async fn an_engine_that_stays_away_is_not_waited_for_without_end() {
     left(&bench).await;
     let begun = Instant::now();
     for _ in 0..10_000 {
-        bench.engine.spoil(Verb::Inspect, Fault::Hang);
-        bench.engine.spoil(Verb::Replay, Fault::Hang);
-        bench.engine.spoil(Verb::Kill, Fault::Hang);
+        bench.engine.inject(Verb::Inspect, Fault::Hang);
+        bench.engine.inject(Verb::Replay, Fault::Hang);
+        bench.engine.inject(Verb::Kill, Fault::Hang);
     }
     let unknown = Ending::Vanished { exit_code: None, out_of_memory: false };
     let time_left = Duration::from_secs(60);
@@ -272,7 +280,7 @@ async fn an_engine_that_stays_away_is_not_waited_for_without_end() {
     let ending = running.follow_to_end(&mut Kept::default(), &Cancel::new()).await.unwrap();
     assert_eq!(ending, unknown);
     assert!(begun.elapsed() >= time_left + OUTAGE, "{:?}", begun.elapsed());
-    assert!(begun.elapsed() <= time_left + OUTAGE + 2 * A_ROUND, "{:?}", begun.elapsed());
+    assert!(begun.elapsed() <= time_left + OUTAGE + 2 * ONE_RETRY, "{:?}", begun.elapsed());
     bench.assert_nothing_is_left().await;
 }
 

@@ -24,7 +24,7 @@ pub fn hold(input: &[u8]) -> bool {
     for part in breaks.chunks_exact(2) {
         let end = output.len() * usize::from(part[1]) / 256;
         listen(&mut transcript, &output[..end], part[0], &mut heard);
-        transcript.begin_again();
+        transcript.restart();
     }
     listen(&mut transcript, output, *piece, &mut heard);
     assert_eq!(heard, uncut(output));
@@ -66,7 +66,7 @@ fn has_an_end((frames, broken): Decoded) -> bool {
     let artifacts = ArtifactCaps { count: 10, bytes: 1_000 };
     let grace = std::time::Duration::ZERO;
     let limits = OutputLimits { stream_cap: 1_000, output_file_cap: Some(100), artifacts, grace };
-    let mut conversation = Conversation::from_the_beginning(&limits);
+    let mut conversation = Conversation::from_hello(&limits);
     let mut has_ended = false;
     for (number, frame) in frames.into_iter().enumerate() {
         let Ok(event) = conversation.accept(frame) else { return false };
