@@ -28,7 +28,7 @@ pub(super) const LONGEST: Duration = Duration::from_secs(15 * 60);
 /// Most of a build's words that are kept, in bytes.
 const MAX_WORDS: usize = 256 * 1024;
 
-/// Runs an launch in a build sandbox of its own, to its end.
+/// Runs a script in a build sandbox of its own, to its end.
 pub(super) async fn run_build<'a>(
     library: &Library,
     spec: SandboxSpec,

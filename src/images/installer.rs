@@ -362,8 +362,8 @@ async fn run_installer<'a>(
     let secrets = library.settings.installer.secrets(input.requirements());
     let sink = BuildSink::new(library, secrets, progress)?;
     let request = request(library, input, stdin.len() as u64);
-    let order = LaunchRequest { head: &request, script: SCRIPT.as_bytes(), stdin: &stdin };
-    run_build(library, spec, &order, sink, cancel).await
+    let launch = LaunchRequest { head: &request, script: SCRIPT.as_bytes(), stdin: &stdin };
+    run_build(library, spec, &launch, sink, cancel).await
 }
 
 #[cfg(test)]

@@ -132,8 +132,8 @@ impl Library {
         };
         let secrets = self.settings.installer.secrets("");
         let sink = BuildSink::new(self, secrets, progress)?;
-        let order = LaunchRequest { head: &request, script: &warm_up.script, stdin: &[] };
-        let (ending, sink) = run_build(self, spec, &order, sink, cancel).await?;
+        let launch = LaunchRequest { head: &request, script: &warm_up.script, stdin: &[] };
+        let (ending, sink) = run_build(self, spec, &launch, sink, cancel).await?;
         let outcome = classify(&ending);
         match outcome.status {
             Status::Completed if sink.layer_bytes >= MAX_LAYER => {
