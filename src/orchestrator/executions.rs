@@ -1,91 +1,83 @@
-//! The service that accepts, runs, follows and ends executions on this node.
+//! The service that accepts, runs, follows and ends executions on this node. Each part
+//! owns its work; [`Executions`] only holds them.
 //!
 //! ```text
-//! submit ─▶ intake ─▶ store (pending) ─▶ queue ─▶ dispatch ─▶ work ─▶ store (ended)
-//!                                                    ▲           │
-//! cancel ────────────────────────────────────────────┴─ live ◀───┘ ─▶ follow, wait
+//!          submit                          cancel              wait, follow
+//!            │                               │                      │
+//!            ▼                               ▼                      ▼
+//!        ┌────────┐                    ┌───────────┐          ┌───────────┐
+//!        │ intake │                    │ canceller │          │ followers │
+//!        └────────┘                    └───────────┘          └───────────┘
+//!            │ stored as pending         │        │ cancel           ▲ what has
+//!            ▼                           ▼        ▼                  │ changed
+//!     ┌──────────────┐   next     ┌────────────┐  ┌───────────────┐  │
+//!     │ shared queue │ ─────────▶ │ dispatcher │  │ live registry │ ─┘
+//!     └──────────────┘   turn     └────────────┘  └───────────────┘
+//!        ▲        ▲ slot freed          │ one task      ▲ output, states
+//!        │        │                     ▼ each          │
+//!        │        │               ┌──────────────────────────────────┐
+//!        │        └────────────── │ task: PendingRun ▶ PreparedRun ▶ │
+//!        │ pending rows           │   StartedRun ▶ EndedRun ▶ stored │
+//!        │                        └──────────────────────────────────┘
+//!     ┌────────────┐   adopted          ▲   │ claim, give back, end
+//!     │ reconciler │ ───────────────────┘   ▼
+//!     └────────────┘                  ┌─────────────┐
+//!        │ orphans, retention,        │ transitions │ ─▶ store, then announced
+//!        ▼ prewarm, engine watch      └─────────────┘
+//!     engine, pool, store
 //! ```
+//!
+//! Files import in one direction: settings, shutdown, shared queue, engine gate, job
+//! loader and transitions at the bottom; followers, intake, canceller and task on them;
+//! then dispatcher and reconciler. What a part changes in the store it changes there
+//! first: memory only ever follows.
 
-mod adopt;
-mod artifact_retry;
-mod begin;
-mod cancel;
-mod conclude;
-mod dispatch;
-mod ending;
-mod engine_watch;
-mod follow;
+mod canceller;
+mod claimed;
+mod dispatcher;
+mod engine_gate;
+mod followers;
 mod intake;
-mod job;
-mod output;
-mod prewarm;
-mod reconcile;
-mod retention;
-mod submit;
-mod wait;
-mod work;
+mod job_loader;
+mod reconciler;
+mod settings;
+mod shared_queue;
+mod shutdown;
+mod task;
+mod transitions;
 
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc};
-use tokio_util::task::TaskTracker;
+use bytes::Bytes;
+use futures::Stream;
+use tokio::sync::Notify;
+use uuid::Uuid;
 
-pub use cancel::Cancelled;
-pub use follow::Event;
-pub use submit::{Accepted, Submission, SubmitError};
-pub use wait::Waiter;
+pub use canceller::Cancelled;
+pub use followers::{Event, Waiter};
+pub use intake::{Accepted, Submission, SubmitError};
+pub use settings::{ExecutionsParts, ExecutionsSettings};
 
 use super::artifact_storage::ArtifactStorage;
-use super::engine_health::EngineHealth;
 use super::environments::Environments;
-use super::queue::{Capacity, Queue};
+use super::live::LiveRegistry;
+use super::queue::Queue;
+use super::runner::Runner;
 use super::schemas::Schemas;
-use super::{LiveRegistry, Observer, Runner};
-use crate::domain::requirements::RequirementsPolicy;
-use crate::log_throttle::LogThrottle;
+use crate::domain::output_log::Position;
 use crate::pool::PoolStatus;
-use crate::sandbox::Cancel;
-use crate::store::{Store, StoreError};
-use intake::PendingInsert;
-
-/// How long it may take to let go of everything: as long as an engine that is unwell
-/// needs.
-const GIVING_UP: Duration = Duration::from_secs(20);
-
-/// What the service needs to know.
-#[derive(Debug, Clone)]
-pub struct ExecutionsSettings {
-    /// This machine's name among those that share a database.
-    pub node: String,
-    /// What this machine has for executions.
-    pub capacity: Capacity,
-    /// Executions that may wait.
-    pub queue_limit: usize,
-    /// Where artifacts are kept, and files of unfinished executions.
-    pub data_dir: PathBuf,
-    /// The OCI runtime of sandboxes, when it is not the engine's default.
-    pub oci_runtime: Option<String>,
-    /// What requirements may be.
-    pub policy: RequirementsPolicy,
-    /// The folders that mounts may come from, links resolved.
-    pub mount_roots: Vec<PathBuf>,
-    /// How long executions are kept after their end; `None` is for ever.
-    pub retention: Option<Duration>,
-}
-
-/// What the service is made of.
-pub struct ExecutionsParts {
-    /// The database.
-    pub store: Store,
-    /// What runs jobs.
-    pub runner: Runner,
-    /// The images.
-    pub environments: Environments,
-    /// Hears of what happens.
-    pub observer: Arc<dyn Observer>,
-}
+use crate::store::StoreError;
+use canceller::Canceller;
+use dispatcher::Dispatcher;
+use engine_gate::EngineGate;
+use followers::Followers;
+use intake::Intake;
+use job_loader::JobLoader;
+use shared_queue::SharedQueue;
+use shutdown::Shutdown;
+use task::TaskContext;
+use transitions::Transitions;
 
 /// Accepts, runs, follows and ends executions.
 #[derive(Clone)]
@@ -94,37 +86,25 @@ pub struct Executions {
 }
 
 struct Inner {
-    settings: ExecutionsSettings,
-    store: Store,
+    intake: Intake,
+    followers: Followers,
+    canceller: Canceller,
+    queue: Arc<SharedQueue>,
+    queue_limit: usize,
+    engine: Arc<EngineGate>,
     runner: Runner,
     environments: Environments,
-    observer: Arc<dyn Observer>,
-    engine: EngineHealth,
-    artifacts: ArtifactStorage,
-    schemas: Schemas,
-    code: job::CodeCache,
-    live: LiveRegistry,
-    queue: Mutex<Queue>,
-    /// Something of the queue has changed.
-    nudge: Notify,
-    /// Scripts have changed.
-    scripts: Notify,
-    /// What could not be stored on intake.
-    unstored: LogThrottle,
-    intake: mpsc::UnboundedSender<PendingInsert>,
-    /// Nothing more is accepted or begun.
-    stopping: Cancel,
-    /// What still runs is left to the next process, and what has not begun is given up.
-    giving_up: Cancel,
-    tasks: TaskTracker,
+    artifacts: Arc<ArtifactStorage>,
+    scripts_changed: Arc<Notify>,
+    shutdown: Shutdown,
 }
 
-/// Why an artifact can't be read.
+/// Failure to read an artifact.
 #[derive(Debug, thiserror::Error)]
 #[error("the artifact can't be read")]
 pub struct ArtifactReadError(#[from] object_store::Error);
 
-/// How much there is to do.
+/// Load of this node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Load {
     /// Executions that wait.
@@ -140,83 +120,122 @@ pub struct Load {
 }
 
 impl Executions {
-    /// Begins to work: what an earlier process has left is brought to an end or
-    /// queued again, and submissions are taken.
+    /// Starts the service: executions of an earlier process are adopted or queued
+    /// again, and submissions are accepted.
     ///
     /// # Errors
     /// When the data folder can't be used.
     pub fn start(parts: ExecutionsParts, settings: ExecutionsSettings) -> std::io::Result<Self> {
-        let (intake, envelopes) = mpsc::unbounded_channel();
-        let artifacts = ArtifactStorage::open(&settings.data_dir)?;
+        let ExecutionsParts { store, runner, environments, observer } = parts;
+        let shutdown = Shutdown::default();
+        let live = LiveRegistry::default();
+        let artifacts = Arc::new(ArtifactStorage::open(&settings.data_dir)?);
+        let schemas = Arc::new(Schemas::default());
+        let queue = Queue::new(settings.capacity, settings.queue_limit);
+        let queue = Arc::new(SharedQueue::new(queue));
+        let engine = Arc::new(EngineGate::new(Arc::clone(&observer), Arc::clone(&queue)));
+        let transitions = Transitions::new(
+            store.clone(),
+            settings.node.clone(),
+            live.clone(),
+            observer,
+            shutdown.clone(),
+        );
+        let followers = Followers::new(store.clone(), live.clone());
+        let intake = Intake::start(
+            store.clone(),
+            Arc::clone(&schemas),
+            Arc::clone(&queue),
+            followers.clone(),
+            &shutdown,
+        );
+        let canceller =
+            Canceller::new(store.clone(), Arc::clone(&queue), live.clone(), transitions.clone());
+        let context = Arc::new(TaskContext {
+            transitions,
+            runner: runner.clone(),
+            environments: environments.clone(),
+            jobs: Arc::new(JobLoader::new(store.clone(), &settings)),
+            artifacts: Arc::clone(&artifacts),
+            schemas,
+            engine: Arc::clone(&engine),
+            live,
+            queue: Arc::clone(&queue),
+            shutdown: shutdown.clone(),
+        });
+        let scripts_changed = Arc::new(Notify::new());
+        let recovered =
+            reconciler::start(&store, &settings, &context, Arc::clone(&scripts_changed));
+        shutdown.spawn(Dispatcher::new(context).run(recovered));
         let inner = Inner {
-            queue: Mutex::new(Queue::new(settings.capacity, settings.queue_limit)),
-            settings,
-            store: parts.store,
-            runner: parts.runner,
-            environments: parts.environments,
-            observer: parts.observer,
-            engine: EngineHealth::default(),
-            artifacts,
-            schemas: Schemas::default(),
-            code: job::CodeCache::default(),
-            live: LiveRegistry::default(),
-            nudge: Notify::new(),
-            scripts: Notify::new(),
-            unstored: LogThrottle::default(),
             intake,
-            stopping: Cancel::new(),
-            giving_up: Cancel::new(),
-            tasks: TaskTracker::new(),
+            followers,
+            canceller,
+            queue,
+            queue_limit: settings.queue_limit,
+            engine,
+            runner,
+            environments,
+            artifacts,
+            scripts_changed,
+            shutdown,
         };
-        let this = Self { inner: Arc::new(inner) };
-        this.inner.tasks.spawn(this.clone().run_intake(envelopes));
-        this.inner.tasks.spawn(this.clone().dispatch());
-        this.inner.tasks.spawn(this.clone().forget_old());
-        this.inner.tasks.spawn(this.clone().run_prewarm());
-        this.inner.tasks.spawn(this.clone().watch_engine());
-        Ok(this)
+        Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Stops: nothing more is accepted or begun, and what runs may end within
-    /// `at_most`. What then still runs goes on by itself, and the next process adopts
-    /// it; what waits is left to the next process, too.
+    /// Stops: nothing more is accepted or started, and running executions may end within
+    /// `at_most`. Scripts that still run then go on by themselves, and the next process
+    /// adopts them; waiting executions are left to it, too.
     pub async fn stop(&self, at_most: Duration) {
-        self.inner.stopping.cancel();
-        self.inner.nudge.notify_one();
-        self.inner.tasks.close();
-        if tokio::time::timeout(at_most, self.inner.tasks.wait()).await.is_err() {
-            tracing::warn!(running = self.load().running, "executions are left to the next start");
-            self.inner.giving_up.cancel();
-            if tokio::time::timeout(GIVING_UP, self.inner.tasks.wait()).await.is_err() {
-                tracing::error!(running = self.load().running, "executions did not let go");
-            }
-        }
+        self.inner.shutdown.begin();
+        self.inner.queue.nudge();
+        self.inner.shutdown.finish(at_most, || self.load().running).await;
         self.inner.environments.stop().await;
     }
 
-    /// How much there is to do.
+    /// Accepts an execution. When it has answered, the execution is stored; also
+    /// when the caller does not wait for the answer.
+    ///
+    /// # Errors
+    /// [`SubmitError`]; nothing is stored then.
+    pub async fn submit(&self, submission: Submission) -> Result<Accepted, SubmitError> {
+        self.inner.intake.submit(submission).await
+    }
+
+    /// The same for a caller that waits for its end, which spares some looks at the
+    /// store.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit).
+    pub async fn submit_awaited(
+        &self,
+        submission: Submission,
+    ) -> Result<(Accepted, Waiter), SubmitError> {
+        self.inner.intake.submit_awaited(submission).await
+    }
+
+    /// A waiter for the end of an execution, which may have ended.
     #[must_use]
-    pub fn load(&self) -> Load {
-        let queue = self.queue();
-        Load {
-            waiting: queue.waiting_len(),
-            running: queue.running_len(),
-            queue_limit: self.inner.settings.queue_limit,
-            is_engine_well: self.inner.engine.fault().is_none(),
-            pool: self.inner.runner.pool_status(),
-        }
+    pub fn waiter(&self, id: Uuid) -> Waiter {
+        self.inner.followers.waiter(id)
     }
 
-    /// An operator has changed how many executions of a script may run at once.
-    pub fn set_max_concurrency(&self, script_id: i64, limit: Option<u32>) {
-        self.queue().set_max_concurrency(script_id, limit);
-        self.inner.nudge.notify_one();
+    /// The events of an execution from a position on. There are none of an unknown
+    /// execution. After an error nothing more comes.
+    pub fn follow(
+        &self,
+        id: Uuid,
+        from: Position,
+    ) -> impl Stream<Item = Result<Event, StoreError>> + Send + use<> {
+        self.inner.followers.follow(id, from)
     }
 
-    /// Scripts are others than before: what the pool holds for them is looked at
-    /// again. It is found without being told, too, only later.
-    pub fn scripts_changed(&self) {
-        self.inner.scripts.notify_one();
+    /// Cancels an execution.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn cancel(&self, id: Uuid) -> Result<Cancelled, StoreError> {
+        self.inner.canceller.cancel(id).await
     }
 
     /// The content of an artifact, by its position; `None` when it was not kept.
@@ -225,38 +244,41 @@ impl Executions {
     /// [`ArtifactReadError`] when it can't be read.
     pub async fn artifact(
         &self,
-        id: uuid::Uuid,
+        id: Uuid,
         position: usize,
-    ) -> Result<Option<bytes::Bytes>, ArtifactReadError> {
+    ) -> Result<Option<Bytes>, ArtifactReadError> {
         Ok(self.inner.artifacts.read(id, position).await?)
     }
 
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.inner.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Load of this node.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        let queue = self.inner.queue.lock();
+        Load {
+            waiting: queue.waiting_len(),
+            running: queue.running_len(),
+            queue_limit: self.inner.queue_limit,
+            is_engine_well: self.inner.engine.fault().is_none(),
+            pool: self.inner.runner.pool_status(),
+        }
     }
 
-    /// Asks the store again until it answers something else than that it is not
-    /// available; `None` when this process is to end first.
-    async fn retry_while_unavailable<T, F>(
-        &self,
-        what: &str,
-        mut ask: impl FnMut() -> F,
-    ) -> Option<Result<T, StoreError>>
-    where
-        F: Future<Output = Result<T, StoreError>>,
-    {
-        let mut pause = Duration::from_millis(100);
-        loop {
-            match ask().await {
-                Err(error) if error.is_outage() => {
-                    tracing::warn!(what, ?error, "trying again");
-                }
-                answer => return Some(answer),
-            }
-            tokio::select! {
-                () = tokio::time::sleep(pause) => pause = (pause * 2).min(Duration::from_secs(2)),
-                () = self.inner.giving_up.cancelled() => return None,
-            }
-        }
+    /// The reason that the engine starts nothing; `None` when it does, as far as is
+    /// known.
+    #[must_use]
+    pub fn engine_fault(&self) -> Option<Arc<str>> {
+        self.inner.engine.fault()
+    }
+
+    /// Changes the number of executions of a script that may run at once.
+    pub fn set_max_concurrency(&self, script_id: i64, limit: Option<u32>) {
+        self.inner.queue.lock().set_max_concurrency(script_id, limit);
+        self.inner.queue.nudge();
+    }
+
+    /// Has the pool's content for scripts brought up to date after a change. A change
+    /// that nobody reports is found, too, only later.
+    pub fn scripts_changed(&self) {
+        self.inner.scripts_changed.notify_one();
     }
 }

@@ -14,7 +14,11 @@ use crate::domain::output_log::{OutputLog, Position, StreamName};
 use crate::sandbox::Cancel;
 use crate::store::Runnable;
 
-/// All executions that are followed.
+/// Bytes of an execution that is handed over in memory instead of being read back:
+/// so few that there is no need to have room for them first.
+pub(super) const MAX_HANDED_OVER: usize = 64 * 1024;
+
+/// The executions that somebody runs, waits for or follows.
 #[derive(Clone, Default)]
 pub struct LiveRegistry {
     entries: Arc<Mutex<HashMap<Uuid, Arc<LiveExecution>>>>,

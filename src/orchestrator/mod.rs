@@ -13,7 +13,6 @@ mod artifact_storage;
 mod artifact_writer;
 mod capture;
 mod container_name;
-mod engine_health;
 mod environments;
 mod executions;
 mod live;

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use crate::faults::Injected;
 
 /// What the log says when an execution is adopted.
-const ADOPTED: &str = ": adopted container=";
+const ADOPTED: &str = ": execution adopted container=";
 
 /// A start of the server after it was killed.
 #[derive(Debug, Clone, Copy)]

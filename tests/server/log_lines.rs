@@ -26,12 +26,12 @@ async fn every_line_of_an_executions_life_carries_its_id() {
     let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let lines: Vec<Value> = lines.collect();
     let message = |line: &Value| line["fields"]["message"].as_str().unwrap().to_owned();
-    let first = lines.iter().position(|line| message(line) == "accepted").unwrap();
+    let first = lines.iter().position(|line| message(line) == "execution accepted").unwrap();
     // The end, the answer to who waited, and the answer to who asked.
     let answers: Vec<_> =
         (first..lines.len()).filter(|&at| message(&lines[at]) == "answered").collect();
     let life = &lines[first..=answers[1]];
-    for wanted in ["accepted", "running", "ended", "answered"] {
+    for wanted in ["execution accepted", "execution running", "execution ended", "answered"] {
         assert!(life.iter().any(|line| message(line) == wanted), "{wanted}\n{log}");
     }
     for line in life {

@@ -1,44 +1,145 @@
-//! Storing what is accepted: whatever has come while the last batch was being
-//! made durable is the next batch. One submission by itself waits for nobody.
+//! The way in: from a submission to a stored execution that waits in the queue.
+//!
+//! ```text
+//! submit ─▶ key known? ─ no ─▶ check ─▶ place reserved ─▶ insert ─▶ stored ─▶ queued
+//!               │ yes            │ faults     │ full         (in batches)
+//!               ▼                ▼            ▼
+//!        the first execution   refused      refused
+//! ```
+//!
+//! What is refused is not stored. What is stored can't get lost: nobody has to wait
+//! for the answer.
 
-use std::num::NonZeroU32;
+mod check;
+mod insert_writer;
+mod submission;
+
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Executions, SubmitError};
+pub use submission::{Accepted, Submission, SubmitError};
+
+use super::followers::{Followers, Waiter};
+use super::shared_queue::SharedQueue;
+use super::shutdown::Shutdown;
 use crate::clock;
-use crate::domain::execution::NewExecution;
-use crate::orchestrator::queue::{Demand, Place, Waiting};
-use crate::store::{StoreError, Submitted};
+use crate::domain::execution::ExecutionSummary;
+use crate::orchestrator::live::MAX_HANDED_OVER;
+use crate::orchestrator::queue::Full;
+use crate::orchestrator::schemas::Schemas;
+use crate::sandbox::Cancel;
+use crate::store::{Store, StoreError, Submitted};
+use check::Checked;
+use insert_writer::{InsertWriter, PendingInsert};
 
-/// Submissions that are stored in one transaction at most.
-const BATCH: usize = 256;
+/// Executions that may wait before those that come are read by their tasks: what
+/// is kept in memory for them is bounded, and the reading is not what they wait for.
+const MAX_BROUGHT: usize = 64;
 
-/// Bytes of inputs beyond which nothing more is added to a transaction. Those
-/// that are in it are copied once for the database.
-const BATCH_BYTES: usize = 16 * 1024 * 1024;
-
-/// A submission on its way to the store.
-pub(super) struct PendingInsert {
-    new: NewExecution,
-    max_concurrency: Option<NonZeroU32>,
-    place: Place,
-    answer: oneshot::Sender<Result<Submitted, Arc<StoreError>>>,
+/// Accepts executions.
+pub(super) struct Intake {
+    store: Store,
+    schemas: Arc<Schemas>,
+    queue: Arc<SharedQueue>,
+    followers: Followers,
+    inserts: mpsc::UnboundedSender<PendingInsert>,
+    stopping: Cancel,
 }
 
-impl Executions {
-    /// Hands a submission over, and waits until it is stored.
-    pub(super) async fn take(
+impl Intake {
+    /// Starts the task that stores what is accepted.
+    pub(super) fn start(
+        store: Store,
+        schemas: Arc<Schemas>,
+        queue: Arc<SharedQueue>,
+        followers: Followers,
+        shutdown: &Shutdown,
+    ) -> Self {
+        let (inserts, received) = mpsc::unbounded_channel();
+        let stopping = shutdown.stopping.clone();
+        let writer = InsertWriter::new(store.clone(), Arc::clone(&queue), stopping.clone());
+        shutdown.spawn(writer.run_intake(received));
+        Self { store, schemas, queue, followers, inserts, stopping }
+    }
+
+    /// Accepts an execution. When it has answered, the execution is stored; also
+    /// when the caller does not wait for the answer.
+    ///
+    /// # Errors
+    /// [`SubmitError`]; nothing is stored then.
+    pub(super) async fn submit(&self, submission: Submission) -> Result<Accepted, SubmitError> {
+        match self.find_known(&submission).await? {
+            Some(known) => accepted(known, None),
+            None => self.accept(self.check(submission).await?).await,
+        }
+    }
+
+    /// The same for a caller that waits for the end. Its waiter spares the execution's
+    /// task some reading.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit).
+    pub(super) async fn submit_awaited(
         &self,
-        new: NewExecution,
-        max_concurrency: Option<NonZeroU32>,
-        place: Place,
-    ) -> Result<Submitted, SubmitError> {
+        submission: Submission,
+    ) -> Result<(Accepted, Waiter), SubmitError> {
+        if let Some(known) = self.find_known(&submission).await? {
+            let accepted = accepted(known, None)?;
+            let waiter = self.followers.waiter(accepted.id);
+            return Ok((accepted, waiter));
+        }
+        let checked = self.check(submission).await?;
+        let (id, input) = (checked.new.id, checked.new.input.as_str().len());
+        let waiter = self.followers.first_waiter(id);
+        if input <= MAX_HANDED_OVER && self.queue.lock().waiting_len() < MAX_BROUGHT {
+            waiter.bring(checked.runnable());
+        }
+        let accepted = self.accept(checked).await?;
+        let waiter = if accepted.id == id { waiter } else { self.followers.waiter(accepted.id) };
+        Ok((accepted, waiter))
+    }
+
+    /// The execution that came first with the same key, even if the script has changed
+    /// since.
+    async fn find_known(&self, submission: &Submission) -> Result<Option<Submitted>, SubmitError> {
+        if self.stopping.is_cancelled() {
+            return Err(SubmitError::Stopping);
+        }
+        let Some(key) = &submission.idempotency_key else { return Ok(None) };
+        Ok(self.store.find_key(submission.caller.token_id, key).await?)
+    }
+
+    async fn check(&self, submission: Submission) -> Result<Checked, SubmitError> {
+        let fits = |demand: &_| self.queue.lock().fits(demand);
+        check::check(submission, &self.schemas, fits).await
+    }
+
+    async fn accept(&self, checked: Checked) -> Result<Accepted, SubmitError> {
+        let Checked { new, script_name, version, max_concurrency } = checked;
+        let digest = version.definition.digest;
+        let pending = ExecutionSummary::pending(&new, script_name, version.number, digest);
+        let place = self.queue.lock().reserve();
+        let place = place.map_err(|Full { limit }| SubmitError::Full {
+            limit,
+            retry_after: self.queue.lock().retry_after(clock::since_epoch()),
+        })?;
+        let id = new.id;
         let (answer, stored) = oneshot::channel();
-        let envelope = PendingInsert { new, max_concurrency, place, answer };
-        if let Err(mpsc::error::SendError(envelope)) = self.inner.intake.send(envelope) {
-            self.queue().release(envelope.place);
+        let submitted =
+            self.insert(PendingInsert { new, max_concurrency, place, answer }, stored).await?;
+        tracing::info!(execution = %id, ?submitted, "execution accepted");
+        accepted(submitted, Some(pending))
+    }
+
+    /// Hands a submission to the writer, and waits until it is stored.
+    async fn insert(
+        &self,
+        insert: PendingInsert,
+        stored: oneshot::Receiver<Result<Submitted, Arc<StoreError>>>,
+    ) -> Result<Submitted, SubmitError> {
+        if let Err(mpsc::error::SendError(insert)) = self.inserts.send(insert) {
+            self.queue.lock().release(insert.place);
             return Err(SubmitError::Stopping);
         }
         match stored.await {
@@ -47,100 +148,24 @@ impl Executions {
             Err(_) => Err(SubmitError::Stopping),
         }
     }
+}
 
-    /// Stores submissions until this process is to end.
-    pub(super) async fn run_intake(self, mut envelopes: mpsc::UnboundedReceiver<PendingInsert>) {
-        loop {
-            tokio::select! {
-                biased;
-                first = envelopes.recv() => {
-                    let Some(first) = first else { return };
-                    self.store_batch(batch(first, &mut envelopes)).await;
-                }
-                () = self.inner.stopping.cancelled() => return self.refuse_rest(envelopes),
-            }
+fn accepted(
+    submitted: Submitted,
+    pending: Option<ExecutionSummary>,
+) -> Result<Accepted, SubmitError> {
+    match (submitted, pending) {
+        (Submitted::New, Some(pending)) => {
+            Ok(Accepted { id: pending.id, pending: Some(Box::new(pending)) })
         }
-    }
-
-    fn refuse_rest(&self, mut envelopes: mpsc::UnboundedReceiver<PendingInsert>) {
-        envelopes.close();
-        while let Ok(envelope) = envelopes.try_recv() {
-            self.queue().release(envelope.place);
-        }
-    }
-
-    async fn store_batch(&self, batch: Vec<PendingInsert>) {
-        let (news, rest): (Vec<_>, Vec<_>) = batch
-            .into_iter()
-            .map(|it| {
-                let waiting = waiting(&it.new, it.max_concurrency);
-                (it.new, (waiting, it.place, it.answer))
-            })
-            .unzip();
-        let mut stored = self.inner.store.submit(&news).await;
-        if stored.as_ref().is_err_and(StoreError::is_outage) {
-            // What was stored although the answer was lost is known by its id.
-            stored = self.inner.store.submit(&news).await;
-        }
-        let stored = stored.map_err(Arc::new);
-        if let Err(error) = &stored
-            && let Some(suppressed) = self.inner.unstored.admit()
-        {
-            tracing::error!(?error, executions = news.len(), suppressed, "a batch was not stored");
-        }
-        for (index, (waiting, place, answer)) in rest.into_iter().enumerate() {
-            let submitted = match &stored {
-                Ok(all) => match all.get(index) {
-                    Some(Submitted::Known(id)) if *id == waiting.id => Ok(Submitted::New),
-                    Some(submitted) => Ok(*submitted),
-                    None => Err(Arc::new(StoreError::NameConflict)),
-                },
-                Err(error) => Err(Arc::clone(error)),
-            };
-            match submitted {
-                Ok(Submitted::New) => {
-                    self.queue().push(place, waiting);
-                }
-                _ => self.queue().release(place),
-            }
-            // Whoever asked may have gone; the execution goes on.
-            let _ = answer.send(submitted);
-        }
-        self.inner.nudge.notify_one();
+        (Submitted::New, None) => Err(SubmitError::Stopping),
+        (Submitted::Known(known), _) => Ok(Accepted { id: known, pending: None }),
+        (Submitted::KeyReused(other), _) => Err(SubmitError::KeyReused(other)),
     }
 }
 
-/// The first, and what else has come by now.
-fn batch(
-    first: PendingInsert,
-    envelopes: &mut mpsc::UnboundedReceiver<PendingInsert>,
-) -> Vec<PendingInsert> {
-    let mut bytes = first.new.input.as_str().len();
-    let mut batch = vec![first];
-    while batch.len() < BATCH && bytes < BATCH_BYTES {
-        let Ok(next) = envelopes.try_recv() else { break };
-        bytes += next.new.input.as_str().len();
-        batch.push(next);
-    }
-    batch
-}
-
-fn waiting(new: &NewExecution, max_concurrency: Option<NonZeroU32>) -> Waiting {
-    Waiting {
-        id: new.id,
-        script_id: new.script_id,
-        priority: new.priority.value(),
-        max_concurrency: max_concurrency.map(NonZeroU32::get),
-        demand: Demand {
-            memory_bytes: new.snapshot.limits.memory_bytes,
-            nano_cpus: new.snapshot.limits.nano_cpus,
-        },
-        since: clock::since(new.created_at),
-    }
-}
-
-/// An error that a whole batch shares, for one of it: the cause is logged where
-/// it came up.
+/// An error that a whole batch shares, for one of its submissions: the cause is logged
+/// by the writer.
 fn shared(error: &StoreError) -> StoreError {
     match error {
         StoreError::Unavailable(_) => StoreError::Unavailable(None),

@@ -1,50 +1,50 @@
-//! Following an execution from any position to its end: from memory while it
-//! runs here, and from the store otherwise. Whoever follows asks for the next
-//! event, so that a slow reader makes nothing grow.
+//! The events of an execution, from any position to its end: from memory while it
+//! runs here, and from the store otherwise. The reader asks for the next event, so a
+//! slow one makes nothing grow.
 
 use std::collections::VecDeque;
 
 use futures::Stream;
-use uuid::Uuid;
 
-use super::Executions;
-use super::wait::{LOOK, Subscription};
+use super::LOOK;
+use super::subscription::Subscription;
 use crate::domain::execution::{ExecutionSummary, State};
 use crate::domain::output_log::{OutputLog, Position, StreamName};
-use crate::store::StoreError;
+use crate::store::{Store, StoreError};
 
 /// Longest text of one event, in bytes.
 const MAX_TEXT: usize = 64 * 1024;
 
-/// Something that a follower hears of.
+/// Event of an execution.
 #[derive(Debug, Clone)]
 pub enum Event {
     /// It is in this state now.
     Status {
         /// The state.
         state: State,
-        /// Where the follower is.
+        /// The follower's position.
         position: Position,
     },
     /// It has printed something.
     Output {
-        /// Where.
+        /// The stream that it was printed to.
         stream: StreamName,
-        /// What.
+        /// The printed text.
         text: String,
-        /// Where the follower is after it.
+        /// The follower's position after it.
         position: Position,
     },
     /// It has ended, and nothing more will come.
     End(Box<ExecutionSummary>),
 }
 
-/// Follows one execution.
-struct Follower {
-    executions: Executions,
-    id: Uuid,
+/// Reads the events of one execution.
+pub(super) struct EventReader {
+    store: Store,
+    id: uuid::Uuid,
     position: Position,
-    told: Option<State>,
+    /// The last state that the follower heard of.
+    reported: Option<State>,
     source: Source,
     events: VecDeque<Event>,
 }
@@ -55,30 +55,25 @@ enum Source {
     Over,
 }
 
-impl Executions {
-    /// Follows an execution, from a position on. Nothing is heard of one that is
-    /// not there. After an error nothing more comes.
-    pub fn follow(
-        &self,
-        id: Uuid,
-        from: Position,
-    ) -> impl Stream<Item = Result<Event, StoreError>> + Send + use<> {
-        let follower = Follower {
-            executions: self.clone(),
-            id,
+impl EventReader {
+    pub(super) fn new(store: Store, subscription: Subscription, from: Position) -> Self {
+        Self {
+            store,
+            id: subscription.id,
             position: from,
-            told: None,
-            source: Source::Live(Subscription::new(&self.inner.live, id)),
+            reported: None,
+            source: Source::Live(subscription),
             events: VecDeque::new(),
-        };
-        futures::stream::try_unfold(follower, |mut follower| async move {
-            Ok(follower.next().await?.map(|event| (event, follower)))
+        }
+    }
+
+    pub(super) fn stream(self) -> impl Stream<Item = Result<Event, StoreError>> + Send + use<> {
+        futures::stream::try_unfold(self, |mut reader| async move {
+            Ok(reader.next().await?.map(|event| (event, reader)))
         })
     }
-}
 
-impl Follower {
-    /// What comes next; `None` after the end.
+    /// The next event; `None` after the end.
     async fn next(&mut self) -> Result<Option<Event>, StoreError> {
         loop {
             if let Some(event) = self.events.pop_front() {
@@ -93,11 +88,12 @@ impl Follower {
     }
 
     async fn read_live(&mut self) -> Result<(), StoreError> {
-        let Source::Live(visit) = &mut self.source else { return Ok(()) };
-        let stage = *visit.changes.borrow_and_update();
+        let Source::Live(subscription) = &mut self.source else { return Ok(()) };
+        let stage = *subscription.changes.borrow_and_update();
         if !stage.is_closed && stage.state == State::Running {
-            let next = visit.entry().and_then(|entry| entry.next_text(self.position, MAX_TEXT));
-            self.tell(State::Running);
+            let entry = subscription.entry();
+            let next = entry.and_then(|entry| entry.next_text(self.position, MAX_TEXT));
+            self.report(State::Running);
             if let Some((stream, text, position)) = next {
                 self.position = position;
                 self.events.push_back(Event::Output { stream, text, position });
@@ -107,38 +103,36 @@ impl Follower {
                 return Ok(());
             }
         }
-        if self.told.is_none() || stage.is_closed {
-            self.look().await?;
+        if self.reported.is_none() || stage.is_closed {
+            self.ask_store().await?;
             if stage.is_closed && matches!(self.source, Source::Live(_)) {
-                // Nobody will say more; the store has to be asked again.
+                // No signal will come any more; the store has to be asked again.
                 tokio::time::sleep(LOOK).await;
             }
             return Ok(());
         }
-        let Source::Live(visit) = &mut self.source else { return Ok(()) };
-        let changed = tokio::time::timeout(LOOK, visit.changes.changed()).await;
+        let Source::Live(subscription) = &mut self.source else { return Ok(()) };
+        let changed = tokio::time::timeout(LOOK, subscription.changes.changed()).await;
         match changed {
             Ok(Ok(())) => Ok(()),
             // Nothing was heard for a while, or there is nobody to be heard.
-            Ok(Err(_)) | Err(_) => self.look().await,
+            Ok(Err(_)) | Err(_) => self.ask_store().await,
         }
     }
 
-    /// Asks the store, which knows the truth.
-    async fn look(&mut self) -> Result<(), StoreError> {
-        let store = &self.executions.inner.store;
-        let Some(summary) = store.execution_summary(self.id).await? else {
+    async fn ask_store(&mut self) -> Result<(), StoreError> {
+        let Some(summary) = self.store.execution_summary(self.id).await? else {
             self.source = Source::Over;
             return Ok(());
         };
         if !summary.status.has_ended() {
-            self.tell(summary.status);
+            self.report(summary.status);
             return Ok(());
         }
-        let log = store.log(self.id).await?.unwrap_or_default();
-        if self.told.is_none() {
-            // Whoever comes late hears first of all that it is over.
-            self.tell(summary.status);
+        let log = self.store.log(self.id).await?.unwrap_or_default();
+        if self.reported.is_none() {
+            // A late follower hears first of all that it is over.
+            self.report(summary.status);
         }
         self.source = Source::Stored(log, Box::new(summary));
         Ok(())
@@ -153,13 +147,13 @@ impl Follower {
         }
         let summary = summary.clone();
         self.source = Source::Over;
-        self.tell(summary.status);
+        self.report(summary.status);
         self.events.push_back(Event::End(summary));
     }
 
-    fn tell(&mut self, state: State) {
-        if self.told != Some(state) {
-            self.told = Some(state);
+    fn report(&mut self, state: State) {
+        if self.reported != Some(state) {
+            self.reported = Some(state);
             self.events.push_back(Event::Status { state, position: self.position });
         }
     }

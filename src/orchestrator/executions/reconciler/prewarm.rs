@@ -1,58 +1,46 @@
-//! What the pool holds for scripts: it is told how many unused sandboxes each enabled
-//! script wants to be there in any case, and which kinds no enabled script's current
-//! version needs any more.
+//! The unused sandboxes that the pool holds for scripts: it is told the floor of each
+//! enabled script, and the kinds that no enabled script's current version needs any
+//! more.
 //!
 //! All scripts are read each time, and the pool is told everything at once: at the
-//! start, after a change of a script or an image, and now and then, because another
+//! start, after a change of a script or an image, and from time to time, because another
 //! node may have changed something. Nothing here can fail an execution.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::Executions;
-use super::job::JobLoadError;
+use super::reading_schedule::{LOOK, ReadingSchedule};
 use crate::domain::execution::ExecutionSnapshot;
 use crate::domain::json_input::JsonInput;
 use crate::domain::registry::{EnvironmentStatus, RegisteredScript};
 use crate::domain::sandbox_spec::{Network, Purpose, SandboxSpec};
 use crate::domain::script::code_digest;
 use crate::domain::variables::Variables;
-use crate::orchestrator::runner::template;
+use crate::orchestrator::environments::Environments;
+use crate::orchestrator::executions::job_loader::{JobLoadError, JobLoader};
+use crate::orchestrator::runner::{Runner, template};
 use crate::pool::{Floors, Template};
-use crate::store::{Runnable, ScriptFilter, ScriptsStamp, StoreError};
+use crate::sandbox::Cancel;
+use crate::store::{Runnable, ScriptFilter, Store, StoreError};
 
-/// How often it is asked whether anything has changed.
-const LOOK: Duration = Duration::from_secs(10);
-
-/// Everything is read again after this time at the latest: clocks of nodes differ,
-/// and a stamp may not show a change.
-const LONGEST: Duration = Duration::from_secs(300);
-
-/// Changes often come together.
+/// Pause before a change is acted on: changes often come together.
 const SETTLE: Duration = Duration::from_millis(20);
 
-/// After having read everything it rests for this many times as long as that took,
-/// and at most for [`LOOK`].
+/// Rest after a reading, as a multiple of the time that it took; at most [`LOOK`].
 const REST: u32 = 10;
 
 /// Scripts that are read at once.
 const PAGE: u32 = 500;
 
-/// What was seen when all scripts were read.
-struct Seen {
-    stamp: ScriptsStamp,
-    /// When they are read again in any case.
-    until: Instant,
-}
-
-/// By what it is told that a kind is needed: the sandbox, and the code of the only
-/// script that its interpreter waits for.
+/// The features by which a kind of sandbox is known to be needed: the sandbox, and the
+/// code of the only script that its interpreter waits for.
 type Needed = (SandboxSpec, Option<String>);
 
-/// What one reading of all scripts has come to.
+/// Result of one reading of all scripts.
 struct Reading {
     floors: Floors,
     unneeded: HashMap<Needed, Vec<Arc<Template>>>,
@@ -62,59 +50,71 @@ struct Reading {
     is_incomplete: bool,
 }
 
-impl Executions {
-    /// Tells the pool what it is to hold, until this process is to end.
-    pub(super) async fn run_prewarm(self) {
-        let mut seen = None;
-        let mut pause = LOOK;
+/// Keeps the pool's floors.
+pub(super) struct Prewarm {
+    store: Store,
+    runner: Runner,
+    environments: Environments,
+    jobs: Arc<JobLoader>,
+    scripts_changed: Arc<Notify>,
+    stopping: Cancel,
+}
+
+impl Prewarm {
+    /// `scripts_changed` nudges it.
+    pub(super) fn new(
+        store: Store,
+        runner: Runner,
+        environments: Environments,
+        jobs: Arc<JobLoader>,
+        scripts_changed: Arc<Notify>,
+        stopping: Cancel,
+    ) -> Self {
+        Self { store, runner, environments, jobs, scripts_changed, stopping }
+    }
+
+    /// Keeps the floors until the service stops.
+    pub(super) async fn run(self) {
+        let mut schedule = ReadingSchedule::new();
         loop {
             let begun = Instant::now();
             let looked = tokio::select! {
-                looked = self.look_at_scripts(seen.take(), &mut pause) => looked,
-                () = self.inner.stopping.cancelled() => return,
+                looked = self.look_at_scripts(&mut schedule) => looked,
+                () = self.stopping.cancelled() => return,
             };
-            match looked {
-                Ok(now) => seen = Some(now),
-                Err(error) => tracing::warn!(%error, "what the pool is to hold could not be read"),
+            if let Err(error) = looked {
+                schedule.failed();
+                tracing::warn!(%error, "the scripts could not be read for the pool's floors");
             }
             tokio::select! {
                 () = tokio::time::sleep((begun.elapsed() * REST).clamp(SETTLE, LOOK)) => {}
-                () = self.inner.stopping.cancelled() => return,
+                () = self.stopping.cancelled() => return,
             }
             tokio::select! {
-                () = self.inner.scripts.notified() => (seen, pause) = (None, LOOK),
-                () = self.inner.environments.changed() => (seen, pause) = (None, LOOK),
+                () = self.scripts_changed.notified() => schedule.reset(),
+                () = self.environments.changed() => schedule.reset(),
                 () = tokio::time::sleep(LOOK) => {}
-                () = self.inner.stopping.cancelled() => return,
+                () = self.stopping.cancelled() => return,
             }
         }
     }
 
-    /// Reads all scripts if they may be others than those that were seen. While an
-    /// image is missing it does so after ever longer pauses.
-    async fn look_at_scripts(
-        &self,
-        seen: Option<Seen>,
-        pause: &mut Duration,
-    ) -> Result<Seen, StoreError> {
-        // Before they are read: what changes meanwhile is read the next time.
-        let stamp = self.inner.store.scripts_stamp().await?;
+    /// Reads all scripts if they may be others than those of the last reading.
+    async fn look_at_scripts(&self, schedule: &mut ReadingSchedule) -> Result<(), StoreError> {
+        // The stamp comes first: a change meanwhile is read the next time.
+        let stamp = self.store.scripts_stamp().await?;
         let now = Instant::now();
-        if let Some(seen) = seen.filter(|it| it.stamp == stamp && now < it.until) {
-            return Ok(seen);
+        if schedule.is_due(&stamp, now) {
+            let is_complete = self.hold_floors().await?;
+            schedule.read(stamp, now, is_complete);
         }
-        let is_incomplete = self.hold_floors().await?;
-        if !is_incomplete {
-            *pause = LOOK;
-            return Ok(Seen { stamp, until: now + LONGEST });
-        }
-        let until = now + *pause;
-        *pause = (*pause * 2).min(LONGEST);
-        Ok(Seen { stamp, until })
+        Ok(())
     }
 
+    /// Reads all scripts and tells the pool. True if all images that floors need are
+    /// known.
     async fn hold_floors(&self) -> Result<bool, StoreError> {
-        let pool = self.inner.runner.pool();
+        let pool = self.runner.pool();
         let mut reading = Reading {
             floors: Floors::default(),
             unneeded: by_need(pool.kinds()),
@@ -125,7 +125,7 @@ impl Executions {
         let filter = ScriptFilter { is_enabled: Some(true), ..ScriptFilter::default() };
         let mut offset = 0;
         loop {
-            let scripts = self.inner.store.scripts(&filter, PAGE, offset).await?;
+            let scripts = self.store.scripts(&filter, PAGE, offset).await?;
             for script in &scripts {
                 self.read(script, &mut reading).await?;
             }
@@ -136,13 +136,13 @@ impl Executions {
         }
         // An execution that starts cold makes it, and there may be none.
         if reading.needs_egress
-            && let Err(error) = self.inner.runner.ensure_egress_network().await
+            && let Err(error) = self.runner.ensure_egress_network().await
         {
-            tracing::warn!(%error, "the network of sandboxes could not be made");
+            tracing::warn!(%error, "the sandboxes' egress network could not be made");
             reading.is_incomplete = true;
         }
         pool.set_floors(reading.floors, &reading.unneeded.into_values().flatten().collect());
-        Ok(reading.is_incomplete)
+        Ok(!reading.is_incomplete)
     }
 
     async fn read(
@@ -153,8 +153,8 @@ impl Executions {
         let definition = &script.version.definition;
         let warm = script.run_settings.warm as usize;
         let key = script.version.environment_key.as_deref();
-        let Some(image) = self.inner.environments.known(key, definition.script_type) else {
-            // Nobody waits for an image that is of no use yet.
+        let Some(image) = self.environments.known(key, definition.script_type) else {
+            // Without a floor nobody waits for the image yet.
             if warm > 0 && !reading.is_pool_off {
                 reading.is_incomplete = true;
                 self.request_image(script).await?;
@@ -175,15 +175,15 @@ impl Executions {
         Ok(())
     }
 
-    /// What an execution of its current version would take from the pool; `None` if
-    /// the script can't be run.
+    /// The sandbox that an execution of its current version would take from the pool;
+    /// `None` if the script can't be run.
     async fn held_template(
         &self,
         script: &RegisteredScript,
         image: String,
     ) -> Result<Option<Template>, StoreError> {
         let version = &script.version;
-        // One that asks for nothing of its own.
+        // An execution without options of its own.
         let runnable = Runnable {
             id: Uuid::nil(),
             script_id: script.id,
@@ -201,11 +201,11 @@ impl Executions {
             input: JsonInput::null(),
             created_at: script.created_at,
         };
-        match self.job(&runnable).await {
+        match self.jobs.load(&runnable).await {
             Ok(job) => Ok(Some(template(&job, image))),
             Err(JobLoadError::Store(error)) => Err(error),
             Err(error) => {
-                tracing::warn!(%error, script = %script.name, "none is held for it");
+                tracing::warn!(%error, script = %script.name, "the script can't be run, so no sandbox is held for it");
                 Ok(None)
             }
         }
@@ -219,7 +219,7 @@ impl Executions {
             limits: script.run_settings.limits,
             network: definition.network,
             mounts: definition.mounts.clone(),
-            oci_runtime: self.oci_runtime(definition),
+            oci_runtime: self.jobs.oci_runtime(definition),
             exec: definition.exec,
             purpose: Purpose::Execution,
         }
@@ -228,12 +228,12 @@ impl Executions {
     /// Has its image looked for, or built. An environment that was never built is on
     /// its way already, and one that can't be built is left alone.
     async fn request_image(&self, script: &RegisteredScript) -> Result<(), StoreError> {
-        let environments = &self.inner.environments;
+        let environments = &self.environments;
         let Some(key) = &script.version.environment_key else {
             environments.request_runtime(script.version.definition.script_type);
             return Ok(());
         };
-        let environment = self.inner.store.environment(key).await?;
+        let environment = self.store.environment(key).await?;
         if environment.is_some_and(|it| it.status == EnvironmentStatus::Ready) {
             environments.request(key);
         }

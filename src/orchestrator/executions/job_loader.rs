@@ -1,27 +1,28 @@
 //! From what was stored to a job that can be run.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use thiserror::Error;
 
-use super::Executions;
+use super::settings::ExecutionsSettings;
 use crate::domain::environment::EnvironmentSpec;
 use crate::domain::job::{Job, JobError};
 use crate::domain::mount::{Mount, MountError};
 use crate::domain::registry::Definition;
-use crate::domain::requirements::{Requirements, RequirementsError};
+use crate::domain::requirements::{Requirements, RequirementsError, RequirementsPolicy};
 use crate::domain::sanitize::sanitize;
 use crate::domain::script::{Script, ScriptError};
 use crate::domain::variables::VariableError;
 use crate::domain::warm_up::WarmUp;
-use crate::store::{Runnable, StoreError};
+use crate::store::{Runnable, Store, StoreError};
 
 /// Bytes of scripts that are kept in memory; beyond it all are forgotten and
 /// read again as they are needed.
 const MAX_KEPT: usize = 16 * 1024 * 1024;
 
-/// Why what was stored can't be run.
+/// Failure to make a job of what was stored.
 #[derive(Debug, Error)]
 pub(super) enum JobLoadError {
     #[error(transparent)]
@@ -41,7 +42,7 @@ pub(super) enum JobLoadError {
 }
 
 impl JobLoadError {
-    /// What callers are told: nothing of the server's own files.
+    /// Message for callers: nothing of the server's own files.
     pub(super) fn public_message(&self) -> String {
         match self {
             Self::Mount(_) | Self::Moved(_) => {
@@ -54,37 +55,36 @@ impl JobLoadError {
     }
 }
 
-/// Scripts' bytes by their digest: they never change.
-#[derive(Default)]
-pub(super) struct CodeCache {
-    kept: Mutex<HashMap<String, Vec<u8>>>,
+/// Makes jobs of executions.
+pub(super) struct JobLoader {
+    store: Store,
+    policy: RequirementsPolicy,
+    mount_roots: Vec<PathBuf>,
+    oci_runtime: Option<String>,
+    code: CodeCache,
 }
 
-impl CodeCache {
-    fn find(&self, digest: &str) -> Option<Vec<u8>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(digest).cloned()
-    }
-
-    fn keep(&self, digest: &str, bytes: &[u8]) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let held: usize = kept.values().map(Vec::len).sum();
-        if held + bytes.len() > MAX_KEPT {
-            kept.clear();
-        }
-        if bytes.len() <= MAX_KEPT {
-            kept.insert(digest.to_owned(), bytes.to_vec());
+impl JobLoader {
+    pub(super) fn new(store: Store, settings: &ExecutionsSettings) -> Self {
+        Self {
+            store,
+            policy: settings.policy,
+            mount_roots: settings.mount_roots.clone(),
+            oci_runtime: settings.oci_runtime.clone(),
+            code: CodeCache::default(),
         }
     }
-}
 
-impl Executions {
     /// The job of an execution.
-    pub(super) async fn job(&self, runnable: &Runnable) -> Result<Job, JobLoadError> {
+    ///
+    /// # Errors
+    /// [`JobLoadError`].
+    pub(super) async fn load(&self, runnable: &Runnable) -> Result<Job, JobLoadError> {
         let definition = &runnable.definition;
         let code = self.code(&definition.digest).await?;
         let script = Script::new(&definition.file_name, Some(definition.script_type), code)?;
         let requirements = definition.requirements.as_deref();
-        let policy = self.inner.settings.policy.or_sources(definition.sources);
+        let policy = self.policy.or_sources(definition.sources);
         let requirements = requirements.map(|it| Requirements::parse(it, policy)).transpose()?;
         let job = Job {
             execution_id: runnable.id.to_string(),
@@ -121,28 +121,54 @@ impl Executions {
     /// The OCI runtime of a script's sandboxes, when it is not the engine's default.
     pub(super) fn oci_runtime(&self, definition: &Definition) -> Option<String> {
         let own = definition.runtime.as_ref().map(|it| it.as_str().to_owned());
-        own.or_else(|| self.inner.settings.oci_runtime.clone())
+        own.or_else(|| self.oci_runtime.clone())
     }
 
-    /// What was below the roots when it was registered may lead elsewhere by now,
-    /// and the roots may be others.
+    /// Checks mounts again. A folder that was below the roots when it was registered
+    /// may lead elsewhere by now, and the roots may be others.
+    ///
+    /// # Errors
+    /// [`JobLoadError::Moved`] and [`JobLoadError::Mount`].
     pub(super) fn check_mounts(&self, mounts: &[Mount]) -> Result<(), JobLoadError> {
         for mount in mounts {
             let resolved = mount.source.canonicalize().ok();
             if resolved.as_deref() != Some(mount.source.as_path()) {
                 return Err(JobLoadError::Moved(sanitize(&mount.source.to_string_lossy())));
             }
-            mount.check_allowed(&mount.source, &self.inner.settings.mount_roots)?;
+            mount.check_allowed(&mount.source, &self.mount_roots)?;
         }
         Ok(())
     }
 
     async fn code(&self, digest: &str) -> Result<Vec<u8>, StoreError> {
-        if let Some(bytes) = self.inner.code.find(digest) {
+        if let Some(bytes) = self.code.find(digest) {
             return Ok(bytes);
         }
-        let bytes = self.inner.store.code(digest).await?;
-        self.inner.code.keep(digest, &bytes);
+        let bytes = self.store.code(digest).await?;
+        self.code.keep(digest, &bytes);
         Ok(bytes)
+    }
+}
+
+/// Scripts' bytes by their digest: they never change.
+#[derive(Default)]
+struct CodeCache {
+    kept: Mutex<HashMap<String, Vec<u8>>>,
+}
+
+impl CodeCache {
+    fn find(&self, digest: &str) -> Option<Vec<u8>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(digest).cloned()
+    }
+
+    fn keep(&self, digest: &str, bytes: &[u8]) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let held: usize = kept.values().map(Vec::len).sum();
+        if held + bytes.len() > MAX_KEPT {
+            kept.clear();
+        }
+        if bytes.len() <= MAX_KEPT {
+            kept.insert(digest.to_owned(), bytes.to_vec());
+        }
     }
 }
