@@ -1,5 +1,5 @@
-//! Where the content of artifacts is kept: below the id of their execution, by
-//! their number. No name that came out of a sandbox is part of a path.
+//! The stored content of artifacts: below the id of their execution, by their
+//! number. No name that came out of a sandbox is part of a path.
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
@@ -12,13 +12,12 @@ use object_store::local::LocalFileSystem;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use uuid::Uuid;
 
-use super::ArtifactWriter;
-use super::artifact_writer::is_want_of_room;
+use super::artifact_writer::{ArtifactWriter, is_want_of_room};
 use crate::domain::execution::Artifact;
 use crate::domain::outcome::{ErrorKind, Outcome, Status};
 use crate::private_files::create_folder;
 
-/// What an artifact is not taken for, when it is not its own fault.
+/// Reason that an artifact was not kept, when it is not its own fault.
 const NOT_STORED: &str = "it could not be stored";
 
 /// Keeps artifacts.
@@ -29,7 +28,7 @@ pub(super) struct ArtifactStorage {
     staging: PathBuf,
 }
 
-/// An artifact that was to be kept, and is not.
+/// Failure to keep an artifact.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ArtifactError {
     /// The first of them, from 0.
@@ -39,8 +38,8 @@ pub(super) struct ArtifactError {
 }
 
 impl ArtifactError {
-    /// Who counts on an artifact must not take its execution for a success. What
-    /// else an execution ended with tells more, and stays.
+    /// Fails an execution that lost an artifact: nobody must take it for a success.
+    /// Another failure of it tells more, and stays.
     pub(super) fn note(&self, outcome: &mut Outcome) {
         let lost = format!("artifact {}: {NOT_STORED}", self.position);
         let kind = ErrorKind::SandboxFailed;
@@ -100,7 +99,7 @@ impl ArtifactStorage {
                 continue;
             }
             if let Err(error) = self.keep_one(id, position, &folder).await {
-                tracing::error!(position, %error, "an artifact was not kept");
+                tracing::error!(position, %error, "the execution's artifact was not kept");
                 artifact.skipped = Some(NOT_STORED.to_owned());
                 let is_for_want_of_room = is_want_of_room(&error);
                 result = result.and(Err(ArtifactError { position, is_for_want_of_room }));
@@ -114,7 +113,7 @@ impl ArtifactStorage {
     pub(super) async fn unstage(&self, id: Uuid, attempt: u32) {
         match tokio::fs::remove_dir_all(self.staged(id, attempt)).await {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                tracing::warn!(execution = %id, %error, "an unfinished folder is left");
+                tracing::warn!(execution = %id, %error, "the execution's staging folder could not be removed");
             }
             _ => {}
         }

@@ -8,8 +8,9 @@ use chrono::{DateTime, Utc};
 use gantry_init::artifact_name;
 use gantry_init::message::{ArtifactBegin, Exit};
 
+use super::artifact_writer::ArtifactWriter;
 use super::live::LiveExecution;
-use super::{ArtifactWriter, Live, LiveSender};
+use super::{Live, LiveSender};
 use crate::clock;
 use crate::domain::execution::Artifact;
 use crate::domain::outcome::skip_reason;
@@ -45,7 +46,7 @@ impl Capture {
         }
     }
 
-    /// The same, and `printer` is told of everything as it comes.
+    /// The same, and `printer` gets everything as it comes.
     #[must_use]
     pub fn told_to(self, printer: LiveSender) -> Self {
         Self { printer: Some(printer), ..self }
@@ -63,7 +64,7 @@ impl Capture {
         Self::new(Arc::default(), ArtifactWriter::default())
     }
 
-    /// Whether exactly this has been kept of stdout.
+    /// True if exactly this has been kept of stdout.
     #[must_use]
     pub fn has_printed(&self, bytes: &[u8]) -> bool {
         self.live.has_printed(bytes)

@@ -18,33 +18,15 @@ use tracing::Instrument;
 use flights::Flights;
 use slots::Slots;
 
-use super::{Observer, RunError};
+use super::build_failure::BuildFailure;
+use super::observer::Observer;
+use super::run_error::RunError;
 use crate::clock;
-use crate::domain::outcome::ErrorKind;
 use crate::domain::requirements::RequirementsPolicy;
 use crate::domain::runtime::Runtime;
 use crate::images::Library;
 use crate::sandbox::Cancel;
 use crate::store::{Store, StoreError};
-
-/// Why there is no image, told to everybody who waited for it.
-#[derive(Debug, Clone)]
-pub struct BuildFailure {
-    /// What an execution that waited for it fails with.
-    pub(super) kind: ErrorKind,
-    /// The database was out, and not the engine: nothing is said about that one.
-    pub(super) is_of_database: bool,
-    /// In the installer's own words.
-    pub(super) message: String,
-}
-
-impl BuildFailure {
-    /// A failure of the environment itself.
-    fn of_environment(message: impl Into<String>) -> Self {
-        let kind = ErrorKind::EnvironmentFailed;
-        Self { kind, is_of_database: false, message: message.into() }
-    }
-}
 
 type Built = Result<String, BuildFailure>;
 
@@ -69,7 +51,7 @@ struct Inner {
     stop: Cancel,
 }
 
-/// What an image is of.
+/// Content of an image.
 #[derive(Debug, Clone)]
 enum Wanted {
     Runtime(Runtime),
@@ -179,8 +161,8 @@ impl Environments {
         self.inner.tasks.wait().await;
     }
 
-    /// What comes of the build of an image, begun if there is none under way. Its
-    /// lines in the log carry its key, and what the first who asked was about.
+    /// The result of an image's build, which is started if none is under way. Its
+    /// lines in the log carry its key, and the span of whoever asked first.
     fn built(&self, wanted: Wanted) -> impl Future<Output = Built> + use<> {
         let name = wanted.name().to_owned();
         let this = self.clone();
@@ -211,13 +193,18 @@ impl Environments {
     pub(super) async fn activate_ready(&self) {
         match self.inner.store.activate_ready_versions(clock::now()).await {
             Ok(scripts) => self.note_activated(&scripts),
-            Err(error) => tracing::warn!(%error, "versions that are ready were not activated"),
+            Err(error) => {
+                tracing::warn!(%error, "the versions whose environments are ready could not be activated")
+            }
         }
     }
 
     fn note_activated(&self, scripts: &[String]) {
         if !scripts.is_empty() {
-            tracing::info!(?scripts, "versions are current now that they are ready");
+            tracing::info!(
+                ?scripts,
+                "the scripts' new versions are current: their environments are ready"
+            );
             self.inner.changed.notify_one();
         }
     }

@@ -1,16 +1,16 @@
-//! Runs executions: from a job to its outcome, with everything that was left.
+//! Runs executions: from a job to its outcome, with everything that its script left.
 //!
 //! [`Executions`] is the service: it accepts, queues, runs, follows and ends the
-//! executions of a server, and every state that it goes through is in the store
-//! before anybody hears of it. A [`Runner`] runs one job and stores nothing, which
-//! is all that `gantry run` needs. [`Environments`] has the images built that they
-//! run in.
+//! executions of a server, and every state of an execution is in the store before
+//! anybody hears of it. A [`Runner`] runs one job and stores nothing, which
+//! is all that `gantry run` needs. [`Environments`] builds their images.
 //!
 //! It decides nothing about *how* something ended (that is
 //! [`classify`](crate::domain::outcome::classify)) and knows no wire format.
 
 mod artifact_storage;
 mod artifact_writer;
+mod build_failure;
 mod capture;
 mod container_name;
 mod environments;
@@ -26,9 +26,10 @@ mod schemas;
 use tokio::sync::mpsc;
 
 pub use artifact_writer::ArtifactWriter;
+pub use build_failure::BuildFailure;
 pub use capture::Capture;
 pub use container_name::container_name;
-pub use environments::{BuildFailure, Environments};
+pub use environments::Environments;
 pub use executions::{
     Accepted, ArtifactReadError, Cancelled, Event, Executions, ExecutionsParts, ExecutionsSettings,
     Load, Submission, SubmitError, Waiter,
@@ -40,7 +41,7 @@ pub use queue::{AGEING, Capacity, Demand, Full, PATIENCE, PRIORITIES, Place, Que
 pub use run_error::RunError;
 pub use runner::Runner;
 
-/// What a follower of a running execution sees, in order of arrival.
+/// Event of a running script, in order of arrival.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Live {
     /// A line about what is being prepared.
@@ -53,7 +54,6 @@ pub enum Live {
     OutputFile(Vec<u8>),
 }
 
-/// Takes what happens while it happens. Unbounded, because nothing may hold up
-/// the reading of a sandbox's output; bounded all the same, by the caps of that
-/// output.
+/// Takes the events of a script as they come. The channel is unbounded, because nothing
+/// may hold up the reading of a sandbox's output; the caps of that output bound it.
 pub type LiveSender = mpsc::UnboundedSender<Live>;

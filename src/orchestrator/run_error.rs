@@ -4,7 +4,7 @@
 
 use thiserror::Error;
 
-use super::BuildFailure;
+use super::build_failure::BuildFailure;
 use crate::domain::outcome::{Ending, ErrorKind, Outcome, classify};
 use crate::engine::{EngineError, Verb};
 use crate::images::ImageError;
@@ -14,7 +14,7 @@ use crate::sandbox::SandboxError;
 #[derive(Debug, Error)]
 pub enum RunError {
     /// It was cancelled before its sandbox was ready.
-    #[error("it was cancelled")]
+    #[error("the execution was cancelled")]
     Cancelled,
     /// Its environment could not be built.
     #[error(transparent)]

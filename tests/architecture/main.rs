@@ -1,6 +1,7 @@
 //! Holds the sources to the picture in `src/lib.rs` and to the house's habits.
 //! Every finding names the file, the line, the rule and what to do.
 
+mod circles;
 mod migrations;
 mod pipes;
 mod rules;
@@ -8,6 +9,7 @@ mod source;
 
 use std::path::Path;
 
+use circles::circles;
 use rules::findings;
 use source::Source;
 
@@ -30,6 +32,14 @@ fn the_shell_scripts_end_no_pipe_early() {
 fn migrations_that_have_landed_never_change() {
     let found = migrations::findings(Path::new(env!("CARGO_MANIFEST_DIR")));
     assert!(found.is_empty(), "\n\n{}\n", found.join("\n"));
+}
+
+#[test]
+fn the_orchestrators_files_import_in_one_direction() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let sources = Source::all_below(root).unwrap();
+    let found = circles(&sources, "src/orchestrator/");
+    assert!(found.is_empty(), "\n\n{}\n", found.join("\n\n"));
 }
 
 /// A checker that finds nothing would keep every rule.
@@ -88,6 +98,24 @@ mod the_checker {
             assert_eq!(found.len(), 1, "{found:?}");
             assert!(found[0].contains(word), "{found:?}");
         }
+    }
+
+    #[test]
+    fn finds_files_that_import_each_other() {
+        let circles = |files: &[(&str, &str)]| {
+            let sources: Vec<_> =
+                files.iter().map(|(path, text)| Source::new(path, text)).collect();
+            circles(&sources, "src/a/")
+        };
+        let parent = ("src/a/mod.rs", "mod b;\nmod c;\npub use c::{C, D};");
+        let b = ("src/a/b.rs", "use super::c::C;");
+        assert_eq!(circles(&[parent, b, ("src/a/c.rs", "use super::Shared;")]).len(), 0);
+        assert_eq!(circles(&[parent, b, ("src/a/c.rs", "use crate::a::b::B;")]).len(), 1);
+        let through_the_parent = ("src/a/b.rs", "use crate::a::{\n    D,\n};");
+        let c = ("src/a/c.rs", "mod d;");
+        let child = ("src/a/c/d.rs", "use super::super::b::B;\nuse super::Own;");
+        assert_eq!(circles(&[parent, through_the_parent, c, child]).len(), 1);
+        assert_eq!(circles(&[parent, through_the_parent, c]).len(), 0);
     }
 
     #[test]

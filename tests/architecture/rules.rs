@@ -277,7 +277,7 @@ fn module_of(path: &str) -> Option<&str> {
 }
 
 /// Code that is not tests: `use` with all its lines, anything else line by line.
-fn statements(source: &Source) -> Vec<(usize, String)> {
+pub(crate) fn statements(source: &Source) -> Vec<(usize, String)> {
     let mut statements: Vec<(usize, String)> = Vec::new();
     for (line, code) in source.production() {
         match statements.last_mut() {
@@ -298,7 +298,7 @@ fn is_import(code: &str) -> bool {
 
 /// All paths in a piece of code, with their groups taken apart: `use a::{b, c::d}`
 /// has `a::b` and `a::c::d`.
-fn paths(code: &str) -> Vec<String> {
+pub(crate) fn paths(code: &str) -> Vec<String> {
     let (mut found, mut groups, mut path) = (Vec::new(), Vec::<String>::new(), String::new());
     let below = |groups: &[String], path: &str| {
         format!("{}{path}", groups.last().map_or("", String::as_str))

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::build_log::BuildLog;
 use super::slots::Slot;
-use super::{BuildFailure, Environments, Wanted};
+use super::{Environments, Wanted};
 use crate::clock;
 use crate::domain::environment::EnvironmentSpec;
 use crate::domain::outcome::ErrorKind;
@@ -14,9 +14,10 @@ use crate::domain::runtime::Runtime;
 use crate::domain::script::Script;
 use crate::domain::warm_up::WarmUp;
 use crate::images::{ImageError, Prepared};
+use crate::orchestrator::build_failure::BuildFailure;
 use crate::store::StoreError;
 
-/// How often the log of a build is stored while it grows.
+/// Period at which the log of a build is stored while it grows.
 const FLUSH: Duration = Duration::from_millis(500);
 
 /// A build that failed this long ago is not tried again: everybody who waited
@@ -49,7 +50,7 @@ impl From<ImageError> for BuildFailure {
 
 /// The build counts all the same; its row is set right by the next one.
 fn unnoted(error: &StoreError) {
-    tracing::error!(?error, "what came of a build was not noted");
+    tracing::error!(?error, "the build's result could not be stored");
 }
 
 impl Environments {
@@ -94,7 +95,7 @@ impl Environments {
                     }
                     self.inner.observer.environment_built(true, begun.elapsed());
                 }
-                tracing::info!(image, "an environment is ready");
+                tracing::info!(image, "the environment is ready");
                 Ok(image)
             }
             // It is built when the engine is back, or by the next process. One that
@@ -159,7 +160,7 @@ impl Environments {
         };
         // Whoever looks at it sees less; the build goes on.
         if let Err(error) = self.inner.store.set_environment_log(key, &text, clock::now()).await {
-            tracing::warn!(%error, environment = key, "the log of a build was not stored");
+            tracing::warn!(%error, environment = key, "the build's log was not stored");
         }
     }
 
