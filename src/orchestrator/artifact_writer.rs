@@ -1,4 +1,4 @@
-//! Where a script's artifacts go.
+//! Writing a script's artifacts into a folder.
 
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ pub struct ArtifactWriter {
     current: Option<Unfinished>,
 }
 
-/// What the files are called.
+/// Names of the files.
 #[derive(Debug, Default)]
 enum Naming {
     /// As the script called them.
@@ -52,7 +52,7 @@ impl ArtifactWriter {
     /// replace anything nor appear among what somebody trusts.
     ///
     /// # Errors
-    /// When the folder can't be made, is not empty, or can't be written to.
+    /// If the folder can't be made, is not empty, or can't be written to.
     pub fn open(folder: PathBuf) -> io::Result<Self> {
         std::fs::create_dir_all(&folder)?;
         if std::fs::read_dir(&folder)?.next().is_some() {
@@ -104,7 +104,7 @@ impl ArtifactWriter {
     }
 }
 
-/// Whether there was no room on the disk: there may be later.
+/// True if there was no room on the disk: there may be later.
 pub(super) fn is_want_of_room(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }

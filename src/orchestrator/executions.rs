@@ -124,7 +124,7 @@ impl Executions {
     /// again, and submissions are accepted.
     ///
     /// # Errors
-    /// When the data folder can't be used.
+    /// If the data folder can't be used.
     pub fn start(parts: ExecutionsParts, settings: ExecutionsSettings) -> std::io::Result<Self> {
         let ExecutionsParts { store, runner, environments, observer } = parts;
         let shutdown = Shutdown::default();
@@ -188,7 +188,6 @@ impl Executions {
     /// adopts them; waiting executions are left to it, too.
     pub async fn stop(&self, at_most: Duration) {
         self.inner.shutdown.begin();
-        self.inner.queue.nudge();
         self.inner.shutdown.finish(at_most, || self.load().running).await;
         self.inner.environments.stop().await;
     }

@@ -1,7 +1,6 @@
-//! What is going on right now: for each execution that somebody runs or waits
-//! for, its growing log and a signal that something of it has changed. A hint,
-//! never the truth: that is in the store, and whoever follows looks there when
-//! an entry is closed.
+//! The live state of executions: for each that somebody runs or waits for, its growing
+//! log and a signal that something of it has changed. It is a hint. The truth is in
+//! the store, and followers look there when an entry is closed.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -24,20 +23,20 @@ pub struct LiveRegistry {
     entries: Arc<Mutex<HashMap<Uuid, Arc<LiveExecution>>>>,
 }
 
-/// What is known of an execution before it is stored.
+/// Live state of one execution.
 #[derive(Debug)]
 pub struct LiveExecution {
     log: Mutex<OutputLog>,
     stage: watch::Sender<Stage>,
-    /// What is to be run, as it was just stored.
+    /// The execution as it was just stored, for its task.
     brought: Mutex<Option<Box<Runnable>>>,
-    /// All of it, as it is stored.
+    /// The ended execution, as it is stored.
     end: OnceLock<Box<Execution>>,
-    /// Ends it, once a worker has it.
+    /// Ends the execution, once a task has it.
     pub(super) cancel: Cancel,
 }
 
-/// How far it is, and a count that grows with every change.
+/// Progress of an execution, with a count that grows with every change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stage {
     /// The last state that was heard of.
@@ -62,7 +61,7 @@ impl LiveRegistry {
         entries.get(&id).cloned()
     }
 
-    /// Says that the store has everything, and forgets the entry.
+    /// Announces that the store has everything, and removes the entry.
     pub fn close(&self, id: Uuid, state: State) {
         let entry = {
             let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
@@ -75,8 +74,8 @@ impl LiveRegistry {
         }
     }
 
-    /// Forgets the entry of an execution that waits, when `entry` is the last who
-    /// knows it. One that is to be cancelled keeps its entry for the worker.
+    /// Removes the entry of an execution when `entry` is its last use. One that is to
+    /// be cancelled keeps its entry for its task.
     pub(super) fn leave(&self, id: Uuid, entry: Arc<LiveExecution>) {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         drop(entry);
@@ -103,7 +102,7 @@ impl Default for LiveExecution {
 }
 
 impl LiveExecution {
-    /// Hears of every change, but not of each one by itself.
+    /// A signal for every change; several may come as one.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<Stage> {
         self.stage.subscribe()
@@ -134,12 +133,12 @@ impl LiveExecution {
         });
     }
 
-    /// Keeps what is to be run for the worker, who then need not read it.
+    /// Leaves the execution to its task, which then need not read it.
     pub(super) fn bring(&self, runnable: Runnable) {
         *self.brought() = Some(Box::new(runnable));
     }
 
-    /// What was brought, once: another attempt reads it.
+    /// The execution that was brought, once: another attempt reads it.
     pub(super) fn take_brought(&self) -> Option<Box<Runnable>> {
         self.brought().take()
     }
@@ -148,7 +147,7 @@ impl LiveExecution {
         self.brought.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether anybody hears of changes.
+    /// True if anybody hears of changes.
     pub(super) fn is_followed(&self) -> bool {
         self.stage.receiver_count() > 0
     }

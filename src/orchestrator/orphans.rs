@@ -1,5 +1,5 @@
-//! Which containers of an installation nobody uses. A pure rule; who asks removes them,
-//! or says that they are there.
+//! The containers of an installation that nobody uses. A pure rule: the caller removes
+//! them, or reports them.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -9,14 +9,14 @@ use crate::engine::{LABEL_PROCESS, ListedContainer};
 /// before whoever made it hears of it. In seconds.
 const SETTLED_SECS: i64 = 30;
 
-/// What is known of containers, beside what the engine says.
+/// Facts about containers that the engine does not know.
 pub struct ReconcileContext<'a> {
-    /// The process that asks, as labels say it; empty for one that makes none.
+    /// The calling process, as labels name it; empty for one that makes no containers.
     pub this_process: &'a str,
-    /// Whether a process lives.
+    /// True if a process lives.
     pub is_alive: &'a dyn Fn(&str) -> bool,
-    /// Whether a container is used by the process that asks, or by an execution that
-    /// has begun and is to be adopted.
+    /// True if a container is used by the calling process, or by a running execution
+    /// that is to be adopted.
     pub is_used: &'a dyn Fn(&str) -> bool,
     /// The present time.
     pub now: DateTime<Utc>,

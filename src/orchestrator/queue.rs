@@ -1,4 +1,4 @@
-//! Which waiting execution runs next on this node: the policy, and nothing else.
+//! The choice of the next execution to run on this node: the policy, and nothing else.
 //! It has no clock, no lock, no task and no I/O, and must never get any; times
 //! are arguments, and whoever owns the queue starts what [`Queue::next`] gives.
 //!
@@ -48,7 +48,7 @@ pub const PATIENCE: Duration = Duration::from_secs(5);
 /// The priorities that differ; what lies outside counts as the nearest of them.
 pub const PRIORITIES: RangeInclusive<i8> = -10..=10;
 
-/// What an execution takes of the node while it runs.
+/// Resources that an execution takes while it runs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Demand {
     /// Bytes of memory.
@@ -57,7 +57,7 @@ pub struct Demand {
     pub nano_cpus: u64,
 }
 
-/// What the node has for executions.
+/// Resources of the node for executions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capacity {
     /// Executions at once; with 0 nothing runs here.
@@ -77,12 +77,12 @@ pub struct Waiting {
     pub script_id: i64,
     /// One of [`PRIORITIES`]; greater ones run first.
     pub priority: i8,
-    /// How many executions of the script may run at once here. It is the script's:
+    /// Executions of the script that may run at once here. It is the script's:
     /// see [`Queue::set_max_concurrency`] for whose word counts.
     pub max_concurrency: Option<u32>,
-    /// What it takes while it runs.
+    /// Resources that it takes while it runs.
     pub demand: Demand,
-    /// When it was submitted, since any fixed moment; the same as that of `now`
+    /// Time of its submission, since any fixed moment; the same as that of `now`
     /// everywhere here.
     pub since: Duration,
 }
@@ -103,7 +103,7 @@ pub struct Full {
 }
 
 impl Full {
-    /// What to do.
+    /// Advice for the caller.
     #[must_use]
     pub fn hint(&self) -> &'static str {
         "submit it again later; GANTRY_QUEUE_LIMIT says how many may wait"
@@ -283,31 +283,31 @@ impl Queue {
         self.waiting.set_max_concurrency(script_id, limit);
     }
 
-    /// How many wait, without the places that are reserved.
+    /// The number of those that wait, without the places that are reserved.
     #[must_use]
     pub fn waiting_len(&self) -> usize {
         self.waiting.len() + self.parked.len()
     }
 
-    /// Whether an execution counts as running.
+    /// True if an execution counts as running.
     #[must_use]
     pub fn is_running(&self, id: Uuid) -> bool {
         self.running.contains_key(&id)
     }
 
-    /// How many run.
+    /// The number of those that run.
     #[must_use]
     pub fn running_len(&self) -> usize {
         self.running.len()
     }
 
-    /// How many of a script wait for room.
+    /// The number of a script's executions that wait for room.
     #[must_use]
     pub fn waiting_of_script(&self, script_id: i64) -> usize {
         self.waiting.of_script(script_id)
     }
 
-    /// How long the oldest has waited. Looks at all that wait: for metrics.
+    /// The time that the oldest has waited. Looks at all that wait: for metrics.
     #[must_use]
     pub fn oldest_waiting(&self, now: Duration) -> Option<Duration> {
         let parked = self.parked.values().map(|(_, waiting)| waiting.since);
@@ -315,7 +315,7 @@ impl Queue {
         Some(now.saturating_sub(oldest))
     }
 
-    /// When to submit again after [`Full`], in whole seconds from 1 to 60: the
+    /// The time to wait after [`Full`], in whole seconds from 1 to 60: the
     /// time in which, of late, one execution left the queue to run.
     #[must_use]
     pub fn retry_after(&self, now: Duration) -> Duration {
@@ -338,7 +338,7 @@ impl Queue {
         heads.find_map(|(turn, demand)| Some((turn, self.taken_with(demand)?)))
     }
 
-    /// What is taken when this runs too, if it fits what is free or has the node
+    /// The resources taken when this runs too, if it fits what is free or has the node
     /// for itself. While one runs that exceeds the node, nothing fits beside it.
     fn taken_with(&self, demand: Demand) -> Option<Sum> {
         let sum = self.taken.plus(demand);
@@ -352,7 +352,7 @@ impl Queue {
     }
 }
 
-/// What several take together, which one number can't count.
+/// Resources that several take together: more than one `u64` can count.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Sum {
     memory_bytes: u128,

@@ -37,7 +37,7 @@ use crate::sandbox::{
     Running, Sandbox, SandboxError, printable,
 };
 
-/// How long the container of a warm execution stays after the answer, in milliseconds:
+/// Time that the container of a warm execution stays after the answer, in milliseconds:
 /// others that came with it are over by then, and the engine's work for its end does
 /// not slow them down.
 const STAY_MS: u64 = 120;
@@ -55,7 +55,7 @@ pub struct Runner {
 /// A sandbox that waits for its request.
 pub(super) struct Ready {
     sandbox: Sandbox,
-    /// Where it is.
+    /// Its container and image.
     pub(super) receipt: SandboxReceipt,
     begun: Instant,
 }
@@ -69,7 +69,7 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
-    /// Leaves it to the next process, which finds that nothing has run.
+    /// Leaves the sandbox to the next process, which finds that nothing has run.
     pub(super) fn detach(self) {
         self.loaded.detach();
     }
@@ -77,13 +77,13 @@ impl Prepared {
 
 /// A script that another process has started.
 pub(super) struct Adopted {
-    /// Where it is.
+    /// Its container and image.
     pub(super) receipt: SandboxReceipt,
-    /// What it may leave.
+    /// Bounds of its output.
     pub(super) output_limits: OutputLimits,
-    /// What is left of its time.
+    /// The rest of its time.
     pub(super) time_left: Duration,
-    /// When its attempt began.
+    /// Start of its attempt.
     pub(super) since: DateTime<Utc>,
 }
 
@@ -98,7 +98,7 @@ pub(super) struct Executed {
 }
 
 impl Executed {
-    /// Whether some of what the script left found no room.
+    /// True if some of the script's files found no room.
     pub(super) fn found_no_room(&self) -> bool {
         let error = self.error.as_ref();
         error.is_some_and(|it| matches!(it, RunError::Sandbox(SandboxError::Sink(error)) if is_want_of_room(error)))
@@ -114,7 +114,7 @@ impl Runner {
         Self { docker, engine, remover, pool, made_by }
     }
 
-    /// How many sandboxes wait.
+    /// Status of the pool.
     pub(super) fn pool_status(&self) -> PoolStatus {
         self.pool.status()
     }
@@ -306,7 +306,7 @@ impl Runner {
         }
     }
 
-    /// What removes containers.
+    /// The remover of containers.
     pub(super) fn remover(&self) -> &Remover {
         &self.remover
     }
@@ -372,7 +372,7 @@ fn preload_of(exit: &Exit) -> Option<Result<(), String>> {
     }
 }
 
-/// What a run has come to.
+/// Progress of a run when it ended.
 struct Reached {
     receipt: Option<SandboxReceipt>,
     took: Duration,
@@ -390,7 +390,7 @@ fn executed(
     Some(Executed { report, error, container })
 }
 
-/// What is said of an execution, and our side's failure when there was one.
+/// Report of an execution, and our side's failure when there was one.
 fn concluded(
     output_limits: OutputLimits,
     ending: Result<Ending, RunError>,
@@ -501,7 +501,7 @@ mod tests {
     use super::*;
     use crate::sandbox::Sink;
 
-    /// What is said of the streams of a script that printed 4 bytes of each, when nobody
+    /// Truncation of the streams of a script that printed 4 bytes of each, when nobody
     /// saw its end.
     fn are_cut(stream_cap: u64, files_came: bool) -> (bool, bool) {
         let artifacts = ArtifactCaps { count: 1, bytes: 1 };

@@ -44,7 +44,7 @@ enum Purpose {
 }
 
 impl Schemas {
-    /// What is wrong with an input; pointers are into the request's body.
+    /// The faults of an input; pointers are into the request's body.
     pub(super) async fn check_input(
         &self,
         version: &ScriptVersion,
@@ -55,7 +55,7 @@ impl Schemas {
         faults.into_iter().map(|fault| fault.below("/input")).collect()
     }
 
-    /// What is wrong with an output.
+    /// The faults of an output.
     pub(super) async fn check_output(
         &self,
         version_id: i64,
@@ -65,7 +65,7 @@ impl Schemas {
         self.check(Purpose::Output, version_id, schema, output).await
     }
 
-    /// Whether a schema says anything.
+    /// True if a schema accepts every document.
     pub(super) fn accepts_all(&self, version_id: i64, schema: &Value) -> bool {
         self.compiled(Purpose::Output, version_id, schema).is_ok_and(|it| it.accepts_all())
     }

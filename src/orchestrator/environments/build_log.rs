@@ -1,4 +1,4 @@
-//! What a build says, while it says it: as much of its end as is stored.
+//! The log of a build while it grows: as much of its end as is stored.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -50,7 +50,7 @@ impl BuildLog {
 }
 
 impl Inner {
-    /// Where what is stored begins: at a character.
+    /// Start of the stored part: at a character.
     fn end_from(&self) -> usize {
         let from = self.text.len().saturating_sub(MAX_BUILD_LOG_BYTES);
         self.text.ceil_char_boundary(from)

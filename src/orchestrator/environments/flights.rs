@@ -9,7 +9,7 @@ use futures::future::{BoxFuture, Shared};
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
-/// What comes of it; `None` when it panicked.
+/// The result of the work; `None` when it panicked.
 pub(super) type Flight<T> = Shared<BoxFuture<'static, Option<T>>>;
 
 /// All that is under way.
@@ -65,7 +65,7 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         flight
     }
 
-    /// Whether work of this name is under way.
+    /// True if work of this name is under way.
     pub(super) fn has(&self, name: &str) -> bool {
         self.under_way().contains_key(name)
     }

@@ -16,8 +16,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(10);
 /// Longest pause between two looks, while the engine stays out.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
-/// What is being built, and was not heard of for this long, is built by nobody:
-/// longer than any build is silent.
+/// Silence after which a build counts as abandoned: longer than any build is silent.
 const ABANDONED: chrono::TimeDelta = chrono::TimeDelta::minutes(60);
 
 impl Environments {
@@ -58,7 +57,7 @@ impl Environments {
         let mut unbuilt = self.inner.store.unbuilt_environments().await?;
         unbuilt.retain(|it| is_put_off(it) && !self.inner.flights.has(&it.key));
         for environment in &unbuilt {
-            tracing::info!(environment = environment.key, "a build is tried again");
+            tracing::info!(environment = environment.key, "the environment's build is tried again");
             self.request(&environment.key);
         }
         Ok(unbuilt.len())

@@ -7,8 +7,8 @@
 //!        the first execution   refused      refused
 //! ```
 //!
-//! What is refused is not stored. What is stored can't get lost: nobody has to wait
-//! for the answer.
+//! A refused submission is not stored. A stored execution can't get lost, and its
+//! caller need not wait for the answer.
 
 mod check;
 mod insert_writer;

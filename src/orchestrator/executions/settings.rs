@@ -1,4 +1,4 @@
-//! What the service is started with.
+//! Settings of the service, and the services below it.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -25,9 +25,9 @@
 //!                                  end stored, announced; container removed
 //! ```
 //!
-//! What has not been claimed waits in the store as before. What has been claimed ends
-//! in exactly one of three ways: its end is stored, it is given back (its script never
-//! started), or it is left to the next process, which adopts it.
+//! Before its claim, an execution is pending in the store, and a failure changes nothing.
+//! After it, one of three things follows: its end is stored, it is given back (its script
+//! never started), or it is left to the next process, which adopts it.
 
 mod adopted;
 mod artifact_retry;

@@ -1,4 +1,4 @@
-//! How fast the queue moves: what to tell someone who finds it full. It is an
+//! The pace of the queue, for a caller who finds it full. It is an
 //! estimate for a header and must never decide anything.
 
 use std::collections::VecDeque;
@@ -7,14 +7,14 @@ use std::time::Duration;
 /// Starts that are remembered.
 const STARTS: usize = 32;
 
-/// What is answered while nothing is known.
+/// Answer while nothing is known.
 const UNKNOWN: Duration = Duration::from_secs(5);
 
 /// The bounds of what is answered, in seconds.
 const LEAST_SECONDS: u64 = 1;
 const MOST_SECONDS: u64 = 60;
 
-/// When executions left the queue to run, of late.
+/// Times at which executions left the queue to run, of late.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
     starts: VecDeque<Duration>,

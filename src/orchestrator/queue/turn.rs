@@ -1,4 +1,4 @@
-//! When it is an execution's turn: the order in which executions run, as a key
+//! The turns of executions: the order in which they run, as a key
 //! that is fixed at submission. It must never depend on the time of asking.
 //!
 //! An execution's effective priority is its own plus one for each `AGEING` that it
@@ -39,7 +39,7 @@ impl Turn {
         self.id
     }
 
-    /// How long it has waited since it was submitted.
+    /// The time since its submission.
     pub(super) fn waited(&self, now: Duration) -> Duration {
         now.saturating_sub(self.since)
     }

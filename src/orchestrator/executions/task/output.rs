@@ -8,7 +8,7 @@ use crate::orchestrator::schemas::Schemas;
 use crate::store::Runnable;
 
 /// Fails an execution that ended well without the output that its schema describes.
-/// What it printed stays.
+/// Its logs stay.
 pub(super) async fn check_output(schemas: &Schemas, runnable: &Runnable, report: &mut Report) {
     let schema = &runnable.definition.output_schema;
     let version_id = runnable.version_id;

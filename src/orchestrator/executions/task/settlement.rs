@@ -4,7 +4,7 @@ use crate::domain::execution::Report;
 use crate::domain::outcome::{ErrorKind, Status};
 use crate::orchestrator::run_error::RunError;
 
-/// What a claimed execution comes to.
+/// End of a claimed execution's attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Settlement {
     /// Its end is stored.

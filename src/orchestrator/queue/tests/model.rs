@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// What can happen; numbers choose one of those that there are.
+/// Events of a queue; numbers choose one of those that there are.
 #[derive(Debug, Clone)]
 enum Event {
     Reserve,
@@ -152,7 +152,7 @@ fn pick<T: Clone>(all: &[T], index: usize) -> Option<T> {
     all.get(index.checked_rem(all.len())?).cloned()
 }
 
-/// What it waits for when it is set aside.
+/// The event that it waits for when it is set aside.
 fn until(waiting: &Waiting) -> &'static str {
     if waiting.script_id < 3 { "this" } else { "that" }
 }
