@@ -57,7 +57,7 @@ async fn an_end_before_it_is_loaded_was_no_run() {
         let error = loaded(&bench, b"{}").await.err().unwrap();
         let code = ended.exit_code;
         let expected = format!(
-            "the sandbox did not become ready: the container exited before the script started \
+            "the sandbox did not become ready: the container exited before its script started \
              (exit code {code})"
         );
         assert!(matches!(error, SandboxError::NotReady(_)));
