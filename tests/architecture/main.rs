@@ -6,6 +6,7 @@ mod migrations;
 mod pipes;
 mod rules;
 mod source;
+mod words;
 
 use std::path::Path;
 
@@ -20,6 +21,18 @@ fn the_sources_keep_the_rules() {
     assert!(sources.len() > 50, "only {} sources were found: is {root:?} right?", sources.len());
     let found: Vec<_> = sources.iter().flat_map(findings).collect();
     assert!(found.is_empty(), "\n\n{}\n", found.join("\n\n"));
+}
+
+#[test]
+fn doc_comments_name_their_subject() {
+    let sources = Source::all_below(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let found = words::findings(&sources);
+    assert!(
+        found.is_empty(),
+        "more than 2 % of the doc comments open with a relative clause; begin with a noun phrase \
+         (\"Key of a template\") or a verb (\"Evicts idle sandboxes\"):\n\n{}\n",
+        found.join("\n")
+    );
 }
 
 #[test]
