@@ -73,7 +73,7 @@ pub(super) async fn main(command: Command, settings: &Settings) -> u8 {
     }
 }
 
-/// Why a command can't go on.
+/// Errors that end a command.
 enum Problem {
     Image(ImageError),
     Stdout(io::Error),

@@ -1,15 +1,15 @@
-//! What the commands say to people, on stderr.
+//! Messages of the commands, on stderr.
 
 use std::io::{self, IsTerminal, Write};
 
 use crate::domain::sanitize::escaped;
 
-/// Whether somebody is looking.
+/// True if stderr is a terminal.
 pub(super) fn is_terminal() -> bool {
     io::stderr().is_terminal()
 }
 
-/// What happened, to what, and what to do.
+/// Prints an error, and a hint about what to do.
 pub(super) fn error(what: &str, hint: Option<&str>) {
     say("error", what);
     if let Some(hint) = hint {

@@ -26,7 +26,7 @@ use clap::{ArgMatches, CommandFactory, Parser, Subcommand};
 
 use crate::config::{self, Settings};
 
-/// What a command ends with when it, and not a script, has failed.
+/// Exit code of a command that failed itself, whatever its script did.
 const FAILED: u8 = 1;
 
 /// Runs every script in its own fresh, hardened container.
@@ -108,8 +108,8 @@ fn refuse(error: &clap::Error) -> ExitCode {
     }
 }
 
-/// Whether the command line is one that ends with a script's code, whatever is
-/// wrong with it.
+/// True if the command line is that of a command that exits with a script's code, however
+/// wrong its arguments are.
 fn is_for_a_run() -> bool {
     let lenient = Arguments::command().ignore_errors(true);
     let matches = lenient.try_get_matches_from(std::env::args_os());

@@ -1,5 +1,5 @@
-//! What a command ends with that runs a script, here or on a server: the
-//! script's code, or what stands for its end.
+//! Exit codes of the commands that run a script, here or on a server: the script's code,
+//! or the one that stands for its end.
 
 use crate::domain::outcome::Status;
 
@@ -9,7 +9,7 @@ pub(super) const GANTRY_FAILED: u8 = 125;
 /// The time limit was reached; as timeout(1) has it.
 const TIMED_OUT: u8 = 124;
 
-/// What a shell adds to the number of the signal that ended a program.
+/// Offset that a shell adds to the number of the signal that ended a program.
 const SIGNAL_BASE: u8 = 128;
 
 /// SIGINT (signal(7)): what a cancelled run ends with is 128 + 2.

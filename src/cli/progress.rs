@@ -13,7 +13,7 @@ const WIDTH: usize = 76;
 /// Back to the line's beginning, and erase it (ECMA-48, CR and EL 2).
 const ERASE: &str = "\r\x1b[2K";
 
-/// How progress is shown.
+/// Display of progress.
 #[derive(Debug)]
 pub(super) enum Progress {
     /// One line that changes; true while it shows something.

@@ -1,5 +1,5 @@
-//! What all commands share that ask a server: finding it, showing what it
-//! answers, and saying why it did not.
+//! Parts that all commands with a server share: finding it, showing its answers, and
+//! reporting its errors.
 
 use std::io;
 
@@ -8,12 +8,12 @@ use super::{json, message, stdout};
 use crate::client::{Client, ClientError, Document, List, Page, ServerUrl, Token};
 use crate::config::ClientSettings;
 
-/// Why a command can't go on.
+/// Errors that end a command.
 #[derive(Debug)]
 pub(super) enum Failure {
     /// The server, or the way to it.
     Client(ClientError),
-    /// What the command line names.
+    /// An error in something that the command line names.
     Problem(Problem),
     /// Nobody takes what is printed.
     Stdout(io::Error),

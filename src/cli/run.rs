@@ -119,7 +119,7 @@ pub(super) struct Arguments {
 }
 
 impl Arguments {
-    /// What is to be printed on stdout.
+    /// Content of stdout.
     fn shown(&self) -> Shown {
         match (self.json, &self.output_file) {
             (true, _) => Shown::Execution,

@@ -65,14 +65,14 @@ impl Interrupts {
     }
 }
 
-/// What is listened to. Under nohup(1) a terminal that closes is to be ignored,
+/// Signals that are listened to. Under nohup(1) a terminal that closes is to be ignored,
 /// and listening would undo that.
 fn kinds() -> impl Iterator<Item = SignalKind> {
     let hangup = (!is_hangup_ignored()).then(SignalKind::hangup);
     [SignalKind::interrupt(), SignalKind::terminate()].into_iter().chain(hangup)
 }
 
-/// Whether this process was started to ignore SIGHUP: bit 0 of `SigIgn` (proc(5)).
+/// True if this process was started to ignore SIGHUP: bit 0 of `SigIgn` (proc(5)).
 fn is_hangup_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

@@ -1,12 +1,11 @@
-//! What the commands print for whoever called them, and what it means when that
-//! can't be printed.
+//! Output of the commands for their caller, and the exit code when it can't be printed.
 
 use std::io::{self, Write};
 
 use super::message;
 
-/// What a program ends with when nobody reads its stdout any more: 128 and
-/// SIGPIPE (signal(7)).
+/// Exit code of a program whose stdout nobody reads any more: 128 and SIGPIPE
+/// (signal(7)).
 const UNREAD: u8 = 128 + 13;
 
 /// Prints all of it, at once.

@@ -1,5 +1,5 @@
-//! Where the server is. Paths below it are made of whole segments, so that no
-//! name can lead anywhere else.
+//! Address of the server. Paths below it are made of whole segments, so that no name can
+//! lead anywhere else.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -15,7 +15,7 @@ use super::error::ClientError;
 #[derive(Clone, PartialEq, Eq)]
 pub struct ServerUrl(Url);
 
-/// Why a text is no address of a server.
+/// Errors of a text that is no address of a server.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum AddressError {
     /// It can't be read as a URL.
@@ -33,7 +33,7 @@ pub enum AddressError {
 }
 
 impl AddressError {
-    /// What to do about it.
+    /// Advice about what to do.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         let hint = match self {

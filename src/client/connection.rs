@@ -42,7 +42,7 @@ const MAX_OBJECT_BYTES: u64 = 13 * MAX_OUTPUT_BYTES + 65 * 1024 * 1024;
 /// Largest refusal that is read, in bytes.
 const MAX_PROBLEM_BYTES: u64 = 1024 * 1024;
 
-/// How many rows a list has in all.
+/// Header with the number of rows that a list has in all.
 const TOTAL: &str = "x-total-count";
 
 /// A server, and who asks it.
@@ -59,7 +59,7 @@ impl fmt::Debug for Client {
     }
 }
 
-/// How long an answer may take.
+/// Timeout of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Patience {
     /// As long as answers take.
@@ -206,7 +206,7 @@ impl Client {
         Ok(bytes)
     }
 
-    /// What an answer means that is no success.
+    /// Returns the error that an unsuccessful answer stands for.
     async fn refusal(&self, response: Response) -> ClientError {
         let (status, url) = (response.status(), self.url.to_string());
         let seen = described(&response);

@@ -23,7 +23,7 @@ impl Document {
         &self.0
     }
 
-    /// What is known of it.
+    /// Reads the known fields.
     ///
     /// # Errors
     /// [`ClientError::Form`] when it has another form.
@@ -37,11 +37,11 @@ impl Document {
 pub struct List {
     /// The array.
     pub document: Document,
-    /// How many there are in all, where the server said so.
+    /// Number of rows in all, where the server sent it.
     pub total: Option<u64>,
 }
 
-/// Which part of a list is wanted; the server's default where nothing is said.
+/// Part of a list; the server's default for each field that is `None`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Page {
     /// Most rows.

@@ -1,4 +1,4 @@
-//! Why a request got no answer, or not the one that was hoped for.
+//! Errors of requests: no answer, or not the expected one.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::domain::quantities::{show_bytes, show_duration};
 
 use super::problem::Problem;
 
-/// Why a request failed.
+/// Errors of a request.
 #[derive(Debug, Error)]
 pub enum ClientError {
     /// The client itself can't be made.
@@ -28,7 +28,7 @@ pub enum ClientError {
     Unreachable {
         /// The server's address.
         url: String,
-        /// Why.
+        /// The reason.
         reason: String,
     },
     /// No encrypted connection.
@@ -36,9 +36,9 @@ pub enum ClientError {
     Tls {
         /// The server's address.
         url: String,
-        /// Why.
+        /// The reason.
         reason: String,
-        /// What answered does not speak TLS.
+        /// True if the other end does not speak TLS.
         is_plain: bool,
     },
     /// It took too long.
@@ -54,7 +54,7 @@ pub enum ClientError {
     Cut {
         /// The server's address.
         url: String,
-        /// Why.
+        /// The reason.
         reason: String,
     },
     /// The server refused.
@@ -65,12 +65,12 @@ pub enum ClientError {
         /// The request had a token.
         had_token: bool,
     },
-    /// What answered is not Gantry.
+    /// The other end is not Gantry.
     #[error("what answers at {url} is not Gantry: {seen}")]
     NotGantry {
         /// The server's address.
         url: String,
-        /// What it answered.
+        /// Its answer.
         seen: String,
     },
     /// The server sends elsewhere.
@@ -78,7 +78,7 @@ pub enum ClientError {
     Redirect {
         /// The server's address.
         url: String,
-        /// Where it sends.
+        /// The target of the redirect.
         to: String,
     },
     /// The answer is too large to be held.
@@ -90,7 +90,7 @@ pub enum ClientError {
 }
 
 impl ClientError {
-    /// What to do about it.
+    /// Advice about what to do.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         let hint = match self {

@@ -19,7 +19,7 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// leave, with those that were not taken.
 pub const MAX_LISTED: u32 = 1_000;
 
-/// Which executions are wanted.
+/// Filter of a list of executions.
 #[derive(Debug, Clone, Default)]
 pub struct ExecutionFilter {
     /// A script's name or id.

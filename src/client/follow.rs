@@ -28,7 +28,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// Longest pause, whatever the server wishes.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// What happens to an execution.
+/// Events of an execution.
 #[derive(Debug, Clone)]
 pub enum ExecutionEvent {
     /// It has another status.
@@ -158,7 +158,7 @@ fn pause(attempt: u32, wish: Option<Duration>) -> Duration {
     doubled.max(wish.unwrap_or_default()).min(LONGEST_PAUSE)
 }
 
-/// What an event says; `None` for one that this version does not know.
+/// Decodes an event; `None` for one that this version does not know.
 fn understood(event: &Event) -> Option<ExecutionEvent> {
     let text = || serde_json::from_str::<Text>(&event.data).ok().map(|piece| piece.text);
     match event.name.as_str() {

@@ -1,5 +1,5 @@
-//! What a server says when it refuses: RFC 9457, read leniently and bounded,
-//! for a proxy may have written it.
+//! A server's error document: RFC 9457, read leniently and bounded, for a proxy may have
+//! written it.
 
 use std::fmt;
 use std::time::Duration;
@@ -19,11 +19,11 @@ const MAX_CHARS: usize = 4_000;
 pub struct Problem {
     /// The HTTP status.
     pub status: u16,
-    /// What is wrong, with a line for each fault of the request.
+    /// Description of the error, with a line for each fault of the request.
     pub what: String,
-    /// What to do about it, in the server's words.
+    /// The server's advice about what to do.
     pub hint: Option<String>,
-    /// When to try again.
+    /// Time until the request may be sent again.
     pub retry_after: Option<Duration>,
 }
 

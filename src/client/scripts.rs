@@ -11,7 +11,7 @@ use crate::domain::script::MAX_SCRIPT_BYTES;
 
 const SCRIPTS: [&str; 4] = ["api", "v1", "admin", "scripts"];
 
-/// Which scripts are wanted.
+/// Filter of a list of scripts.
 #[derive(Debug, Clone, Default)]
 pub struct ScriptFilter {
     /// Part of a name or description.

@@ -80,7 +80,7 @@ impl EventParser {
         &self.last_id
     }
 
-    /// How long the server wants to be left alone after a cut.
+    /// The server's minimum pause before reconnecting after a cut.
     #[must_use]
     pub fn retry(&self) -> Option<Duration> {
         self.retry

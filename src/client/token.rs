@@ -15,7 +15,7 @@ pub struct Token(HeaderValue);
 pub struct TokenError;
 
 impl TokenError {
-    /// What to do about it.
+    /// Advice about what to do.
     #[must_use]
     pub fn hint(&self) -> String {
         "it is one word, as `gantry token create` has printed it".to_owned()

@@ -1,5 +1,4 @@
-//! What went wrong below HTTP, in words: reqwest's own say little and repeat the
-//! URL.
+//! Words for errors below HTTP: reqwest's own say little and repeat the URL.
 
 use std::error::Error;
 use std::io;

@@ -1,6 +1,6 @@
-//! What is shown of the server's objects. Lenient: a field may be missing, null
-//! or of another type, and fields that are not known are passed over, so that a
-//! client goes on working with a newer server.
+//! Fields of the server's objects that are shown. Lenient: a field may be missing, null
+//! or of another type, and unknown fields are ignored, so that a client goes on working
+//! with a newer server.
 
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -103,7 +103,7 @@ pub struct Pending {
     pub environment: Option<Environment>,
 }
 
-/// What a script may use.
+/// Limits of a script.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 #[expect(missing_docs, reason = "the fields are those of the API")]
@@ -115,7 +115,7 @@ pub struct Limits {
     pub output_bytes: Shown,
 }
 
-/// What a script's packages are installed into.
+/// The environment that a script's packages are installed into.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 #[expect(missing_docs, reason = "the fields are those of the API")]
@@ -175,7 +175,8 @@ pub struct Execution {
 }
 
 impl Execution {
-    /// How it ended; `None` while it has not, or when the word is not known.
+    /// Terminal status; `None` while the execution has not ended, or when the status is
+    /// unknown.
     #[must_use]
     pub fn ended(&self) -> Option<Status> {
         match self.status.as_str() {
@@ -188,7 +189,7 @@ impl Execution {
     }
 }
 
-/// What an execution used.
+/// Resources that an execution used.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 #[expect(missing_docs, reason = "the fields are those of the API")]
@@ -197,7 +198,7 @@ pub struct Usage {
     pub peak_memory_bytes: Shown,
 }
 
-/// Where an execution ran.
+/// The sandbox of an execution.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 #[expect(missing_docs, reason = "the fields are those of the API")]
@@ -210,7 +211,7 @@ pub struct Sandbox {
     pub confinement: Option<Confinement>,
 }
 
-/// How a sandbox was confined: what people look for first.
+/// Confinement of a sandbox: the fields that people look for first.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 #[expect(missing_docs, reason = "the fields are those of the API")]
@@ -238,7 +239,7 @@ pub struct Artifact {
     pub skipped: Shown,
 }
 
-/// What a test run answered.
+/// Answer of a test run.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 #[expect(missing_docs, reason = "the fields are those of the API")]

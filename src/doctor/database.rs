@@ -6,7 +6,7 @@ use crate::store::{DatabaseState, Needs, RunningContainer, StoreError};
 
 const SUBJECT: &str = "database";
 
-/// What its scripts need of this machine, where it can be said.
+/// Requirements of the stored scripts on this machine; `None` when they can't be read.
 pub(super) async fn needs(settings: &Settings, database: &DatabaseSettings) -> Option<Needs> {
     let url = database.url(&settings.data_dir().ok()?).ok()?;
     // What is wrong with it has been said.
@@ -32,7 +32,7 @@ pub(super) async fn begun(
     }
 }
 
-/// Whether it answers.
+/// Checks that the database answers.
 pub(super) async fn examine(settings: &Settings, database: &DatabaseSettings) -> Option<Finding> {
     // What is wrong with the folder has been said.
     let data_dir = settings.data_dir().ok()?;

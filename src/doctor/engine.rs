@@ -1,4 +1,4 @@
-//! What the engine says about itself.
+//! Checks of the engine's own report about itself.
 
 use super::Finding;
 use super::versions::Version;
@@ -120,7 +120,7 @@ fn live_restore(engine: &Description) -> Finding {
     Finding::warning("live-restore", "off: a restart of the engine ends running scripts", advice)
 }
 
-/// Whether the engine has the OCI runtimes that the setting and the scripts name.
+/// Checks that the engine has the OCI runtimes that the setting and the scripts name.
 pub(super) fn oci_runtimes<'a>(
     engine: &Description,
     configured: Option<&'a str>,

@@ -10,12 +10,12 @@ use futures::future::BoxFuture;
 use super::Finding;
 use crate::clock;
 
-/// What an examination has found.
+/// Results of an examination.
 #[derive(Debug, Clone)]
 pub struct Examination {
-    /// When it had ended.
+    /// Time of its end.
     pub at: DateTime<Utc>,
-    /// What it has found.
+    /// Its findings.
     pub findings: Vec<Finding>,
 }
 
@@ -42,13 +42,13 @@ impl Examiner {
         Self(Arc::new(Inner { look: Box::new(look), last, is_busy }))
     }
 
-    /// What the last examination has found.
+    /// The last examination.
     #[must_use]
     pub fn last(&self) -> Option<Examination> {
         self.0.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Whether one is under way.
+    /// True if an examination is under way.
     #[must_use]
     pub fn is_busy(&self) -> bool {
         self.0.is_busy.load(Ordering::Acquire)

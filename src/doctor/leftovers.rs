@@ -7,7 +7,8 @@ use crate::services::Services;
 
 const SUBJECT: &str = "leftovers";
 
-/// What there is, when engine and database say so.
+/// Counts unused containers and executions to adopt; `None` unless engine and database
+/// answer.
 pub(super) async fn look(
     services: &Services,
     settings: &Settings,

@@ -21,7 +21,7 @@ use crate::config::{DatabaseSettings, PoolSettings, Settings};
 use crate::domain::limits::memory_for_scripts;
 use crate::services::Services;
 
-/// How a check came out.
+/// Severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
@@ -33,16 +33,16 @@ pub enum Severity {
     Error,
 }
 
-/// What a check has found.
+/// Result of a check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// What was looked at.
+    /// The checked part.
     pub subject: &'static str,
-    /// How it came out.
+    /// Its severity.
     pub severity: Severity,
-    /// What was seen.
+    /// The observation.
     pub seen: String,
-    /// What to do.
+    /// Advice about what to do.
     pub advice: Option<String>,
 }
 

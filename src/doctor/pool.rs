@@ -11,16 +11,16 @@ const SUBJECT: &str = "pool";
 /// Scripts that are named; there may be many.
 const MAX_NAMED: usize = 3;
 
-/// What the pool of a server may hold.
+/// Limits of a server's pool.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     /// Sandboxes.
     pub(super) size: u64,
-    /// What they may count, in bytes.
+    /// Most memory that they may count, in bytes.
     pub(super) memory_bytes: u64,
 }
 
-/// Whether there is room for the sandboxes that scripts want to be held. None of
+/// Checks that the pool has room for the sandboxes that scripts want to be held. None of
 /// them takes less than a bare one.
 pub(super) fn floors(limits: Limits, asked: u64) -> Finding {
     let Limits { size, memory_bytes } = limits;

@@ -1,8 +1,8 @@
-//! What a script can and can't do, tried from inside: a program that tries all that a
-//! hostile script would try runs in every kind of sandbox, through the same code as any
-//! execution, and what came of it is held against what is expected ([`expected`],
-//! [`table`]). The program judges nothing, and nothing here is taken from the
-//! sandbox but its words.
+//! Tests what a script can and can't do from inside a sandbox. A program that tries all
+//! that a hostile script would try runs in every kind of sandbox, through the same code
+//! as any execution; its results are compared with expectations ([`expected`],
+//! [`table`]). The program judges nothing, and nothing but its document is taken from the
+//! sandbox.
 
 mod expected;
 mod table;
@@ -60,35 +60,35 @@ impl fmt::Display for Kind {
     }
 }
 
-/// What one kind of sandbox has shown.
+/// Results of one kind of sandbox.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Probed {
     /// Its kind.
     #[serde(flatten)]
     pub kind: Kind,
-    /// Why nothing was tried in it; the checks are empty then.
+    /// The error that prevented all attempts; the checks are empty then.
     pub error: Option<String>,
-    /// What was tried.
+    /// One check for each attempt.
     pub checks: Vec<Check>,
 }
 
 /// One thing that was tried.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// What it is about.
+    /// Its group.
     pub group: String,
-    /// What was tried.
+    /// The attempt.
     pub what: String,
-    /// What should come of it.
+    /// The expected result.
     pub expected: String,
-    /// What came of it.
+    /// The actual result.
     pub found: String,
-    /// Whether it is as expected.
+    /// True if the result is as expected.
     pub is_met: bool,
 }
 
 impl Probed {
-    /// Whether everything was tried and is as expected.
+    /// True if everything was tried and is as expected.
     #[must_use]
     pub fn is_met(&self) -> bool {
         self.error.is_none() && self.checks.iter().all(|check| check.is_met)
@@ -136,7 +136,7 @@ fn name(network: Network) -> &'static str {
     }
 }
 
-/// What the program says in one sandbox.
+/// Runs the program in one sandbox and reads its document.
 async fn one(
     services: &Services,
     kind: Kind,
@@ -188,7 +188,8 @@ fn job(kind: Kind, oci_runtime: Option<&str>) -> Result<Job, String> {
     Ok(job)
 }
 
-/// What came of every attempt, and of those that were expected and not made.
+/// Compares every attempt with its expectation, and reports expected ones that were not
+/// made.
 fn judge(document: &Document, kind: Kind, uids: UidRange) -> Vec<Check> {
     let expectations = table::expectations(kind.network, kind.exec, &LIMITS, uids);
     let expected = expectations.iter().map(|(name, expected)| {

@@ -1,6 +1,6 @@
-//! What a server does when it starts and from time to time, looked at from outside:
-//! which containers go on, which nobody uses, and which executions have none. Only what
-//! no living process is about to do itself is ever done from here, and only removals.
+//! A server's reconciliation as seen from outside: containers in use, containers that
+//! nobody uses, and executions without one. The actions taken here are only removals, and
+//! only those that no living process is about to do itself.
 
 use serde::Serialize;
 use uuid::Uuid;
@@ -15,7 +15,7 @@ use crate::process;
 use crate::services::Services;
 use crate::store::{RunningContainer, StoreError};
 
-/// What is done, and who does it.
+/// An action, and who takes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
@@ -32,17 +32,17 @@ pub enum Action {
 /// One container, or an execution that has none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Step {
-    /// What is done.
+    /// The action.
     pub action: Action,
     /// The container's name.
     pub container: Option<String>,
     /// The execution that it is of, as far as the database says.
     pub execution: Option<Uuid>,
-    /// Why.
+    /// The reason.
     pub reason: &'static str,
 }
 
-/// Why it can't be said.
+/// Errors that prevent a plan.
 #[derive(Debug, thiserror::Error)]
 pub enum ReconcileError {
     /// The engine does not say what there is.
@@ -57,7 +57,7 @@ pub enum ReconcileError {
 }
 
 impl ReconcileError {
-    /// What to do about it.
+    /// Advice about what to do.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         match self {
@@ -68,8 +68,7 @@ impl ReconcileError {
     }
 }
 
-/// What is to be done with everything that this installation has in the engine and has
-/// begun in the database.
+/// Plans the reconciliation of this installation's containers and running executions.
 ///
 /// # Errors
 /// [`ReconcileError`] when one of them does not answer.

@@ -19,7 +19,7 @@ const SLOW: Duration = Duration::from_secs(2);
 const IMAGES: &str = "images";
 const START: &str = "start";
 
-/// Which images are there.
+/// Checks that the runtimes' images are there.
 pub(super) async fn images(services: &Services) -> Option<Finding> {
     let mut missing = Vec::new();
     for runtime in Runtime::ALL {

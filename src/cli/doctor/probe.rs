@@ -1,5 +1,4 @@
-//! What the probe has found, for people: one row for all sandboxes in which the same
-//! came of the same.
+//! The probe's results for people: one row for all sandboxes with the same result.
 
 use std::io::{self, Write};
 

@@ -1,5 +1,5 @@
-//! How an execution's sandbox was confined, in a few lines for people. `--json` has
-//! all of it.
+//! The confinement of an execution's sandbox, in a few lines for people. `--json` has all
+//! of it.
 
 use crate::cli::fields::{Lines, bytes};
 use crate::client::wire::{Confinement, Shown};

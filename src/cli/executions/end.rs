@@ -1,5 +1,4 @@
-//! What is said of an execution's end, and the exit code that stands for it: as
-//! `gantry run` has both.
+//! Message and exit code of an execution's end, the same as those of `gantry run`.
 
 use crate::cli::message;
 use crate::cli::outcome::{self, GANTRY_FAILED};

@@ -48,7 +48,7 @@ pub(super) async fn main(client: &Client, arguments: &Arguments) -> Result<u8, F
     Ok(end::code(&execution))
 }
 
-/// What the last event says of the end.
+/// Waits for the end event and returns its execution.
 async fn until_end(client: &Client, id: &str) -> Result<Execution, ClientError> {
     let mut events = client.follow(id).await?;
     loop {

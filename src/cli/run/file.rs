@@ -20,7 +20,7 @@ use crate::engine::docker::Docker;
 /// lower and has a better message.
 pub(in crate::cli) const MAX_REQUIREMENTS_FILE: u64 = 1024 * 1024;
 
-/// What is wrong, and what to do about it.
+/// An error, and a hint about what to do.
 #[derive(Debug)]
 pub(in crate::cli) struct Problem {
     pub(in crate::cli) what: String,

@@ -12,12 +12,12 @@ use crate::domain::quantities::show_bytes;
 use crate::orchestrator::Live;
 use crate::sandbox::Cancel;
 
-/// What stdout is for.
+/// Content of stdout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shown {
-    /// What the script prints.
+    /// The script's stdout.
     Stdout,
-    /// What it leaves in its output file.
+    /// The content of the script's output file.
     OutputFile,
     /// The execution, once it is over.
     Execution,

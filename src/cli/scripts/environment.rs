@@ -1,4 +1,4 @@
-//! What becomes of a script's environment after it was registered or changed.
+//! Reports the state of a script's environment after a registration or a change.
 
 use std::time::Duration;
 

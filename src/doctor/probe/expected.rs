@@ -1,4 +1,4 @@
-//! What should come of an attempt.
+//! Expected result of an attempt.
 
 use std::fmt;
 
@@ -15,10 +15,10 @@ const ABSENCES: [&str; 5] = ["ENOENT", "ENOTDIR", "ENXIO", "ENODEV", "EOPNOTSUPP
 /// There is no way to an address.
 const UNREACHABLE: [&str; 3] = ["ENETUNREACH", "EHOSTUNREACH", "EADDRNOTAVAIL"];
 
-/// What is said of a place in which there is nothing.
+/// Values of a file or place with nothing in it.
 const NOTHING: [&str; 3] = ["", "0", "empty"];
 
-/// What should come of an attempt.
+/// Expected result of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Expected {
     /// It can be done.
@@ -77,7 +77,7 @@ impl fmt::Display for Expected {
     }
 }
 
-/// What was found, in a word.
+/// Short text of a result.
 pub(super) fn shown(found: &Found) -> String {
     match found {
         Found::Done => "done".to_owned(),

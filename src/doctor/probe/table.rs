@@ -1,10 +1,10 @@
-//! What should come of every attempt, by its name as the probe has it: a group, a dot,
-//! and what is tried.
+//! Expected results of all attempts, by the probe's names: a group, a dot, and the
+//! attempt.
 //!
-//! It holds on every engine from 20.10 on, with cgroups of either version. Where these
-//! differ, one of the two is absent: `cgroups` names files of both. Engines mask more of
-//! /proc from version to version, which is refused in different ways, and seen in none.
-//! Kernels that lack a system call refuse it by that.
+//! The table holds on every engine from 20.10 on, with cgroups of either version. Where
+//! these differ, one of the two is absent: `cgroups` names files of both. Engines mask
+//! more of /proc from version to version, which is refused in different ways, and seen in
+//! none. Kernels that lack a system call refuse it by that.
 
 use super::expected::Expected;
 use crate::domain::limits::Limits;
@@ -293,7 +293,7 @@ const EVERYWHERE: &[Row] = &[
     ("limits", &["outlived"], Expected::Done),
 ];
 
-/// What only this processor has.
+/// Attempts that only this processor has.
 #[cfg(target_arch = "x86_64")]
 const OF_PROCESSOR: &[Row] = &[("kernel", &["iopl", "ioperm", "modify_ldt"], Expected::Refused)];
 
@@ -307,8 +307,8 @@ const WITHOUT_NETWORK: &[Row] = &[
     ("network", &["bytes in a TCP connection"], Expected::Between(1, 256 << 10)),
 ];
 
-/// Whether there is IPv6, a resolver that answers, or a cloud's metadata service is the
-/// machine's matter: egress is the way out, whatever is there.
+/// Expectations of a sandbox with egress. IPv6, a resolver that answers and a cloud's
+/// metadata service depend on the machine: egress is the way out, whatever is there.
 const WITH_EGRESS: &[Row] = &[
     ("network", &["interfaces"], Expected::Is("eth0 lo")),
     ("network", &["default route"], Expected::Is("eth0")),
