@@ -1,5 +1,5 @@
-//! Where the root file system comes from: a registry, where one can be reached,
-//! and otherwise mmdebstrap, which makes the same out of Debian's packages.
+//! Source of the root file system: a registry, where one can be reached, and otherwise
+//! mmdebstrap, which makes the same out of Debian's packages.
 
 use std::process::Stdio;
 

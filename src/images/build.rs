@@ -22,7 +22,7 @@ use crate::engine::{LABEL_EXECUTION, LABEL_PROCESS, NewContainer};
 use crate::private_files::create_folder;
 use crate::sandbox::{Cancel, LaunchRequest, Sandbox, Sink};
 
-/// How long any build may take.
+/// Longest time of any build.
 pub(super) const LONGEST: Duration = Duration::from_secs(15 * 60);
 
 /// Most of a build's words that are kept, in bytes.
@@ -103,7 +103,7 @@ impl<'a> BuildSink<'a> {
         })
     }
 
-    /// What it has said. Of what was cut, a line that is not whole is left out: it may
+    /// Output of the command. Where it was cut, the last partial line is left out: it may
     /// end within a secret.
     pub(super) fn words(&self) -> String {
         let is_whole = self.words.len() < MAX_WORDS;

@@ -38,7 +38,7 @@ const MAX_DEPTH: u32 = 32;
 /// when what the installer left before is not to be trusted any more.
 const INSTALLER_FORMAT: &str = "3";
 
-/// What the tags of environments begin with.
+/// Prefix of environments' tags.
 const TAG_PREFIX: &str = "gantry/environment:";
 
 /// An image with requirements in it.
@@ -50,11 +50,12 @@ pub struct Environment {
     pub built: bool,
 }
 
-/// What is to be installed.
+/// Packages to install.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Asked<'a> {
     pub(super) requirements: &'a Requirements,
-    /// What they were resolved to before; one in the data folder goes before it.
+    /// Exact versions of an earlier resolution; a lock in the data folder goes before
+    /// them.
     pub(super) known_lock: Option<&'a str>,
 }
 
@@ -217,8 +218,7 @@ impl Library {
         Ok(parents.filter(|it| it.depth < MAX_DEPTH).collect())
     }
 
-    /// What was installed into the environment with this tag, if that is known
-    /// here.
+    /// Lock of the environment with this tag, if it is known here.
     pub(super) fn lock_of(&self, tag: &str) -> Result<Option<String>, ImageError> {
         let lock_file = LockFile::of(&self.settings.data_dir, tag);
         lock_file.read().map_err(ImageError::io(lock_file.path().display().to_string()))
@@ -232,14 +232,14 @@ impl Library {
         }
     }
 
-    /// How long ago an environment was last used here; `None` when it never was.
+    /// Time since an environment was last used here; `None` when it never was.
     pub(super) fn unused_for(&self, tag: &str) -> Option<Duration> {
         LockFile::of(&self.settings.data_dir, tag).unused_for()
     }
 }
 
-/// Whether the packages are what the server's own index has under their names:
-/// only such environments may be a part of others.
+/// True if the packages are those that the server's own index has under their names: only
+/// such environments may be a part of others.
 fn is_shared(requirements: &Requirements) -> bool {
     requirements.policy() == RequirementsPolicy::default()
 }

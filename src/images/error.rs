@@ -1,4 +1,4 @@
-//! Why there is no image.
+//! Errors of images.
 
 use std::io;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ const WARM_UP_HINT: &str = "the command runs as an execution does: in /work, as 
      none of the script's own variables; its words may name the script's file, and programs \
      of the environment";
 
-/// Where a lock came from.
+/// Source of a lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LockSource {
     /// A file in the data folder.
@@ -23,7 +23,7 @@ pub enum LockSource {
     Caller,
 }
 
-/// Why there is no image.
+/// Errors that prevent an image.
 #[derive(Debug, Error)]
 pub enum ImageError {
     /// The engine failed, or refused.
@@ -34,23 +34,23 @@ pub enum ImageError {
         "there is nothing to build the base image from\n  registry: {registry}\n  mmdebstrap: {bootstrap}"
     )]
     NoBase {
-        /// Why not from a registry.
+        /// Error of the registry.
         registry: String,
-        /// Why not with mmdebstrap.
+        /// Error of mmdebstrap.
         bootstrap: String,
     },
     /// PID 1 would not run there.
     #[error("the engine runs on {engine}, and this gantry was built for {ours}")]
     Architecture {
-        /// What the engine says.
+        /// Architecture of the engine.
         engine: String,
-        /// What PID 1 was built for.
+        /// Architecture that PID 1 was built for.
         ours: String,
     },
     /// A Dockerfile's build failed; the builder's words.
     #[error("the {runtime} image could not be built: {words}")]
     Build {
-        /// Which image.
+        /// The image's runtime.
         runtime: &'static str,
         /// The end of the build's output.
         words: String,
@@ -78,8 +78,7 @@ pub enum ImageError {
         requirement: Option<String>,
         /// The installer's own words.
         words: String,
-        /// Where what it was told to install came from, when that was not resolved
-        /// anew.
+        /// Source of the lock that the installer used, when nothing was resolved anew.
         lock: Option<LockSource>,
         /// The package without a wheel for this Python, when that is the reason.
         missing: Option<MissingWheel>,
@@ -93,7 +92,7 @@ pub enum ImageError {
     /// The installation did not end in time.
     #[error("the installation did not finish within {seconds} s")]
     InstallTimeout {
-        /// How long it was given.
+        /// Its timeout, in seconds.
         seconds: u64,
     },
     /// The build sandbox failed.
@@ -102,7 +101,7 @@ pub enum ImageError {
     /// The build sandbox ended in a way that it should not.
     #[error("the build sandbox failed: {0}")]
     SandboxEnding(String),
-    /// What the build left is not what an image may get.
+    /// The build left a layer with content that images may not get.
     #[error("the build left a layer that is not accepted: {0}")]
     Layer(String),
     /// It left more than an image may get.
@@ -114,9 +113,9 @@ pub enum ImageError {
     /// A file of ours could not be read or written.
     #[error("{what}: {source}")]
     Io {
-        /// Which.
+        /// The file or command.
         what: String,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// The build was cancelled.
@@ -145,7 +144,7 @@ fn indented(words: &str) -> String {
 }
 
 impl ImageError {
-    /// What to do about it.
+    /// Advice about what to do.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -194,7 +193,7 @@ impl ImageError {
         }
     }
 
-    /// Whether the engine as a whole is at fault, and not what was asked.
+    /// True if the engine as a whole is at fault, and not the request.
     #[must_use]
     pub fn is_outage(&self) -> bool {
         match self {
@@ -203,7 +202,7 @@ impl ImageError {
         }
     }
 
-    /// What callers of a server are told: nothing of the server's own files.
+    /// Text for callers of a server: nothing of the server's own files.
     #[must_use]
     pub fn public_message(&self) -> String {
         match self {

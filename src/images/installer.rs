@@ -26,8 +26,8 @@ use crate::sandbox::{Cancel, LaunchRequest};
 
 const SCRIPT: &str = include_str!("../../images/python/install.py");
 
-/// What a build may use, on a machine that has as many CPUs. Its scratch space is
-/// memory; packages go to the volume.
+/// Limits of a build, on a machine that has as many CPUs. Its scratch space is memory;
+/// packages go to the volume.
 const LIMITS: Limits = Limits {
     nano_cpus: 2 * NANO_CPUS_PER_CPU,
     memory_bytes: 2 << 30,
@@ -42,19 +42,19 @@ const MAX_LAYER: u64 = 8 << 30;
 /// Largest result file, in bytes.
 const MAX_RESULT: u64 = 4 * 1024 * 1024;
 
-/// How long an installation may take.
+/// Longest time of an installation.
 const TIMEOUT: Duration = LONGEST;
 
-/// Where the installer may write an environment.
+/// Folders that the installer may write an environment to.
 const ENVIRONMENT_PLACES: &[&str] = &["opt/env"];
 
-/// Where it may write uv, and the empty environment that goes with it.
+/// Paths of uv, and of the empty environment that goes with it.
 const UV_PLACES: &[&str] = &["opt/env", "usr/local/bin/uv"];
 
-/// Where it may write an interpreter, which comes with both.
+/// Paths of an interpreter, which comes with both.
 const PYTHON_PLACES: &[&str] = &["opt/env", "opt/python", "usr/local/bin/uv"];
 
-/// What installers get from the server's environment.
+/// Settings of installers from the server's environment.
 #[derive(Debug, Clone, Default)]
 pub struct InstallerSettings {
     /// Variables for pip and uv: indexes and proxies. May hold credentials.
@@ -62,7 +62,7 @@ pub struct InstallerSettings {
     /// A file with the certificates that indexes are signed by (PEM). It is read
     /// when something is installed.
     pub ca_bundle: Option<PathBuf>,
-    /// What requirements may be.
+    /// Policy for requirements.
     pub policy: RequirementsPolicy,
     /// Disk that they may take, in bytes.
     pub disk: BuildDisk,
@@ -153,7 +153,7 @@ enum Input<'a> {
     },
 }
 
-/// What the installer says that it did.
+/// The installer's report.
 #[derive(Debug, Deserialize)]
 pub(super) struct Installed {
     /// Exact versions, and hashes where the index has them; of packages that
@@ -177,7 +177,7 @@ pub(super) struct Built {
     pub(super) installed: Installed,
 }
 
-/// Why the installer left no layer.
+/// Errors of an installer that left no layer.
 pub(super) enum NoLayer {
     /// It said no, in these words.
     Words(String),
@@ -227,11 +227,11 @@ pub(super) async fn fetch_python(
     install(library, image, &input, PYTHON_PLACES, progress, cancel).await
 }
 
-/// What is to be installed.
+/// An installation.
 pub(super) struct Wanted<'a> {
     /// The requirements, normalised.
     pub(super) requirements: &'a str,
-    /// What they were resolved to before.
+    /// Exact versions of an earlier resolution.
     pub(super) lock: Option<&'a str>,
     /// Images that may hold some of it.
     pub(super) candidates: &'a [Candidate],
@@ -295,15 +295,15 @@ async fn install(
     Ok(Built { layer, installed })
 }
 
-/// What the installer says of its failure, without what it says of its progress: that
-/// names packages which nothing is wrong with.
+/// Extracts the lines about a failure. Progress is left out: it names packages which
+/// nothing is wrong with.
 fn complaints(words: &str) -> String {
     let is_progress = |line: &str| line.starts_with("gantry: ") && !line.contains(" failed: ");
     words.lines().filter(|line| !is_progress(line)).collect::<Vec<_>>().join("\n")
 }
 
-/// Where the installer's own interpreter is: the image of a runtime has an empty
-/// environment, except before uv is in it.
+/// Builds the request that runs the installer. Its own interpreter is the environment's:
+/// the image of a runtime has an empty environment, except before uv is in it.
 fn request(library: &Library, input: &Input<'_>, stdin_bytes: u64) -> Request {
     let mut env: Vec<_> = [
         ("PATH", "/usr/local/bin:/usr/bin:/bin"),

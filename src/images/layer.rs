@@ -31,17 +31,17 @@ const MAX_EXTENSION: u64 = 3 * MAX_NAME as u64;
 /// Specification, "Whiteouts").
 const WHITEOUT: &[u8] = b".wh.";
 
-/// What an extension may hold (pax, "pax Extended Header"): names that are too long for
-/// a header, or not ASCII. Sizes, owners, attributes and holes would say something else
-/// than the header does.
+/// Keys that an extension may hold (pax, "pax Extended Header"): names that are too long
+/// for a header, or not ASCII. Sizes, owners, attributes and holes would contradict the
+/// header.
 const EXTENSION_KEYS: [&[u8]; 3] = [b"path", b"linkpath", b"hdrcharset"];
 
-/// Where a header's kind is, and where its last bytes are that have no meaning (pax,
-/// "ustar Interchange Format"): in other formats they have one.
+/// Offsets of a header's kind, and of its last bytes, which have no meaning (pax, "ustar
+/// Interchange Format"): in other formats they have one.
 const KIND_AT: usize = 156;
 const UNUSED_FROM: usize = 500;
 
-/// Where links may lead outside of their place: to the interpreter.
+/// Targets that links may have outside of their place: the interpreter.
 const PROGRAMS: [&str; 2] = ["/usr/bin", "/opt/python/bin"];
 
 /// Checks that every entry of a tar is a plain file, a folder or a symbolic link below
@@ -142,7 +142,7 @@ impl Names {
     }
 }
 
-/// What the tar's reader says: it quotes.
+/// Text of an error of the tar's reader, escaped: it quotes.
 fn told(error: &io::Error) -> String {
     format!("{:.200}", error.to_string().escape_debug().to_string())
 }
@@ -190,7 +190,8 @@ fn check_entry(
     }
 }
 
-/// How many folders below its place it is; `None` when it is one above.
+/// Checks that a path is in a place; returns the number of folders below it, or `None`
+/// for one above it.
 fn check_place(path: &Path, places: &[&str]) -> Result<Option<usize>, String> {
     if path.as_os_str().is_empty() || path.as_os_str().len() > MAX_NAME {
         return Err("has an empty name, or one that is too long".to_owned());

@@ -16,10 +16,10 @@ use crate::engine::docker::{Docker, Image, ImageBuild, Progress};
 use crate::engine::{EngineError, LABEL_INSTALLATION, LABEL_ROLE, Labels};
 use crate::sandbox::{Cancel, Remover};
 
-/// What this binary was built for, as a Rust target triple.
+/// Target of this binary, as a Rust target triple.
 const TARGET: &str = env!("GANTRY_TARGET");
 
-/// Where the root file system of all images comes from.
+/// Source of the root file system of all images.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BaseSource {
     /// This image, if it can be pulled, and otherwise mmdebstrap.
@@ -28,10 +28,10 @@ pub enum BaseSource {
     Bootstrap,
 }
 
-/// What a [`Library`] needs to know.
+/// Settings of a [`Library`].
 #[derive(Debug, Clone)]
 pub struct LibrarySettings {
-    /// Where root file systems come from.
+    /// Source of root file systems.
     pub base: BaseSource,
     /// Locks, unfinished layers, and when which environment was last used.
     pub data_dir: PathBuf,
@@ -43,7 +43,7 @@ pub struct LibrarySettings {
     pub cache_volume: String,
     /// The OCI runtime of build sandboxes, when it is not the engine's default.
     pub oci_runtime: Option<String>,
-    /// What installers get from the server's environment.
+    /// Settings of installers from the server's environment.
     pub installer: InstallerSettings,
 }
 
@@ -98,7 +98,7 @@ impl Library {
         self.built(&tag).await
     }
 
-    /// What runtimes stand upon where nothing else is asked for.
+    /// Base of runtimes for which no other was requested.
     pub(super) fn default_base(&self) -> Base {
         Base::of(&self.settings.base)
     }

@@ -1,6 +1,5 @@
-//! What is remembered of an environment outside of the engine: the exact
-//! packages, so that it is the same when it is built again, and when it was last
-//! used, so that it can be forgotten.
+//! Record of an environment outside of the engine: the exact packages, so that it is the
+//! same when it is built again, and the time of its last use, so that it can be removed.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -58,7 +57,7 @@ impl LockFile {
         open_to_append(&self.path)?.set_modified(SystemTime::now())
     }
 
-    /// How long ago it was last used here; `None` when it never was.
+    /// Time since it was last used here; `None` when it never was.
     pub(super) fn unused_for(&self) -> Option<Duration> {
         self.path.metadata().and_then(|it| it.modified()).ok()?.elapsed().ok()
     }

@@ -109,7 +109,7 @@ fn dockerfile(packages: &SystemPackages) -> String {
     DOCKERFILE.replace(PLACE, &format!("\n{}\n", lines.join("\n"))) + &label
 }
 
-/// What apt-get is told to install, as the Dockerfile explains.
+/// Argument of apt-get for a package, as the Dockerfile explains.
 fn argument(package: &SystemPackage) -> String {
     let name = package.name();
     match package.version() {

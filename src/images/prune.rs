@@ -1,4 +1,4 @@
-//! What images there are, and which of them nobody needs any more.
+//! Lists the images, and removes those that nobody needs any more.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
@@ -12,7 +12,7 @@ use crate::engine::{LABEL_INSTALLATION, LABEL_ROLE, Labels};
 /// Labels of all images of ours, by their ids.
 type KnownImages = BTreeMap<String, Labels>;
 
-/// What an image is to this version of Gantry.
+/// State of an image for this version of Gantry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
     /// In use, or would be found and used.
@@ -30,11 +30,11 @@ pub struct Listed {
     pub tag: String,
     /// `shell`, `python`, `binary`, `packages`, `environment`, `warm-up`, `rootfs`.
     pub role: String,
-    /// Whether it would be used.
+    /// Its state.
     pub standing: Standing,
     /// This installation has made it, and no other.
     pub is_ours: bool,
-    /// How long ago it was last used here, or made.
+    /// Time since it was last used here, or made.
     pub unused_for: Duration,
 }
 
@@ -54,7 +54,7 @@ impl Listed {
 pub struct Prunable {
     /// The image.
     pub listed: Listed,
-    /// Why it can go.
+    /// The reason to remove it.
     pub reason: String,
 }
 
@@ -91,9 +91,9 @@ impl Library {
         Listed { image, tag, role, standing, is_ours, unused_for }
     }
 
-    /// What can go of this installation's images: superseded ones, and
-    /// environments and images with system packages that have not been used for
-    /// `age`. One that an environment stands upon goes with or after it.
+    /// This installation's images that can be removed: superseded ones, and environments
+    /// and images with system packages that have not been used for `age`. One that an
+    /// environment stands upon goes with or after it.
     ///
     /// # Errors
     /// [`ImageError`] when the engine does not answer.
@@ -111,7 +111,7 @@ impl Library {
     }
 }
 
-/// How long ago an image was made.
+/// Age of an image.
 fn age(image: &Image) -> Duration {
     let created = Duration::from_secs(u64::try_from(image.created).unwrap_or_default());
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH + created).unwrap_or_default()
@@ -127,8 +127,8 @@ fn is_for_scripts(role: &str) -> bool {
     ROLES_FOR_SCRIPTS.contains(&role)
 }
 
-/// Whether all that an image was installed on is still there: only then would it
-/// be found. At the bottom is a runtime.
+/// True if all that an image was installed on is still there: only then would it be
+/// found. At the bottom is a runtime.
 fn stands(labels: &Labels, known: &KnownImages) -> bool {
     let mut labels = labels;
     for _ in 0..=MAX_BELOW {
@@ -165,7 +165,7 @@ fn all_prunable(mut listed: Vec<Listed>, age: Duration) -> Vec<Prunable> {
     all
 }
 
-/// Why an image can go, looked at alone.
+/// Reason to remove an image, without regard to other images.
 fn reason(listed: &Listed, age: Duration) -> Option<String> {
     let unused = listed.unused_for;
     match (listed.standing, listed.role.as_str()) {

@@ -1,4 +1,4 @@
-//! What goes into the image of a runtime, and the tag that says so.
+//! Content of a runtime's image, and the tag made from it.
 
 use std::io;
 

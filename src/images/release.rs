@@ -12,7 +12,7 @@ pub(super) enum Release {
 }
 
 impl Release {
-    /// What all images stand upon that ask for nothing else.
+    /// Release of all images that request no other.
     pub(super) const DEFAULT: Self = Self::Trixie;
 
     /// All of them, oldest first.
@@ -50,7 +50,7 @@ pub(super) struct Base {
 }
 
 impl Base {
-    /// What the settings say.
+    /// Base that the settings select.
     pub(super) fn of(source: &BaseSource) -> Self {
         Self { source: source.clone(), release: Release::DEFAULT }
     }

@@ -1,5 +1,5 @@
-//! What must not be shown of the addresses that installers use, and text without
-//! it: errors, build logs and progress. Credentials stand before an `@`, in a path
+//! Secrets in the addresses that installers use, and their removal from text: errors,
+//! build logs and progress. Credentials stand before an `@`, in a path
 //! (`https://index.example/TOKEN/simple`) or in a query.
 
 use crate::domain::sanitize::without_credentials;

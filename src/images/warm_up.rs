@@ -31,17 +31,17 @@ const FORMAT: &str = "1";
 
 const SCRIPT: &str = include_str!("../../images/warm_up/warm-up.sh");
 
-/// Where the files are in the image.
+/// Folder of the files in the image.
 const PLACES: &[&str] = &["opt/warm-up"];
 
-/// Where the programs of a Python environment are.
+/// Folder with the programs of a Python environment.
 const ENVIRONMENT_PROGRAMS: &str = "/opt/env/bin";
 
-/// How long a warm-up may take.
+/// Longest time of a warm-up.
 const TIMEOUT: Duration = Duration::from_secs(10 * 60);
 
-/// What it may use, on a machine that has as many CPUs. What it leaves is in memory, and
-/// takes no more disk than builds may.
+/// Limits of a warm-up, on a machine that has as many CPUs. Its files are in memory, and
+/// take no more disk than builds may.
 const LIMITS: Limits = Limits {
     nano_cpus: 2 * NANO_CPUS_PER_CPU,
     memory_bytes: 2 << 30,

@@ -17,8 +17,8 @@ pub struct MissingWheel {
 }
 
 impl MissingWheel {
-    /// What the installer says when it has asked the index for each version: `…: numpy==1.24.0
-    /// has no wheel for Python 3.13; it has wheels for 3.10, 3.11`.
+    /// Parses the installer's message after it has asked the index for each version: `…:
+    /// numpy==1.24.0 has no wheel for Python 3.13; it has wheels for 3.10, 3.11`.
     pub(super) fn said_in(words: &str, python: &str) -> Option<Self> {
         let marker = format!(" has no wheel for Python {python}; it has wheels for ");
         let (before, after) = words.lines().find_map(|line| line.split_once(&marker))?;

@@ -17,7 +17,7 @@ const WITHIN: Duration = Duration::from_secs(60);
 /// Characters of the hash in the tag, as in `tests/browser/prepare`.
 const TAG_HASH: usize = 20;
 
-/// What the driver says when it is up; behind it is the port.
+/// Text that the driver prints when it is up; the port follows.
 const UP: &str = "started successfully on port ";
 
 /// A browser.
@@ -108,7 +108,7 @@ impl Browser {
         self.find(selector).await.select_by_value(value).await.unwrap();
     }
 
-    /// Whether there is such an element right now.
+    /// True if there is such an element right now.
     pub(crate) async fn has(&self, selector: &str) -> bool {
         !self.client.find_all(Locator::Css(selector)).await.unwrap().is_empty()
     }
@@ -119,7 +119,7 @@ impl Browser {
         text.as_str().unwrap_or_default().to_owned()
     }
 
-    /// What a script answers that is run in the page.
+    /// Runs a script in the page and returns its result.
     pub(crate) async fn run(&self, script: &str) -> Value {
         self.client.execute(script, Vec::new()).await.unwrap()
     }
@@ -137,7 +137,7 @@ impl Browser {
         }
     }
 
-    /// What axe-core finds serious or critical; `None` when axe-core is not here.
+    /// Serious and critical violations by axe-core; `None` when axe-core is not here.
     pub(crate) async fn serious_findings(&self) -> Option<Vec<String>> {
         let axe = std::fs::read_to_string(target().join("axe.min.js")).ok()?;
         self.run(&format!("{axe}; return null")).await;
@@ -234,7 +234,7 @@ fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or(default, PathBuf::from)
 }
 
-/// What `tests/browser/prepare` has in the image's tag.
+/// Hash in the image's tag, as in `tests/browser/prepare`.
 fn hash() -> String {
     let read = |name| std::fs::read(folder_of_browser().join(name)).unwrap();
     let hash = Sha256::digest([read("Dockerfile"), read("entry")].concat());

@@ -157,7 +157,7 @@ pub(crate) fn free_address() -> String {
     format!("http://{}", listener.local_addr().unwrap())
 }
 
-/// What came of a command.
+/// Result of a command.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) code: i32,

@@ -1,6 +1,6 @@
 //! Small programs, made byte by byte.
 
-/// Where a program is loaded.
+/// Address that a program is loaded at.
 const BASE: u64 = 0x40_0000;
 
 /// Bytes of the headers: one of the file, three of segments at most.

@@ -1,4 +1,4 @@
-//! What came of a run.
+//! Result of a run.
 
 use std::fmt;
 use std::time::Duration;

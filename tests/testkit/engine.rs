@@ -1,4 +1,4 @@
-//! What the engine says, asked past Gantry.
+//! State of the engine, read without Gantry.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -34,7 +34,7 @@ pub(crate) fn containers(installation: &str) -> Vec<String> {
     })
 }
 
-/// Whether a container that is there has ended.
+/// True if a container that is there has ended.
 pub(crate) fn has_ended(container: &str) -> bool {
     ask(async |docker| {
         let name = container.trim_start_matches('/');
@@ -69,8 +69,8 @@ pub(crate) fn remove_images(installation: &str) {
     });
 }
 
-/// What a command prints in a container of an image; the container is labelled
-/// with the installation.
+/// Output of a command in a container of an image; the container is labelled with the
+/// installation.
 pub(crate) fn output_of(installation: &str, image: &str, command: &[&str]) -> String {
     ask(async |docker| {
         let label = ("gantry.installation".to_owned(), installation.to_owned());
@@ -109,7 +109,7 @@ pub(crate) fn gateway(network: &str) -> String {
     })
 }
 
-/// How many networks have this name: engines allow several.
+/// Number of networks with this name: engines allow several.
 pub(crate) fn networks(name: &str) -> usize {
     ask(async |docker| {
         let listed = docker.list_networks(None::<ListNetworksOptions>).await.unwrap();

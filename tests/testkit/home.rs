@@ -1,6 +1,6 @@
-//! Where a run keeps its data. Every run is an installation of its own, so that
-//! what it leaves behind can be told from what others do at the same time; the
-//! locks of builds are shared by all.
+//! Data folder of a run. Every run is an installation of its own, so that its containers
+//! and images can be told from those of others at the same time; the locks of builds are
+//! shared by all.
 
 use std::fs;
 use std::os::unix::fs::symlink;

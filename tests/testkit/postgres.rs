@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions};
 
-/// How long the server may take to come up, on a machine that has a lot to do.
+/// Longest time until the server is up, on a machine that has a lot to do.
 const UP_WITHIN: Duration = Duration::from_secs(120);
 
 /// Between two looks at the engine or the server.
@@ -29,7 +29,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// the pause between two tests, and than it takes to build one more test file.
 const IDLE_SECONDS: &str = "60";
 
-/// Where the data is: in memory, gone with the container. A benchmark's million
+/// Folder of the data: in memory, gone with the container. A benchmark's million
 /// executions fit.
 const DATA: (&str, &str) = ("/data", "size=4g,mode=1777");
 
@@ -51,7 +51,7 @@ pub(crate) struct TestDatabase {
 }
 
 impl TestDatabase {
-    /// What a client connects to: `postgres://user:password@host:port/name`.
+    /// Address for clients: `postgres://user:password@host:port/name`.
     pub(crate) fn url(&self) -> String {
         self.server.clone().database(&self.name).to_url_lossy().to_string()
     }
@@ -173,7 +173,7 @@ async fn create(docker: &Docker, name: &str, hash: &str) -> Result<(), Error> {
     docker.start_container(name, None::<StartContainerOptions>).await
 }
 
-/// How the server in a container is reached, if it runs.
+/// Connection options of the server in a container, if it runs.
 fn server_of(container: &ContainerInspectResponse) -> Option<PgConnectOptions> {
     if !container.state.as_ref()?.running? {
         return None;
@@ -209,7 +209,7 @@ fn folder_of_postgres() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/postgres"))
 }
 
-/// What `tests/postgres/prepare` has in the image's tag.
+/// Hash in the image's tag, as in `tests/postgres/prepare`.
 fn hash() -> String {
     let read = |name| std::fs::read(folder_of_postgres().join(name)).unwrap();
     let hash = Sha256::digest([read("Dockerfile"), read("entry")].concat());

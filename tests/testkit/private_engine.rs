@@ -25,19 +25,19 @@ use tempfile::TempDir;
 use daemon::Daemon;
 use enclosure::Enclosure;
 
-/// How long a daemon may take to answer, on a machine that has a lot to do.
+/// Longest time until a daemon answers, on a machine that has a lot to do.
 const UP_WITHIN: Duration = Duration::from_secs(90);
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// How long one question may take, in seconds; a paused daemon answers none.
+/// Timeout of one request, in seconds; a paused daemon answers none.
 const ANSWER_WITHIN: u64 = 60;
 
 /// Programs without which there is no engine of a test's own.
 const PROGRAMS: [&str; 4] = ["dockerd", "containerd", "unshare", "nsenter"];
 
-/// Whether containers outlive their dockerd.
+/// Setting for containers to outlive their dockerd.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LiveRestore {
     On,
@@ -83,22 +83,22 @@ impl PrivateEngine {
         engine
     }
 
-    /// What its folders and cgroups are called.
+    /// Name of its folders and cgroups.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// What `DOCKER_HOST` has to be.
+    /// Value for `DOCKER_HOST`.
     pub(crate) fn host(&self) -> String {
         format!("unix://{}", self.socket().display())
     }
 
-    /// Where it listens.
+    /// Its socket.
     pub(crate) fn socket(&self) -> PathBuf {
         self.run.path().join("docker.sock")
     }
 
-    /// What its dockerd has logged.
+    /// Log file of its dockerd.
     pub(crate) fn log(&self) -> PathBuf {
         self.run.path().join("dockerd.log")
     }
@@ -165,7 +165,7 @@ impl PrivateEngine {
         })
     }
 
-    /// What a container is called, as dockerd has written it down.
+    /// Name of a container in dockerd's files.
     fn name_on_disk(&self, id: &str) -> Option<String> {
         let file = self.data.join("docker/containers").join(id).join("config.v2.json");
         let config: serde_json::Value = serde_json::from_slice(&fs::read(file).ok()?).ok()?;
@@ -245,7 +245,7 @@ impl PrivateEngine {
         .pop()
     }
 
-    /// Whether a container runs; `None` when there is none.
+    /// True if a container runs; `None` when there is none.
     pub(crate) fn is_running(&self, container: &str) -> Option<bool> {
         let options = None::<InspectContainerOptions>;
         let inspected = self.ask(async |docker| docker.inspect_container(container, options).await);
@@ -365,7 +365,7 @@ fn other_root() -> Option<PathBuf> {
     std::env::var_os("GANTRY_TEST_ENGINE_ROOT").map(PathBuf::from)
 }
 
-/// Why there can be no engine of a test's own here.
+/// Reason that a test can't have an engine of its own here.
 fn missing() -> Option<String> {
     if !geteuid().is_root() {
         return Some("an engine of a test's own needs root".to_owned());

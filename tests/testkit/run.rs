@@ -115,7 +115,7 @@ impl Run {
         self.arg("--requirements").arg(file)
     }
 
-    /// What the command reads from its own stdin.
+    /// Sets the command's stdin.
     pub(crate) fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.stdin = Some(bytes.into());
         self

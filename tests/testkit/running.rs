@@ -54,7 +54,7 @@ impl Running {
         assert!(is_said, "{said:?} was not said: {}", self.stderr.text());
     }
 
-    /// What is on stderr so far.
+    /// The command's stderr so far.
     pub(crate) fn said(&self) -> String {
         self.stderr.text()
     }
@@ -64,7 +64,7 @@ impl Running {
         system("sh", &["-c", &format!("kill -{name} {}", self.child.id())]);
     }
 
-    /// Whether the command itself decides what SIGINT does to it (proc(5)).
+    /// True if the command catches SIGINT (`SigCgt`, proc(5)).
     pub(crate) fn listens_for_interrupts(&self) -> bool {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
         let status = status.unwrap_or_default();
@@ -112,7 +112,7 @@ impl Drop for Running {
     }
 }
 
-/// What is read of a pipe, by a thread that reads on whatever the test does.
+/// Content of a pipe, read by a thread that reads on whatever the test does.
 struct Pipe {
     read: Arc<(Mutex<Vec<u8>>, Condvar)>,
     reader: Option<JoinHandle<()>>,
@@ -162,8 +162,7 @@ pub(crate) fn eventually(what: &str, holds: impl Fn() -> bool) {
     }
 }
 
-/// What was said, without that a removal takes its time: a machine that has much
-/// to do makes it so.
+/// Removes the messages that a removal takes its time: they depend on the machine's load.
 fn without_waiting(said: &str) -> String {
     let is_other = |line: &&str| !line.trim_end().ends_with("Ctrl-C does not wait for it");
     said.split_inclusive('\n').filter(is_other).collect()

@@ -100,12 +100,12 @@ impl Server {
         self.url = url.unwrap_or_else(|| panic!("it did not start:\n{}", self.read_log()));
     }
 
-    /// Where its stderr goes.
+    /// File with its stderr.
     fn log(&self) -> std::path::PathBuf {
         self.home.path().join("serve.log")
     }
 
-    /// What it has logged so far.
+    /// Its log so far.
     pub(crate) fn read_log(&self) -> String {
         std::fs::read_to_string(self.log()).unwrap_or_default()
     }
@@ -208,7 +208,7 @@ impl Server {
         }
     }
 
-    /// How many executions there are.
+    /// Number of executions.
     pub(crate) async fn count(&self, path: &str) -> u64 {
         let response = self.request(Method::GET, path).send().await.unwrap();
         response.headers()["x-total-count"].to_str().unwrap().parse().unwrap()

@@ -14,7 +14,7 @@ pub(crate) struct SickEngine {
     is_healed: Arc<AtomicBool>,
 }
 
-/// What is done about the one kind of request.
+/// Fault in the answer to one kind of request.
 #[derive(Clone)]
 struct Sickness {
     request: &'static str,
@@ -55,13 +55,13 @@ impl SickEngine {
         Self { folder, is_healed }
     }
 
-    /// What `DOCKER_HOST` has to be.
+    /// Value for `DOCKER_HOST`.
     pub(crate) fn host(&self) -> String {
         format!("unix://{}", self.folder.path().join("socket").display())
     }
 }
 
-/// Where the real one listens.
+/// Socket of the real engine.
 fn socket() -> String {
     let host = std::env::var("DOCKER_HOST").ok();
     let path = host.as_deref().and_then(|host| host.strip_prefix("unix://"));

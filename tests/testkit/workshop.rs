@@ -24,7 +24,7 @@ struct Command {
     settings: Settings,
 }
 
-/// What a run printed.
+/// Output of a run.
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) stdout: String,
@@ -107,7 +107,7 @@ impl Workshop {
         let _ = std::fs::remove_dir_all(self.home.data_dir().join("environments"));
     }
 
-    /// What a command prints in an image.
+    /// Output of a command in an image.
     pub(crate) fn output_of(&self, image: &str, command: &[&str]) -> String {
         engine::output_of(self.home.installation(), image, command)
     }

@@ -8,18 +8,18 @@ use nix::sys::stat::{Mode, fstat};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-/// How the last component is opened.
+/// Flags for the last component.
 const ENTRY: OFlag = OFlag::O_RDONLY
     .union(OFlag::O_NOFOLLOW)
     .union(OFlag::O_NONBLOCK)
     .union(OFlag::O_NOCTTY)
     .union(OFlag::O_CLOEXEC);
 
-/// How the others are: passed through, not read.
+/// Flags for the others: passed through, not read.
 const PASSAGE: OFlag =
     OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
 
-/// What an opened name is.
+/// An opened file or directory.
 pub(crate) enum Entry {
     /// A regular file of this many bytes.
     File(OwnedFd, u64),

@@ -1,5 +1,5 @@
-//! What the sandbox has used, read from its own control group (v1 or v2), or
-//! from what the kernel counted for reaped children where there is none.
+//! Resource usage of the sandbox, read from its own control group (v1 or v2), or from the
+//! kernel's counts for reaped children where there is none.
 
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use gantry_init::message::Usage;
 
-/// Where control groups are mounted.
+/// Mount point of control groups.
 const ROOT: &str = "/sys/fs/cgroup";
 
 /// Most bytes that are read of a file; the largest, `cpu.stat`, has about 300.
@@ -64,12 +64,12 @@ impl Meter {
         }
     }
 
-    /// What was used until now is not the script's.
+    /// Starts the measurement: usage until now is not the script's.
     pub(crate) fn start(&mut self) {
         self.at_start = self.read();
     }
 
-    /// What was used since [`Meter::start`]. Its processes must have been reaped.
+    /// Usage since [`Meter::start`]. Its processes must have been reaped.
     pub(crate) fn usage(&self) -> Usage {
         let now = self.read();
         let (reaped_cpu_us, largest_bytes) = of_reaped_children();

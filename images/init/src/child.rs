@@ -28,11 +28,11 @@ use gantry_init::request::refused;
 pub(crate) struct Child {
     /// Its number. It is ours to reap.
     pub(crate) pid: Pid,
-    /// When it was started.
+    /// Time of its start.
     pub(crate) started: Instant,
     /// The way to its stdin.
     pub(crate) stdin: PipeWriter,
-    /// What it and its children write. Non-blocking.
+    /// Output of it and its children. Non-blocking.
     pub(crate) stdout: PipeReader,
     /// See [`Child::stdout`].
     pub(crate) stderr: PipeReader,
@@ -107,7 +107,7 @@ pub(crate) fn enter(directory: &str) -> Result<(), Refused> {
     })
 }
 
-/// What execve(2) wants.
+/// Arguments of execve(2).
 pub(crate) struct Image {
     path: CString,
     argv: Vec<CString>,
@@ -170,7 +170,7 @@ impl Image {
     }
 }
 
-/// What is to be executed, as the user knows it.
+/// Name of the program to execute, as the user knows it.
 fn program(script: &Script) -> &str {
     match script {
         Script::OnDisk { interpreter, .. } => interpreter.first().map_or("", String::as_str),
@@ -198,9 +198,9 @@ fn become_a_script(image: &Image, inherited: &[RawFd]) -> io::Result<()> {
     Ok(())
 }
 
-/// When memory runs out, the kernel is to take the script and its children
-/// before PID 1, with whom the whole sandbox and the result would go. Where it
-/// does not let us ask, its own choice, the largest, is mostly the same.
+/// Makes the kernel kill the script and its children before PID 1 when memory runs out:
+/// without PID 1 the whole sandbox and the result are lost. Where this is not permitted,
+/// the kernel's own choice, the largest process, is mostly the same.
 fn volunteer_for_the_oom_killer() {
     let file = open(c"/proc/self/oom_score_adj", OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty());
     if let Ok(file) = file {
@@ -208,7 +208,7 @@ fn volunteer_for_the_oom_killer() {
     }
 }
 
-/// What the failure of fork or exec means.
+/// Maps an error of fork or exec to a refusal.
 fn not_started(script: &Script, error: &io::Error) -> Refused {
     let (reason, hint) = match error.raw_os_error().map(Errno::from_raw) {
         Some(Errno::ENOENT | Errno::ENOTDIR) => (RefusedReason::NotFound, missing(script)),

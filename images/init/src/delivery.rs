@@ -31,7 +31,7 @@ pub(crate) struct Delivery {
 
 /// A request that is here as a whole.
 pub(crate) struct Delivered {
-    /// What is to be done.
+    /// The request.
     pub(crate) request: Request,
     /// The script's bytes.
     pub(crate) script: Script,
@@ -39,7 +39,7 @@ pub(crate) struct Delivered {
     pub(crate) stdin: File,
 }
 
-/// Where the script's bytes are.
+/// Place of the script's bytes.
 pub(crate) enum Script {
     /// A file for an interpreter.
     OnDisk {
@@ -111,7 +111,7 @@ fn not_written(what: &str, error: &io::Error) -> Refused {
     refused(RefusedReason::Script, format_args!("can't write the {what}: {error}"))
 }
 
-/// Where a script of this name is.
+/// Path of a script of this name.
 pub(crate) fn script_path(file_name: &str) -> PathBuf {
     Path::new(SCRIPT_DIR).join(file_name)
 }

@@ -28,7 +28,7 @@ use crate::stream::{Scratch, Stream};
 /// than they can be reaped, and the deadline has to be looked at.
 const REAPED_PER_TURN: usize = 256;
 
-/// How the script's process ended, and why.
+/// End of the script's process, and its cause.
 pub(crate) struct Ended {
     pub(crate) end: End,
     pub(crate) stopped: Option<Stopped>,
@@ -52,7 +52,7 @@ pub(crate) struct Execution<'init> {
     places: Places,
     stop: Stop,
     cancelled: bool,
-    /// How and when the script's own process ended.
+    /// End of the script's own process, and the time since its start.
     main_end: Option<(End, Duration)>,
     /// Somebody has ended and was not reaped yet.
     may_reap: bool,

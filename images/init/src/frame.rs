@@ -22,7 +22,7 @@ pub const VERSION: u8 = 1;
 /// Bytes in a frame's header.
 pub const HEADER_BYTES: usize = 8;
 
-/// What init sends behind each frame.
+/// Byte that init sends behind each frame.
 pub const TERMINATOR: u8 = b'\n';
 
 /// Longest line that Docker's loggers take in one piece, its line feed included
@@ -41,7 +41,7 @@ pub const MAX_REQUEST_JSON: usize = 16 * 1024 * 1024;
 /// Longer contents are sent in several frames.
 pub const MAX_REQUEST_PAYLOAD: usize = 1024 * 1024;
 
-/// What a frame carries. Kinds below 16 go to init, the others come from it.
+/// Kind of a frame. Kinds below 16 go to init, the others come from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Kind {
@@ -122,7 +122,7 @@ impl Kind {
     }
 }
 
-/// Why bytes are not a frame. The stream can't be read on after any of these.
+/// Errors of bytes that are not a frame. The stream can't be read on after any of these.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum FrameError {
     /// The first byte is not [`MAGIC`].
@@ -147,7 +147,7 @@ pub enum FrameError {
 /// A decoded header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
-    /// What the frame carries.
+    /// Kind of the frame.
     pub kind: Kind,
     /// Bytes of payload that follow.
     pub length: usize,
@@ -194,7 +194,7 @@ impl Header {
 /// One whole frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
-    /// What it carries.
+    /// Its kind.
     pub kind: Kind,
     /// Its payload, at most [`Kind::max_payload`] bytes.
     pub payload: Vec<u8>,

@@ -22,7 +22,7 @@ use crate::watch::Watch;
 /// Bytes that are read at once: a pipe's.
 const PIECE_BYTES: usize = 64 * 1024;
 
-/// Why no script will run.
+/// Reasons to run no script.
 pub(crate) enum NoRequest {
     /// Gantry is gone, or does not need this sandbox any more.
     Gone,
@@ -30,7 +30,7 @@ pub(crate) enum NoRequest {
     Refused(Refused),
 }
 
-/// What was asked for.
+/// A preparation or a request.
 pub(crate) enum Received {
     /// To be ready for a request.
     Preparation(Box<Preparation>),
@@ -137,7 +137,7 @@ impl Inbox {
         Ok(())
     }
 
-    /// What to wait for before the next [`Inbox::hears_cancel`].
+    /// Readiness to wait for before the next [`Inbox::hears_cancel`].
     pub(crate) fn interest(&self) -> Option<Interest<'_>> {
         self.stdin.as_ref().map(Interest::reading)
     }

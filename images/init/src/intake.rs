@@ -1,5 +1,5 @@
-//! What arrives on stdin, piece by piece: perhaps what to prepare, then the request,
-//! its script, its stdin and the word to start, in this order, and perhaps a cancel.
+//! Parser of stdin, piece by piece: perhaps a preparation, then the request, its script,
+//! its stdin and the word to start, in this order, and perhaps a cancel.
 //!
 //! Pure: takes bytes, gives events, keeps nothing but the JSON of the request.
 //! The bytes of script and stdin are passed on as they come and never held.
@@ -8,10 +8,10 @@ use crate::frame::{FrameError, HEADER_BYTES, Header, Kind};
 use crate::message::{Preparation, Request};
 use thiserror::Error;
 
-/// What the next bytes were.
+/// Meaning of the next bytes.
 #[derive(Debug, PartialEq)]
 pub enum Event<'bytes> {
-    /// What is to be ready before the request comes.
+    /// A preparation before the request.
     Prepare(Box<Preparation>),
     /// The request; the bytes that it announces follow.
     Request(Box<Request>),
@@ -25,7 +25,7 @@ pub enum Event<'bytes> {
     Cancel,
 }
 
-/// Why the bytes are no request. Nothing can be read after it.
+/// Errors of bytes that are no request. Nothing can be read after it.
 #[derive(Debug, Error)]
 pub enum IntakeError {
     /// Not a frame.
@@ -44,7 +44,7 @@ pub enum IntakeError {
     Json(#[from] serde_json::Error),
 }
 
-/// Where in the stream we are.
+/// Position in the stream.
 #[derive(Debug, Default)]
 pub struct Intake {
     header: [u8; HEADER_BYTES],
@@ -57,7 +57,7 @@ pub struct Intake {
     has_go: bool,
 }
 
-/// What the request says will follow and has not begun to arrive, in bytes.
+/// Bytes that the request announces and that have not arrived.
 #[derive(Debug, Clone, Copy)]
 struct Announced {
     script: u64,

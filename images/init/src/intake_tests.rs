@@ -38,8 +38,8 @@ fn request_frame(request: &Request) -> Vec<u8> {
     frame(Kind::Request, &serde_json::to_vec(request).unwrap())
 }
 
-/// What came of a stream: the request, the script's and stdin's bytes, words to
-/// start, cancels.
+/// Events of a stream: the request, the script's and stdin's bytes, words to start,
+/// cancels.
 #[derive(Debug, Default, PartialEq)]
 struct Seen {
     preparation: Option<Box<Preparation>>,

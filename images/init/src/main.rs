@@ -130,7 +130,7 @@ fn close_inherited() {
     }
 }
 
-/// What PID 1 has.
+/// State of PID 1.
 struct Init<'proof> {
     pid_one: &'proof PidOne,
     signals: Signals,
@@ -139,11 +139,11 @@ struct Init<'proof> {
     meter: Meter,
     stand_by: Option<StandBy>,
     stood_by: Option<StoodBy>,
-    /// How long after the last word.
+    /// Time to stay after the last frame.
     stay: Duration,
 }
 
-/// What became of the request.
+/// Answer to the request.
 enum Answer {
     Sent,
     /// There was none.

@@ -1,9 +1,9 @@
-//! What the frames with JSON in them say. Unknown fields are ignored, so that a
-//! field can be added without a new protocol version.
+//! Messages of the frames with JSON in them. Unknown fields are ignored, so that a field
+//! can be added without a new protocol version.
 
 use serde::{Deserialize, Serialize};
 
-/// Where the script's bytes are written, when an interpreter is to read them.
+/// Folder for the script's bytes, when an interpreter is to read them.
 pub const SCRIPT_DIR: &str = "/run/gantry";
 
 /// The private, writable directory that a script starts in.
@@ -16,8 +16,8 @@ pub const TEMPORARY_DIR: &str = "/tmp";
 /// (shm_overview(7)).
 pub const SHARED_MEMORY_DIR: &str = "/dev/shm";
 
-/// Where an image has the files that a warm-up left: `work` for [`WORK_DIR`], `run` for
-/// [`SCRIPT_DIR`]. A sandbox has links to them in those places from its beginning.
+/// Folder of an image with the files that a warm-up left: `work` for [`WORK_DIR`], `run`
+/// for [`SCRIPT_DIR`]. A sandbox has links to them in those places from its beginning.
 pub const WARM_UP_DIR: &str = "/opt/warm-up";
 
 /// Files and folders below [`WARM_UP_DIR`] at most.
@@ -30,9 +30,9 @@ pub const SCRIPT_TIME: u64 = 315_532_800;
 /// Files that are left here become artifacts.
 pub const ARTIFACT_DIR: &str = "/work/out";
 
-/// How long init waits, after the script's own process has ended, for other
-/// processes that still hold its stdout or stderr (`exec > >(tee …)`), in
-/// milliseconds. Then they are killed.
+/// Time that init waits, after the script's own process has ended, for other processes
+/// that still hold its stdout or stderr (`exec > >(tee …)`), in milliseconds. Then they
+/// are killed.
 pub const LINGER_MS: u64 = 200;
 
 /// PID 1's exit code when its stdin ended, or TERM or Cancel came, before there was the
@@ -47,8 +47,8 @@ pub struct Hello {
     pub init: String,
 }
 
-/// What is to be ready before the request comes. It may be sent once and before the
-/// request; [`Prepared`] answers it, and nothing else may be sent until then.
+/// Work to do before the request comes. It may be sent once and before the request;
+/// [`Prepared`] answers it, and nothing else may be sent until then.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Preparation {
     /// A program with its arguments that runs once, without input and unheard, so
@@ -87,24 +87,24 @@ pub struct StandBy {
     pub own_env: Vec<(String, String)>,
     /// The script's text. It finds it in the script's file as well.
     pub source: String,
-    /// What to load; what the script asks for if `None`.
+    /// Modules to load; the script's imports if `None`.
     pub modules: Option<Vec<String>>,
 }
 
 /// See [`StandBy`].
 pub const STAND_BY_VARIABLE: &str = "GANTRY_STAND_BY";
 
-/// How long an interpreter may take until it is ready, in milliseconds.
+/// Longest time until an interpreter is ready, in milliseconds.
 pub const STAND_BY_WITHIN_MS: u64 = 60_000;
 
-/// How long a rehearsal may take, in milliseconds. Then it is killed.
+/// Longest time of a rehearsal, in milliseconds. Then it is killed.
 pub const REHEARSAL_MS: u64 = 5_000;
 
 /// The preparation is over.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Prepared {
-    /// Why no process stands by although one was asked for: the sandbox is not as it
-    /// was before, and is to be given up.
+    /// Reason that no process stands by although one was requested: the sandbox is not as
+    /// it was before, and must be removed.
     pub unfit: Option<String>,
     /// Remark of the process that stands by, if it has one.
     #[serde(default)]
@@ -125,7 +125,7 @@ pub enum StoodBy {
 /// of their own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
-    /// How the script's bytes are run.
+    /// Way to run the script's bytes.
     pub launch: Launch,
     /// Arguments after the script's own name.
     pub args: Vec<String>,
@@ -141,20 +141,20 @@ pub struct Request {
     pub timeout_ms: u64,
     /// Time between TERM and KILL, in milliseconds.
     pub grace_ms: u64,
-    /// What is passed on of stdout and of stderr each, in bytes. The rest is
-    /// read, counted and dropped.
+    /// Bytes of stdout and of stderr each that are passed on. The rest is read, counted
+    /// and dropped.
     pub stream_cap: u64,
     /// A file below [`WORK_DIR`] that holds the result, and how much of it may
     /// be sent.
     pub output_file: Option<OutputFile>,
-    /// What may be sent of [`ARTIFACT_DIR`].
+    /// Limits of [`ARTIFACT_DIR`].
     pub artifacts: ArtifactCaps,
-    /// How long init stays after its last word, in milliseconds: the end of a
-    /// container is work for the engine, and others may still be running.
+    /// Time that init stays after its last frame, in milliseconds: the end of a container
+    /// is work for the engine, and others may still be running.
     pub stay_ms: u64,
 }
 
-/// How the script's bytes are run.
+/// Ways to run the script's bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Launch {
@@ -183,7 +183,7 @@ pub struct OutputFile {
     pub cap: u64,
 }
 
-/// What may be sent of [`ARTIFACT_DIR`].
+/// Limits of the files that are sent of [`ARTIFACT_DIR`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArtifactCaps {
     /// Files at most.
@@ -204,9 +204,9 @@ pub struct ArtifactBegin {
 /// The script's end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exit {
-    /// How the script's own process ended.
+    /// End of the script's own process.
     pub end: End,
-    /// Why init ended it, when init did.
+    /// The reason that init ended it, when init did.
     pub stopped: Option<Stopped>,
     /// From the start of the script's process to its end, in microseconds.
     pub duration_us: u64,
@@ -214,9 +214,9 @@ pub struct Exit {
     pub stdout_bytes: u64,
     /// Bytes that the script wrote to stderr, passed on or not.
     pub stderr_bytes: u64,
-    /// What it used.
+    /// Resources that it used.
     pub usage: Usage,
-    /// What became of the declared output file; `None` when none was declared.
+    /// Result of the declared output file; `None` when none was declared.
     pub output_file: Option<OutputFileEnd>,
     /// Files in [`ARTIFACT_DIR`] that were not sent; at most
     /// [`MAX_SKIPPED_ARTIFACTS`] of them.
@@ -255,7 +255,7 @@ pub struct Place {
     pub is_full: bool,
 }
 
-/// How a process ended.
+/// End of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum End {
@@ -265,7 +265,7 @@ pub enum End {
     Signal(i32),
 }
 
-/// Why init ended the script.
+/// Reasons that init ends a script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stopped {
@@ -275,7 +275,7 @@ pub enum Stopped {
     Cancelled,
 }
 
-/// What the script and all its children used.
+/// Resources that the script and all its children used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     /// CPU time, user and system, in microseconds.
@@ -287,7 +287,7 @@ pub struct Usage {
     pub oom_kills: u64,
 }
 
-/// What became of the declared output file.
+/// Result of the declared output file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OutputFileEnd {
@@ -306,11 +306,11 @@ pub enum OutputFileEnd {
 pub struct SkippedArtifact {
     /// Its name, with what is not text replaced.
     pub name: String,
-    /// Why.
+    /// The reason.
     pub reason: SkipReason,
 }
 
-/// Why a file was not sent.
+/// Reasons that a file is not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SkipReason {
@@ -327,13 +327,13 @@ pub enum SkipReason {
 /// The script could not be started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {
-    /// What failed.
+    /// The failed step.
     pub reason: RefusedReason,
     /// The system's words.
     pub detail: String,
 }
 
-/// What failed before the script ran.
+/// Steps that fail before the script runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RefusedReason {

@@ -24,7 +24,7 @@ const CAPACITY: usize = 16 * LONGEST_FRAME;
 /// The longest frame that init sends, in bytes, with what stands behind it.
 const LONGEST_FRAME: usize = HEADER_BYTES + MAX_REPLY_PAYLOAD + 1;
 
-/// How long the other end may read nothing while init has nothing else to do.
+/// Longest time that the other end may read nothing while init has nothing else to do.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Nobody has read anything for [`PATIENCE`].
@@ -35,7 +35,7 @@ pub(crate) struct Stuck;
 pub(crate) struct Outgoing {
     pipe: OwnedFd,
     buffer: Box<[u8]>,
-    /// What waits is `buffer[sent..filled]`.
+    /// Bytes to send are `buffer[sent..filled]`.
     sent: usize,
     filled: usize,
     broken: bool,

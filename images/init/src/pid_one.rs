@@ -18,7 +18,7 @@ const INIT: Pid = Pid::from_raw(1);
 /// Proof that this process is PID 1 of its namespace.
 pub(crate) struct PidOne(());
 
-/// What [`PidOne::reap`] found.
+/// Result of [`PidOne::reap`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reaped {
     /// This process has ended.
@@ -60,7 +60,7 @@ impl PidOne {
     }
 }
 
-/// How a process with this wait status ended.
+/// End of a process with this wait status.
 fn end_of(status: libc::c_int) -> End {
     if libc::WIFSIGNALED(status) {
         End::Signal(libc::WTERMSIG(status))

@@ -1,8 +1,8 @@
-//! What is done in a sandbox before its request comes: a rehearsal, and a process that
+//! Preparation of a sandbox before its request comes: a rehearsal, and a process that
 //! stands by ([`crate::stand_by`]).
 //!
-//! Nothing of a request's is here, and nothing may be left but what was asked for: when
-//! the rehearsal is over, nobody of it lives.
+//! Nothing of a request's is here, and only the requested process may be left: when the
+//! rehearsal is over, none of its processes lives.
 
 use nix::sys::signal::Signal;
 use std::process::Stdio;

@@ -4,7 +4,7 @@ use nix::libc;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::Duration;
 
-/// What to wait for on one file descriptor.
+/// Readiness to wait for on one file descriptor.
 #[derive(Clone, Copy)]
 pub(crate) struct Interest<'fd> {
     fd: BorrowedFd<'fd>,

@@ -6,13 +6,13 @@
 //! The process is as hostile as its script. No more of what it says is held than is
 //! passed on, and what it says may come in whatever pieces.
 
-/// What it says when it is ready.
+/// Beginning of the line of a process that is ready.
 pub const READY: &str = "ready";
 
 /// Longest text of its own that is passed on, in bytes as it said them.
 pub const MAX_REASON: usize = 1024;
 
-/// What has been said so far.
+/// The line so far.
 #[derive(Debug, Default)]
 pub struct ReadyLine {
     line: Vec<u8>,
@@ -42,7 +42,7 @@ impl ReadyLine {
         self.is_whole
     }
 
-    /// What it comes to when it says no more.
+    /// Parses the line.
     ///
     /// # Errors
     /// Why the process can't be used: in its own words, with what is not UTF-8

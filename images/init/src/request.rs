@@ -1,5 +1,5 @@
-//! What a request must be like before anything is done with it, and what is
-//! answered when it is not. Pure.
+//! Checks of a request before anything is done with it, and the answer when they fail.
+//! Pure.
 //!
 //! Gantry has checked all this before. It is checked again, because here a name
 //! becomes a path.

@@ -46,9 +46,9 @@ pub(crate) struct StandBy {
     stderr: PipeReader,
 }
 
-/// Why nobody stands by.
+/// Reasons that no process stands by.
 pub(crate) enum NotReady {
-    /// What is to be said about it.
+    /// It can't be used; the reason for the answer.
     Unfit(String),
     /// Gantry is gone.
     Gone,
@@ -136,8 +136,9 @@ impl StandBy {
         has_ended
     }
 
-    /// What has been written stays in the pipes until the script runs, whose first output
-    /// it is. That of modules which the script imports at some time comes too early.
+    /// Checks that nothing has been written. Output stays in the pipes until the script
+    /// runs, whose first output it is. That of modules which the script imports at some
+    /// time comes too early.
     fn check_output(&self) -> Result<(), NotReady> {
         let outputs = [&self.stdout, &self.stderr].map(|it| Some(Interest::reading(it)));
         let is_listed = self.order.modules.is_some();

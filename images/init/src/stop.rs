@@ -1,5 +1,5 @@
-//! When the script has to end, and how. Pure: takes what is the case now, says
-//! what to do now and when to look again.
+//! End of the script: its time and its signals. Pure: takes the current facts, returns
+//! the next action and the time to look again.
 //!
 //! ```text
 //!             deadline, cancel               grace is over
@@ -18,19 +18,19 @@ use std::time::Duration;
 
 use gantry_init::message::{LINGER_MS, Stopped};
 
-/// How long other processes may hold the output after the script's end.
+/// Longest time that other processes may hold the output after the script's end.
 const LINGER: Duration = Duration::from_millis(LINGER_MS);
 
 /// Time between one KILL and the next, while somebody is left.
 const KILL_AGAIN: Duration = Duration::from_millis(20);
 
-/// When the script's own process is gone, how long the others may take to die.
-/// Only a process that the kernel holds in uninterruptible sleep needs more, and
-/// the container's removal will get it.
+/// Longest time that the others may take to die after the script's own process is gone.
+/// Only a process that the kernel holds in uninterruptible sleep needs more, and the
+/// container's removal will get it.
 const KILL_PATIENCE: Duration = Duration::from_secs(2);
 
-/// What is the case now. Once true, `main_ended`, `output_ended`, `alone` and
-/// `cancelled` stay true.
+/// Current facts. Once true, `main_ended`, `output_ended`, `alone` and `cancelled` stay
+/// true.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Facts {
     /// Time since the script's start; never goes back.
@@ -47,7 +47,7 @@ pub(crate) struct Facts {
     pub(crate) alone: bool,
 }
 
-/// What to do to every process of the sandbox.
+/// Signal for every process of the sandbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
     /// Ask it to end: TERM, and CONT so that a stopped one can.
@@ -80,7 +80,7 @@ impl Stop {
         Self { state: State::Running, deadline, grace, stopped: None }
     }
 
-    /// Why the script was stopped, if it was.
+    /// The reason that the script was stopped, if it was.
     pub(crate) fn stopped(&self) -> Option<Stopped> {
         self.stopped
     }
@@ -90,7 +90,7 @@ impl Stop {
         self.state == State::Over
     }
 
-    /// When to look again even if nothing happens.
+    /// Time to look again even if nothing happens.
     pub(crate) fn look_again_at(&self) -> Option<Duration> {
         match self.state {
             State::Running => Some(self.deadline),
@@ -101,7 +101,7 @@ impl Stop {
         }
     }
 
-    /// What to do now. To be asked again until it is nothing.
+    /// Returns the next action. To be called again until it is `None`.
     pub(crate) fn next(&mut self, facts: Facts) -> Option<Action> {
         match self.state {
             State::Running => self.run_on(facts),

@@ -139,7 +139,7 @@ fn world() -> impl Strategy<Value = World> {
     })
 }
 
-/// What was done, and when, in milliseconds.
+/// Times of the actions and ends, in milliseconds.
 #[derive(Debug, Default)]
 struct History {
     terminated_at: Option<u64>,

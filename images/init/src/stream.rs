@@ -1,4 +1,4 @@
-//! What the script writes to stdout or stderr, on its way into frames.
+//! The script's stdout or stderr, on its way into frames.
 //!
 //! Up to the cap it is passed on, as fast as the other end reads. The rest is
 //! counted and dropped at full speed: a script is never blocked or killed for
@@ -15,7 +15,7 @@ use crate::readiness::Interest;
 /// it), hence most that can be left in it when its writers are dead.
 const PIPE_BYTES: u64 = 1024 * 1024;
 
-/// Where bytes go that nobody will see.
+/// Buffer for bytes that are dropped.
 pub(crate) type Scratch = [u8; MAX_REPLY_PAYLOAD];
 
 /// One of the script's output streams.
@@ -48,7 +48,7 @@ impl Stream {
         self.is_open() && !self.is_dropping(out) && !out.has_room()
     }
 
-    /// What to wait for before the next [`Stream::pass_on`].
+    /// Readiness to wait for before the next [`Stream::pass_on`].
     pub(crate) fn interest(&self, out: &Outgoing) -> Option<Interest<'_>> {
         if self.is_held_up(out) { None } else { self.pipe.as_ref().map(Interest::reading) }
     }

@@ -1,4 +1,4 @@
-//! What a script leaves behind is sent, and nothing else is.
+//! Artifacts and output files of a script are sent, and nothing else is.
 
 mod sandbox;
 

@@ -1,5 +1,5 @@
-//! What fuzzers hold against both ends of the protocol, with the inputs that they
-//! start from: these are tested without a fuzzer, too.
+//! Runs the fuzz targets of both ends of the protocol on their seeds: these are tested
+//! without a fuzzer, too.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
 #![allow(unreachable_pub, reason = "the fuzzers' crate shows the same to its targets")]

@@ -1,4 +1,4 @@
-//! What scripts try, and what comes of it.
+//! Attacks of scripts on init, and their results.
 
 mod sandbox;
 

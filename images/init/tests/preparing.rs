@@ -1,5 +1,5 @@
-//! What is done before the request: a rehearsal leaves nobody, a process that stands by
-//! runs the script, and whatever goes wrong with it is said or made good.
+//! Preparation before the request: a rehearsal leaves no process, a process that stands
+//! by runs the script, and every failure of it is reported or made good.
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 

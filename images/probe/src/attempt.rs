@@ -6,7 +6,7 @@ use gantry_probe::{Document, Found};
 use nix::errno::Errno;
 use nix::libc;
 
-/// What came of the attempts so far.
+/// Results of the attempts so far.
 #[derive(Default)]
 pub(crate) struct Attempts {
     pub(crate) found: Document,

@@ -1,5 +1,5 @@
-//! What of the file system is the host's, what can be written to, and what can be
-//! executed there.
+//! Attempts on the file system: files of the host, places that can be written to, and
+//! places where files can be executed.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -24,7 +24,7 @@ const ENGINES: [&str; 6] = [
     "/run/systemd/private",
 ];
 
-/// What tells of the host, or of its kernel's memory.
+/// Files that tell of the host, or of its kernel's memory.
 const HOST: [&str; 11] = [
     "/etc/shadow",
     "/proc/kcore",
@@ -39,7 +39,7 @@ const HOST: [&str; 11] = [
     "/sys/kernel/debug/tracing/trace",
 ];
 
-/// What changes the kernel of everybody.
+/// Files that change the kernel of everybody.
 const SETTINGS: [&str; 13] = [
     "/proc/sysrq-trigger",
     "/proc/sys/kernel/core_pattern",
@@ -56,7 +56,7 @@ const SETTINGS: [&str; 13] = [
     "/sys/power/state",
 ];
 
-/// What would let a sandbox out of its limits, on version 1 and 2.
+/// Files that would let a sandbox out of its limits, on version 1 and 2.
 const CGROUPS: [&str; 6] = [
     "/sys/fs/cgroup/cgroup.procs",
     "/sys/fs/cgroup/memory.max",
@@ -130,7 +130,7 @@ pub(crate) fn attempt(attempts: &mut Attempts) {
     }
 }
 
-/// Whether something is in a file: a masked one is empty.
+/// Reports if something is in a file: a masked one is empty.
 fn first_byte(path: &str) -> io::Result<String> {
     // Reading the kernel's log waits for more of it.
     let mut file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;

@@ -1,4 +1,4 @@
-//! Who the script is, and whom it can become.
+//! Identity of the script, and attempts to change it.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -10,7 +10,7 @@ use nix::libc;
 
 use crate::attempt::Attempts;
 
-/// What of `/proc/self/status` says who it is.
+/// Fields of `/proc/self/status` with its identity.
 const STATUS: [&str; 10] = [
     "Uid",
     "Gid",

@@ -1,14 +1,14 @@
-//! What the probe says: one JSON document with what came of each attempt. It judges
-//! nothing; what should come of them is said by who has it run.
+//! The probe's report: one JSON document with the result of each attempt. It judges
+//! nothing; its caller knows the expected results.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// What came of each attempt, by its name.
+/// Results of all attempts, by their names.
 pub type Document = BTreeMap<String, Found>;
 
-/// What came of an attempt.
+/// Result of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Found {
@@ -16,6 +16,6 @@ pub enum Found {
     Done,
     /// It can't: the error's name, as `errno(3)` has it.
     Refused(String),
-    /// What was read, or counted.
+    /// A value that was read, or counted.
     Value(String),
 }

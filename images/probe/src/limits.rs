@@ -1,5 +1,5 @@
-//! What can be used up. Children do so: they are ended, and what they took is free
-//! again. Each stops by itself where nothing stops it.
+//! Resources that can be used up. Children do so: they are ended, and their resources are
+//! free again. Each stops by itself where nothing stops it.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -114,8 +114,8 @@ fn in_child(work: impl FnOnce() -> i32) -> io::Result<ExitStatus> {
     }
 }
 
-/// Whether a child that fails hard leaves its memory behind. That it has left something
-/// says the wait status, too, but then it may be the host that has taken it (core(5)).
+/// Reports the core file of a child that aborts. The wait status says, too, that there is
+/// one, but then it may be the host that has taken it (core(5)).
 fn core_file() -> io::Result<String> {
     in_child(|| {
         // SAFETY: ends this process.
@@ -126,7 +126,7 @@ fn core_file() -> io::Result<String> {
     Ok(names.filter(|it| it.starts_with("core")).collect::<Vec<_>>().join(" "))
 }
 
-/// How many processes could be made until no more could.
+/// Number of processes that could be made until no more could.
 fn fork_on() -> io::Result<usize> {
     let (reader, writer) = io::pipe()?;
     let status = in_child(|| {
@@ -167,7 +167,7 @@ fn fork_until_refused() -> Option<usize> {
     refused
 }
 
-/// How a child ends that takes ever more memory.
+/// Reports the end of a child that takes ever more memory.
 fn use_memory() -> io::Result<String> {
     let status = in_child(|| {
         let mut taken: Vec<Vec<u8>> = Vec::new();

@@ -1,4 +1,5 @@
-//! What can be reached. Nothing is sent to anybody but the sandbox's own resolver.
+//! Addresses that can be reached. Nothing is sent to anybody but the sandbox's own
+//! resolver.
 
 use std::fs;
 use std::io::{self, Write};
@@ -14,7 +15,7 @@ use crate::attempt::{Attempts, call, signed};
 const NOBODY: &str = "192.0.2.1:9";
 const NOBODY_V6: &str = "[2001:db8::1]:9";
 
-/// Where clouds hand out a machine's own credentials.
+/// Address at which clouds hand out a machine's own credentials.
 const METADATA: &str = "169.254.169.254:80";
 
 /// `IFF_UP` (netdevice(7)).
@@ -108,7 +109,7 @@ fn default_routes() -> io::Result<String> {
     Ok(through.join(" "))
 }
 
-/// Whether there is a way to an address: nothing is sent.
+/// Checks that there is a route to an address: nothing is sent.
 fn reach(address: &str) -> io::Result<()> {
     let address: SocketAddr = address.parse().map_err(io::Error::other)?;
     let from = if address.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };

@@ -1,4 +1,4 @@
-//! What there is of other processes, above all of PID 1, which has the same user.
+//! Attempts on other processes, above all on PID 1, which has the same user.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
@@ -7,7 +7,7 @@ use nix::libc;
 
 use crate::attempt::{Attempts, signed};
 
-/// What of PID 1 would give its memory, descriptors and files away.
+/// Files of PID 1 that would give its memory, descriptors and files away.
 const OF_PID_ONE: [&str; 7] = ["environ", "maps", "auxv", "stack", "syscall", "io", "pagemap"];
 
 pub(crate) fn attempt(attempts: &mut Attempts) {

@@ -4,10 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Where they are: one tree, or one for each controller.
+/// Root of the cgroups: one tree, or one for each controller.
 const ROOT: &str = "/sys/fs/cgroup";
 
-/// How long a cgroup may stay busy after its last process has gone.
+/// Longest time that a cgroup may stay busy after its last process has gone.
 const WITHIN: Duration = Duration::from_secs(10);
 
 /// Removes what is below this name in all trees; answers what could not be

@@ -9,8 +9,8 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// What a program is started in. A mount that others make later is seen inside,
-/// and none that is made inside is seen by others.
+/// Command that starts a program in namespaces of its own. A mount that others make later
+/// is seen inside, and none that is made inside is seen by others.
 const NAMESPACES: [&str; 8] =
     ["unshare", "--mount", "--propagation=slave", "--net", "--pid", "--fork", "--mount-proc", "--"];
 
@@ -38,7 +38,7 @@ pub(super) struct Enclosure {
     first: u32,
 }
 
-/// Why there can be no enclosure here, if so.
+/// Reason that there can be no enclosure here, if so.
 pub(super) fn refusal() -> Option<String> {
     let [unshare, flags @ ..] = NAMESPACES;
     let probe = Command::new(unshare).args(flags).arg("true").output().unwrap();

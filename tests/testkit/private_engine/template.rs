@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use super::{LiveRestore, PrivateEngine, cgroups, other_root};
 use crate::testkit::home::{image_tags, system};
 
-/// What the names of engines begin with; the id of the test's process follows.
+/// Prefix of the names of engines; the id of the test's process follows.
 const OWN: &str = "gantry-test-";
 
 /// Folders whose files nobody writes to once they are there.
@@ -126,7 +126,7 @@ fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
-/// Whether one of those is in this folder or in one of its own.
+/// True if one of those is in this folder or in one of its own.
 fn holds_unchanging(folder: &Path) -> bool {
     let is_in = |folder: &Path| UNCHANGING.iter().any(|name| folder.join(name).is_dir());
     let folders = fs::read_dir(folder).into_iter().flatten().flatten();

@@ -8,9 +8,9 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{frame, stream};
 
-/// How it is cut makes no difference; frames are what was sent, no longer than their
-/// kinds allow; what is broken stays broken; and messages that are read are the same
-/// when they are written and read again.
+/// Checks that the pieces make no difference; that frames are those that were sent, no
+/// longer than their kinds allow; that a broken stream stays broken; and that messages
+/// are the same when they are written and read again.
 pub fn hold(input: &[u8]) -> bool {
     let Some((stream, piece)) = stream(input) else { return false };
     let (frames, broken) = read(&stream, stream.len().max(1));
@@ -26,7 +26,7 @@ pub fn hold(input: &[u8]) -> bool {
     broken.is_none() && without_line_feeds(rest).is_empty()
 }
 
-/// What stands between frames means nothing.
+/// Skips the terminators between frames, which mean nothing.
 fn without_line_feeds(mut bytes: &[u8]) -> &[u8] {
     while let Some(rest) = bytes.strip_prefix(b"\n") {
         bytes = rest;

@@ -1,4 +1,4 @@
-//! What must hold for any bytes at either end of the frame protocol.
+//! Properties that hold for any bytes at either end of the frame protocol.
 //!
 //! Each module has a `hold`, which panics when it does not, and says whether its input
 //! was understood to the end. Fuzzers call them with what they make up, and an ordinary
@@ -37,9 +37,8 @@ fn framed(mut bytes: &[u8]) -> Vec<u8> {
     stream
 }
 
-/// What the first byte of an input says about the rest: its lowest bit whether it is
-/// a stream as it stands or to be [`framed`], the others how long the pieces are that
-/// the stream arrives in.
+/// Decodes an input by its first byte: the lowest bit selects a stream as it stands or
+/// one to be [`framed`], the others the length of the pieces that the stream arrives in.
 fn stream(input: &[u8]) -> Option<(Vec<u8>, usize)> {
     let (first, rest) = input.split_first()?;
     let stream = if first & 1 == 0 { rest.to_vec() } else { framed(rest) };

@@ -4,8 +4,9 @@ use gantry_init::frame::MAX_REPLY_PAYLOAD;
 use gantry_init::message::Prepared;
 use gantry_init::ready_line::{MAX_REASON, READY, Ready, ReadyLine};
 
-/// How it is cut makes no difference; nobody is ready who has not said so in a line;
-/// what is passed on is short and fits into a frame.
+/// Checks that the pieces make no difference; that no process is ready without a line
+/// that begins with [`READY`]; and that the reason or remark is short and fits into a
+/// frame.
 pub fn hold(input: &[u8]) -> bool {
     let Some((&piece, said)) = input.split_first() else { return false };
     let verdict = read(said, said.len().max(1));
@@ -28,7 +29,7 @@ pub fn hold(input: &[u8]) -> bool {
     verdict.is_ok()
 }
 
-/// What it comes to in pieces. Nothing is read on when that is all.
+/// Reads the line in pieces, until no more need to be read.
 fn read(said: &[u8], piece: usize) -> Result<Ready, String> {
     let mut line = ReadyLine::default();
     let _is_all = said.chunks(piece).any(|piece| line.hears_all(piece));

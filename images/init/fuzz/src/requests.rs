@@ -7,7 +7,7 @@ use gantry_init::request::{check, refused};
 
 use super::{frame, stream};
 
-/// What was said, with adjacent pieces of one thing put together.
+/// Events of a stream, with adjacent pieces of the same kind put together.
 #[derive(Debug, PartialEq)]
 enum Said {
     Prepare(Box<Preparation>),
@@ -27,9 +27,9 @@ struct Read {
     broken: Option<String>,
 }
 
-/// How it is cut makes no difference; things come in their order, and no more of them
-/// than was announced; what passes the checks can't lead a path astray; and what was
-/// said is heard the same when it is said again.
+/// Checks that the pieces make no difference; that events come in their order, and no
+/// more of them than were announced; that paths of an accepted request can't lead astray;
+/// and that the same events are read when they are sent again.
 pub fn hold(input: &[u8]) -> bool {
     let Some((stream, piece)) = stream(input) else { return false };
     let whole = read(&stream, stream.len().max(1));
@@ -121,7 +121,7 @@ fn keeps_the_order(read: &Read) {
     assert!(read.broken.is_some() || !read.is_complete || is_all);
 }
 
-/// What [`check`] promises, in other words than its own.
+/// The guarantees of [`check`], in other words than its own.
 fn keeps_to_its_place(request: &Request) {
     if let Err(answer) = check(request) {
         assert_eq!(answer.reason, RefusedReason::Request);

@@ -1,5 +1,4 @@
-//! What came back of one execution, with its frames put together and their
-//! order checked.
+//! Answer to one execution, with its frames put together and their order checked.
 
 use std::collections::BTreeMap;
 
@@ -110,7 +109,7 @@ impl Answer {
         skipped.map(|skipped| (skipped.name.as_str(), skipped.reason)).collect()
     }
 
-    /// Why a script was not started.
+    /// The refusal of a script that was not started.
     pub(crate) fn refused(&self) -> (RefusedReason, &str) {
         assert_eq!(self.exit_code, 0, "a refusal is an answer: {self:?}");
         assert!(!self.started);
