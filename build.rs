@@ -1,8 +1,8 @@
-//! Builds what runs in sandboxes and so goes into this binary: gantry-init, which is in
-//! every image, and gantry-probe, which tries what a sandbox refuses. Each is one static
-//! executable, small and without unwinding. Cargo can't yet depend on a
-//! binary of another profile and linkage, hence a cargo inside cargo, with a
-//! target directory of its own.
+//! Builds the programs that run in sandboxes and so go into this binary: gantry-init,
+//! which is in every image, and gantry-probe, which tries what a sandbox refuses. Each is
+//! one static executable, small and without unwinding. Cargo can't yet depend on a binary
+//! of another profile and linkage, hence a cargo inside cargo, with a target directory of
+//! its own.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -25,8 +25,8 @@ fn main() {
     println!("cargo::rustc-env=GANTRY_TARGET={target}");
 }
 
-/// Builds one package by itself, so that the features of the other change nothing of
-/// it: an image is found by the hash of what is in it.
+/// Builds one package by itself, so that the features of the other do not change it: an
+/// image is found by the hash of its content.
 fn build_static(package: &str, root: &Path, target: &str, folder: &str) -> PathBuf {
     let target_dir = PathBuf::from(variable("OUT_DIR")).join(folder);
     let status = Command::new(variable("CARGO"))

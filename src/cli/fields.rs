@@ -16,7 +16,7 @@ impl Lines {
         self.text(name, sanitize(value.as_str()))
     }
 
-    /// A value of which every word counts.
+    /// Adds a value that must not be shortened.
     pub(super) fn add_whole(&mut self, name: &'static str, value: &Shown) -> &mut Self {
         let lines: Vec<_> = value.as_str().lines().map(escaped).collect();
         self.text(name, lines.join("\n"))
@@ -32,9 +32,9 @@ impl Lines {
         self.text(name, milliseconds(value))
     }
 
-    /// Words of our own.
+    /// Adds a text of Gantry's own.
     pub(super) fn text(&mut self, name: &'static str, value: String) -> &mut Self {
-        // An empty list or object says nothing either.
+        // An empty list or object has nothing to show either.
         if !matches!(value.as_str(), "" | "[]" | "{}") {
             self.0.push((name, value));
         }

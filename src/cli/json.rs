@@ -1,5 +1,5 @@
-//! JSON for people and programs: the server's own words, every number and key as
-//! it came, laid out in lines, with nothing in it that a terminal would obey.
+//! JSON for people and programs: the server's own values, every number and key as it
+//! came, laid out in lines, without control sequences for a terminal.
 
 use std::fmt::Write;
 

@@ -26,7 +26,7 @@ use clap::{ArgMatches, CommandFactory, Parser, Subcommand};
 
 use crate::config::{self, Settings};
 
-/// Exit code of a command that failed itself, whatever its script did.
+/// Exit code of a command that has failed itself, unlike its script.
 const FAILED: u8 = 1;
 
 /// Runs every script in its own fresh, hardened container.

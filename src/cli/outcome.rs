@@ -36,8 +36,8 @@ pub(super) fn exit_code(status: Status, code: Option<i32>, signal: Option<i32>) 
     }
 }
 
-/// True for an exit code by which the script says that it failed: neither a
-/// signal's nor one that a shell would give for what it can't start.
+/// True for an exit code of the script's own: neither a signal's nor one that a shell
+/// would give for what it can't start.
 pub(super) fn is_own_word(code: i32) -> bool {
     !matches!(code, -1 | 0 | 126 | 127)
 }

@@ -13,9 +13,9 @@ use crate::config::ClientSettings;
 pub(super) enum Failure {
     /// The server, or the way to it.
     Client(ClientError),
-    /// An error in something that the command line names.
+    /// An error in a value of the command line.
     Problem(Problem),
-    /// Nobody takes what is printed.
+    /// Stdout can't be written to.
     Stdout(io::Error),
 }
 
@@ -43,7 +43,7 @@ impl Failure {
         Self::Problem(Problem { what: what.into(), hint: Some(hint.to_owned()) })
     }
 
-    /// Says it; answers with the exit code, which is `failed` mostly.
+    /// Prints the error; returns the exit code, which is `failed` mostly.
     pub(super) fn say(&self, failed: u8) -> u8 {
         match self {
             Self::Client(error) => message::error(&error.to_string(), error.hint().as_deref()),
@@ -59,7 +59,7 @@ pub(super) fn code(done: Result<u8, Failure>, failed: u8) -> u8 {
     done.unwrap_or_else(|failure| failure.say(failed))
 }
 
-/// A client for the server of these settings. Nothing is asked of it yet.
+/// Creates a client for the server of these settings. Nothing is requested yet.
 pub(super) fn connect(settings: &ClientSettings) -> Result<Client, Failure> {
     let url =
         ServerUrl::parse(settings.url()).map_err(|error| Problem::new(&error, error.hint()))?;

@@ -7,14 +7,14 @@ use super::message;
 use super::signals::Interrupts;
 use crate::sandbox::Remover;
 
-/// A removal that takes longer is said.
+/// Time after which a removal is announced.
 const SLOW: Duration = Duration::from_secs(2);
 
-/// Longest time that a message may take, when nobody reads stderr.
+/// Longest time that a message may take, when stderr is not read.
 const TELLING: Duration = Duration::from_secs(1);
 
-/// Waits until all containers are removed, or somebody does not want to wait any
-/// longer. `container` is what is said of the one that may be left.
+/// Waits until all containers are removed, or the user interrupts it. `container` names
+/// the one that may be left.
 pub(super) async fn finish(remover: &Remover, interrupts: &Interrupts, container: &str) {
     tokio::select! {
         biased;
@@ -25,12 +25,12 @@ pub(super) async fn finish(remover: &Remover, interrupts: &Interrupts, container
     }
 }
 
-/// A signal that does not wait. The first one of all is not meant so, unless it
-/// was said what is waited for.
+/// Waits for a signal that ends the wait. The first signal does not, unless the wait was
+/// announced.
 async fn impatience(interrupts: &Interrupts, container: &str) {
     let told = async {
         tokio::time::sleep(SLOW).await;
-        // Counted from here: one that comes while the user is being told is meant.
+        // Counted from here: one that comes while the message is printed counts.
         let another = interrupts.another();
         tell(format!("{container} is still being removed; Ctrl-C does not wait for it")).await;
         another.await;
@@ -41,8 +41,7 @@ async fn impatience(interrupts: &Interrupts, container: &str) {
     }
 }
 
-/// Says it on a thread of its own: a stderr that nobody reads must not hold up
-/// the end.
+/// Prints it on a thread of its own: a stderr that is not read must not hold up the end.
 async fn tell(what: String) {
     let telling = tokio::task::spawn_blocking(move || message::note(&what));
     let _ = tokio::time::timeout(TELLING, telling).await;

@@ -239,7 +239,7 @@ async fn execute(
     (Execution::unregistered(id, job, created, report), error)
 }
 
-/// Prints what is left to be printed; answers with the exit code.
+/// Prints what is left to be printed; returns the exit code.
 async fn finish(
     execution: &Execution,
     error: Option<&RunError>,
@@ -276,7 +276,7 @@ fn exit_code(summary: &ExecutionSummary) -> u8 {
 fn report(execution: &Execution, error: Option<&RunError>, arguments: &Arguments) {
     let hint = error.and_then(RunError::hint).or_else(|| outcome_hint(execution, arguments));
     match (&execution.summary.error_message, execution.summary.status) {
-        // A script that exits with a code of its own has said why.
+        // A script that exits with a code of its own has printed the reason.
         (Some(what), State::Ended(Status::Failed))
             if execution.summary.error_kind == Some(ErrorKind::ExitNonzero)
                 && execution.summary.exit_code.is_some_and(outcome::is_own_word)
@@ -346,8 +346,8 @@ async fn prepare(arguments: &Arguments, settings: &Settings) -> Result<Prepared,
     Ok(Prepared { services, id, job, artifacts })
 }
 
-/// The folder for artifacts, where there is one: said before anything runs when
-/// it can't take them.
+/// Opens the folder for artifacts, where there is one; an error comes before anything
+/// runs.
 fn open_artifacts(arguments: &Arguments) -> Result<ArtifactWriter, Problem> {
     let Some(folder) = &arguments.artifacts else {
         return Ok(ArtifactWriter::default());

@@ -20,8 +20,8 @@ pub(super) fn line(text: &str) -> io::Result<()> {
     write(format!("{text}\n").as_bytes())
 }
 
-/// The exit code when printing has failed: quiet when whoever read it has gone,
-/// as after `| head`, and otherwise `failed`, with the reason said.
+/// Exit code when printing has failed: without a message when the reader has gone, as
+/// after `| head`, and otherwise `failed`, with the reason printed.
 pub(super) fn unprinted(error: &io::Error, failed: u8) -> u8 {
     if error.kind() == io::ErrorKind::BrokenPipe {
         return UNREAD;

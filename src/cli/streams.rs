@@ -1,6 +1,5 @@
-//! Printing what a script on a server has printed: as it is into files and
-//! pipes, and without anything that it would obey onto a terminal, for it may
-//! be somebody else's script.
+//! Printing of a remote script's output: as it is into files and pipes, and without
+//! control sequences onto a terminal, for it may be another user's script.
 
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
@@ -8,8 +7,8 @@ use std::io::{self, IsTerminal, Write};
 use super::stdout;
 use crate::domain::sanitize::is_invisible;
 
-/// Prints a piece of a script's stdout, on a thread of its own: a pipe that
-/// nobody reads must not keep a signal from being heard.
+/// Prints a piece of a script's stdout, on a thread of its own: a pipe that is not read
+/// must not delay a signal.
 ///
 /// # Errors
 /// When stdout can't be written to.

@@ -15,7 +15,7 @@ use crate::domain::sanitize::{escaped, sanitize};
 /// A day, in seconds.
 const DAY: u64 = 86_400;
 
-/// Rows that are asked for at once when a name is looked for: the server's most.
+/// Rows per request when a name is looked up: the server's most.
 const PAGE: u32 = 1_000;
 
 /// Pages that are looked through for a name.

@@ -28,7 +28,7 @@ pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 /// slow line (1 Mbit/s) has to carry them first.
 const BYTES_PER_SECOND: u64 = 128 * 1024;
 
-/// A peer that is gone without a word is noticed after some of these.
+/// A peer that disappears without closing is noticed after some of these.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// Largest list, in bytes (64 MiB), with 1 MiB for what surrounds it.
@@ -45,7 +45,7 @@ const MAX_PROBLEM_BYTES: u64 = 1024 * 1024;
 /// Header with the number of rows that a list has in all.
 const TOTAL: &str = "x-total-count";
 
-/// A server, and who asks it.
+/// A server, and the token for it.
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
@@ -269,14 +269,14 @@ fn content_type(response: &Response) -> &str {
     response.headers().get(CONTENT_TYPE).and_then(|it| it.to_str().ok()).unwrap_or_default()
 }
 
-/// `application/json`, `application/problem+json` and the like.
+/// True for `application/json`, `application/problem+json` and the like.
 fn is_json(response: &Response) -> bool {
     let kind = content_type(response).split(';').next().unwrap_or_default().trim();
     let kind = kind.to_ascii_lowercase();
     kind.ends_with("/json") || kind.ends_with("+json")
 }
 
-/// An answer in a few words.
+/// Describes an answer briefly.
 pub(super) fn described(response: &Response) -> String {
     let kind = match content_type(response) {
         "" => "nothing".to_owned(),

@@ -1,5 +1,5 @@
-//! JSON as a server sent it: kept word for word for whoever wants JSON, and read
-//! in parts by whoever wants to know something.
+//! JSON as a server sent it: kept word for word for callers that want JSON, and read in
+//! parts by others.
 
 use serde::de::{DeserializeOwned, IgnoredAny};
 
@@ -51,7 +51,7 @@ pub struct Page {
 }
 
 impl Page {
-    /// Adds what is asked for to a query.
+    /// Adds the page to a query.
     pub(super) fn add_to(self, query: &mut Vec<(&'static str, String)>) {
         query.extend(self.limit.map(|limit| ("limit", limit.to_string())));
         query.extend(self.offset.map(|offset| ("offset", offset.to_string())));

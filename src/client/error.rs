@@ -60,9 +60,9 @@ pub enum ClientError {
     /// The server refused.
     #[error("{problem}")]
     Refused {
-        /// In its words.
+        /// The server's problem.
         problem: Problem,
-        /// The request had a token.
+        /// True if the request had a token.
         had_token: bool,
     },
     /// The other end is not Gantry.

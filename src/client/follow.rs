@@ -1,5 +1,5 @@
-//! Following an execution while it runs. A connection that is cut is taken up
-//! again where it ended, and given up after some tries that brought nothing:
+//! Follows an execution while it runs. A connection that is cut is resumed where it
+//! ended; the follower fails after some tries without an event:
 //!
 //! ```text
 //! connected ── cut ──▶ waiting ── time ──▶ connecting ──▶ connected
@@ -18,8 +18,8 @@ use super::error::ClientError;
 use super::sse::{Event, EventParser};
 use super::wire::{Execution, Shown};
 
-/// Connections that bring no event before it is given up; with the pauses
-/// between them, a server has half a minute to come back.
+/// Connections without an event before the follower fails; with the pauses between them,
+/// a server has half a minute to come back.
 const MAX_FRUITLESS: u32 = 10;
 
 /// First pause after a cut.
@@ -50,7 +50,7 @@ pub struct Follower<'c> {
     parser: EventParser,
     waiting: VecDeque<ExecutionEvent>,
     fruitless: u32,
-    /// Events came that had no id: they would come again.
+    /// True if events without an id came: they would come again.
     is_unresumable: bool,
 }
 
@@ -112,7 +112,7 @@ impl Follower<'_> {
         let Some(stream) = &mut self.stream else {
             return Err(cut("there is no connection"));
         };
-        // Comments come while nothing happens; without them nobody is there.
+        // Comments come while nothing happens; without them the server is gone.
         let piece = next_piece(stream, &url, ANSWER_WITHIN).await?;
         let piece = piece.ok_or_else(|| cut("it ended before the execution did"))?;
         let events = self.parser.feed(&piece);
@@ -168,7 +168,7 @@ fn understood(event: &Event) -> Option<ExecutionEvent> {
             let status: Status = serde_json::from_str(&event.data).ok()?;
             Some(ExecutionEvent::Status(status.status.as_str().to_owned()))
         }
-        // Over is over, whatever is said of it.
+        // The end is the end, even if its fields can't be read.
         "end" => Some(ExecutionEvent::End(serde_json::from_str(&event.data).unwrap_or_default())),
         _ => None,
     }

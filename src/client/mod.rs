@@ -1,12 +1,12 @@
 //! The client of Gantry's HTTP API, for the commands that talk to a server.
 //!
-//! A server may be anything that answers at an address: what comes from it is
-//! bounded in size and time, and means no more than it says. Nothing here reads
-//! the environment or prints; the token goes to the server that it was meant
-//! for and nowhere else, for redirects are never followed.
+//! A server may be anything that answers at an address: its answers are bounded in size
+//! and time, and are data only. Nothing here reads the environment or prints; the token
+//! goes to the server that it was meant for and nowhere else, for redirects are never
+//! followed.
 //!
-//! Start with [`Client`]; its requests stand in files by resource, and
-//! [`Follower`] watches an execution while it runs.
+//! Start with [`Client`]; its requests stand in files by resource, and [`Follower`]
+//! follows an execution while it runs.
 
 mod address;
 mod connection;

@@ -14,7 +14,7 @@ const MAX_FAULTS: usize = 20;
 /// Most characters of one text that are shown.
 const MAX_CHARS: usize = 4_000;
 
-/// A refusal in words.
+/// A refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// The HTTP status.

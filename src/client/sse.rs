@@ -36,7 +36,7 @@ pub struct EventParser {
     after_carriage_return: bool,
     name: String,
     data: String,
-    /// The id of the event that is being read; it holds until another is said.
+    /// The id of the event that is being read; it holds until another is sent.
     id: String,
     /// The id of the last event that was whole.
     last_id: String,
@@ -136,7 +136,7 @@ impl EventParser {
         }
         let line = String::from_utf8_lossy(bytes);
         match line.split_once(':') {
-            // A comment: somebody is still there.
+            // A comment: the server is still there.
             Some(("", _)) => Ok(()),
             Some((field, value)) => self.set(field, value.strip_prefix(' ').unwrap_or(value)),
             None => self.set(&line, ""),

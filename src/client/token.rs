@@ -1,4 +1,4 @@
-//! The token that tells the server who asks. It is never shown.
+//! The token that identifies the caller to the server. It is never shown.
 
 use std::fmt;
 

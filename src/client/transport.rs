@@ -5,7 +5,7 @@ use std::io;
 
 use super::error::ClientError;
 
-/// The words for a request that got no answer, or for an answer that was cut.
+/// Describes a request that got no answer, or an answer that was cut.
 pub(super) fn explain(url: String, error: &reqwest::Error) -> ClientError {
     if let Some(tls) = causes(error).find_map(as_tls) {
         let is_plain = matches!(tls, rustls::Error::InvalidMessage(_));
@@ -37,7 +37,7 @@ fn as_tls<'e>(cause: &'e (dyn Error + 'static)) -> Option<&'e rustls::Error> {
     as_tls(cause.downcast_ref::<io::Error>()?.get_ref()?)
 }
 
-/// The words of the first cause of all.
+/// The message of the first cause of all.
 fn root(error: &reqwest::Error) -> String {
     causes(error).last().map(ToString::to_string).unwrap_or_default()
 }

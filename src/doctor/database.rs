@@ -9,14 +9,14 @@ const SUBJECT: &str = "database";
 /// Requirements of the stored scripts on this machine; `None` when they can't be read.
 pub(super) async fn needs(settings: &Settings, database: &DatabaseSettings) -> Option<Needs> {
     let url = database.url(&settings.data_dir().ok()?).ok()?;
-    // What is wrong with it has been said.
+    // Its errors have been reported.
     match url.inspect().await {
         Ok(DatabaseState::Answers(Some(_))) => url.needs().await.ok(),
         _ => None,
     }
 }
 
-/// The executions that have begun and have not ended.
+/// The executions that have started and have not ended.
 ///
 /// # Errors
 /// [`StoreError`] when it does not answer.
@@ -34,7 +34,7 @@ pub(super) async fn begun(
 
 /// Checks that the database answers.
 pub(super) async fn examine(settings: &Settings, database: &DatabaseSettings) -> Option<Finding> {
-    // What is wrong with the folder has been said.
+    // Errors of the folder have been reported.
     let data_dir = settings.data_dir().ok()?;
     let state = match database.url(&data_dir) {
         Ok(url) => url.inspect().await,

@@ -1,5 +1,5 @@
-//! Examinations in the background, for somebody who can't wait for one. One at a time;
-//! what the last one has found is kept.
+//! Examinations in the background, for callers that can't wait for one. One at a time;
+//! the result of the last one is kept.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,7 +19,7 @@ pub struct Examination {
     pub findings: Vec<Finding>,
 }
 
-/// Examines all that Gantry stands on; cheap to clone.
+/// Examines everything that Gantry depends on; cheap to clone.
 #[derive(Clone)]
 pub struct Examiner(Arc<Inner>);
 
@@ -69,7 +69,7 @@ impl Examiner {
     }
 }
 
-/// Another one can begin when it is dropped, also by a panic.
+/// Marks an examination as under way until it is dropped, also by a panic.
 struct Busy(Arc<Inner>);
 
 impl Drop for Busy {

@@ -1,4 +1,4 @@
-//! Containers of this installation that nobody uses.
+//! Unused containers of this installation.
 
 use super::Finding;
 use super::reconcile::{Action, plan};
@@ -14,7 +14,7 @@ pub(super) async fn look(
     settings: &Settings,
     database: &DatabaseSettings,
 ) -> Option<Finding> {
-    // What is wrong with either has been said.
+    // Errors of either have been reported.
     let steps = plan(services, settings, database).await.ok()?;
     let count = |action| steps.iter().filter(|it| it.action == action).count();
     let (left, adopted) = (count(Action::Remove), count(Action::Adopt));

@@ -1,5 +1,5 @@
-//! Looks at everything that Gantry stands on, and says what to do about it. It
-//! changes nothing, but for one sandbox that it starts and removes.
+//! Examines everything that Gantry depends on, and advises what to do. It changes
+//! nothing, but for one sandbox that it starts and removes.
 
 mod database;
 mod engine;

@@ -48,7 +48,7 @@ pub struct Kind {
     pub image: Runtime,
     /// Its network.
     pub network: Network,
-    /// Files that it writes can be executed.
+    /// True if files that it writes can be executed.
     pub exec: bool,
 }
 

@@ -1,6 +1,6 @@
-//! A server's reconciliation as seen from outside: containers in use, containers that
-//! nobody uses, and executions without one. The actions taken here are only removals, and
-//! only those that no living process is about to do itself.
+//! A server's reconciliation as seen from outside: containers in use, unused containers,
+//! and executions without one. The actions taken here are only removals, and only those
+//! that no living process is about to do itself.
 
 use serde::Serialize;
 use uuid::Uuid;
@@ -21,9 +21,9 @@ use crate::store::{RunningContainer, StoreError};
 pub enum Action {
     /// It is in use, or about to be: nothing.
     Keep,
-    /// Nobody uses it: `gantry doctor --reconcile`, or a server, removes it.
+    /// Unused: `gantry doctor --reconcile`, or a server, removes it.
     Remove,
-    /// Its execution has begun and its server is gone: the next server goes on with it.
+    /// Its execution is running and its server is gone: the next server adopts it.
     Adopt,
     /// An execution without a container: a server ends it as lost.
     End,
@@ -36,7 +36,7 @@ pub struct Step {
     pub action: Action,
     /// The container's name.
     pub container: Option<String>,
-    /// The execution that it is of, as far as the database says.
+    /// The execution that it belongs to, as far as the database knows.
     pub execution: Option<Uuid>,
     /// The reason.
     pub reason: &'static str,
@@ -48,7 +48,7 @@ pub enum ReconcileError {
     /// The engine does not say what there is.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// The database does not say what has begun, and so nothing may be removed.
+    /// The database can't list the running executions, and so nothing may be removed.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A setting that can't be used.
@@ -78,7 +78,8 @@ pub async fn plan(
     database: &DatabaseSettings,
 ) -> Result<Vec<Step>, ReconcileError> {
     let data_dir = settings.data_dir().map_err(ReconcileError::Setting)?;
-    // Read before the containers: what begins later is made later.
+    // Read before the containers: an execution that starts later gets its container
+    // later.
     let begun = database::begun(settings, database).await?;
     let listed = services.docker.list(&services.library.installation_labels()).await?;
     let is_alive = |process: &str| process::is_alive(&data_dir, process);
@@ -115,7 +116,7 @@ pub async fn plan(
     Ok(listed.iter().map(step).chain(lost).collect())
 }
 
-/// Removes what nobody uses; what else there is to do is a server's. The containers are
+/// Removes unused containers; everything else is left to a server. The containers are
 /// gone when the remover is drained.
 pub fn remove(services: &Services, steps: &[Step]) {
     let to_remove = steps.iter().filter(|it| it.action == Action::Remove);

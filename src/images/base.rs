@@ -72,7 +72,7 @@ impl Library {
             return Ok(Err("its output can't be read".to_owned()));
         };
         let installer = &self.settings.installer;
-        // A proxy's password may be in what apt says of it.
+        // apt's output may contain a proxy's password.
         let redacted = |line: &str| progress(&installer.redacted(line));
         let (imported, last_lines) = tokio::join!(
             self.import_root_file_system(stdout, &tag),
@@ -113,8 +113,8 @@ fn mmdebstrap(release: Release) -> std::io::Result<tokio::process::Child> {
         .spawn()
 }
 
-/// A child that is asked to end when nobody waits for it any more: killed, it
-/// would leave its folder behind.
+/// A child that is terminated when its waiter is dropped: killed, it would leave its
+/// folder behind.
 struct Asked(tokio::process::Child);
 
 impl Drop for Asked {
@@ -127,7 +127,7 @@ impl Drop for Asked {
     }
 }
 
-/// Passes lines on as progress and answers with the last of them.
+/// Passes lines on as progress and returns the last of them.
 async fn follow_lines(output: impl AsyncRead + Unpin, progress: Progress<'_>) -> Vec<String> {
     let mut lines = BufReader::new(output).lines();
     let mut last = Vec::new();

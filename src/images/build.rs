@@ -25,7 +25,7 @@ use crate::sandbox::{Cancel, LaunchRequest, Sandbox, Sink};
 /// Longest time of any build.
 pub(super) const LONGEST: Duration = Duration::from_secs(15 * 60);
 
-/// Most of a build's words that are kept, in bytes.
+/// Most output of a build that is kept, in bytes.
 const MAX_WORDS: usize = 256 * 1024;
 
 /// Runs a script in a build sandbox of its own, to its end.

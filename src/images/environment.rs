@@ -46,7 +46,7 @@ const TAG_PREFIX: &str = "gantry/environment:";
 pub struct Environment {
     /// The image.
     pub image: Image,
-    /// It was built just now, and not found.
+    /// True if it was built just now, and not found.
     pub built: bool,
 }
 
@@ -63,7 +63,7 @@ impl Library {
     /// The image with `requirements`, built if it is not there.
     ///
     /// # Errors
-    /// [`ImageError::Install`] with the installer's words, and others.
+    /// [`ImageError::Install`] with the installer's output, and others.
     pub async fn environment(
         &self,
         requirements: &Requirements,
@@ -210,8 +210,8 @@ impl Library {
         let ours = images.into_iter().filter(|image| {
             let installation = image.labels.get(LABEL_INSTALLATION);
             installation == Some(&self.settings.installation)
-                // Whoever builds upon an image of ours inherits its labels, but
-                // not its name.
+                // Images that others build upon one of ours inherit its labels, but not
+                // its name.
                 && image.tags.iter().any(|tag| tag.starts_with(TAG_PREFIX))
         });
         let parents = ours.filter_map(|image| Parent::of(image, base));

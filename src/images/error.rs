@@ -19,7 +19,7 @@ const WARM_UP_HINT: &str = "the command runs as an execution does: in /work, as 
 pub enum LockSource {
     /// A file in the data folder.
     File(PathBuf),
-    /// Whoever asked for the environment.
+    /// The caller of the request for the environment.
     Caller,
 }
 
@@ -47,7 +47,7 @@ pub enum ImageError {
         /// Architecture that PID 1 was built for.
         ours: String,
     },
-    /// A Dockerfile's build failed; the builder's words.
+    /// A Dockerfile's build failed; the builder's output.
     #[error("the {runtime} image could not be built: {words}")]
     Build {
         /// The image's runtime.
@@ -55,7 +55,7 @@ pub enum ImageError {
         /// The end of the build's output.
         words: String,
     },
-    /// No interpreter of the version that a script asks for.
+    /// No interpreter of the requested version.
     #[error("there is no Python {version} to be had\n  {}", missed.join("\n  "))]
     NoPython {
         /// The version.
@@ -68,25 +68,25 @@ pub enum ImageError {
     WarmUp {
         /// The end of it.
         reason: String,
-        /// The command's own words.
+        /// The command's own output.
         words: String,
     },
-    /// The installer said no.
+    /// The installer failed.
     #[error("{}", install_message(requirement.as_deref(), missing.as_ref(), words))]
     Install {
-        /// The requirement that it is about, when that can be told.
+        /// The requirement that it is about, when that is known.
         requirement: Option<String>,
-        /// The installer's own words.
+        /// The installer's own output.
         words: String,
         /// Source of the lock that the installer used, when nothing was resolved anew.
         lock: Option<LockSource>,
         /// The package without a wheel for this Python, when that is the reason.
         missing: Option<MissingWheel>,
     },
-    /// apt said no.
+    /// apt failed.
     #[error("the system packages can't be installed\n{}", words.trim())]
     Packages {
-        /// apt's own words.
+        /// apt's own output.
         words: String,
     },
     /// The installation did not end in time.
@@ -110,7 +110,7 @@ pub enum ImageError {
         /// Its bound.
         bytes: u64,
     },
-    /// A file of ours could not be read or written.
+    /// One of Gantry's files could not be read or written.
     #[error("{what}: {source}")]
     Io {
         /// The file or command.
@@ -138,7 +138,7 @@ fn install_message(
     }
 }
 
-/// A command's words below the line that says what became of it.
+/// Indents a command's output below the line with its result.
 fn indented(words: &str) -> String {
     words.trim().lines().map(|line| format!("\n  {line}")).collect()
 }
@@ -229,7 +229,7 @@ impl ImageError {
     }
 }
 
-/// apt's words for what can be told a way out of.
+/// Advice for an error of apt, if there is any.
 fn packages_hint(words: &str) -> Option<&'static str> {
     let says = |part: &str| words.contains(part);
     if says("Unable to locate package") || says("has no installation candidate") {
@@ -252,7 +252,7 @@ fn packages_hint(words: &str) -> Option<&'static str> {
     None
 }
 
-/// uv's words for what can be told a way out of.
+/// Advice for an error of uv, if there is any.
 fn install_hint(words: &str) -> Option<&'static str> {
     let says = |part: &str| words.contains(part);
     if says("Failed to build") || says("fatal error:") {

@@ -92,7 +92,7 @@ impl InstallerSettings {
         self.variables.iter().filter(move |(name, _)| is_proxy(name)).cloned()
     }
 
-    /// Replaces what the URLs of indexes and proxies carry that nobody may see.
+    /// Replaces the secrets in URLs of indexes and proxies.
     pub(super) fn redacted(&self, text: &str) -> String {
         self.secrets("").redacted(text)
     }
@@ -156,8 +156,8 @@ enum Input<'a> {
 /// The installer's report.
 #[derive(Debug, Deserialize)]
 pub(super) struct Installed {
-    /// Exact versions, and hashes where the index has them; of packages that
-    /// were asked for with hashes, only those that were asked for.
+    /// Exact versions, and hashes where the index has them; of packages that were
+    /// requested with hashes, only those.
     #[serde(default)]
     pub(super) lock: String,
     /// `name==version` of every package.
@@ -171,7 +171,7 @@ pub(super) struct Installed {
     pub(super) python: String,
 }
 
-/// A checked layer, and what the installer says of it.
+/// A checked layer, and the installer's report.
 pub(super) struct Built {
     pub(super) layer: NamedTempFile,
     pub(super) installed: Installed,
@@ -179,7 +179,7 @@ pub(super) struct Built {
 
 /// Errors of an installer that left no layer.
 pub(super) enum NoLayer {
-    /// It said no, in these words.
+    /// The installer failed, with this output.
     Words(String),
     /// Anything else.
     Other(ImageError),
@@ -235,7 +235,7 @@ pub(super) struct Wanted<'a> {
     pub(super) lock: Option<&'a str>,
     /// Images that may hold some of it.
     pub(super) candidates: &'a [Candidate],
-    /// Packages without a wheel are built from source.
+    /// True if packages without a wheel may be built from source.
     pub(super) allow_sources: bool,
 }
 
@@ -302,8 +302,9 @@ fn complaints(words: &str) -> String {
     words.lines().filter(|line| !is_progress(line)).collect::<Vec<_>>().join("\n")
 }
 
-/// Builds the request that runs the installer. Its own interpreter is the environment's:
-/// the image of a runtime has an empty environment, except before uv is in it.
+/// Builds the request that runs the installer. Environments are installed by the
+/// interpreter of the runtime image's empty environment, which comes with uv; the rest by
+/// the system's.
 fn request(library: &Library, input: &Input<'_>, stdin_bytes: u64) -> Request {
     let mut env: Vec<_> = [
         ("PATH", "/usr/local/bin:/usr/bin:/bin"),

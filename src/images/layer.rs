@@ -45,8 +45,8 @@ const UNUSED_FROM: usize = 500;
 const PROGRAMS: [&str; 2] = ["/usr/bin", "/opt/python/bin"];
 
 /// Checks that every entry of a tar is a plain file, a folder or a symbolic link below
-/// one of `places`, owned by root and with no special bits; that nothing is put behind
-/// a link; and that whoever reads the tar sees the same entries. Answers their number.
+/// one of `places`, owned by root and with no special bits; that nothing is put behind a
+/// link; and that every reader of the tar sees the same entries. Returns their number.
 ///
 /// # Errors
 /// A sentence about the first entry that is not.

@@ -24,7 +24,7 @@ const TARGET: &str = env!("GANTRY_TARGET");
 pub enum BaseSource {
     /// This image, if it can be pulled, and otherwise mmdebstrap.
     Registry(String),
-    /// mmdebstrap; no registry is asked.
+    /// mmdebstrap, without a registry.
     Bootstrap,
 }
 
@@ -185,7 +185,7 @@ impl Library {
             labels: self.labels(name),
         };
         let installer = &self.settings.installer;
-        // A proxy's password may be in what apt says of it.
+        // apt's output may contain a proxy's password.
         let redacted = |line: &str| progress(&installer.redacted(line));
         self.docker.build(build, &redacted).await.map_err(|error| match error {
             EngineError::Refused { message, .. } => {

@@ -40,7 +40,7 @@ impl LockFile {
         }
     }
 
-    /// Keeps a lock; whoever reads sees the old one or the new one.
+    /// Keeps a lock; readers see the old one or the new one.
     pub(super) fn write(&self, lock: &str) -> io::Result<()> {
         let folder = self.path.parent().unwrap_or(Path::new("."));
         create_folder(folder)?;

@@ -17,8 +17,8 @@ use crate::sandbox::Cancel;
 /// The role of images with system packages.
 pub(super) const ROLE: &str = "packages";
 
-/// Label with the packages that were asked for, in one line. Environments upon
-/// such an image inherit it.
+/// Label with the requested packages, in one line. Environments upon such an image
+/// inherit it.
 pub(super) const LABEL_SYSTEM_PACKAGES: &str = "gantry.system-packages";
 
 const DOCKERFILE: &str = include_str!("../../images/packages/Dockerfile");
@@ -82,7 +82,7 @@ impl Library {
             labels: self.packages_labels(base),
         };
         self.docker.ensure_build_network().await?;
-        // A proxy's password may be in what apt says of it.
+        // apt's output may contain a proxy's password.
         let redacted = |line: &str| progress(&installer.redacted(line));
         self.docker.build(build, &redacted).await.map_err(|error| match error {
             EngineError::Refused { message, .. } => {
@@ -122,9 +122,9 @@ fn tag(base: &Image, dockerfile: &str) -> String {
     format!("gantry/{ROLE}:{}", tag_hash([base.id.as_bytes(), dockerfile.as_bytes()]))
 }
 
-/// Of a failed build's last words those that apt says an error with, or all when
-/// apt said none: the engine's own are a long command that nobody typed. Where dpkg
-/// failed, apt says no more than that: the packages' own scripts have said why.
+/// Extracts apt's error lines from the end of a failed build's output, or all of it when
+/// there are none: the engine's own are a long generated command. Where dpkg failed, apt
+/// gives no reason: the packages' own scripts have printed it.
 fn apts_words(message: &str) -> String {
     let is_apts = |line: &&str| ["E: ", "Err:", "W: "].iter().any(|it| line.starts_with(it));
     let lines = || message.lines().map(str::trim_end).filter(|line| !line.is_empty());
@@ -135,8 +135,8 @@ fn apts_words(message: &str) -> String {
     said.join("\n").replace(":native", "")
 }
 
-/// True for what the engine, apt and dpkg say when all goes well, and for what of a
-/// failed step was typed by nobody.
+/// True for lines of the engine, apt and dpkg when all goes well, and for generated parts
+/// of a failed step.
 fn is_routine(line: &str) -> bool {
     const ROUTINE: [&str; 10] = [
         "The command '",

@@ -1,5 +1,5 @@
-//! From what a script asks for to the one image that has it all: the runtime's,
-//! system packages upon it, Python requirements upon those, and caches upon all.
+//! Prepares the one image that has all that a script requests: the runtime's, system
+//! packages upon it, Python requirements upon those, and caches upon all.
 
 use super::ImageError;
 use super::environment::{Asked, Environment, environment_tag};
@@ -8,12 +8,12 @@ use crate::domain::environment::EnvironmentSpec;
 use crate::engine::docker::{Image, Progress};
 use crate::sandbox::Cancel;
 
-/// An image that has what was asked for.
+/// An image that has everything requested.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prepared {
     /// The image.
     pub image: Image,
-    /// Something was installed just now, and not all of it found. The image of
+    /// True if something was installed just now, and not all of it found. The image of
     /// the runtime itself does not count.
     pub built: bool,
     /// The exact Python packages that are installed, to be handed in the next

@@ -1,4 +1,4 @@
-//! Lists the images, and removes those that nobody needs any more.
+//! Lists the images, and removes unused ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
@@ -9,7 +9,7 @@ use crate::domain::quantities::show_duration;
 use crate::engine::docker::Image;
 use crate::engine::{LABEL_INSTALLATION, LABEL_ROLE, Labels};
 
-/// Labels of all images of ours, by their ids.
+/// Labels of all images of Gantry, by their ids.
 type KnownImages = BTreeMap<String, Labels>;
 
 /// State of an image for this version of Gantry.
@@ -21,7 +21,7 @@ pub enum Standing {
     Superseded,
 }
 
-/// An image of ours.
+/// An image of Gantry.
 #[derive(Debug, Clone)]
 pub struct Listed {
     /// The image.
@@ -32,15 +32,15 @@ pub struct Listed {
     pub role: String,
     /// Its state.
     pub standing: Standing,
-    /// This installation has made it, and no other.
+    /// True if this installation has made it.
     pub is_ours: bool,
     /// Time since it was last used here, or made.
     pub unused_for: Duration,
 }
 
 impl Listed {
-    /// `name==version` of what is installed in an environment, after the system
-    /// packages that it was asked for with.
+    /// `name==version` of the packages in an environment, after its requested system
+    /// packages.
     #[must_use]
     pub fn packages(&self) -> Vec<&str> {
         let labels = [packages::LABEL_SYSTEM_PACKAGES, environment::LABEL_PACKAGES];
@@ -49,7 +49,7 @@ impl Listed {
     }
 }
 
-/// An image that nobody needs, and why.
+/// An unused image, and the reason to remove it.
 #[derive(Debug, Clone)]
 pub struct Prunable {
     /// The image.
@@ -69,8 +69,8 @@ impl Library {
             images.iter().map(|image| (image.id.clone(), image.labels.clone())).collect();
         images.sort_by_key(|image| std::cmp::Reverse(image.created));
         let listed = images.into_iter().flat_map(|image| {
-            // Whoever builds upon an image of ours inherits its labels, but not
-            // its name.
+            // Images that others build upon one of ours inherit its labels, but not its
+            // name.
             let tags: Vec<_> =
                 image.tags.iter().filter(|tag| tag.starts_with("gantry/")).cloned().collect();
             let known = &known;

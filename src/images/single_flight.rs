@@ -19,7 +19,7 @@ pub(super) struct Flight {
 }
 
 impl Flight {
-    /// Waits for the right. `on_wait` is called once if somebody else has it.
+    /// Waits for the right. `on_wait` is called once if another task has it.
     pub(super) async fn begin(
         folder: &Path,
         key: &str,

@@ -108,7 +108,7 @@ impl Library {
         Ok(Environment { image: self.built(tag).await?, built: true })
     }
 
-    /// Runs the command; answers with the layer, which is not checked yet.
+    /// Runs the command; returns the layer, which is not checked yet.
     async fn run_warm_up<'a>(
         &self,
         below: &Image,
@@ -157,9 +157,9 @@ fn failed(reason: &str, words: &str) -> ImageError {
     ImageError::WarmUp { reason: reason.to_owned(), words: words.to_owned() }
 }
 
-/// The shell runs the command when it has been told the mode of the script's file, its
-/// path, and the command. In that, the script's name stands for its path, and `python3`
-/// for the interpreter that runs it.
+/// The shell gets the mode of the script's file, its path, and the command, and runs the
+/// command. In that, the script's name stands for its path, and `python3` for the
+/// interpreter that runs it.
 fn request(runtime: Runtime, warm_up: &WarmUp, cpus: u64) -> Request {
     let (file_name, mode) = match runtime.launch(&warm_up.file_name, &warm_up.script, false) {
         Launch::Interpreted { file_name, .. } => (file_name, "600"),

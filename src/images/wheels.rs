@@ -1,5 +1,5 @@
 //! A package without a wheel for the version of Python that it is to be installed for,
-//! as the installer says it.
+//! from the installer's message.
 
 use std::fmt;
 

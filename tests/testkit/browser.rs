@@ -38,7 +38,7 @@ impl Browser {
             let (_, port) = line.split_once(UP)?;
             Some(port.trim_end_matches('.').to_owned())
         });
-        // Whatever it says from here on is nobody's, and must not fill the pipe.
+        // The rest of its output has no use, and must not fill the pipe.
         std::thread::spawn(move || lines.for_each(drop));
         let port = port.expect("the driver ended before it was up");
         let options = json!({
@@ -155,7 +155,7 @@ impl Browser {
         Some(violations.iter().filter(is_serious).map(told).collect())
     }
 
-    /// Keeps a picture of the page where `GANTRY_SCREENSHOTS` says, if it does.
+    /// Keeps a picture of the page in `GANTRY_SCREENSHOTS`, if it is set.
     pub(crate) async fn picture(&self, name: &str) {
         let Ok(folder) = std::env::var("GANTRY_SCREENSHOTS") else { return };
         std::fs::create_dir_all(&folder).unwrap();

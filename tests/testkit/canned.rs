@@ -1,5 +1,4 @@
-//! A server that answers what it was told to, in this order, and commands that
-//! ask it.
+//! A server that gives canned answers, in order, and commands that send it requests.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "part of tests")]
 
@@ -131,7 +130,7 @@ impl Canned {
     }
 }
 
-/// The head of a request; its body is read, too, where it says how long it is.
+/// The head of a request; its body is read, too, when its length is known.
 fn read_request(stream: &TcpStream) -> String {
     let mut reader = BufReader::new(stream);
     let (mut head, mut length) = (String::new(), 0);
@@ -151,7 +150,7 @@ fn read_request(stream: &TcpStream) -> String {
     head
 }
 
-/// An address where nobody listens.
+/// An address without a listener.
 pub(crate) fn free_address() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     format!("http://{}", listener.local_addr().unwrap())

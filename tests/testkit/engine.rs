@@ -14,7 +14,7 @@ use bollard::query_parameters::{
 };
 use futures::StreamExt;
 
-/// Also from a test that is asynchronous itself, whose runtime lets nobody block.
+/// Works from an asynchronous test, too, whose runtime does not allow blocking.
 fn ask<T: Send>(question: impl AsyncFnOnce(Docker) -> T + Send) -> T {
     let asking = || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -142,8 +142,8 @@ impl Drop for Images {
     }
 }
 
-/// Writes all that the engine tells about an image, and the content of its
-/// layers, into a file.
+/// Writes all that the engine reports about an image, and the content of its layers, into
+/// a file.
 pub(crate) fn save_everything(image: &str, to: &Path) {
     ask(async |docker| {
         let mut file = File::create(to).unwrap();

@@ -1,5 +1,5 @@
-"""What Python programs that test a real `gantry serve` have in common: a tool from
-PyPI in a virtual environment, and a server that ends with nothing left.
+"""Common parts of Python programs that test a real `gantry serve`: a tool from PyPI in
+a virtual environment, and a server that ends with nothing left.
 
 The server is the binary that `GANTRY` names (target/debug/gantry). It has a folder of
 its own, SQLite, a free port, and a queue of a few executions. It is ended by its
@@ -36,7 +36,7 @@ def installed(requirement, program, target):
 
 
 class Server:
-    """A server, within `with`. `wrong` says afterwards what was wrong with its end."""
+    """A server, within `with`. `wrong` lists the errors of its end afterwards."""
 
     def __init__(self, target):
         self.target = target
@@ -58,7 +58,7 @@ class Server:
             "GANTRY_STOP_TIMEOUT": "5s",
             "GANTRY_SCRIPT_ROOTS": "",
             "GANTRY_MOUNT_ROOTS": "",
-            # Requirements that are made up are looked for nowhere.
+            # Made-up requirements are looked up nowhere.
             "PIP_INDEX_URL": "http://127.0.0.1:9/simple",
         }
         binary = Path(os.environ.get("GANTRY", "target/debug/gantry")).resolve()
@@ -78,7 +78,7 @@ class Server:
         self._stop()
 
     def post(self, path, body):
-        """Sends JSON as the admin; answers what the server answers."""
+        """Sends JSON as the admin; returns the server's answer."""
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         request = urllib.request.Request(self.url + path, json.dumps(body).encode(), headers)
         with urllib.request.urlopen(request, timeout=60) as answer:

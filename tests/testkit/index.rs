@@ -1,5 +1,5 @@
-//! A package index of the tests' own (PEP 503), with a few wheels, for whoever knows
-//! the password.
+//! A package index of the tests' own (PEP 503), with a few wheels, protected by a
+//! password.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -16,7 +16,7 @@ pub(crate) struct Index {
 }
 
 struct Shop {
-    /// `user:password` in Base64 (RFC 7617), where one is asked for.
+    /// `user:password` in Base64 (RFC 7617), where one is required.
     authorization: Option<String>,
     /// Names, and wheels.
     wheels: Vec<(Wheel, Vec<u8>)>,
@@ -196,8 +196,8 @@ fn crc32(bytes: &[u8]) -> u32 {
     })
 }
 
-/// An index that takes connections and says nothing, so that a build goes on until
-/// it is dropped, and can't work out then.
+/// An index that takes connections and sends nothing, so that a build goes on until it is
+/// dropped, and fails then.
 pub(crate) struct SilentIndex {
     port: u16,
     listening: tokio::task::JoinHandle<()>,
@@ -219,7 +219,7 @@ impl SilentIndex {
     /// For builds, which reach this machine by the address that it sends from.
     pub(crate) fn url(&self) -> String {
         let socket = std::net::UdpSocket::bind(("0.0.0.0", 0)).unwrap();
-        // Nothing is sent: this only asks for the route.
+        // Nothing is sent: this only looks up the route.
         socket.connect(("192.0.2.1", 9)).unwrap();
         format!("http://{}:{}/simple/", socket.local_addr().unwrap().ip(), self.port)
     }

@@ -1,5 +1,5 @@
-//! Runs the real `gantry` against the real engine, as a user would, and holds
-//! it to leaving nothing behind.
+//! Runs the real `gantry` against the real engine, as a user would, and checks that it
+//! leaves nothing behind.
 
 #![allow(dead_code, reason = "every test file uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "part of tests")]

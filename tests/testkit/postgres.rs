@@ -1,6 +1,6 @@
 //! A PostgreSQL database for one test. All tests share a server: the one of
-//! `GANTRY_TEST_POSTGRES_URL`, or a container that whoever needs it first starts
-//! and that ends by itself (`tests/postgres/entry`).
+//! `GANTRY_TEST_POSTGRES_URL`, or a container that the first test starts and that ends by
+//! itself (`tests/postgres/entry`).
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -45,8 +45,8 @@ const TAG_HASH: usize = 20;
 pub(crate) struct TestDatabase {
     name: String,
     server: PgConnectOptions,
-    // The server does not end while somebody is connected, and a test may keep
-    // no connection of its own for a while.
+    // The server does not end while a client is connected, and a test may keep no
+    // connection of its own for a while.
     _guard: PgConnection,
 }
 
@@ -91,7 +91,7 @@ impl Drop for TestDatabase {
             let mut connection = server.connect().await?;
             execute(&mut connection, format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await
         };
-        // The test's own runtime lets nobody block.
+        // The test's own runtime does not allow blocking.
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

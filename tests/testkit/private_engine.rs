@@ -1,7 +1,6 @@
 //! An engine of a test's own, which it may stop, kill and wedge: a dockerd and a
-//! containerd in namespaces of their own, with the images of the runtimes. What
-//! it is made of goes with the value, whatever became of it. The machine's engine
-//! is never touched.
+//! containerd in namespaces of their own, with the images of the runtimes. Its files and
+//! processes go with the value, in any state. The machine's engine is never touched.
 
 mod cgroups;
 mod daemon;
@@ -56,8 +55,8 @@ pub(crate) struct PrivateEngine {
 }
 
 impl PrivateEngine {
-    /// An engine that answers and has the images of the runtimes. Where there can
-    /// be none, it is said why, and the test has to be left out.
+    /// An engine that answers and has the images of the runtimes. Where there can be
+    /// none, the reason is printed, and the test has to be left out.
     pub(crate) fn start_new(live_restore: LiveRestore) -> Option<Self> {
         if let Some(reason) = missing() {
             say(&format!("left out: {reason}"));
@@ -138,8 +137,9 @@ impl PrivateEngine {
         self.take_dockerd().end(Signal::TERM);
     }
 
-    /// The same. Answers the ids and names of the containers that ran meanwhile: with
-    /// live-restore too, what has just started may be ended with a dockerd that goes.
+    /// The same. Returns the ids and names of the containers that ran meanwhile: with
+    /// live-restore too, a container that has just started may be ended with a dockerd
+    /// that goes.
     pub(crate) fn stop_watched(&mut self) -> BTreeMap<String, String> {
         let dockerd = self.take_dockerd();
         let (engine, is_over) = (&*self, &AtomicBool::new(false));
@@ -203,8 +203,8 @@ impl PrivateEngine {
         self.running_containerd().resume();
     }
 
-    /// Kills the process that stands between a container and the engine. Answers
-    /// whether there was one.
+    /// Kills the process that stands between a container and the engine. True if there
+    /// was one.
     pub(crate) fn kill_shim(&self, container_id: &str) -> bool {
         let is_its = |command: &[String]| shim_of(command) == Some(container_id);
         self.enclosure.signal_all(Signal::KILL, is_its) > 0
@@ -217,8 +217,8 @@ impl PrivateEngine {
         commands.iter().filter_map(|command| shim_of(command).map(str::to_owned)).collect()
     }
 
-    /// Kills a container by its name or id, past those who started it. Answers
-    /// whether the engine did so.
+    /// Kills a container by its name or id, without the process that started it. True if
+    /// the engine did so.
     pub(crate) fn kill_container(&self, container: &str) -> bool {
         let options = None::<KillContainerOptions>;
         self.ask(async |docker| docker.kill_container(container, options).await.is_ok())

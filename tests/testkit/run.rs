@@ -14,7 +14,7 @@ use super::running::Running;
 /// do.
 const GUARD: Duration = Duration::from_secs(90);
 
-/// Settings of whoever runs the tests, which must not change what they see.
+/// Settings of the user who runs the tests, which must not change the results.
 const SETTINGS: [&str; 6] = [
     "GANTRY_LOG",
     "GANTRY_MOUNT_ROOTS",
@@ -24,7 +24,7 @@ const SETTINGS: [&str; 6] = [
     "NO_COLOR",
 ];
 
-/// One run, before it begins.
+/// One run, before its start.
 pub(crate) struct Run {
     command: Command,
     home: Home,
@@ -121,14 +121,14 @@ impl Run {
         self
     }
 
-    /// The command's own stdin never ends and never says anything.
+    /// Keeps the command's stdin open, without any input.
     pub(crate) fn open_stdin(mut self) -> Self {
         self.stdin_stays_open = true;
         self
     }
 
-    /// Its stdout goes through a filter of the shell, whose output counts; its
-    /// exit code is said on stderr.
+    /// Pipes its stdout through a filter of the shell, whose output counts; its exit code
+    /// is printed on stderr.
     pub(crate) fn piped_through(self, filter: &str) -> Self {
         self.in_shell(&format!("{{ \"$@\"; echo \"code $?\" >&2; }} | {filter}"))
     }

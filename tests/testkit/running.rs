@@ -1,4 +1,4 @@
-//! A run that has begun.
+//! A started run.
 
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -14,7 +14,7 @@ use super::home::{Home, system};
 /// Between two looks at a process, or at the engine.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// A run that has begun. Dropped, it and its containers are killed.
+/// A started run. Dropped, it and its containers are killed.
 pub(crate) struct Running {
     child: Child,
     home: Home,
@@ -46,7 +46,7 @@ impl Running {
         self.home.installation()
     }
 
-    /// Waits until the script has said this on stderr.
+    /// Waits until this text is on the script's stderr.
     #[track_caller]
     pub(crate) fn wait_for(&self, said: &str) {
         let left = self.guard.saturating_sub(self.started.elapsed());

@@ -1,5 +1,5 @@
-//! The real `gantry serve` on a free port, asked over HTTP as a pipeline would.
-//! When it goes, it is stopped, and must not have left a container.
+//! The real `gantry serve` on a free port, with requests over HTTP as a pipeline sends
+//! them. When it goes, it is stopped, and must not have left a container.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -59,7 +59,7 @@ impl ServerBuilder {
         self.home.path()
     }
 
-    /// A start that is to be refused: the exit code and what is said.
+    /// Starts a server that refuses to start; returns its exit code and its stderr.
     pub(crate) fn refused(self) -> (i32, String) {
         let mut command = serve(&self.home.data_dir(), &self.variables, &self.within);
         let output = command.output().unwrap();
@@ -68,8 +68,7 @@ impl ServerBuilder {
     }
 
     pub(crate) fn start(self) -> Server {
-        // Those who ask it trust nobody by certificates, but the client wants to
-        // be able to.
+        // No request uses TLS, but the client needs a provider for it.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().timeout(GUARD).no_proxy().build().unwrap();
         let mut server = Server {
@@ -160,7 +159,7 @@ impl Server {
         }
     }
 
-    /// Submits an execution; answers with its id.
+    /// Submits an execution; returns its id.
     pub(crate) async fn submit(&self, body: &Value) -> String {
         let (status, execution) = self.post("/api/v1/executions", body).await;
         assert_eq!(status, StatusCode::ACCEPTED, "{execution:#}");
@@ -214,7 +213,7 @@ impl Server {
         response.headers()["x-total-count"].to_str().unwrap().parse().unwrap()
     }
 
-    /// A command of the client, asked as the admin.
+    /// A command of the client, with the admin's token.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gantry"));
         command.args(arguments).env("GANTRY_URL", &self.url).env("GANTRY_TOKEN", ADMIN);
@@ -284,7 +283,7 @@ pub(crate) fn serve(data_dir: &Path, variables: &[(String, String)], within: &[S
         .env("GANTRY_DATA_DIR", data_dir)
         .env("GANTRY_ADMIN_TOKEN", ADMIN)
         .env("GANTRY_NODE", "test")
-        // Sandboxes that nobody will need are only in the way of other tests.
+        // Unused sandboxes are only in the way of other tests.
         .env("GANTRY_POOL_SIZE", "0")
         .env_remove("GANTRY_DATABASE_URL")
         .envs(variables.iter().map(|(name, value)| (name, value)));

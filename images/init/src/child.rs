@@ -1,6 +1,6 @@
-//! Starts the script's process: its own session, exactly the environment that
-//! was asked for, default signals, nothing open but stdin, stdout and stderr,
-//! and first in line when memory runs out.
+//! Starts the script's process: its own session, exactly the requested environment,
+//! default signals, nothing open but stdin, stdout and stderr, and first in line when
+//! memory runs out.
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open};
@@ -53,8 +53,8 @@ impl Pipes {
     /// it the kernel gives every new pipe only two pages.
     pub(crate) fn new() -> io::Result<Self> {
         let (its_stdin, stdin) = io::pipe()?;
-        // Else who opens its own stdin by name could write into it, and wait for ever for
-        // somebody to read that.
+        // Otherwise a process that opens its own stdin by name could write into it, and
+        // wait for ever for a reader.
         fchmod(&its_stdin, Mode::S_IRUSR)?;
         let (stdout, stdout_writer) = io::pipe()?;
         let (stderr, stderr_writer) = io::pipe()?;
@@ -186,7 +186,7 @@ fn become_a_script(image: &Image, inherited: &[RawFd]) -> io::Result<()> {
     signals::restore_defaults();
     setsid()?;
     for number in inherited {
-        // SAFETY: whoever starts us has them open until we are started.
+        // SAFETY: the caller keeps them open until we are started.
         let descriptor = unsafe { BorrowedFd::borrow_raw(*number) };
         fcntl(descriptor, FcntlArg::F_SETFD(FdFlag::empty()))?;
     }

@@ -69,8 +69,8 @@ pub(crate) fn send_artifacts(out: &mut Outgoing, caps: ArtifactCaps) -> Result<L
     Ok(walk.left)
 }
 
-/// Sends `size` bytes of a file, or as many as there are; answers with how many
-/// are missing.
+/// Sends `size` bytes of a file, or as many as there are; returns the number of missing
+/// bytes.
 fn send(out: &mut Outgoing, kind: Kind, file: &OwnedFd, size: u64) -> Result<u64, Stuck> {
     let mut left = size;
     while left > 0 {

@@ -144,8 +144,8 @@ fn create_program(path: &Path) -> io::Result<File> {
     options.write(true).create_new(true).mode(0o555).open(path)
 }
 
-/// A memory file. `execution` says whether it may ever be executed, which
-/// kernels before 6.3 do not know: they allow it always.
+/// Creates a memory file. `execution` decides if it may ever be executed; kernels before
+/// 6.3 do not know it: they allow it always.
 pub(crate) fn create_in_memory(name: &CStr, execution: libc::c_uint) -> io::Result<File> {
     let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
     let with_execution = flags | MFdFlags::from_bits_retain(execution);

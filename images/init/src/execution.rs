@@ -54,7 +54,7 @@ pub(crate) struct Execution<'init> {
     cancelled: bool,
     /// End of the script's own process, and the time since its start.
     main_end: Option<(End, Duration)>,
-    /// Somebody has ended and was not reaped yet.
+    /// True if a child has ended and may not have been reaped yet.
     may_reap: bool,
     alone: bool,
 }
@@ -92,8 +92,7 @@ impl<'init> Execution<'init> {
         }
     }
 
-    /// Lives with the script until nobody of it is left and all of its output
-    /// is in `out`.
+    /// Runs until no process of the script is left and all of its output is in `out`.
     pub(crate) fn run(mut self) -> Result<Ended, Stuck> {
         let mut scratch = [0; MAX_REPLY_PAYLOAD];
         self.stdin.pass_on();
@@ -192,7 +191,7 @@ impl<'init> Execution<'init> {
     fn finish(mut self, scratch: &mut Scratch) -> Result<Ended, Stuck> {
         self.stdout.finish(self.out, scratch)?;
         self.stderr.finish(self.out, scratch)?;
-        // It is our child, so nobody is left only after it has been reaped.
+        // It is our child, so no process is left only after it has been reaped.
         let killed = (End::Signal(SIGKILL), self.started.elapsed());
         let (end, duration) = self.main_end.unwrap_or(killed);
         Ok(Ended {

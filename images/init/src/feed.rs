@@ -1,7 +1,7 @@
-//! The script's stdin: a pipe that is filled out of a memory file as somebody reads.
+//! The script's stdin: a pipe that is filled out of a memory file as it is read.
 //!
 //! The rest waits in the file until the pipe has room, and its memory is given back as it
-//! is read. Nobody waits for a script that does not read.
+//! is read. Nothing waits for a script that does not read.
 
 use nix::fcntl::{FallocateFlags, fallocate};
 use std::fs::File;
@@ -22,8 +22,7 @@ const FREED_BYTES: u64 = 1024 * 1024;
 
 /// The part of stdin that is still to be read.
 pub(crate) struct Feed {
-    /// The end that is ours, non-blocking; `None` when there is nothing more to write,
-    /// or nobody who reads.
+    /// Our end, non-blocking; `None` when there is nothing more to write, or no reader.
     pipe: Option<PipeWriter>,
     source: File,
     written: u64,

@@ -1,12 +1,12 @@
-//! A second filter of system calls, upon the engine's: what that can't say, because its
-//! profiles compare arguments with one value each, or with all 64 bits of a register of
-//! which the kernel reads 32.
+//! A second filter of system calls, upon the engine's. The engine's profiles can't
+//! express its rules: they compare arguments with one value each, or with all 64 bits of
+//! a register of which the kernel reads 32.
 //!
-//! It keeps the script, which has PID 1's user, from what would end PID 1 or starve it
-//! until it misses a deadline: its limits, its priorities, its scheduler and its
+//! It keeps the script, which has PID 1's user, from calls that would end PID 1 or starve
+//! it until it misses a deadline: on its limits, its priorities, its scheduler and its
 //! processors. Of processes of its own the script may change all that. It answers some
-//! calls as if they had been made, where the kernel would do as asked in part only, and
-//! programs take an error for the end: see [`RULES`].
+//! calls as if they had been made, where the kernel would execute the request in part
+//! only, and programs take an error for the end: see [`RULES`].
 
 use nix::errno::Errno;
 use nix::libc::{self, c_int, c_long, c_ulong, c_ushort, sock_filter, sock_fprog};
@@ -50,9 +50,9 @@ const fn rule(call: c_long, tests: &'static [Test], answer: u32) -> Rule {
 ///
 /// - The limit of core files stays 1, at which the kernel hands nothing to a program of
 ///   the host's (`do_coredump`, fs/coredump.c): at 0 it would. Setting it is refused where
-///   the one before is asked for at once, which nobody would answer.
+///   the call requests the previous value, too, which would stay unanswered.
 /// - Buffers of sockets keep the sizes that the sandbox's network has. The kernel, too,
-///   cuts what is asked for without a word (socket(7)), but at the host's `rmem_max`.
+///   cuts a request without an error (socket(7)), but at the host's `rmem_max`.
 const RULES: &[Rule] = &[
     rule(libc::SYS_prlimit64, &[Test::Is(0, PID_ONE)], REFUSED),
     rule(libc::SYS_prlimit64, &[Test::Is(1, CORE), Test::Lower(2), Test::Lower(3)], REFUSED),
@@ -101,7 +101,7 @@ fn program() -> Vec<sock_filter> {
     program
 }
 
-/// A rule's instructions: where something is not as it says, they are jumped over.
+/// A rule's instructions: a condition that does not hold jumps over them.
 fn block(rule: &Rule) -> Vec<sock_filter> {
     let call = u32::try_from(rule.call).unwrap_or(u32::MAX);
     // The number of the call is the first word of what a filter reads.
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn what_is_only_answered_is_not_done() {
-        // Nothing is where these point to: whoever looked there would fail.
+        // Nothing is at the addresses that these point to: reading there would fail.
         let nowhere = 16;
         let core = u64::from(CORE);
         let size = |option: c_int| [0, u64::from(SOCKET), option.cast_unsigned().into(), 0, 0];

@@ -71,7 +71,7 @@ pub enum Kind {
     /// JSON [`crate::message::ArtifactBegin`]: the next `size` bytes of
     /// [`Kind::ArtifactData`] are this file.
     ArtifactBegin = 21,
-    /// A piece of the artifact that was begun last.
+    /// A piece of the artifact that started last.
     ArtifactData = 22,
     /// JSON [`crate::message::Exit`]; last.
     Exit = 23,
@@ -227,8 +227,8 @@ impl Decoder {
     /// Takes the next whole frame; `None` when more bytes are needed.
     ///
     /// # Errors
-    /// Any [`FrameError`]. The stream is broken then, and every later call says
-    /// the same.
+    /// Any [`FrameError`]. The stream is broken then, and every later call returns the
+    /// same error.
     pub fn next_frame(&mut self) -> Result<Option<Frame>, FrameError> {
         let rest = self.buffer.get(self.read..).unwrap_or_default();
         self.read += rest.iter().take_while(|byte| **byte == TERMINATOR).count();

@@ -1,5 +1,5 @@
-//! Our stdin: perhaps what to prepare, then the request, some time later the word to
-//! start its script, then silence or a cancel.
+//! Frames on our stdin: perhaps a preparation, then the request, some time later the word
+//! to start its script, then silence or a cancel.
 //!
 //! Up to that word nothing has run, and the end of stdin means that Gantry is gone:
 //! PID 1 goes too. Afterwards it means nothing.
@@ -26,7 +26,7 @@ const PIECE_BYTES: usize = 64 * 1024;
 pub(crate) enum NoRequest {
     /// Gantry is gone, or does not need this sandbox any more.
     Gone,
-    /// It is still there and has to be told.
+    /// Gantry is still there and has to get this answer.
     Refused(Refused),
 }
 
@@ -115,8 +115,8 @@ impl Inbox {
             out.flush();
         }
         if signalled {
-            // Whoever the operator has executed in here and left behind, or somebody
-            // without whom this sandbox is not what it was said to be.
+            // A process that the operator executed in here and left behind, or one whose
+            // end makes this sandbox unfit.
             while let Reaped::Process(pid, _) = pid_one.reap() {
                 if self.watch.as_ref().is_some_and(|watch| watch.is_of(pid)) {
                     return Err(given_up("its interpreter ended while it stood by"));
@@ -216,8 +216,8 @@ impl Inbox {
     }
 }
 
-/// The end of a sandbox that is not what it was said to be. Gantry has no request for
-/// it yet, or will give it to another one; what is said on stderr is logged.
+/// Ends a sandbox that is unfit. Gantry has no request for it yet, or will give it to
+/// another one; stderr is logged.
 fn given_up(why: &str) -> NoRequest {
     eprintln!("{why}");
     NoRequest::Gone

@@ -24,9 +24,9 @@
 //! EOF on init's stdin before Go means that Gantry is gone: init exits at once. EOF
 //! after it means nothing.
 //!
-//! What PID 1 makes of what it reads is here, too: [`intake`] of its stdin, [`request`]
-//! of what is asked for, [`ready_line`] of what a process that stands by says. Names of
-//! artifacts have one rule for both ends, [`artifact_name`].
+//! PID 1's parsers are here, too: [`intake`] of its stdin, [`request`] of a request,
+//! [`ready_line`] of the line of a process that stands by. Names of artifacts have one
+//! rule for both ends, [`artifact_name`].
 //!
 //! This library does no I/O and never panics on what it is given: what comes out
 //! of a container is hostile. All of it is fuzzed (`images/init/fuzz`).

@@ -1,16 +1,14 @@
 //! PID 1 of a sandbox: takes one request, runs its script, answers once, exits.
 //!
-//! The order of things: [`inbox`] waits for the request, [`delivery`] puts it in
-//! place, and nothing of it runs until [`inbox`] has heard the word to start. What can
-//! be done before there is a request, [`preparation`] does. [`child`] starts the
-//! script, [`execution`] lives with it until nobody of it is left,
-//! [`collect`] sends what it left behind. [`stop`] decides when it has to end, and
-//! [`outgoing`] is the only way out.
+//! The order of things: [`preparation`] does the work that precedes a request, [`inbox`]
+//! waits for the request, [`delivery`] puts it in place, and nothing of it runs until
+//! [`inbox`] has read the word to start. [`child`] starts the script, [`execution`] runs
+//! until no process of it is left, [`collect`] sends its files. [`stop`] decides when it
+//! has to end, and [`outgoing`] is the only way out.
 //!
-//! It must never run as anything but PID 1 (it kills everybody else when the
-//! script ends), never hold what the script writes in memory, and never take the
-//! script's word for anything: all that the script can touch is its own files
-//! and its three pipes.
+//! It must never run as anything but PID 1 (it kills all other processes when the script
+//! ends), never hold what the script writes in memory, and never trust the script: all
+//! that the script can touch is its own files and its three pipes.
 //!
 //! A process of the same user may change our limits and our scheduling (prlimit(2) with
 //! our number, sched_setattr(2)), and so end PID 1 and lose its own result: [`filter`]
@@ -67,14 +65,14 @@ use crate::stand_by::{NotReady, StandBy};
 /// Exit code: this process is not PID 1.
 const NOT_PID_ONE: u8 = 64;
 
-/// Exit code: there was an answer, and nobody took it.
+/// Exit code: there was an answer, and no reader.
 const UNHEARD: u8 = 66;
 
 /// Exit code: the kernel refused something that every kernel has.
 const BROKEN: u8 = 70;
 
 fn main() -> ExitCode {
-    // First of all: from here on it may kill whoever else there is.
+    // First of all: from here on it may kill all other processes.
     let Some(pid_one) = PidOne::claim() else {
         eprintln!("gantry-init is PID 1 of a sandbox and can't be run as anything else");
         return ExitCode::from(NOT_PID_ONE);
@@ -94,7 +92,7 @@ fn live(pid_one: &PidOne) -> io::Result<ExitCode> {
     filter::install()?;
     close_inherited();
     umask(Mode::S_IWGRP | Mode::S_IWOTH);
-    // A script that asks for its name is told by its number then.
+    // A script that looks up its name gets its number then.
     let _ = passwd::name_user();
     warm_up::place();
     let mut init = Init {
@@ -115,11 +113,11 @@ fn live(pid_one: &PidOne) -> io::Result<ExitCode> {
     })
 }
 
-/// Closes what whoever started us has left open by mistake: it may lead out of
-/// the sandbox, as in CVE-2024-21626. Before anything of our own is open.
+/// Closes descriptors that were left open by mistake: they may lead out of the sandbox,
+/// as in CVE-2024-21626. Before anything of our own is open.
 fn close_inherited() {
     let (first, last, flags) = (3, libc::c_uint::MAX, 0);
-    // SAFETY: nobody in this process owns a file descriptor above stderr yet.
+    // SAFETY: nothing in this process owns a file descriptor above stderr yet.
     let failed = unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) } != 0;
     if failed {
         // Before kernel 5.9, or not known to a seccomp profile.
@@ -165,7 +163,7 @@ impl Init<'_> {
         Ok(Answer::Sent)
     }
 
-    /// Takes the request, says so, and waits for the word to start it.
+    /// Takes the request, confirms it, and waits for the word to start it.
     fn load(&mut self) -> Result<Delivered, NoRequest> {
         let delivered = loop {
             match self.inbox.receive(self.pid_one, &self.signals, &mut self.out)? {

@@ -36,8 +36,8 @@ pub const ARTIFACT_DIR: &str = "/work/out";
 pub const LINGER_MS: u64 = 200;
 
 /// PID 1's exit code when its stdin ended, or TERM or Cancel came, before there was the
-/// word to start the script: nothing of it has run. Nobody else can say this of a
-/// sandbox, because nobody else's exit code is the container's.
+/// word to start the script: nothing of it has run. No other process can report this,
+/// because no other exit code is the container's.
 pub const NO_REQUEST: u8 = 65;
 
 /// PID 1 is up.
@@ -62,7 +62,7 @@ pub struct Preparation {
 /// variable [`STAND_BY_VARIABLE`] the numbers of three file descriptors, with commas
 /// between them:
 ///
-/// 1. a socket, on which it says a line ([`crate::ready_line`]) and reads one byte when
+/// 1. a socket, on which it writes a line ([`crate::ready_line`]) and reads one byte when
 ///    the script is to run;
 /// 2. a file with the fields: the script's path, its source, `1` if only the modules
 ///    that follow are to be loaded and `0` if it shall look in the source, the modules;
@@ -329,7 +329,7 @@ pub enum SkipReason {
 pub struct Refused {
     /// The failed step.
     pub reason: RefusedReason,
-    /// The system's words.
+    /// The system's message.
     pub detail: String,
 }
 

@@ -1,9 +1,9 @@
 //! Frames on their way to Gantry, in a buffer of fixed size.
 //!
-//! Writing never blocks unless it is asked to, and then only as long as the
-//! other end goes on reading: the script's deadline is kept whether or not
-//! anybody listens. When the other end is gone for good, frames are dropped and
-//! nobody is told, because the script goes on.
+//! Writing never blocks unless the caller waits for it, and then only as long as the
+//! other end goes on reading: the script's deadline is kept even without a reader. When
+//! the other end is gone for good, frames are dropped without an error, because the
+//! script goes on.
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};

@@ -41,7 +41,7 @@ impl PidOne {
         if getpid() != INIT {
             std::process::abort();
         }
-        // Fails only with ESRCH: nobody is there.
+        // Fails only with ESRCH: there is no other process.
         let _ = kill(Pid::from_raw(-1), signal);
     }
 

@@ -16,11 +16,11 @@ use crate::readiness::{Interest, wait};
 use crate::signals::Signals;
 use crate::stand_by::{NotReady, StandBy};
 
-/// Time between one KILL and the next, while somebody is left.
+/// Time between one KILL and the next, while a process is left.
 const KILL_AGAIN: Duration = Duration::from_millis(20);
 
-/// Runs a program once, without input and unheard. That it can't be run will be said
-/// by the script that needs it.
+/// Runs a program once, without input and unheard. If it can't be run, the script that
+/// needs it reports that.
 pub(crate) fn rehearse(words: &[String], pid_one: &PidOne, signals: &Signals) {
     let (Some(program), Ok(image)) = (words.first(), Image::of_words(words)) else { return };
     let outputs = [Stdio::null(), Stdio::null()];
@@ -29,7 +29,7 @@ pub(crate) fn rehearse(words: &[String], pid_one: &PidOne, signals: &Signals) {
     }
 }
 
-/// Waits until nobody else is there; kills whoever is when the time is over.
+/// Waits until no other process is there; kills those that are when the time is over.
 fn leave_nobody(pid_one: &PidOne, signals: &Signals, time: Duration) {
     let deadline = Instant::now() + time;
     loop {
@@ -49,8 +49,8 @@ fn leave_nobody(pid_one: &PidOne, signals: &Signals, time: Duration) {
     }
 }
 
-/// Starts a process that stands by, and waits until it does. With it comes its remark.
-/// When there is none, nobody is left of it.
+/// Starts a process that stands by, and waits until it is ready. Returns it with its
+/// remark. On failure no process of it is left.
 pub(crate) fn stand_by(
     order: &message::StandBy,
     pid_one: &PidOne,

@@ -23,8 +23,8 @@ impl<'fd> Interest<'fd> {
     }
 }
 
-/// Waits until one of `interests` is ready or `timeout` is over (`None`: never),
-/// and says which are ready. A signal or a failure ends the wait with none.
+/// Waits until one of `interests` is ready or `timeout` is over (`None`: never), and
+/// returns which are ready. A signal or a failure ends the wait with none.
 pub(crate) fn wait<const N: usize>(
     interests: [Option<Interest<'_>>; N],
     timeout: Option<Duration>,

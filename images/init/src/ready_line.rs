@@ -1,15 +1,16 @@
-//! The one line in which a process that stands by says how it is
-//! ([`crate::message::StandBy`]): `ready`, or why it can't be used. Names of variables
-//! may follow, with a space before each: it serves no request that has one of them. A
-//! remark may follow after a colon and a space.
+//! The one line of a process that stands by ([`crate::message::StandBy`]): `ready`, or
+//! the reason that it can't be used. Names of variables may follow, with a space before
+//! each: it serves no request that has one of them. A remark may follow after a colon and
+//! a space.
 //!
-//! The process is as hostile as its script. No more of what it says is held than is
-//! passed on, and what it says may come in whatever pieces.
+//! The process is as hostile as its script. No more of its line is held than is passed
+//! on, and the line may come in any pieces.
 
 /// Beginning of the line of a process that is ready.
 pub const READY: &str = "ready";
 
-/// Longest text of its own that is passed on, in bytes as it said them.
+/// Longest reason or remark that is passed on, in bytes before the replacement of what is
+/// not UTF-8.
 pub const MAX_REASON: usize = 1024;
 
 /// The line so far.
@@ -24,7 +25,7 @@ pub struct ReadyLine {
 pub struct Ready {
     /// Variables that a request must not have, if it is to serve it.
     pub without: Vec<String>,
-    /// A remark, in its own words.
+    /// The process's remark.
     pub remark: Option<String>,
 }
 
@@ -44,8 +45,8 @@ impl ReadyLine {
 
     /// Parses the line.
     ///
-    /// # Errors
-    /// Why the process can't be used: in its own words, with what is not UTF-8
+    /// The reason that the process can't be used: its line, with what is not UTF-8
+    /// replaced.
     /// replaced.
     pub fn verdict(self) -> Result<Ready, String> {
         let line = String::from_utf8_lossy(&self.line);

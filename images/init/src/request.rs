@@ -22,7 +22,7 @@ pub fn refused(reason: RefusedReason, detail: impl std::fmt::Display) -> Refused
 /// Refuses what can't be meant.
 ///
 /// # Errors
-/// The answer, which says what is wrong.
+/// The answer, with the reason.
 pub fn check(request: &Request) -> Result<(), Refused> {
     complaint(request).map_or(Ok(()), |text| Err(refused(RefusedReason::Request, text)))
 }

@@ -1,8 +1,7 @@
 //! The signals that PID 1 listens to, as a file descriptor.
 //!
-//! SIGCHLD says that there is something to reap; SIGTERM and SIGINT from outside
-//! the sandbox end the script. From inside they are the script's own doing and
-//! mean nothing.
+//! SIGCHLD means that there is a child to reap; SIGTERM and SIGINT from outside the
+//! sandbox end the script. From inside they are the script's own doing and mean nothing.
 
 use nix::libc;
 use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
@@ -25,7 +24,7 @@ impl Signals {
         for ignored in [Signal::SIGPIPE, Signal::SIGXFSZ] {
             set_disposition(ignored, SigHandler::SigIgn)?;
         }
-        // Ignored by whoever started us, it would reap our children unseen.
+        // If it were still ignored, the kernel would reap our children unseen.
         set_disposition(Signal::SIGCHLD, SigHandler::SigDfl)?;
         let heard = SigSet::from_iter([Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT]);
         heard.thread_block()?;
@@ -33,8 +32,8 @@ impl Signals {
         Ok(Self { queue: SignalFd::with_flags(&heard, flags)? })
     }
 
-    /// Takes the waiting signals; true when one of them asks, from outside, for
-    /// the script's end.
+    /// Takes the waiting signals; true when one of them, from outside, requests the
+    /// script's end.
     pub(crate) fn take(&self) -> bool {
         let mut stop = false;
         for _ in 0..MOST_PER_TURN {

@@ -1,10 +1,11 @@
 //! A process that waits for the request and then runs its script, so that an
-//! interpreter's start is over before anybody waits for it. What it says to us and
-//! finds from us stands at [`message::StandBy`].
+//! interpreter's start is over before a request waits for it. Its protocol is described
+//! at [`message::StandBy`].
 //!
-//! It is as hostile as its script: what it says is short text or not looked at
-//! ([`gantry_init::ready_line`]), and nothing here waits for it without an end. While it waits it is stopped, with all
-//! that it has started: an unused sandbox takes no time of the machine.
+//! It is as hostile as its script: its output is short text or not looked at
+//! ([`gantry_init::ready_line`]), and nothing here waits for it without an end. While it
+//! waits it is stopped, with all that it has started: an unused sandbox takes no time of
+//! the machine.
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
@@ -79,12 +80,12 @@ impl StandBy {
         Ok(Self { pid, order, without, control, request, stdin, stdout, stderr })
     }
 
-    /// Its number; whoever reaps it has to know.
+    /// Its number, needed to reap it.
     pub(crate) fn pid(&self) -> Pid {
         self.pid
     }
 
-    /// Waits until it says that it is ready, and stops it there. Returns its remark.
+    /// Waits until it is ready, and stops it there. Returns its remark.
     pub(crate) fn wait_until_ready(
         &mut self,
         pid_one: &PidOne,
@@ -105,7 +106,7 @@ impl StandBy {
                 // Nothing is to come before we have answered: it is the end.
                 return Err(NotReady::Gone);
             }
-            // What it has said comes before its end.
+            // Its line comes before its end.
             let is_all = answers && self.hears_all(&mut said);
             if is_all || (signalled && self.has_ended(pid_one)) {
                 break;
@@ -118,7 +119,7 @@ impl StandBy {
         Ok(remark)
     }
 
-    /// Takes what it says; true when that is all.
+    /// Reads its line; true when that is all.
     fn hears_all(&mut self, said: &mut ReadyLine) -> bool {
         let mut piece = [0; 256];
         match self.control.read(&mut piece) {
@@ -211,7 +212,7 @@ impl StandBy {
         fields.flush()
     }
 
-    /// False if it has ended, whether or not somebody has reaped it.
+    /// False if it has ended, reaped or not.
     fn is_alive(&self) -> bool {
         let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
         // SAFETY: plain integers, for which zero is a value.
@@ -219,7 +220,7 @@ impl StandBy {
         let id = self.pid.as_raw().cast_unsigned();
         // SAFETY: `info` is a valid place during the call.
         let failed = unsafe { libc::waitid(libc::P_PID, id, &raw mut info, flags) } != 0;
-        // SAFETY: waitid has filled it in, or left it zero: nobody has ended.
+        // SAFETY: waitid has filled it in, or left it zero: no process has ended.
         !failed && unsafe { info.si_pid() } == 0
     }
 }
@@ -243,6 +244,6 @@ fn describe(file: &File, order: &message::StandBy, path: &[u8]) -> io::Result<()
 /// The same with a number that is out of the way.
 fn raised(descriptor: &impl AsFd) -> io::Result<OwnedFd> {
     let number = fcntl(descriptor, FcntlArg::F_DUPFD_CLOEXEC(FIRST_DESCRIPTOR))?;
-    // SAFETY: it was made just now, and nobody else knows of it.
+    // SAFETY: it was made just now, and nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }

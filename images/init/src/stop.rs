@@ -21,7 +21,7 @@ use gantry_init::message::{LINGER_MS, Stopped};
 /// Longest time that other processes may hold the output after the script's end.
 const LINGER: Duration = Duration::from_millis(LINGER_MS);
 
-/// Time between one KILL and the next, while somebody is left.
+/// Time between one KILL and the next, while a process is left.
 const KILL_AGAIN: Duration = Duration::from_millis(20);
 
 /// Longest time that the others may take to die after the script's own process is gone.
@@ -35,15 +35,15 @@ const KILL_PATIENCE: Duration = Duration::from_secs(2);
 pub(crate) struct Facts {
     /// Time since the script's start; never goes back.
     pub(crate) now: Duration,
-    /// Somebody wants it to end.
+    /// True if its end was requested.
     pub(crate) cancelled: bool,
-    /// The script's own process has been reaped.
+    /// True if the script's own process has been reaped.
     pub(crate) main_ended: bool,
-    /// No process holds the script's stdout or stderr.
+    /// True if no process holds the script's stdout or stderr.
     pub(crate) output_ended: bool,
-    /// Output can't be read because nobody takes it from us.
+    /// True if output can't be read because the other end does not read ours.
     pub(crate) output_held_up: bool,
-    /// No process is left in the sandbox.
+    /// True if no process is left in the sandbox.
     pub(crate) alone: bool,
 }
 

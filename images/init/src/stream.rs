@@ -58,9 +58,9 @@ impl Stream {
         let _ = self.take_piece(out, scratch);
     }
 
-    /// Takes what is left in the pipe. All processes of the sandbox are dead, so
-    /// it ends, unless one of them has handed its end to somebody outside: an
-    /// empty pipe counts as the end, and so does more than a pipe can hold.
+    /// Takes what is left in the pipe. All processes of the sandbox are dead, so it ends,
+    /// unless one of them has handed its end to a process outside: an empty pipe counts
+    /// as the end, and so does more than a pipe can hold.
     pub(crate) fn finish(
         &mut self,
         out: &mut Outgoing,

@@ -1,6 +1,6 @@
-//! Watches what stands by. It is stopped with all that it has started, and must stay so:
-//! a timer of its own can send it SIGCONT. A sandbox in which somebody runs all the same
-//! is given up, after a second at most.
+//! Watches a process that stands by. It is stopped with all that it has started, and must
+//! stay so: a timer of its own can send it SIGCONT. A sandbox in which one of them runs
+//! all the same is removed, after a second at most.
 
 use nix::libc;
 use nix::unistd::Pid;
@@ -26,7 +26,7 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// From now on nobody in the sandbox may run but us.
+    /// From now on no process in the sandbox may run but us.
     pub(crate) fn begin(process: Pid) -> Self {
         Self { process, next: Instant::now() + SETTLED_AFTER, first: None }
     }
@@ -41,8 +41,8 @@ impl Watch {
         self.next.saturating_duration_since(Instant::now())
     }
 
-    /// Looks when it is due, or there was a signal; answers with why the sandbox is to
-    /// be given up.
+    /// Looks when it is due, or there was a signal; returns the reason to remove the
+    /// sandbox, if there is one.
     pub(crate) fn look(&mut self, signalled: bool) -> Option<String> {
         if signalled && was_continued(self.process) {
             return Some("its interpreter went on while it stood by".to_owned());
@@ -93,8 +93,9 @@ impl Everybody {
         }
     }
 
-    /// Reason to give the sandbox up, if there is one. Who has run may have stopped again, or ended, or
-    /// have had others run in its place: a new process is told by the numbers.
+    /// Reason to remove the sandbox, if there is one. A process that has run may have
+    /// stopped again, or ended, or have had others run in its place: a new process is
+    /// recognised by the numbers.
     fn complaint(&self, first: Option<&Self>) -> Option<String> {
         if let Some(pid) = self.running {
             return Some(format!("process {pid} ran while all stood by"));
@@ -124,7 +125,7 @@ fn last_pid() -> String {
     line.split_whitespace().last().unwrap_or_default().to_owned()
 }
 
-/// True when a child of ours was stopped and is not any more, by whomever.
+/// True if a child of ours was stopped and is not any more.
 fn was_continued(child: Pid) -> bool {
     // SAFETY: plain integers, for which zero is a value.
     let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };

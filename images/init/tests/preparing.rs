@@ -325,7 +325,7 @@ fn who_goes_on_by_itself_while_it_stands_by_is_given_up() {
     ] {
         let run = standing_by(&with_a_child_that_goes_on(program), "");
         let Some((mut sandbox, _)) = prepared(run) else { return };
-        // It ends by itself, long before anybody asks.
+        // It ends by itself, long before a request.
         assert_eq!(sandbox.exit_code(), 65, "{program}");
     }
 }

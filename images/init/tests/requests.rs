@@ -12,7 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use sandbox::run::{frame, shell};
 use sandbox::{Sandbox, children, next_frame};
 
-/// PID 1's exit code when it was not told to start anything.
+/// PID 1's exit code when it got no word to start.
 const NO_REQUEST: i32 = 65;
 
 /// Runs it on these bytes and the end of stdin.

@@ -1,5 +1,4 @@
-//! A script gets exactly what was asked for, and what it does comes back
-//! unchanged.
+//! A script gets exactly the request, and its output comes back unchanged.
 
 mod sandbox;
 

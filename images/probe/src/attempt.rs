@@ -1,4 +1,4 @@
-//! Keeps what came of each attempt, and says errors by their names.
+//! Keeps the result of each attempt, with errors by their names.
 
 use std::io;
 

@@ -71,7 +71,7 @@ fn chown_to_root() -> io::Result<()> {
     chown(path, Some(0), Some(0))
 }
 
-/// The paths of all programs that give rights to whoever starts them.
+/// The paths of all programs that give their starter rights.
 fn set_id_files() -> io::Result<String> {
     let mut found = Vec::new();
     let mut folders = vec![PathBuf::from("/")];

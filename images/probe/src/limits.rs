@@ -48,7 +48,7 @@ pub(crate) fn attempt(attempts: &mut Attempts) {
     attempts.read("limits.core file", core_file());
     attempts.read("limits.processes", fork_on().map(|it| it.to_string()));
     attempts.read("limits.memory", use_memory());
-    // Whoever ran out of memory is not the one who says so.
+    // A process that runs out of memory can't report it itself.
     attempts.found.insert("limits.outlived".to_owned(), Found::Done);
 }
 
@@ -114,8 +114,8 @@ fn in_child(work: impl FnOnce() -> i32) -> io::Result<ExitStatus> {
     }
 }
 
-/// Reports the core file of a child that aborts. The wait status says, too, that there is
-/// one, but then it may be the host that has taken it (core(5)).
+/// Reports the core file of a child that aborts. The wait status has a flag for it, too,
+/// but then the host may have taken it (core(5)).
 fn core_file() -> io::Result<String> {
     in_child(|| {
         // SAFETY: ends this process.

@@ -11,7 +11,7 @@ use nix::libc;
 
 use crate::attempt::{Attempts, call, signed};
 
-/// Addresses for documentation, where nobody is (RFC 5737, RFC 3849).
+/// Addresses for documentation, which no machine has (RFC 5737, RFC 3849).
 const NOBODY: &str = "192.0.2.1:9";
 const NOBODY_V6: &str = "[2001:db8::1]:9";
 
@@ -140,7 +140,7 @@ fn loopback() -> io::Result<()> {
     TcpStream::connect_timeout(&listener.local_addr()?, RESOLVED_WITHIN).map(|_| ())
 }
 
-/// Bytes that a connection holds while nobody reads them.
+/// Bytes that a connection holds while nothing reads them.
 fn tcp_bytes() -> io::Result<usize> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     // A connection has its listener's sizes.
@@ -176,7 +176,7 @@ fn udp_bytes() -> io::Result<usize> {
     Ok(held)
 }
 
-/// Asks for as large ones as there may be; the kernel gives less without a word.
+/// Requests the largest ones possible; the kernel gives less without an error.
 fn ask_for_buffers(socket: &impl AsRawFd) -> io::Result<()> {
     let size = i32::MAX / 2;
     let at = &raw const size as usize;

@@ -25,7 +25,7 @@ pub(super) fn print(all: &[Probed]) -> io::Result<()> {
 struct Row<'a> {
     check: &'a Check,
     sandboxes: Vec<&'a Probed>,
-    /// All of them, when it is the same everywhere.
+    /// True if these are all sandboxes, with the same result.
     is_everywhere: bool,
 }
 

@@ -1,4 +1,4 @@
-//! `gantry doctor --reconcile`: removes what nobody uses, or says what would be removed.
+//! `gantry doctor --reconcile`: removes unused containers, or lists them.
 
 use std::io;
 

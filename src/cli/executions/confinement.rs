@@ -40,7 +40,7 @@ fn walls(confinement: &Confinement) -> String {
     walls.join(", ")
 }
 
-/// The words of a list.
+/// The items of a list.
 fn list(value: &Shown) -> String {
     let words: Vec<String> = serde_json::from_str(value.as_str()).unwrap_or_default();
     sanitize(&words.join(" "))

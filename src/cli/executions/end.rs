@@ -21,7 +21,7 @@ pub(super) fn report(execution: &Execution) {
     let own_word = small(&execution.exit_code).is_some_and(outcome::is_own_word);
     match (execution.ended(), execution.error_message.some()) {
         (Some(Status::Completed), _) => {}
-        // A script that exits with a code of its own has said why.
+        // A script that exits with a code of its own has printed the reason.
         (Some(Status::Failed), _) if own_word && execution.signal.some().is_none() => {}
         (Some(_), Some(reason)) => message::error(reason, None),
         (Some(_), None) => message::error(&status(execution), None),
@@ -40,7 +40,7 @@ pub(super) fn report(execution: &Execution) {
     }
 }
 
-/// Says what the script left for whoever wants it.
+/// Prints a note about the script's artifacts.
 pub(super) fn note_artifacts(execution: &Execution) {
     let artifacts = execution.artifacts.as_deref().unwrap_or_default();
     let taken = artifacts.iter().filter(|artifact| artifact.skipped.some().is_none()).count();

@@ -17,7 +17,7 @@ use crate::client::{Client, ClientError, ExecutionEvent, Fields};
 use crate::domain::limits::Timeout;
 use crate::domain::sanitize::{escaped, sanitize};
 
-/// Longest time that a server may take to be told to cancel.
+/// Longest time that a cancel request to the server may take.
 const CANCEL_WITHIN: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Args)]
@@ -92,7 +92,7 @@ pub(super) async fn main(client: &Client, arguments: &Arguments) -> Result<u8, F
         () = cancel(client, id, &interrupts) => return Ok(INTERRUPTED),
     };
     if matches!(seen, Err(Failure::Stdout(_))) {
-        // The script works for nobody, as in `gantry run`.
+        // The script's output has no reader, as in `gantry run`.
         let _ = tokio::time::timeout(CANCEL_WITHIN, client.cancel(id)).await;
     }
     let seen = seen?;
@@ -118,8 +118,7 @@ async fn fields(arguments: &Arguments) -> Result<Fields, Failure> {
     Ok(fields)
 }
 
-/// Prints what the script prints until it ends; answers with what the last event
-/// says of that.
+/// Prints the script's output until it ends; returns the execution of the last event.
 async fn follow(client: &Client, id: &str, json: bool) -> Result<Execution, Failure> {
     let progress = Progress::for_terminal();
     let lost = |error: ClientError| -> Failure {

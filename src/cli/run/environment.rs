@@ -1,4 +1,4 @@
-//! The environment that the command line asks for.
+//! The environment that the command line requests.
 
 use super::Arguments;
 use super::file::{self, Problem};

@@ -131,7 +131,7 @@ pub(in crate::cli) fn read_file(
 }
 
 /// The same, or all that comes out of a pipe: a shell's `<(command)` is one. Waits for
-/// whoever writes.
+/// the writer.
 pub(in crate::cli) fn read_file_or_pipe(
     path: &Path,
     limit: u64,

@@ -1,4 +1,4 @@
-//! Printing what a run prints, and what is to be said of it.
+//! Printing of a run's output, and messages about it.
 
 use std::io::{self, Write};
 
@@ -23,15 +23,15 @@ pub(super) enum Shown {
     Execution,
 }
 
-/// Prints live output on a thread of its own: a terminal or a pipe that nobody
-/// reads must not hold up the sandbox.
+/// Prints live output on a thread of its own: a terminal or a pipe that is not read must
+/// not hold up the sandbox.
 pub(super) struct Printer {
     task: JoinHandle<io::Result<()>>,
 }
 
 impl Printer {
-    /// Prints until nothing more can come. A stdout that can't be written to
-    /// cancels the run: the script works for nobody.
+    /// Prints until nothing more can come. A stdout that can't be written to cancels the
+    /// run: its output has no reader.
     pub(super) fn start(
         mut followed: UnboundedReceiver<Live>,
         progress: Progress,

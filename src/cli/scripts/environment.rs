@@ -18,8 +18,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// Looks in a row that may fail: with the pauses, half a minute.
 const MAX_FAILED_LOOKS: u32 = 15;
 
-/// Says how the environment stands; with `wait`, not before it is built or
-/// can't be. `hint` says what to do when it can't.
+/// Reports the environment's status; with `wait`, not before it is built or can't be.
+/// `hint` advises what to do when it can't.
 pub(super) async fn report(
     client: &Client,
     environment: &Environment,
@@ -87,7 +87,7 @@ fn show_new_lines(log: &str, shown: usize, progress: &Progress) -> usize {
     for line in lines.iter().skip(shown) {
         progress.show(line);
     }
-    // A build that begins again has a new log.
+    // A build that starts again has a new log.
     lines.len()
 }
 

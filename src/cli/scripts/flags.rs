@@ -285,8 +285,8 @@ fn fields(file: Option<&Path>, flags: &ScriptFlags) -> Result<Fields, Failure> {
     Ok(fields)
 }
 
-/// The bytes, or where the server finds them; and what they are, unless it was
-/// said.
+/// Sets the bytes, or the path where the server finds them; and the type, unless a flag
+/// sets it.
 fn set_content(file: &Path, flags: &ScriptFlags, fields: &mut Fields) -> Result<(), Failure> {
     if flags.server_path {
         fields.set("file_path", &file.display().to_string())?;

@@ -4,8 +4,8 @@ use std::fmt;
 
 use gantry_probe::Found;
 
-/// The kernel, its filter of system calls or a mount says no; or it does not know what
-/// was asked for.
+/// The kernel, its filter of system calls or a mount refuses; or it does not know the
+/// request.
 const REFUSALS: [&str; 7] =
     ["EPERM", "EACCES", "EROFS", "ENOSYS", "EAFNOSUPPORT", "EPROTONOSUPPORT", "ESOCKTNOSUPPORT"];
 
@@ -25,13 +25,13 @@ pub(super) enum Expected {
     Done,
     /// It is refused. That its arguments were looked at is no refusal.
     Refused,
-    /// It is refused, or there is nothing that could be asked for it.
+    /// It is refused, or its file or device is absent.
     RefusedOrAbsent,
     /// There is nothing, or nothing that can be seen.
     Nothing,
     /// There is no way there.
     Unreachable,
-    /// Exactly this is said.
+    /// The value is exactly this.
     Is(&'static str),
     /// A number, from the first to the second.
     Between(u64, u64),

@@ -324,7 +324,7 @@ const EXECUTABLE: &[Row] = &[("executing", &["/work", "/tmp"], Expected::Done)];
 /// The same of a script with `exec: false`.
 const NOT_EXECUTABLE: &[Row] = &[("executing", &["/work", "/tmp"], Expected::Refused)];
 
-/// Open files of one process, and files in one place, as the engine is told.
+/// Open files of one process, and files in one place, as set in the engine.
 const OPEN_FILES: u64 = 4_096;
 const FILES: u64 = 65_536;
 

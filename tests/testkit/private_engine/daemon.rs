@@ -18,7 +18,7 @@ pub(super) struct Daemon {
 }
 
 impl Daemon {
-    /// Starts it; what it says is added to a file.
+    /// Starts it; its output is added to a file.
     pub(super) fn start(mut command: Command, log: &Path) -> Self {
         let log = File::options().create(true).append(true).open(log).unwrap();
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);

@@ -14,9 +14,9 @@ use rustix::process::{Pid, Signal, kill_process};
 const NAMESPACES: [&str; 8] =
     ["unshare", "--mount", "--propagation=slave", "--net", "--pid", "--fork", "--mount-proc", "--"];
 
-/// The first process. Shims put their sockets below /run/containerd, whatever
-/// they are told. A shell that waits for a command reaps orphans meanwhile; the
-/// command ends with the pipe that the test holds.
+/// The first process. Shims put their sockets below /run/containerd, whatever their
+/// settings. A shell that waits for a command reaps orphans meanwhile; the command ends
+/// with the pipe that the test holds.
 const FIRST: &str = "mkdir -p /run/containerd && mount -t tmpfs none /run/containerd && \
      echo ready && cat; :";
 

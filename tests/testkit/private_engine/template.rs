@@ -17,7 +17,7 @@ use crate::testkit::home::{image_tags, system};
 /// Prefix of the names of engines; the id of the test's process follows.
 const OWN: &str = "gantry-test-";
 
-/// Folders whose files nobody writes to once they are there.
+/// Folders whose files do not change once they are there.
 const UNCHANGING: [&str; 5] =
     ["overlay2", "fuse-overlayfs", "vfs", "io.containerd.content.v1.content", "snapshots"];
 
@@ -39,7 +39,7 @@ pub(super) fn copy(name: &str) -> PathBuf {
     data
 }
 
-/// A name that says which process it belongs to.
+/// A name that contains the id of its process.
 pub(super) fn new_name() -> String {
     format!("{OWN}{}-{}", std::process::id(), uuid::Uuid::new_v4().simple())
 }
@@ -103,7 +103,7 @@ fn build(tags: &[String], template: &Path) {
         saved.unwrap();
     });
     engine.stop();
-    // Whoever dies before this has left a folder that nobody takes for a template.
+    // A process that dies before this has left a folder that is not taken for a template.
     let whole = template.with_extension("whole");
     let _ = fs::remove_dir_all(&whole);
     engine.keep_data(&whole);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Writes the seeds anew: a few conversations as they are held, and some that are not.
+"""Writes the seeds anew: a few valid conversations, and some invalid ones.
 
-The first byte of a seed says how the rest is read: see `stream` in ../src/lib.rs.
+The first byte of a seed selects how the rest is read: see `stream` in ../src/lib.rs.
 """
 
 import json

@@ -1,8 +1,8 @@
 //! Properties that hold for any bytes at either end of the frame protocol.
 //!
-//! Each module has a `hold`, which panics when it does not, and says whether its input
-//! was understood to the end. Fuzzers call them with what they make up, and an ordinary
-//! test (`images/init/tests/fuzz_seeds.rs`) with the seeds that are checked in.
+//! Each module has a `hold`, which panics when they do not, and returns true if its input
+//! was read to the end. Fuzzers call them with generated inputs, and an ordinary test
+//! (`images/init/tests/fuzz_seeds.rs`) with the seeds that are checked in.
 
 pub mod answers;
 pub mod ready_line;

@@ -1,4 +1,4 @@
-//! Arbitrary bytes where a process that stands by says whether it is ready.
+//! Arbitrary bytes in place of the ready line of a process that stands by.
 
 use gantry_init::frame::MAX_REPLY_PAYLOAD;
 use gantry_init::message::Prepared;

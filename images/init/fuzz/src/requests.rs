@@ -1,4 +1,4 @@
-//! Arbitrary bytes where PID 1 expects what it is asked for.
+//! Arbitrary bytes on PID 1's stdin.
 
 use gantry_init::frame::{Kind, MAX_REPLY_PAYLOAD, MAX_REQUEST_PAYLOAD};
 use gantry_init::intake::{Event, Intake};
@@ -28,8 +28,8 @@ struct Read {
 }
 
 /// Checks that the pieces make no difference; that events come in their order, and no
-/// more of them than were announced; that paths of an accepted request can't lead astray;
-/// and that the same events are read when they are sent again.
+/// more of them than were announced; that paths of an accepted request stay in their
+/// place; and that the same events are read when they are sent again.
 pub fn hold(input: &[u8]) -> bool {
     let Some((stream, piece)) = stream(input) else { return false };
     let whole = read(&stream, stream.len().max(1));
@@ -121,7 +121,7 @@ fn keeps_the_order(read: &Read) {
     assert!(read.broken.is_some() || !read.is_complete || is_all);
 }
 
-/// The guarantees of [`check`], in other words than its own.
+/// The guarantees of [`check`], written independently of it.
 fn keeps_to_its_place(request: &Request) {
     if let Err(answer) = check(request) {
         assert_eq!(answer.reason, RefusedReason::Request);

@@ -7,7 +7,7 @@ use gantry_init::message::{
     ArtifactBegin, End, Exit, Hello, Prepared, Refused, RefusedReason, SkipReason, Stopped,
 };
 
-/// Everything that init has said.
+/// All frames of init.
 #[derive(Debug, Default)]
 pub(crate) struct Answer {
     pub(crate) hello: Option<Hello>,

@@ -51,7 +51,8 @@ pub(crate) struct Sandbox {
 }
 
 impl Sandbox {
-    /// An ordinary one; `None`, with a word on stderr, where there can't be any.
+    /// Starts an ordinary one; `None`, with a message on stderr, where there can't be
+    /// any.
     pub(crate) fn start() -> Option<Self> {
         Self::start_as(NOBODY, &[])
     }

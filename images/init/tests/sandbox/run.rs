@@ -125,7 +125,7 @@ impl Run {
         bytes
     }
 
-    /// The frame that asks for what is to be prepared, if anything is.
+    /// The frame with the preparation, if there is one.
     pub(crate) fn preparation_bytes(&mut self) -> Vec<u8> {
         let preparation = self.preparation.take();
         let json = preparation.map(|it| serde_json::to_vec(&it).unwrap());
