@@ -1,7 +1,6 @@
-//! Requests of tokens, from when it is known whose they are until their answers are
-//! sent. There are fewer of them than connections, so that there are always some that
-//! work for nobody and can be closed for another ([`crate::server`]); and a token has
-//! a share of them ([`super::shares`]).
+//! Requests of tokens, from authentication until their answers are sent. They are limited to fewer
+//! than the connections, so that some connections always serve no token and can be closed for
+//! others ([`crate::server`]). Each token has a share of them ([`super::shares`]).
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -16,14 +15,14 @@ use super::connection::{Connection, Hold};
 use super::problem::{Kind, Problem};
 use super::shares::{Share, Shares, Taker};
 
-/// After how long whoever was refused may ask again.
+/// Time after which a refused caller may retry.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// Counts requests that are under way.
+/// Counter of the requests in progress.
 #[derive(Debug)]
 pub(crate) struct Admission(Shares);
 
-/// The right to a request; given back when it is dropped.
+/// Permit for one request; released on drop.
 #[derive(Debug)]
 pub(crate) struct Admitted {
     _share: Share,
@@ -31,8 +30,7 @@ pub(crate) struct Admitted {
 }
 
 impl Admission {
-    /// Requests on so many connections: three quarters of them for everybody, and
-    /// an eighth for admins.
+    /// Permits for so many connections: three quarters for everyone, and an eighth for admins.
     pub(super) fn new(connections: usize) -> Self {
         Self(Shares::new(connections / 4 * 3, connections / 8))
     }
@@ -40,7 +38,7 @@ impl Admission {
     /// Admits a request of a token.
     ///
     /// # Errors
-    /// A [`Problem`] when there are too many for another of this token.
+    /// A [`Problem`] if the token has no share left.
     pub(crate) fn admit(
         &self,
         taker: Taker,
@@ -57,13 +55,13 @@ impl Admission {
 }
 
 impl Admitted {
-    /// Holds it until an answer is sent.
+    /// Holds the permit until the answer is sent.
     pub(crate) fn until_sent(self, answer: Response) -> Response {
         answer.map(|body| Body::new(Sent { body, _admitted: self }))
     }
 }
 
-/// An answer's body that ends an admission with itself.
+/// Body of an answer that holds a permit until it ends.
 struct Sent {
     body: Body,
     _admitted: Admitted,

@@ -1,5 +1,5 @@
-//! The files that executions left. What is in them is hostile: they are handed
-//! over as attachments that no browser renders or runs.
+//! Artifacts of executions. Their content is hostile: they are sent as attachments that no browser
+//! renders or runs.
 
 use std::fmt::Write as _;
 
@@ -19,7 +19,7 @@ use super::query::Query;
 use super::state::AppState;
 use crate::domain::execution::Artifact;
 
-/// Images that a browser shows and does not run, by what they begin with.
+/// Image types that a browser shows without running them, by their first bytes.
 const IMAGES: [(&[u8], &str); 4] = [
     (b"\x89PNG\r\n\x1a\n", "image/png"),
     (b"\xff\xd8\xff", "image/jpeg"),
@@ -116,8 +116,7 @@ fn media_type(content: &[u8]) -> &'static str {
     image.map_or("application/octet-stream", |(_, media_type)| media_type)
 }
 
-/// `attachment` with the last part of a name (RFC 6266, in the encoding of RFC
-/// 8187, of which every character is plain).
+/// `attachment` with the last part of a name (RFC 6266), encoded in plain ASCII (RFC 8187).
 pub(crate) fn disposition(name: &str) -> HeaderValue {
     let name = name.rsplit('/').next().unwrap_or_default();
     let mut encoded = String::from("attachment; filename*=UTF-8''");

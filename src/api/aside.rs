@@ -2,11 +2,10 @@
 
 use super::problem::Problem;
 
-/// What takes longer than it may on a thread that serves others, in bytes.
+/// Least size in bytes of work that is moved off the threads that serve requests.
 const LONG: usize = 256 * 1024;
 
-/// Does work on so many bytes: at once when they are few, and otherwise beside the
-/// threads that serve.
+/// Does work on so many bytes: in place if they are few, otherwise off the serving threads.
 pub(super) async fn aside<T: Send + 'static>(
     bytes: usize,
     work: impl FnOnce() -> Result<T, Problem> + Send + 'static,

@@ -1,4 +1,4 @@
-//! Who changed what, and when.
+//! Audit log: changes with their actors and times.
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};

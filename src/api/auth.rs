@@ -1,8 +1,8 @@
-//! Whose a request is, and whether they may.
+//! Authentication and authorisation of requests.
 //!
-//! Authentication is around every route but the open ones, answers for methods
-//! that there are not included; which roles may use a route is said where it is
-//! registered ([`super::routes`]), which is the only way to register one.
+//! Authentication surrounds every route but the open ones, including answers for unsupported
+//! methods. The roles of a route are given at its registration ([`super::routes`]), which is the
+//! only way to register one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,40 +23,40 @@ use crate::domain::fault::Fault;
 use crate::domain::token::{Role, Token};
 use crate::registry::Actor;
 
-/// When to try again with a token that was not looked at.
+/// Time after which to retry if too many unknown tokens arrived at once.
 const RETRY_CROWD: Duration = Duration::from_secs(2);
 
-/// Whose the request is.
+/// Identity of a request's caller.
 #[derive(Debug, Clone)]
 pub(crate) struct Identity(Arc<Token>);
 
 impl Identity {
-    /// Whoever has this token.
+    /// Identity of a token's owner.
     pub(crate) fn new(token: Arc<Token>) -> Self {
         Self(token)
     }
 
-    /// What it may do.
+    /// Role of the token.
     pub(crate) fn role(&self) -> Role {
         self.0.role
     }
 
-    /// The name of its token.
+    /// Name of the token.
     pub(crate) fn name(&self) -> &str {
         self.0.shown_name()
     }
 
-    /// Its token.
+    /// Id of the token.
     pub(crate) fn token_id(&self) -> i64 {
         self.0.id
     }
 
-    /// As it takes of what tokens share.
+    /// The caller as a taker of shares.
     pub(crate) fn taker(&self) -> Taker {
         Taker { token_id: self.0.id, is_admin: self.0.role == Role::Admin }
     }
 
-    /// Goes on until its token is revoked or expires, and a few seconds longer.
+    /// Runs the future until the token is revoked or expires, plus a few seconds.
     pub(crate) fn until_expired(
         &self,
         state: &AppState,
@@ -65,27 +65,27 @@ impl Identity {
         async move { access.until_expired(token).await }
     }
 
-    /// As the registry knows it.
+    /// The caller as an actor of the registry.
     pub(crate) fn actor(&self) -> Actor {
         Actor { name: self.name().to_owned(), role: self.0.role }
     }
 
-    /// As executions know it.
+    /// The caller as a caller of executions.
     pub(crate) fn caller(&self) -> Caller {
         Caller { token_id: self.0.id, name: self.name().to_owned() }
     }
 
-    /// The scripts that there are for it; `None` is all.
+    /// Ids of the scripts that the token may see; `None` means all.
     pub(crate) fn scope(&self) -> Option<&Vec<i64>> {
         self.0.scope.as_ref()
     }
 
-    /// Whether there is this script for it.
+    /// True if the token may see this script.
     pub(crate) fn knows_script(&self, id: i64) -> bool {
         self.scope().is_none_or(|scope| scope.contains(&id))
     }
 
-    /// Whether there is this execution for it.
+    /// True if the token may see this execution.
     pub(crate) fn knows(&self, execution: &ExecutionSummary) -> bool {
         match (self.scope(), execution.script_id) {
             (None, _) => true,
@@ -95,7 +95,7 @@ impl Identity {
     }
 }
 
-/// There is none only where nobody was authenticated.
+/// Fails only on routes without authentication.
 impl<S: Send + Sync> FromRequestParts<S> for Identity {
     type Rejection = Problem;
 
@@ -104,7 +104,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Identity {
     }
 }
 
-/// Lets nobody pass without a token that works.
+/// Refuses requests without a valid token.
 pub(crate) async fn authenticate(
     State(state): State<AppState>,
     mut request: Request,
@@ -116,7 +116,7 @@ pub(crate) async fn authenticate(
     Ok(admitted.until_sent(next.run(request).await))
 }
 
-/// Lets those roles pass.
+/// Refuses requests of other roles.
 pub(crate) async fn authorise(
     allowed: &'static [Role],
     identity: Identity,
@@ -131,7 +131,7 @@ pub(crate) async fn authorise(
     Err(Problem::new(Kind::Forbidden, detail).hint(format!("it takes one of {}", names.join(", "))))
 }
 
-/// Whose a request with these headers is.
+/// Returns the identity for a request's headers.
 pub(crate) async fn identify(state: &AppState, headers: &HeaderMap) -> Result<Identity, Problem> {
     let value = headers.get(AUTHORIZATION).ok_or_else(no_token)?;
     let (scheme, token) = value

@@ -1,18 +1,17 @@
-//! What bodies of requests are read as, without a server. For the fuzzers
-//! (`tests/fuzz`), who hold arbitrary bytes against it; handlers read theirs
-//! through [`super::extract`].
+//! Parsers of request bodies, without a server. For the fuzzers (`tests/fuzz`), which feed them
+//! arbitrary bytes; handlers read theirs through [`super::extract`].
 
 use super::fields::Fields;
 use super::order::Order;
 use super::problem::Problem;
 use crate::registry::ScriptInput;
 
-/// How a body is refused.
+/// Refusal of a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// The HTTP status.
+    /// HTTP status.
     pub status: u16,
-    /// The answer's body, `application/problem+json`.
+    /// Body of the answer, `application/problem+json`.
     pub problem: Vec<u8>,
 }
 
@@ -22,31 +21,31 @@ impl From<Problem> for Refusal {
     }
 }
 
-/// What an execution was asked to do, in part.
+/// Parts of a request for an execution.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Submission {
-    /// The input, byte for byte.
+    /// Input, byte for byte.
     pub input: String,
-    /// Arguments behind the script's own.
+    /// Arguments after the script's own.
     pub args: Vec<String>,
     /// Variables over the script's own, by name and value.
     pub env: Vec<(String, String)>,
-    /// What makes it the same request under an idempotency key.
+    /// Digest that identifies the request under an idempotency key.
     pub fingerprint: [u8; 32],
 }
 
-/// The body of `POST /api/v1/admin/scripts`.
+/// Parses the body of `POST /api/v1/admin/scripts`.
 ///
 /// # Errors
-/// What is answered when it can't be read as such.
+/// The answer if the body is invalid.
 pub fn registration(body: &[u8]) -> Result<ScriptInput, Refusal> {
     Ok(Fields::parse(body)?.into_value()?)
 }
 
-/// The body of `POST /api/v1/executions`.
+/// Parses the body of `POST /api/v1/executions`.
 ///
 /// # Errors
-/// What is answered when it can't be read as such.
+/// The answer if the body is invalid.
 pub fn submission(body: &[u8]) -> Result<Submission, Refusal> {
     let (order, _) = Order::parse(body)?;
     let fingerprint = order.fingerprint(1);

@@ -1,5 +1,5 @@
-//! Results of the health checks, kept for a moment: whoever asks often must not be a
-//! burden on what is checked.
+//! Results of the health checks, cached briefly so that frequent requests don't burden the parts
+//! checked.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 use tokio::sync::Mutex;
 use utoipa::ToSchema;
 
-/// How long results are shown again.
+/// Lifetime of cached results.
 const FRESH: Duration = Duration::from_secs(2);
 
 /// Result of a check of something that the server depends on.
@@ -21,13 +21,12 @@ pub(crate) struct Check {
     pub(crate) detail: Option<String>,
 }
 
-/// The last results.
+/// Last results.
 #[derive(Default)]
 pub(super) struct LastChecks(Mutex<Option<(Instant, [Check; 3])>>);
 
 impl LastChecks {
-    /// The results, fresh ones or those of a moment ago; checks once for all who ask
-    /// meanwhile.
+    /// Returns fresh or cached results; concurrent callers share one check.
     pub(super) async fn or(&self, checks: impl Future<Output = [Check; 3]>) -> [Check; 3] {
         let mut last = self.0.lock().await;
         if let Some((at, checks)) = &*last

@@ -1,5 +1,5 @@
-//! The connection that a request came on. [`crate::server`] takes it and may close
-//! it; handlers know whose it is, and hold it for as long as it works for a token.
+//! Connection of a request. [`crate::server`] accepts it and may close it; handlers identify its
+//! owner and hold it while it works for a token.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -8,20 +8,20 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 /// Number of uses of all connections.
 static USES: AtomicU64 = AtomicU64::new(0);
 
-/// A connection; among the extensions of its requests.
+/// A connection, stored in the extensions of its requests.
 #[derive(Debug, Clone)]
 pub(crate) struct Connection(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     peer: Peer,
-    /// Requests of tokens that are under way.
+    /// Requests of tokens in progress.
     held: AtomicUsize,
     last_use: AtomicU64,
 }
 
-/// Whoever connects: an IPv4 address, or the network of an IPv6 one, of which whoever
-/// has one address has all (RFC 6177: 64 bits at least).
+/// Peer of a connection: an IPv4 address, or the network of an IPv6 one, because the owner of one
+/// address has them all (RFC 6177: at least 64 bits).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Peer(u128);
 
@@ -34,12 +34,12 @@ impl From<IpAddr> for Peer {
     }
 }
 
-/// A connection works for a token until this is dropped.
+/// Guard that marks a connection as working for a token until dropped.
 #[derive(Debug)]
 pub(crate) struct Hold(Connection);
 
 impl Connection {
-    /// One that was just taken.
+    /// Creates a connection that was just accepted.
     pub(crate) fn new(address: IpAddr) -> Self {
         let (held, last_use) = (AtomicUsize::new(0), AtomicU64::new(0));
         let connection = Self(Arc::new(Inner { peer: address.into(), held, last_use }));
@@ -47,7 +47,7 @@ impl Connection {
         connection
     }
 
-    /// The peer that has made it.
+    /// Peer of the connection.
     pub(crate) fn peer(&self) -> Peer {
         self.0.peer
     }
@@ -57,12 +57,12 @@ impl Connection {
         self.0.held.load(Ordering::Relaxed) > 0
     }
 
-    /// Its last use, counted in uses of all connections.
+    /// Last use, counted in uses of all connections.
     pub(crate) fn last_use(&self) -> u64 {
         self.0.last_use.load(Ordering::Relaxed)
     }
 
-    /// Has it work for a token.
+    /// Marks the connection as working for a token.
     pub(crate) fn hold(&self) -> Hold {
         self.0.held.fetch_add(1, Ordering::Relaxed);
         Hold(self.clone())

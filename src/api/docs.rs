@@ -1,5 +1,5 @@
-//! The OpenAPI document, and a page for people that is made of it when the server
-//! starts. The page loads nothing and runs nothing.
+//! The OpenAPI document and an HTML page rendered from it at startup. The page loads and runs
+//! nothing.
 
 mod page;
 
@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde_json::Value;
 
-/// The document and the page made of it.
+/// The document and its page.
 #[derive(Clone)]
 pub(super) struct Documents {
     json: Bytes,
@@ -17,7 +17,7 @@ pub(super) struct Documents {
 }
 
 impl Documents {
-    /// Writes both, once for all requests.
+    /// Renders both once for all requests.
     pub(super) fn new(document: &Value) -> Self {
         Self { json: Bytes::from(document.to_string()), page: Bytes::from(page::page(document)) }
     }

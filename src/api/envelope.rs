@@ -1,6 +1,5 @@
-//! What is around every request: its id, its line in the log, its count in the
-//! metrics, the words of its failure, and the headers that keep browsers from
-//! guessing. Neither queries nor tokens are logged.
+//! Wrapper of every request: its id, log line, metrics, error text, and the headers against content
+//! sniffing. Neither queries nor tokens are logged.
 
 use std::any::Any;
 use std::time::Instant;
@@ -19,17 +18,17 @@ use uuid::Uuid;
 use super::problem::{Problem, problem_in};
 use super::state::AppState;
 
-/// The header with a request's id.
+/// Header with a request's id.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Longest id that is taken from a caller.
+/// Longest id accepted from a caller.
 const MAX_ID_CHARS: usize = 128;
 
-/// The id of a request, among its extensions.
+/// Id of a request, stored in its extensions.
 #[derive(Debug, Clone)]
 pub(crate) struct RequestId(pub(crate) String);
 
-/// Sees to one request from its beginning to the head of its answer.
+/// Handles one request until the head of its answer.
 pub(super) async fn envelope(
     State(state): State<AppState>,
     mut request: Request,
@@ -41,7 +40,7 @@ pub(super) async fn envelope(
     let method = method_name(request.method());
     let route = request.extensions().get::<MatchedPath>().map(|it| it.as_str().to_owned());
     let route = route.unwrap_or_else(|| "(none)".to_owned());
-    // Of a new execution it is known, and recorded, when it is accepted.
+    // The id of a new execution is known, and recorded, when it is accepted.
     let execution = execution_in(&route, request.uri().path());
     let span = tracing::info_span!("request", request_id = %id, method, route, execution);
     let response = next.run(request).instrument(span.clone()).await;
@@ -53,7 +52,7 @@ pub(super) async fn envelope(
         Some(problem) => {
             note(&state, &problem);
             let mut rendered = problem.render(&id);
-            // Such as Allow.
+            // Headers such as Allow.
             for (name, value) in response.headers() {
                 rendered.headers_mut().entry(name).or_insert_with(|| value.clone());
             }
@@ -71,15 +70,15 @@ pub(super) async fn envelope(
     response
 }
 
-/// The id of the execution that a path is about, by the router's pattern for it.
+/// Id of the execution in a path, by the router's pattern.
 fn execution_in<'a>(route: &str, path: &'a str) -> Option<&'a str> {
     let (before, _) = route.split_once("/executions/{id}")?;
     let id = path.get(before.len()..)?.strip_prefix("/executions/")?.split('/').next()?;
-    // What is no id could be anything.
+    // Anything but an id could be arbitrary text.
     Uuid::try_parse(id).ok().map(|_| id)
 }
 
-/// What led to a failure is logged here, once.
+/// Logs the cause of a failure, once.
 fn note(state: &AppState, problem: &Problem) {
     let Some(cause) = problem.cause() else { return };
     if problem.is_of_database() {
@@ -88,13 +87,12 @@ fn note(state: &AppState, problem: &Problem) {
     if problem.status() == axum::http::StatusCode::INTERNAL_SERVER_ERROR {
         tracing::error!(cause, "the request failed");
     } else if let Some(suppressed) = state.outages().admit() {
-        // While the database is out every request would say the same.
+        // Every request would log the same during a database outage.
         tracing::warn!(cause, suppressed, "the request could not be answered");
     }
 }
 
-/// The caller's id for the request, if it is one that can stand in a log, or a
-/// new one.
+/// Returns the caller's request id if it is safe in a log, otherwise a new one.
 fn request_id(headers: &HeaderMap) -> String {
     let given = headers.get(&REQUEST_ID).and_then(|value| value.to_str().ok());
     let is_sane = |id: &&str| {
@@ -104,7 +102,7 @@ fn request_id(headers: &HeaderMap) -> String {
     given.filter(is_sane).map_or_else(|| Uuid::now_v7().simple().to_string(), str::to_owned)
 }
 
-/// The method as a label: others than the usual ones are one.
+/// Method as a label; all unusual methods share one.
 fn method_name(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
@@ -118,8 +116,8 @@ fn method_name(method: &Method) -> &'static str {
     }
 }
 
-/// Nothing that comes from here is to be guessed at, framed, run, or kept: it is for
-/// whoever has the token. What may be more says so itself.
+/// Adds headers against sniffing, framing, running and caching. A handler's own content security
+/// policy and cache control are kept.
 fn harden(headers: &mut HeaderMap) {
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
@@ -129,7 +127,7 @@ fn harden(headers: &mut HeaderMap) {
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
 }
 
-/// What a handler that panicked is answered as.
+/// Answer for a handler that panicked.
 pub(super) fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
     let text = match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
         (Some(text), _) => (*text).to_owned(),

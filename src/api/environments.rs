@@ -1,4 +1,4 @@
-//! Environments: how far they are, and what their builds have said.
+//! Environments: their states and build logs.
 
 use axum::Json;
 use axum::extract::State;

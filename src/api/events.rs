@@ -1,9 +1,8 @@
-//! Following an execution live, as server-sent events (WHATWG HTML, 9.2).
+//! Live updates of an execution as server-sent events (WHATWG HTML, 9.2).
 //!
-//! A follower pulls: nothing is queued for one that is slow, and one that goes
-//! away costs nothing. Where it was is the id of each event, so it can go on from
-//! there, after a broken connection or another server. What is followed ends when
-//! the server does, and soon after the follower's token.
+//! A follower pulls: no events are queued for a slow one, and a disconnected one costs nothing.
+//! Each event's id is the follower's position, so it can resume after a broken connection or on
+//! another server. A stream ends with the server, and soon after the follower's token.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -29,14 +28,13 @@ use crate::domain::output_log::{Position, StreamName};
 use crate::orchestrator::Event;
 use crate::store::StoreError;
 
-/// A comment is sent when nothing else was for this long, so that proxies keep
-/// the connection.
+/// Idle time after which a comment is sent, so that proxies keep the connection.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// After how long a follower that was cut off comes back.
+/// Delay before a disconnected follower reconnects.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Tells nginx to pass events on as they come.
+/// Header that tells nginx to pass events on immediately.
 const NO_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// An event, by the names of its lines.
@@ -86,7 +84,7 @@ pub(crate) async fn stream_events(
     let named = query.text("last_event_id")?.filter(|text| !text.is_empty());
     query.finish()?;
     let named = named.map(|text| position("last_event_id", &text)).transpose()?;
-    // The header is what a browser sends on its own when it comes back.
+    // Browsers send the header on their own when they reconnect.
     let from = last_event_id(&headers)?.or(named).unwrap_or_default();
     find(&state, &identity, id).await?;
     let permit = state.streams().follow(identity.taker())?;
@@ -94,7 +92,7 @@ pub(crate) async fn stream_events(
     let events = state.executions.follow(id, from).take_until(stopping);
     let events = events.take_until(Box::pin(identity.until_expired(&state)));
     let messages = events.map(move |event| {
-        // Given back when the stream is dropped.
+        // Released when the stream is dropped.
         let _held = &permit;
         Ok::<_, Infallible>(message(event))
     });
@@ -116,7 +114,7 @@ fn message(event: Result<Event, StoreError>) -> Message {
             named(name, &json!({"text": text})).id(id_of(position))
         }
         Ok(Event::End(summary)) => named("end", &summary),
-        // The stream ends behind it, and the follower comes back.
+        // The stream ends after it, and the follower reconnects.
         Err(error) => {
             tracing::warn!(error = chain(&error), "a stream of events broke off");
             Message::default().comment("interrupted: come back with Last-Event-ID")

@@ -1,4 +1,4 @@
-//! Executions: seeing them, and cancelling them.
+//! Executions: reading and cancelling them.
 
 use axum::Json;
 use axum::extract::State;
@@ -199,7 +199,7 @@ pub(super) async fn cancel_execution(
     Ok((status, Json(summary)).into_response())
 }
 
-/// An execution, if there is one of this id for this caller.
+/// Returns an execution of this id that the caller may see.
 pub(crate) async fn find(
     state: &AppState,
     identity: &Identity,
@@ -210,13 +210,13 @@ pub(crate) async fn find(
     known.ok_or_else(|| Problem::not_found("execution"))
 }
 
-/// All of an execution, and the room that it takes.
+/// An execution with its input and output, and the memory permit for it.
 pub(crate) struct Whole {
     pub(crate) execution: Execution,
     pub(crate) held: Held,
 }
 
-/// All of an execution, with what it printed as it was printed instead of as texts.
+/// Returns an execution with its output as bytes instead of texts.
 pub(crate) async fn whole_and_log(
     state: &AppState,
     identity: &Identity,
@@ -228,7 +228,7 @@ pub(crate) async fn whole_and_log(
     Ok((Whole { execution, held }, log))
 }
 
-/// All of an execution.
+/// Returns an execution with its input and output.
 pub(crate) async fn whole(
     state: &AppState,
     identity: &Identity,
@@ -240,7 +240,7 @@ pub(crate) async fn whole(
     Ok(Whole { execution, held })
 }
 
-/// Room for all of an execution. One that ends meanwhile may take more.
+/// Acquires memory for a whole execution. One that ends meanwhile may take more.
 pub(crate) async fn room(state: &AppState, identity: &Identity, id: Uuid) -> Result<Held, Problem> {
     state.memory().hold(identity.taker(), state.store.execution_bytes(id).await?).await
 }

@@ -1,7 +1,6 @@
-//! Reads bodies: within their bounds, as JSON, and with words that say where they
-//! are wrong. A body is read once; what is to be kept byte for byte is taken out
-//! of it as it stands ([`Fields::take`]). Large ones have their room ([`Held`]) and
-//! are read beside the threads that serve ([`super::aside`]).
+//! Body parsing: bounded, as JSON, with errors that point at the fault. A body is read once; parts
+//! kept byte for byte are taken out unchanged ([`Fields::take`]). Large bodies hold memory
+//! ([`Held`]) and are parsed off the serving threads ([`super::aside`]).
 
 use std::time::Duration;
 
@@ -26,29 +25,27 @@ use crate::domain::script::MAX_SCRIPT_BYTES;
 /// Largest body of most routes, in bytes (1 MiB).
 pub(super) const SMALL: usize = 1024 * 1024;
 
-/// Largest body with an input, in bytes: the input, and room for all else.
+/// Largest body with an input, in bytes: the input and all other fields.
 pub(super) const WITH_INPUT: usize = crate::domain::json_input::MAX_INPUT_BYTES + 4 * SMALL;
 
-/// Largest body with a script, in bytes: it may come as base64, or as a text of
-/// which every byte is escaped in two.
+/// Largest body with a script, in bytes: base64, or a text with every byte escaped in two.
 #[expect(clippy::cast_possible_truncation, reason = "64 MiB")]
 pub(crate) const WITH_SCRIPT: usize = 2 * MAX_SCRIPT_BYTES as usize + 4 * SMALL;
 
-/// Time that a body may take beside what its least rate gives it.
+/// Time allowed for a body in addition to its least rate.
 const GRACE: Duration = Duration::from_secs(15);
 
 /// Least rate of a body, in bytes per second (32 KiB).
 const LEAST_RATE: usize = 32 * 1024;
 
-/// What is still read of a body that is refused, in bytes: whoever hears nothing
-/// before all is sent would otherwise see a broken connection and no answer.
+/// Bytes of a refused body that are still read: a client that reads no answer before it has sent
+/// everything would otherwise see a broken connection.
 const READ_OF_REFUSED: usize = 128 * SMALL;
 
-/// How long that may take.
+/// Time limit for reading a refused body.
 const REFUSED_WITHIN: Duration = Duration::from_secs(5);
 
-/// A body that says of itself that it is JSON, of at most `LIMIT` bytes, and its
-/// room.
+/// Body with a JSON content type of at most `LIMIT` bytes, and its memory permit.
 pub(super) struct JsonBytes<const LIMIT: usize>(pub(super) Bytes, pub(super) Held);
 
 impl<const LIMIT: usize> FromRequest<AppState> for JsonBytes<LIMIT> {
@@ -66,7 +63,7 @@ impl<const LIMIT: usize> FromRequest<AppState> for JsonBytes<LIMIT> {
     }
 }
 
-/// A JSON object as a value, of at most `LIMIT` bytes, and its room.
+/// JSON object parsed into a value, of at most `LIMIT` bytes, and its memory permit.
 pub(super) struct Json<T, const LIMIT: usize = SMALL>(pub(super) T, pub(super) Held);
 
 impl<T: DeserializeOwned + Send + 'static, const LIMIT: usize> FromRequest<AppState>
@@ -82,13 +79,13 @@ impl<T: DeserializeOwned + Send + 'static, const LIMIT: usize> FromRequest<AppSt
 }
 
 fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
-    // Nothing is unpacked here: what is small could be without bounds.
+    // Nothing is decompressed: a small body could expand without bounds.
     let is_plain = |value: &[u8]| value.is_empty() || value.eq_ignore_ascii_case(b"identity");
     if !headers.get_all(CONTENT_ENCODING).iter().all(|value| is_plain(value.as_bytes())) {
         return Err(Problem::new(Kind::MediaType, "the body has a Content-Encoding")
             .hint("send it as it is, without compression"));
     }
-    // What is given twice is read in one way here and in another elsewhere.
+    // Parsers differ in how they read a repeated name.
     let is_given_once = headers.get_all(CONTENT_TYPE).iter().count() == 1;
     let given = headers.get(CONTENT_TYPE).filter(|_| is_given_once);
     let given = given.and_then(|value| value.to_str().ok());
@@ -112,11 +109,10 @@ fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
         .hint("send `Content-Type: application/json`; JSON is UTF-8"))
 }
 
-/// Reads a body of at most so many bytes, which takes room as it comes.
+/// Reads a body of at most so many bytes, and holds memory for it as it arrives.
 ///
 /// # Errors
-/// A [`Problem`] when it is too large, comes too slowly, breaks off, or when there
-/// is no room for it.
+/// A [`Problem`] if it is too large, too slow or incomplete, or if there is no memory for it.
 pub(crate) async fn read(
     headers: &HeaderMap,
     body: Body,
@@ -145,17 +141,17 @@ pub(crate) async fn read(
     }
 }
 
-/// Refuses a body that says itself that it has more bytes than these.
+/// Refuses a body whose declared length is over the limit.
 ///
 /// # Errors
-/// A [`Problem`] of what is too large.
+/// A [`Problem`] if it is too large.
 pub(crate) fn check_length(headers: &HeaderMap, limit: usize) -> Result<(), Problem> {
     let announced = headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse().ok());
     let is_too_large = announced.is_some_and(|bytes: u64| bytes > limit as u64);
     if is_too_large { Err(too_large(limit)) } else { Ok(()) }
 }
 
-/// A body that comes, and how fast it does.
+/// Incoming body and its rate.
 pub(crate) struct Incoming {
     stream: BodyDataStream,
     bytes: usize,
@@ -167,11 +163,11 @@ impl Incoming {
         Self { stream: body.into_data_stream(), bytes: 0, waited: Duration::ZERO }
     }
 
-    /// The next piece of at most so many bytes in all. Only the time without a piece
-    /// counts, and not what is done with those that came.
+    /// Returns the next piece of at most so many bytes in all. Only time spent waiting for a piece
+    /// counts, not the work on received pieces.
     ///
     /// # Errors
-    /// A [`Problem`] as [`read`] has them.
+    /// The [`Problem`]s of [`read`].
     pub(crate) async fn next(&mut self, limit: usize) -> Result<Option<Bytes>, Problem> {
         let due = GRACE + Duration::from_secs((self.bytes / LEAST_RATE) as u64);
         let begun = Instant::now();
@@ -187,7 +183,7 @@ impl Incoming {
     }
 }
 
-/// Reads and drops the rest of a body, up to a bound.
+/// Reads and discards the rest of a body, up to a bound.
 async fn drain(mut stream: BodyDataStream) {
     let dropping = async {
         let mut dropped = 0;
@@ -198,7 +194,7 @@ async fn drain(mut stream: BodyDataStream) {
             }
         }
     };
-    // It is refused either way.
+    // The body is refused either way.
     let _ = tokio::time::timeout(REFUSED_WITHIN, dropping).await;
 }
 
@@ -251,7 +247,7 @@ mod tests {
         assert!(!is_taken(&[]));
     }
 
-    /// A body of so many pieces of so many bytes, each after a second.
+    /// Reads a body of so many pieces of so many bytes, each after a second.
     async fn read_slowly(pieces: usize, bytes: usize) -> Result<usize, Problem> {
         let pieces = futures::stream::iter(0..pieces).then(move |_| async move {
             tokio::time::sleep(Duration::from_secs(1)).await;

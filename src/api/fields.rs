@@ -1,6 +1,5 @@
-//! A JSON object's fields, each as it stands in the body: names once, values
-//! unread. So a field that is kept byte for byte is looked at once, and a name
-//! that is there twice is found, which values would not tell.
+//! Fields of a JSON object as they are in the body: names once, values unparsed. So a field kept
+//! byte for byte is parsed once, and repeated names are detected, which parsed values would hide.
 
 use std::fmt;
 
@@ -21,21 +20,21 @@ use crate::domain::sanitize::{escaped, sanitize};
 /// Most fields of a body.
 const MAX_FIELDS: usize = 100;
 
-/// Most values of one field, those in it included: read, they take many times their
-/// size. More have no room in a schema.
+/// Most values of one field, including nested ones: parsed, they take many times their size. A
+/// schema has no space for more.
 const MAX_VALUES: usize = MAX_SCHEMA_BYTES / 2;
 
-/// Most characters of what is said about a value.
+/// Longest detail about a value, in characters.
 const MAX_DETAIL_CHARS: usize = 400;
 
-/// What stands in front of what is said of a name that is there twice.
+/// Prefix of the error about a repeated name.
 const TWICE: &str = "twice: ";
 
-/// The fields of a body.
+/// Fields of a body.
 pub(super) struct Fields<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'a> Fields<'a> {
-    /// Reads an object.
+    /// Parses an object.
     pub(super) fn parse(bytes: &'a [u8]) -> Result<Self, Problem> {
         let text = std::str::from_utf8(bytes).map_err(|_| not_json(bytes))?;
         serde_json::from_str(text).map_err(|error| match error.classify() {
@@ -52,13 +51,13 @@ impl<'a> Fields<'a> {
         })
     }
 
-    /// Takes a field out, as it stands.
+    /// Removes a field and returns its raw value.
     pub(super) fn take(&mut self, name: &str) -> Option<&'a RawValue> {
         let at = self.0.iter().position(|(known, _)| known == name)?;
         Some(self.0.remove(at).1)
     }
 
-    /// Refuses lists and objects with more values than anybody needs.
+    /// Refuses lists and objects with too many values.
     fn check_size(&self) -> Result<(), Problem> {
         for (name, value) in &self.0 {
             let is_large = value.get().len() > MAX_VALUES;
@@ -74,7 +73,7 @@ impl<'a> Fields<'a> {
         Ok(())
     }
 
-    /// What is left of them as a value.
+    /// Parses the remaining fields into a value.
     pub(super) fn into_value<T: DeserializeOwned>(self) -> Result<T, Problem> {
         self.check_size()?;
         let fields = MapDeserializer::<_, serde_json::Error>::new(self.0.into_iter());
@@ -94,8 +93,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// What an error says, bounded, and without a place that is counted from the
-/// beginning of a field.
+/// Text of an error, bounded, without a position relative to the field's start.
 fn without_place(error: &serde_json::Error) -> String {
     let words = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
@@ -106,7 +104,7 @@ fn without_place(error: &serde_json::Error) -> String {
     }
 }
 
-/// Where the body is not JSON; that it is not is known.
+/// Problem with the position of a body's syntax error.
 fn not_json(bytes: &[u8]) -> Problem {
     match JsonInput::parse(bytes.to_vec()) {
         Err(JsonInputError::Invalid(fault)) => {

@@ -1,4 +1,4 @@
-//! Reads the headers that steer an execution.
+//! Parsers of the headers that control an execution.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use axum::http::{HeaderMap, HeaderValue};
 use super::problem::{Kind, Problem};
 use crate::domain::output_log::Position;
 
-/// The longest that an answer waits.
+/// Longest wait for an answer.
 pub(super) const MAX_WAIT: Duration = Duration::from_secs(600);
 
-/// How long the caller prefers to wait: `Prefer: wait=SECONDS` (RFC 7240), of
-/// which the first counts. What is not understood is not preferred.
+/// Time that the caller prefers to wait: the first `Prefer: wait=SECONDS` (RFC 7240). Unknown
+/// preferences are ignored.
 pub(super) fn wait_preferred(headers: &HeaderMap) -> Result<Option<Duration>, Problem> {
     for value in headers.get_all("prefer") {
         for preference in text("Prefer", value)?.split(',') {
@@ -27,7 +27,7 @@ pub(super) fn wait_preferred(headers: &HeaderMap) -> Result<Option<Duration>, Pr
     Ok(None)
 }
 
-/// What the caller names its request by.
+/// Idempotency key of the request.
 pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let name = "Idempotency-Key";
     let mut values = headers.get_all("idempotency-key").iter();
@@ -38,22 +38,21 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Pro
     text(name, value).map(|key| Some(key.to_owned()))
 }
 
-/// How far a follower has read, as it was told in the id of an event.
+/// Position of a follower, from the id of its last event.
 pub(super) fn last_event_id(headers: &HeaderMap) -> Result<Option<Position>, Problem> {
     let Some(value) = headers.get("last-event-id") else { return Ok(None) };
     let text = text("Last-Event-ID", value)?;
-    // What a browser sends when it has had none.
+    // Browsers send an empty value before the first event.
     if text.is_empty() {
         return Ok(None);
     }
     position("Last-Event-ID", text).map(Some)
 }
 
-/// A position as it stands in the ids of events: bytes of stdout, `-`, bytes of
-/// stderr.
+/// Parses a position in an event's id: bytes of stdout, `-`, bytes of stderr.
 pub(super) fn position(name: &str, text: &str) -> Result<Position, Problem> {
     let number = |text: &str| {
-        // Numbers that are written with a sign are no ids of ours.
+        // Numbers with a sign are never in our ids.
         text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
     };
     let read = || {

@@ -1,7 +1,7 @@
-//! Whether the process lives, whether it can do its work, and what it counts.
+//! Liveness, readiness and metrics.
 //!
-//! The first two answer everybody, because those who ask (load balancers, service
-//! managers) have no tokens; what is wrong is said to those who have one.
+//! The first two answer everyone, because load balancers and service managers have no tokens;
+//! details of failures are only for callers with a token.
 
 use axum::Json;
 use axum::extract::State;
@@ -17,10 +17,10 @@ use super::state::AppState;
 use crate::metrics::MEDIA_TYPE;
 use crate::pool::PoolStatus;
 
-/// Least room on the data folder's disk, in bytes (256 MiB).
+/// Least free space on the data folder's disk, in bytes (256 MiB).
 const MIN_FREE_BYTES: u64 = 256 * 1024 * 1024;
 
-/// The media type of the metrics for clients that do not know OpenMetrics.
+/// Media type of the metrics for clients that do not know OpenMetrics.
 const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 
 /// Health of the server.
@@ -136,12 +136,12 @@ fn answer(status: StatusCode, checks: Vec<Check>, pool: Option<PoolView>) -> Res
         ([(CACHE_CONTROL, "no-store")], Json(HealthView { status: word, checks, pool }))
             .into_response();
     *response.status_mut() = status;
-    // It is no problem: it is the answer.
+    // It is the answer, not a problem.
     response.extensions_mut().insert(super::problem::IsAnswer);
     response
 }
 
-/// All parts, looked at now or a moment ago; once for all who ask meanwhile.
+/// Results of all checks, fresh or cached; concurrent callers share one check.
 pub(crate) async fn looked_at(state: &AppState) -> [Check; 3] {
     let checks = async { tokio::join!(database(state), engine(state), disk(state)).into() };
     state.checks().or(checks).await
@@ -204,7 +204,7 @@ pub(super) async fn metrics(State(state): State<AppState>, headers: HeaderMap) -
     ([(CONTENT_TYPE, media_type)], text).into_response()
 }
 
-/// True for a client that accepts `text/plain`, and no other type that the metrics have.
+/// True if the client accepts `text/plain` and no other media type of the metrics.
 fn wants_plain_text(headers: &HeaderMap) -> bool {
     let accepts = |media_type: &str| {
         let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());

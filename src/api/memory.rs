@@ -1,11 +1,10 @@
-//! Room for what is large: bodies while they come and until they are handed on, and
-//! whole executions until they are sent. So callers can't make the server hold more
-//! at once than it can bear, whatever the number of their connections, and none of
-//! them takes the room of the others ([`super::shares`]).
+//! Memory permits for large data: bodies from arrival until they are handed on, and whole
+//! executions until they are sent. So callers can't make the server hold more than its bound,
+//! whatever the number of their connections, and none takes the memory of others
+//! ([`super::shares`]).
 //!
-//! What is held is counted in bytes, by the copies that are made of it. What was
-//! only announced is not held. What is small is not counted: connections are
-//! bounded, too ([`crate::server`]).
+//! Permits are counted in bytes, including all copies of the data. Announced bytes are not counted,
+//! only received ones. Small data is not counted: connections are bounded too ([`crate::server`]).
 
 use std::time::Duration;
 
@@ -20,30 +19,29 @@ use super::aside::aside;
 use super::problem::{Kind, Problem};
 use super::shares::{Share, Shares, Taker};
 
-/// All that is held at once, in bytes (512 MiB).
+/// Total memory held at once, in bytes (512 MiB).
 const TOTAL: usize = 512 * 1024 * 1024;
 
-/// What admins may hold beyond that, in bytes (208 MiB): a request with the largest
-/// input.
+/// Additional memory for admins, in bytes (208 MiB): one request with the largest input.
 const FOR_ADMINS: usize = 208 * 1024 * 1024;
 
-/// Bytes that are not counted (4 KiB): as many as a connection takes anyway.
+/// Bytes that are not counted (4 KiB): a connection takes as many anyway.
 const SMALL: usize = 4 * 1024;
 
-/// How often there is a byte at most: in the body, in the value that is read of
-/// it and in the answer; or in the row, in the execution and in the answer.
+/// Most copies of a byte: in the body, the parsed value and the answer; or in the row, the
+/// execution and the answer.
 const COPIES: usize = 3;
 
-/// In what steps room is taken for a body that comes, in bytes (64 KiB).
+/// Step by which memory is held for an arriving body, in bytes (64 KiB).
 const STEP: usize = 64 * 1024;
 
-/// How long somebody waits for room.
+/// Longest wait for memory.
 const WITHIN: Duration = Duration::from_secs(3);
 
-/// After how long whoever got none may ask again.
+/// Time after which a refused caller may retry.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// What is left of the room.
+/// Remaining memory.
 #[derive(Debug)]
 pub(crate) struct Memory(Shares);
 
@@ -53,20 +51,20 @@ impl Default for Memory {
     }
 }
 
-/// Room that somebody has; given back when it is dropped.
+/// Memory held by a caller; released on drop.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
-    /// Bytes that it is enough for.
+    /// Bytes of data that the permit covers.
     bytes: usize,
     share: Option<Share>,
 }
 
 impl Memory {
-    /// Room for this many bytes in all their copies; whoever needs more than anybody
-    /// can have gets that much.
+    /// Holds memory for this many bytes in all their copies, capped at the most that a caller can
+    /// have.
     ///
     /// # Errors
-    /// A [`Problem`] when there is none for a while.
+    /// A [`Problem`] if no memory becomes free in time.
     pub(crate) async fn hold(&self, taker: Taker, bytes: u64) -> Result<Held, Problem> {
         let bytes = usize::try_from(bytes).unwrap_or(TOTAL);
         let mut held = Held::default();
@@ -74,10 +72,10 @@ impl Memory {
         Ok(held)
     }
 
-    /// Makes room that is held enough for so many bytes that have come.
+    /// Extends the permit to so many received bytes.
     ///
     /// # Errors
-    /// As those of [`Self::hold`].
+    /// Those of [`Self::hold`].
     pub(crate) async fn extend(
         &self,
         held: &mut Held,
@@ -90,11 +88,11 @@ impl Memory {
         }
     }
 
-    /// Makes room that is held enough for so many bytes, of which all have come, in
-    /// all the copies that are made of them now.
+    /// Extends the permit to a complete body of so many bytes, in all copies that are made of it
+    /// now.
     ///
     /// # Errors
-    /// As those of [`Self::hold`].
+    /// Those of [`Self::hold`].
     pub(crate) async fn complete(
         &self,
         held: &mut Held,
@@ -131,7 +129,7 @@ fn refused() -> Problem {
 }
 
 impl Held {
-    /// An answer in JSON, for which the room is held until it is sent.
+    /// Answers in JSON, and holds the memory until the answer is sent.
     pub(crate) async fn json<T>(self, status: StatusCode, value: T) -> Response
     where
         T: Serialize + Send + 'static,
@@ -147,12 +145,12 @@ impl Held {
         }
     }
 
-    /// Content to be sent, for which the room is held until it is.
+    /// Body that holds the memory until it is sent.
     pub(crate) fn body(mut self, content: impl AsRef<[u8]> + Send + 'static) -> Body {
         let Some(share) = &mut self.share else {
             return Body::from(Bytes::from_owner(content));
         };
-        // There are no copies any more.
+        // No copies remain.
         share.shrink(content.as_ref().len());
         Body::from(Bytes::from_owner(Content { content, _held: self }))
     }
@@ -177,7 +175,7 @@ mod tests {
     const OTHER: Taker = Taker { token_id: 2, is_admin: false };
     const ADMIN: Taker = Taker { token_id: 3, is_admin: true };
 
-    /// The largest body with an input.
+    /// Largest body with an input.
     const LARGEST: u64 = super::super::extract::WITH_INPUT as u64;
 
     #[tokio::test(start_paused = true)]

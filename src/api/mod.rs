@@ -1,13 +1,13 @@
-//! The HTTP API: wire types, errors, who may do what, and one file per resource.
+//! The HTTP API: wire types, errors, authorisation, and one file per resource.
 //!
-//! [`router`] puts it together. A request passes [`envelope`] (its id, its log
-//! line, what its failures look like), [`auth`] (whose it is, and whether they
-//! may), [`admission`] (whether its token has too many already), and then the handler, which reads it ([`extract`], [`query`], [`path`]),
-//! asks the store, the registry or the executions, and puts the answer into wire
-//! types. Handlers decide nothing that outlives the request.
+//! [`router`] assembles it. A request passes [`envelope`] (id, log line, error format), [`auth`]
+//! (authentication and roles), [`admission`] (the token's share of requests), and then its handler.
+//! The handler parses it ([`extract`], [`query`], [`path`]), calls the store, the registry or the
+//! executions, and converts the answer to wire types. Handlers decide nothing that outlives the
+//! request.
 //!
-//! No answer holds SQL, a chain of causes, or a host path that the caller did not
-//! give; and no route answers without a token but `/healthz` and `/readyz`.
+//! No answer holds SQL, a chain of causes, or a host path that the caller did not give. No route
+//! answers without a token but `/healthz` and `/readyz`.
 
 mod admission;
 pub(crate) mod artifacts;

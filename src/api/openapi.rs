@@ -1,5 +1,5 @@
-//! The OpenAPI document: made from the routes themselves, and completed with what
-//! holds for all of them. Nothing is said here of a single route.
+//! The OpenAPI document: generated from the routes, and completed with the parts common to all
+//! operations. It describes no single route here.
 
 use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
@@ -9,20 +9,20 @@ use utoipa::openapi::security::SecurityRequirement;
 use super::problem::{MEDIA_TYPE, ProblemBody};
 use crate::domain::token::Role;
 
-/// The name of the only way to say who one is.
+/// Name of the only security scheme.
 const SCHEME: &str = "bearer";
 
-/// Methods that operations stand under.
+/// Methods of operations.
 pub(super) const METHODS: [&str; 4] = ["get", "post", "put", "delete"];
 
-/// What every schema is shown with, by its name.
+/// Examples of schemas, by name.
 const EXAMPLES: &str = include_str!("examples.json");
 
 #[derive(OpenApi)]
 #[openapi(components(schemas(ProblemBody<'static>)))]
 struct Shared;
 
-/// Notes on operations which roles may use them.
+/// Adds the allowed roles to the descriptions of operations.
 pub(super) fn note_roles(paths: &mut Paths, allowed: &[Role]) {
     let names: Vec<_> = allowed.iter().map(|role| role.name()).collect();
     for item in paths.paths.values_mut() {
@@ -40,10 +40,10 @@ fn note(operation: &mut Operation, roles: &[&str]) {
     operation.description = Some(description.trim().to_owned());
 }
 
-/// The whole document.
+/// Completes the document.
 pub(super) fn finished(mut document: utoipa::openapi::OpenApi) -> Value {
     document.merge(Shared::openapi());
-    // It is made of strings and numbers: there is nothing that could fail.
+    // Serialising strings and numbers can't fail.
     let mut document = serde_json::to_value(&document).unwrap_or_default();
     let examples: Value = serde_json::from_str(EXAMPLES).unwrap_or_default();
     document["openapi"] = json!("3.1.0");
@@ -61,7 +61,7 @@ pub(super) fn finished(mut document: utoipa::openapi::OpenApi) -> Value {
                 complete(&path, operation, &examples);
             }
         }
-        // The router's word for a part that may have slashes.
+        // The router's syntax for a part that may have slashes.
         (path.replace("{*", "{"), item)
     });
     document["paths"] = Value::Object(paths.collect());
@@ -95,7 +95,7 @@ fn tags() -> Value {
     ])
 }
 
-/// Adds what holds for every operation.
+/// Adds the parts common to every operation.
 fn complete(path: &str, operation: &mut Map<String, Value>, examples: &Value) {
     if let Some(id) = operation.get_mut("operationId") {
         *id = json!(camel_case(id.as_str().unwrap_or_default()));
@@ -140,7 +140,7 @@ fn complete(path: &str, operation: &mut Map<String, Value>, examples: &Value) {
     responses.sort_keys();
 }
 
-/// The operation's id of a handler's name, which is unique in the whole API.
+/// Operation id from a handler's name, which is unique in the API.
 fn camel_case(name: &str) -> String {
     let mut words = name.split('_').filter(|word| !word.is_empty());
     let first = words.next().unwrap_or_default().to_owned();
@@ -169,7 +169,7 @@ fn complete_response(status: &str, response: &mut Value, examples: &Value) {
     }
 }
 
-/// An example of a schema that is named, or a list of one.
+/// Example of a named schema, or a list of one.
 fn example(schema: &Value, examples: &Value) -> Option<Value> {
     if let Some(items) = schema.get("items") {
         return example(items, examples).map(|entry| json!([entry]));

@@ -1,4 +1,4 @@
-//! What a request for an execution asks for.
+//! Request for an execution.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -56,7 +56,7 @@ pub(super) struct ExecutionRequest {
     priority: Option<i64>,
 }
 
-/// A request that has been checked as far as it can be without its script.
+/// A request validated as far as is possible without its script.
 pub(super) struct Order {
     script: ScriptRef,
     version: Option<i64>,
@@ -69,7 +69,7 @@ pub(super) struct Order {
 }
 
 impl Order {
-    /// Reads a body; and gives the input as it stands in it.
+    /// Parses a body, and returns the raw input with it.
     pub(super) fn parse(body: &[u8]) -> Result<(Self, Option<Box<RawValue>>), Problem> {
         let mut fields = Fields::parse(body)?;
         let input = fields.take("input").map(RawValue::to_owned);
@@ -100,7 +100,7 @@ impl Order {
         Ok((order, input.or_else(|| RawValue::from_string(NO_INPUT.to_owned()).ok())))
     }
 
-    /// The script and its version, if there are such for this caller.
+    /// Returns the script and its version, if the caller may see them.
     pub(super) async fn resolve(
         &self,
         state: &AppState,
@@ -122,7 +122,7 @@ impl Order {
         Ok((script, version))
     }
 
-    /// SHA-256 over all that is asked for; where a part ends is a part of it.
+    /// SHA-256 over all parts of the request; the end of each part is hashed too.
     pub(super) fn fingerprint(&self, script_id: i64) -> [u8; 32] {
         let mut hasher = Sha256::new();
         let mut add = |part: &[u8]| {
@@ -135,7 +135,7 @@ impl Order {
         add(&optional(self.version));
         add(&count(self.args.len()));
         self.args.iter().for_each(|argument| add(argument.as_bytes()));
-        // However they were ordered.
+        // Independent of their order.
         let env: BTreeMap<_, _> = self.env.iter().map(|it| (it.name(), it.value())).collect();
         add(&count(env.len()));
         for (name, value) in env {
@@ -150,10 +150,10 @@ impl Order {
     }
 }
 
-/// What is read when nothing was sent.
+/// Input for requests without one.
 const NO_INPUT: &str = "{}";
 
-/// An input as it stands in a body; `{}` when it is not there.
+/// Raw input of a body; `{}` if it is absent.
 pub(crate) fn read_input(raw: Option<&RawValue>, pointer: &str) -> Result<JsonInput, Problem> {
     let input = match raw {
         Some(raw) => JsonInput::from_raw(raw),
@@ -172,7 +172,7 @@ pub(crate) fn read_input(raw: Option<&RawValue>, pointer: &str) -> Result<JsonIn
     })
 }
 
-/// No argument can hold a NUL (execve(2)). Names some of those that do.
+/// Refuses arguments with a NUL (execve(2)). Names some of them.
 pub(super) fn check_args(args: &[String], fault: &mut impl FnMut(&str, String)) {
     let with_nul = args.iter().enumerate().filter(|(_, argument)| argument.contains('\0'));
     for (index, _) in with_nul.take(MAX_FAULTS) {
@@ -181,12 +181,12 @@ pub(super) fn check_args(args: &[String], fault: &mut impl FnMut(&str, String)) 
     }
 }
 
-/// Variables by name, as they were sent.
+/// Variables by name, as sent.
 #[derive(Debug, Default)]
 pub(super) struct RequestVariables(Vec<(String, String)>);
 
 impl RequestVariables {
-    /// Those that can be set, and what is wrong with the others.
+    /// Splits the variables into valid ones and faults.
     pub(super) fn check(self, base: &str) -> (Variables, Vec<Fault>) {
         let (mut variables, mut faults) = (Vec::new(), Vec::new());
         for (name, value) in self.0 {
@@ -205,7 +205,7 @@ impl RequestVariables {
     }
 }
 
-/// Most variables, and most arguments, that are said to be wrong.
+/// Most faults reported for variables, and for arguments.
 const MAX_FAULTS: usize = 20;
 
 impl<'de> Deserialize<'de> for RequestVariables {

@@ -9,7 +9,7 @@ use utoipa::IntoParams;
 /// Most entries of one answer.
 pub(super) const MAX_LIMIT: u32 = 1_000;
 
-/// How many entries there are in all.
+/// Header with the total number of entries.
 const TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
 
 /// Which part of a list is wanted.
@@ -30,12 +30,12 @@ impl Default for PageQuery {
     }
 }
 
-/// A part of a list.
+/// One page of a list.
 #[derive(Debug)]
 pub(super) struct Listed<T> {
-    /// What was asked for.
+    /// Entries of the page.
     pub(super) entries: Vec<T>,
-    /// How many there are in all.
+    /// Total number of entries.
     pub(super) total: i64,
 }
 

@@ -1,5 +1,5 @@
-//! Reads what a route's pattern matched. Whatever can't be an id is the id of
-//! nothing: 404, and no other answer that tells ids from others.
+//! Path parameters. Text that can't be an id gets 404, the same as an unknown id, so that answers
+//! do not tell ids from other text.
 
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{FromRequestParts, RawPathParams};
@@ -12,29 +12,29 @@ use super::script_ref::ScriptRef;
 use super::state::AppState;
 use crate::domain::registry::RegisteredScript;
 
-/// The id of a token.
+/// Id of a token.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TokenId(pub(crate) i64);
 
-/// A script that is there, named by its id or its name.
+/// An existing script, by id or name.
 #[derive(Debug)]
 pub(crate) struct NamedScript(pub(crate) RegisteredScript);
 
-/// The id of an execution.
+/// Id of an execution.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ExecutionId(pub(crate) Uuid);
 
-/// Everything else, by its name in the pattern.
+/// All other parameters, by their names in the pattern.
 #[derive(Debug)]
 pub(crate) struct PathText(Vec<(String, String)>);
 
 impl PathText {
-    /// What stands for this name.
+    /// Value of a parameter.
     pub(crate) fn get(&self, name: &str) -> &str {
         self.0.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
     }
 
-    /// A number that can be one of ours.
+    /// Parses a number in the range of our ids.
     pub(crate) fn number(&self, name: &str, what: &str) -> Result<i64, Problem> {
         let text = self.get(name);
         let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());

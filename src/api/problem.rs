@@ -1,9 +1,8 @@
-//! What every refusal and failure looks like: RFC 9457 `application/problem+json`.
+//! Format of every refusal and failure: RFC 9457 `application/problem+json`.
 //!
-//! A [`Problem`] is made where something goes wrong and put into words once, by
-//! [`super::envelope`], which knows the request's id. What a problem says is for
-//! the caller: no SQL, no host path that the caller did not give. What led to it
-//! goes to the log, and nowhere else.
+//! A [`Problem`] is created at the point of failure and rendered once, by [`super::envelope`],
+//! which knows the request's id. Its text is for the caller: no SQL, and no host path that the
+//! caller did not give. Its cause is only logged.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -21,13 +20,13 @@ use crate::orchestrator::SubmitError;
 use crate::registry::RegistryError;
 use crate::store::StoreError;
 
-/// When to try again after an outage.
+/// Time after which to retry after an outage.
 const RETRY_OUTAGE: Duration = Duration::from_secs(2);
 
-/// The media type of problems (RFC 9457, 3).
+/// Media type of problems (RFC 9457, 3).
 pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
 
-/// Why a request was not answered.
+/// Reason that a request failed.
 #[derive(Debug, Clone)]
 pub(crate) struct Problem {
     kind: Kind,
@@ -35,12 +34,12 @@ pub(crate) struct Problem {
     hint: Option<Box<str>>,
     errors: Vec<FieldProblem>,
     retry_after: Option<Duration>,
-    /// For the log alone.
+    /// Cause, only for the log.
     cause: Option<Box<str>>,
     is_of_database: bool,
 }
 
-/// What kind of problem it is; programs tell them apart by their type.
+/// Kind of a problem; programs distinguish them by their type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Malformed,
@@ -156,7 +155,7 @@ pub(crate) struct ProblemBody<'a> {
 }
 
 impl Problem {
-    /// A problem of a kind, with what happened.
+    /// Creates a problem of a kind with its detail.
     pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
         Self {
             kind,
@@ -169,12 +168,12 @@ impl Problem {
         }
     }
 
-    /// There is nothing of this name or id, or the caller may not know of it.
+    /// Problem of an unknown resource, or of one that the caller may not see.
     pub(crate) fn not_found(what: &str) -> Self {
         Self::new(Kind::NotFound, format!("there is no such {what}"))
     }
 
-    /// Something is wrong in the body.
+    /// Problem of an invalid body.
     pub(crate) fn invalid(faults: Vec<Fault>) -> Self {
         let errors = faults.into_iter().map(|fault| FieldProblem {
             pointer: Some(fault.pointer),
@@ -184,7 +183,7 @@ impl Problem {
         Self::of_fields(errors.collect())
     }
 
-    /// Something is wrong with a parameter or a header.
+    /// Problem of an invalid parameter or header.
     pub(crate) fn parameter(name: &str, detail: impl Into<String>) -> Self {
         let parameter = Some(name.to_owned());
         Self::of_fields(vec![FieldProblem { pointer: None, parameter, detail: detail.into() }])
@@ -198,30 +197,30 @@ impl Problem {
         Self { errors, ..Self::new(Kind::Invalid, detail) }
     }
 
-    /// A mistake of ours: what it was goes to the log alone.
+    /// Problem of a bug in the server; its cause is only logged.
     pub(crate) fn internal(cause: impl Into<String>) -> Self {
         let detail = "the server failed; its log has more under the request's id";
         Self { cause: Some(cause.into().into_boxed_str()), ..Self::new(Kind::Internal, detail) }
     }
 
-    /// Something that the server stands on does not answer.
+    /// Problem of a dependency that does not answer.
     pub(crate) fn unavailable(detail: impl Into<String>, error: &dyn Error) -> Self {
         let problem = Self::new(Kind::Unavailable, detail).after(RETRY_OUTAGE);
         Self { cause: Some(chain(error).into_boxed_str()), ..problem }
     }
 
-    /// The server is about to end.
+    /// Problem of a server that is shutting down.
     pub(crate) fn stopping() -> Self {
         Self::new(Kind::Stopping, "the server takes nothing more, it is about to end")
             .after(RETRY_OUTAGE)
     }
 
-    /// The same with what to do.
+    /// Adds a hint.
     pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into().into_boxed_str()), ..self }
     }
 
-    /// The same with where it is in the body.
+    /// Adds a pointer into the body.
     pub(crate) fn at(mut self, pointer: &str) -> Self {
         let pointer = Some(pointer.to_owned());
         self.errors.push(FieldProblem {
@@ -232,32 +231,32 @@ impl Problem {
         self
     }
 
-    /// The same with when to try again.
+    /// Adds a time after which to retry.
     pub(crate) fn after(self, time: Duration) -> Self {
         Self { retry_after: Some(time), ..self }
     }
 
-    /// What kind of problem it is, in words.
+    /// Kind in words.
     pub(crate) fn title(&self) -> &'static str {
         self.kind.row().2
     }
 
-    /// What happened.
+    /// Description of the failure.
     pub(crate) fn detail(&self) -> &str {
         &self.detail
     }
 
-    /// What to do about it.
+    /// Hint for the caller.
     pub(crate) fn what_to_do(&self) -> Option<&str> {
         self.hint.as_deref()
     }
 
-    /// When to try again, in seconds.
+    /// Seconds after which to retry.
     pub(crate) fn retry_seconds(&self) -> Option<u64> {
         self.retry_after.map(|time| time.as_secs().max(1))
     }
 
-    /// What is wrong with the body: where, as a JSON pointer, and what.
+    /// Faults of the body, each a JSON pointer and a detail.
     pub(crate) fn faults(&self) -> impl Iterator<Item = (&str, &str)> {
         self.errors.iter().map(|it| {
             let place = it.pointer.as_deref().or(it.parameter.as_deref());
@@ -265,22 +264,22 @@ impl Problem {
         })
     }
 
-    /// The status that it is answered with.
+    /// Status of the answer.
     pub(crate) fn status(&self) -> StatusCode {
         self.kind.row().0
     }
 
-    /// What led to it.
+    /// Cause, for the log.
     pub(crate) fn cause(&self) -> Option<&str> {
         self.cause.as_deref()
     }
 
-    /// Whether the database was at fault.
+    /// True if the database failed.
     pub(crate) fn is_of_database(&self) -> bool {
         self.is_of_database
     }
 
-    /// All of it as it is sent.
+    /// Renders the response.
     pub(crate) fn render(&self, request_id: &str) -> Response {
         let status = self.status();
         let mut response = (status, Body::from(self.json(request_id))).into_response();
@@ -297,7 +296,7 @@ impl Problem {
         response
     }
 
-    /// Its body.
+    /// Renders the body.
     pub(crate) fn json(&self, request_id: &str) -> Vec<u8> {
         let (status, kind, title) = self.kind.row();
         let body = ProblemBody {
@@ -309,12 +308,12 @@ impl Problem {
             errors: &self.errors,
             request_id,
         };
-        // Strings and numbers: there is nothing in it that could fail to be written.
+        // Serialising strings and numbers can't fail.
         serde_json::to_vec(&body).unwrap_or_default()
     }
 }
 
-/// Carries the problem to [`super::envelope`], which puts it into words.
+/// Carries the problem to [`super::envelope`], which renders it.
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = self.status().into_response();
@@ -323,11 +322,11 @@ impl IntoResponse for Problem {
     }
 }
 
-/// On a response that says by its status how things are, and is no problem.
+/// Marks a response whose error status is its answer, not a problem.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct IsAnswer;
 
-/// The problem that a response carries; what has failed without one gets one.
+/// Returns the problem of a response; an error status without one gets one.
 pub(crate) fn problem_in(response: &Response) -> Option<Problem> {
     if let Some(problem) = response.extensions().get::<Box<Problem>>() {
         return Some((**problem).clone());
@@ -339,7 +338,7 @@ pub(crate) fn problem_in(response: &Response) -> Option<Problem> {
     }
     Some(match status {
         StatusCode::NOT_FOUND => Problem::not_found("page"),
-        // The router adds which methods there are.
+        // The router adds the allowed methods.
         StatusCode::METHOD_NOT_ALLOWED => {
             Problem::new(Kind::MethodNotAllowed, "this route has no such method")
         }
@@ -350,7 +349,7 @@ pub(crate) fn problem_in(response: &Response) -> Option<Problem> {
     })
 }
 
-/// An error and everything that led to it, for the log.
+/// Text of an error and all its causes, for the log.
 pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -1,5 +1,5 @@
-//! Reads a request's query, strictly: what is not understood is refused, because
-//! a filter that was misspelt and left out would answer the wrong question.
+//! Strict query parsing: unknown parameters are refused, because an ignored misspelt filter would
+//! answer the wrong question.
 
 use std::str::FromStr;
 
@@ -13,7 +13,7 @@ use crate::domain::sanitize::sanitize;
 /// Most parameters of one request.
 const MAX_PARAMETERS: usize = 32;
 
-/// What is left of a query.
+/// Remaining parameters of a query.
 #[derive(Debug, Default)]
 pub(crate) struct Query(Vec<(String, String)>);
 
@@ -41,7 +41,7 @@ impl Query {
         Ok(Self(pairs))
     }
 
-    /// A parameter as text.
+    /// Takes a parameter as text.
     pub(super) fn text(&mut self, name: &str) -> Result<Option<String>, Problem> {
         let at = self.0.iter().position(|(known, _)| known == name);
         let value = at.map(|at| self.0.swap_remove(at).1);
@@ -53,7 +53,7 @@ impl Query {
         }
     }
 
-    /// A parameter of a kind that says itself what is wrong with a text.
+    /// Takes a parameter of a type whose parser reports the fault.
     pub(super) fn parsed<T>(&mut self, name: &str) -> Result<Option<T>, Problem>
     where
         T: FromStr,
@@ -65,7 +65,7 @@ impl Query {
         })
     }
 
-    /// `limit` and `offset`.
+    /// Takes `limit` and `offset`.
     pub(super) fn page(&mut self) -> Result<PageQuery, Problem> {
         let default = PageQuery::default();
         let limit: u32 = self.parsed("limit")?.unwrap_or(default.limit);
@@ -80,7 +80,7 @@ impl Query {
         Ok(PageQuery { limit, offset })
     }
 
-    /// Refuses what nobody has asked for.
+    /// Refuses the remaining parameters as unknown.
     pub(super) fn finish(self) -> Result<(), Problem> {
         match self.0.into_iter().next() {
             None => Ok(()),
@@ -92,7 +92,7 @@ impl Query {
     }
 }
 
-/// `application/x-www-form-urlencoded`, of UTF-8 alone.
+/// Decodes `application/x-www-form-urlencoded` in UTF-8 only.
 fn decoded(text: &str) -> Result<String, Problem> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();

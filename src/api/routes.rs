@@ -1,5 +1,5 @@
-//! All routes, and who may use them. There is no way to register one without
-//! saying so: the router's own methods are not reachable from handlers' files.
+//! All routes and their allowed roles. A route can't be registered without roles: the router's own
+//! methods are not reachable from the handlers' files.
 //!
 //! | | admin | operator | runner | viewer |
 //! |---|---|---|---|---|
@@ -26,25 +26,25 @@ use super::{
 };
 use crate::domain::token::Role::{self, Admin, Operator, Runner, Viewer};
 
-/// Everybody with a token.
+/// Roles of every token.
 pub(crate) const ANYBODY: &[Role] = &[Admin, Operator, Runner, Viewer];
 
-/// Those who see all.
+/// Roles that see everything.
 pub(crate) const SEEING: &[Role] = &[Admin, Operator, Viewer];
 
-/// Those who invoke.
+/// Roles that submit executions.
 pub(crate) const INVOKING: &[Role] = &[Admin, Runner];
 
-/// Those who end what runs.
+/// Roles that cancel executions.
 pub(crate) const CANCELLING: &[Role] = &[Admin, Operator, Runner];
 
-/// Those who say how scripts are run.
+/// Roles that change run settings.
 pub(crate) const OPERATING: &[Role] = &[Admin, Operator];
 
-/// Those who may do everything.
+/// Roles that may do everything.
 pub(crate) const ADMIN: &[Role] = &[Admin];
 
-/// Routes with who may use them.
+/// Routes with their allowed roles.
 struct Routes(OpenApiRouter<AppState>);
 
 impl Routes {
@@ -60,7 +60,7 @@ impl Routes {
     }
 }
 
-/// The whole API, with pages beside it, which also say what there is not.
+/// Builds the router of the API and of the console's pages, which also answer unknown paths.
 pub fn router(state: AppState, pages: Router<AppState>) -> Router {
     let closed = Routes(OpenApiRouter::default());
     let closed = of_scripts(of_executions(of_the_rest(closed))).0;

@@ -1,6 +1,6 @@
-//! What the OpenAPI document says of values that the domain defines and that answers
-//! show as they are. The domain knows no OpenAPI: each type has a twin here with the
-//! same fields, of which the document is made. A test compares their fields.
+//! OpenAPI schemas of domain values that answers contain. The domain knows no OpenAPI: each type
+//! has a twin here with the same fields, from which its schema is derived. A test compares their
+//! fields.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -295,7 +295,7 @@ mod tests {
     use crate::domain::variables::Variables;
     use serde_json::Value;
 
-    /// The names of the fields that a twin has itself.
+    /// Names of the fields that a twin declares itself.
     fn described<T: ToSchema>() -> Vec<String> {
         let schema = serde_json::to_value(T::schema()).unwrap();
         let parts = schema["allOf"].as_array().into_iter().flatten().chain([&schema]);

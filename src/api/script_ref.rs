@@ -1,4 +1,4 @@
-//! A script as callers name it: by its name or its id.
+//! Reference to a script by its name or id.
 
 use std::convert::Infallible;
 use std::str::FromStr;
@@ -12,7 +12,7 @@ use super::problem::Problem;
 use super::state::AppState;
 use crate::domain::registry::{RegisteredScript, ScriptName};
 
-/// A script by its name or its id: no name is a number.
+/// A script's name or id; no name is a number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ScriptRef {
     Id(i64),
@@ -37,7 +37,7 @@ impl ScriptRef {
         }
     }
 
-    /// The script, if there is one for this caller.
+    /// Returns the script, if the caller may see it.
     pub(crate) async fn find(
         &self,
         state: &AppState,
@@ -45,7 +45,7 @@ impl ScriptRef {
     ) -> Result<Option<RegisteredScript>, Problem> {
         let found = match self {
             Self::Id(id) => state.store.script(*id).await?,
-            // What can't be a name is the name of nothing.
+            // An invalid name matches no script.
             Self::Name(name) => match ScriptName::new(name) {
                 Ok(name) => state.store.script_named(name.as_str()).await?,
                 Err(_) => None,
@@ -82,7 +82,7 @@ impl<'de> Deserialize<'de> for ScriptRef {
             }
 
             fn visit_u64<E: serde::de::Error>(self, id: u64) -> Result<ScriptRef, E> {
-                // One that is beyond all ids is the id of nothing.
+                // A number beyond all ids matches no script.
                 Ok(ScriptRef::Id(i64::try_from(id).unwrap_or(i64::MAX)))
             }
         }

@@ -1,5 +1,4 @@
-//! A script as it is shown. Values of variables may be secrets: they are for
-//! admins alone.
+//! Answer for a script. Values of variables may be secrets: only admins see them.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -26,11 +25,10 @@ use crate::domain::token::Role;
 use crate::domain::variables::{AllowedVariables, Variables};
 use crate::registry::PreloadSchema;
 
-/// What stands for a value that the caller may not see.
+/// Replacement for a value that the caller may not see.
 pub(crate) const HIDDEN: &str = "***";
 
-/// Longest source that is shown with its script, in bytes (256 KiB); a longer one
-/// is read by itself.
+/// Longest source included with its script, in bytes (256 KiB); a longer one has its own route.
 const MAX_SOURCE_BYTES: usize = 256 * 1024;
 
 /// A script.
@@ -259,7 +257,7 @@ fn variables(variables: &Variables, role: Role) -> BTreeMap<String, String> {
 }
 
 impl ScriptView {
-    /// A script as somebody of this role sees it.
+    /// Renders a script for a role.
     pub(super) fn new(
         script: RegisteredScript,
         environments: Environments,
@@ -307,7 +305,7 @@ impl From<EnvironmentRecord> for EnvironmentBrief {
 }
 
 impl VersionView {
-    /// A version of a script whose current one is `current`.
+    /// Renders a version of a script whose current one is `current`.
     pub(super) fn new(version: ScriptVersion, current: i64, role: Role) -> Self {
         Self {
             version: version.number,
@@ -320,15 +318,15 @@ impl VersionView {
     }
 }
 
-/// The environments that a script needs.
+/// Environments of a script.
 pub(super) struct Environments {
     current: Option<EnvironmentRecord>,
-    /// Of the version that waits to be the current one.
+    /// Environment of the pending version.
     pending: Option<EnvironmentRecord>,
 }
 
 impl Environments {
-    /// Those of a script.
+    /// Loads the environments of a script.
     pub(super) async fn of(state: &AppState, script: &RegisteredScript) -> Result<Self, Problem> {
         Ok(Self {
             current: environment_of(state, script).await?,
@@ -337,7 +335,7 @@ impl Environments {
     }
 }
 
-/// The environment of the version that waits to be the current one.
+/// Loads the environment of a script's pending version.
 pub(crate) async fn pending_environment_of(
     state: &AppState,
     script: &RegisteredScript,
@@ -350,7 +348,7 @@ pub(crate) async fn pending_environment_of(
     }
 }
 
-/// The environment of a script's current version.
+/// Loads the environment of a script's current version.
 pub(crate) async fn environment_of(
     state: &AppState,
     script: &RegisteredScript,
@@ -361,7 +359,7 @@ pub(crate) async fn environment_of(
     }
 }
 
-/// The source of a script that was sent, where it can be shown.
+/// Source of a script that was sent, if it can be shown.
 pub(crate) async fn source_of(
     state: &AppState,
     script: &RegisteredScript,

@@ -1,4 +1,4 @@
-//! Scripts: registering, changing, seeing them.
+//! Scripts: registering, changing and reading them.
 
 use std::num::NonZeroU32;
 
@@ -38,7 +38,7 @@ pub(super) struct ScriptsQuery {
     enabled: Option<bool>,
 }
 
-/// Longest text that is searched for, in characters.
+/// Longest search text, in characters.
 const MAX_SEARCH_CHARS: usize = 200;
 
 /// Registers a script
@@ -162,7 +162,7 @@ pub(super) async fn update_script(
         false => sent.into_input(),
     };
     let script = state.registry.change(&identity.actor(), id, input).await?;
-    // The queue has it for those that wait already.
+    // The queue applies it to waiting executions.
     let limit = script.run_settings.max_concurrency.map(NonZeroU32::get);
     state.executions.set_max_concurrency(id, limit);
     state.executions.scripts_changed();
@@ -187,8 +187,8 @@ pub(super) async fn deactivate_script(
     view(&state, &identity, script).await.map(Json)
 }
 
-/// A script with its environment and, where it is a text of moderate size that
-/// was sent, its source.
+/// Renders a script with its environment, and with its source if that was sent and is a text of
+/// moderate size.
 pub(super) async fn view(
     state: &AppState,
     identity: &Identity,

@@ -1,6 +1,5 @@
-//! A script as it is sent to be registered or changed. What was read of one may be sent
-//! back as it is: fields that are the server's own are taken when they say what the server
-//! says, and no other field is taken that there is not.
+//! Script in a request to register or change it. A script may be sent back as it was read:
+//! read-only fields are accepted if they equal the server's values. Unknown fields are refused.
 
 use chrono::DateTime;
 use serde_json::{Map, Value};
@@ -12,27 +11,27 @@ use crate::domain::fault::{Fault, pointer_to};
 use crate::domain::token::Role;
 use crate::registry::ScriptInput;
 
-/// The field by which a change tells which state of the script it was made of.
+/// Field with the state of the script that a change is based on.
 const UPDATED_AT: &str = "updated_at";
 
-/// Fields that change by themselves, whatever is sent.
+/// Read-only fields that change by themselves; any value is accepted.
 const PASSING: [&str; 2] = ["environment", "pending"];
 
-/// The other fields that nobody sets.
+/// Other read-only fields.
 const FIXED: [&str; 6] =
     ["id", "version", "digest", "requirements_hash", "created_by", "created_at"];
 
-/// What is said of one of them that is another than the server's.
+/// Fault of a read-only field that differs from the server's value.
 const READ_ONLY: &str = "the server sets it: leave it out, or send it as it was read";
 
-/// A script that was sent.
+/// A script as sent.
 pub(super) struct SentScript {
     input: ScriptInput,
     read_only: Map<String, Value>,
 }
 
 impl SentScript {
-    /// Reads a body.
+    /// Parses a body.
     pub(super) fn parse(body: &[u8]) -> Result<Self, Problem> {
         let mut fields = Fields::parse(body)?;
         let mut read_only = Map::new();
@@ -44,24 +43,23 @@ impl SentScript {
         Ok(Self { input: fields.into_value()?, read_only })
     }
 
-    /// True when it can't be taken without a look at what the script is.
+    /// True if validation needs the script as shown.
     pub(super) fn needs_shown(&self, role: Role) -> bool {
         role != Role::Admin || !self.read_only.is_empty()
     }
 
-    /// What is sent alone. What the server says of another script means nothing to it.
+    /// Returns the input alone. Read-only fields of another script have no meaning for it.
     pub(super) fn into_input(self) -> ScriptInput {
         let is_of_another = !self.read_only.is_empty();
         let mut input = self.input;
         if is_of_another && input.requirements_path.is_some() {
-            // Both are shown of requirements that were read from a file.
+            // Requirements read from a file are shown in both fields.
             input.requirements = None;
         }
         input
     }
 
-    /// What changes a script that is shown to the caller as `shown`: of a script that was
-    /// read and is sent back, what is different.
+    /// Returns the change to a script that the caller sees as `shown`: the fields that differ.
     pub(super) fn into_change(
         self,
         shown: &ScriptView,
@@ -104,7 +102,7 @@ fn fault(name: &str) -> Problem {
     Problem::invalid(vec![Fault::new(pointer(name), READ_ONLY)])
 }
 
-/// True for values that mean the same: `1` and `1.0`, and one time in two spellings.
+/// True if both values mean the same: `1` and `1.0`, or one time in two spellings.
 fn are_same(sent: &Value, shown: &Value) -> bool {
     match (sent, shown) {
         (Value::Number(sent), Value::Number(shown)) => {

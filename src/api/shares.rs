@@ -1,10 +1,9 @@
-//! What callers share: so much of something at once, of which each token has a share
-//! and admins a part of their own, so that nobody keeps the others out.
+//! Fair shares of a bounded resource: each token has a share, and admins have a part of their own,
+//! so that no token starves the others.
 //!
-//! A token may have as much as is left then for others. So one has half of it, two
-//! have a third each, and there is always something for a token that has nothing
-//! (dynamic thresholds: Choudhury and Hahne, IEEE/ACM Transactions on Networking,
-//! 1998). Admins take all that is left, and the part that nobody else has.
+//! A token may hold as much as remains free for others. So one token holds half, two hold a third
+//! each, and a new token always gets some (dynamic thresholds: Choudhury and Hahne, IEEE/ACM
+//! Transactions on Networking, 1998). Admins may take all that is free, including their own part.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -13,16 +12,16 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-/// Whoever takes something.
+/// Holder of a share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Taker {
-    /// Its token.
+    /// Id of its token.
     pub(crate) token_id: i64,
-    /// The admins' part is for it, too.
+    /// True if it may use the admins' part.
     pub(crate) is_admin: bool,
 }
 
-/// So much of something.
+/// A resource with a bounded amount.
 #[derive(Debug, Clone)]
 pub(crate) struct Shares(Arc<Inner>);
 
@@ -34,7 +33,7 @@ struct Inner {
     given_back: Notify,
 }
 
-/// A taker's share; given back when it is dropped.
+/// Share of a taker; released on drop.
 #[derive(Debug)]
 pub(crate) struct Share {
     of: Shares,
@@ -43,24 +42,24 @@ pub(crate) struct Share {
 }
 
 impl Shares {
-    /// So much for everybody, and so much more for admins alone.
+    /// Creates a resource with an amount for everyone and a further one for admins.
     pub(crate) fn new(for_all: usize, for_admins: usize) -> Self {
         let (taken, given_back) = (Mutex::default(), Notify::default());
         Self(Arc::new(Inner { for_all, for_admins, taken, given_back }))
     }
 
-    /// Nothing yet; it grows.
+    /// Returns an empty share, which can grow.
     pub(crate) fn empty(&self, taker: Taker) -> Share {
         Share { of: self.clone(), taker, amount: 0 }
     }
 
-    /// So much, when there is so much for this token.
+    /// Takes an amount, if the token may have it.
     pub(crate) fn take(&self, taker: Taker, amount: usize) -> Option<Share> {
         let mut share = self.empty(taker);
         share.grow(amount).then_some(share)
     }
 
-    /// The most that somebody can ever have.
+    /// Largest amount that the taker can ever hold.
     pub(crate) fn most(&self, taker: Taker) -> usize {
         match taker.is_admin {
             true => self.0.for_all + self.0.for_admins,
@@ -79,12 +78,12 @@ impl Shares {
 }
 
 impl Share {
-    /// Its amount.
+    /// Amount of the share.
     pub(crate) fn amount(&self) -> usize {
         self.amount
     }
 
-    /// Takes so much more, when there is so much for its token.
+    /// Grows by an amount, if the token may have it.
     pub(crate) fn grow(&mut self, more: usize) -> bool {
         let Inner { for_all, for_admins, .. } = *self.of.0;
         let mut taken = self.of.taken();
@@ -103,7 +102,7 @@ impl Share {
         is_there
     }
 
-    /// The same as soon as there is so much, if that is within this time.
+    /// Grows by an amount as soon as it is free, within this time.
     pub(crate) async fn grow_within(&mut self, more: usize, within: Duration) -> bool {
         let shares = self.of.clone();
         let growing = async {
@@ -119,7 +118,7 @@ impl Share {
         tokio::time::timeout(within, growing).await.is_ok()
     }
 
-    /// Gives back all but this much.
+    /// Releases all but this amount.
     pub(crate) fn shrink(&mut self, kept: usize) {
         let excess = self.amount.saturating_sub(kept);
         if excess == 0 {
@@ -155,7 +154,7 @@ mod tests {
         Taker { token_id, is_admin: false }
     }
 
-    /// All that a token gets, one by one.
+    /// Takes everything that a token may have, one by one.
     fn fill(shares: &Shares, taker: Taker) -> Share {
         let mut share = shares.empty(taker);
         while share.grow(1) {}

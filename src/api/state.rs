@@ -1,4 +1,4 @@
-//! What handlers stand on.
+//! Shared state of the handlers.
 
 use std::ops::Deref;
 use std::path::PathBuf;
@@ -20,14 +20,14 @@ use crate::registry::Registry;
 use crate::sandbox::Cancel;
 use crate::store::Store;
 
-/// Asks the engine for a sign of life; it ends within the engine's own deadline.
+/// Pings the engine; ends within the engine's own deadline.
 pub type EngineProbe = Arc<dyn Fn() -> BoxFuture<'static, Result<(), EngineError>> + Send + Sync>;
 
-/// What the API is put together from.
+/// Parts of the API.
 pub struct Parts {
-    /// The database.
+    /// Database.
     pub store: Store,
-    /// Who may come in.
+    /// Authentication of tokens.
     pub access: Access,
     /// Scripts.
     pub registry: Registry,
@@ -35,22 +35,21 @@ pub struct Parts {
     pub executions: Executions,
     /// Environments.
     pub environments: Environments,
-    /// What is counted.
+    /// Metrics.
     pub metrics: Arc<Metrics>,
-    /// What looks at all that the server stands on.
+    /// Examiner of all dependencies.
     pub examiner: Examiner,
-    /// A sign of life of the engine.
+    /// Ping of the engine.
     pub engine: EngineProbe,
-    /// The folder whose disk must have room.
+    /// Folder whose disk needs free space.
     pub data_dir: PathBuf,
-    /// Connections at once, at most.
+    /// Most connections at once.
     pub connections: usize,
-    /// Cancelled when the server is about to end: nothing waits any more, and
-    /// streams end.
+    /// Cancelled on shutdown: waits and streams end.
     pub stopping: Cancel,
 }
 
-/// What handlers stand on; cheap to clone.
+/// Shared state of the handlers; cheap to clone.
 #[derive(Clone)]
 pub struct AppState(Arc<Inner>);
 
@@ -64,7 +63,7 @@ pub(crate) struct Inner {
 }
 
 impl AppState {
-    /// Puts it together.
+    /// Creates the state.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let checks = LastChecks::default();
@@ -74,27 +73,27 @@ impl AppState {
         Self(Arc::new(Inner { parts, checks, outages, admission, streams, memory }))
     }
 
-    /// The last results of the health checks.
+    /// Last results of the health checks.
     pub(super) fn checks(&self) -> &LastChecks {
         &self.0.checks
     }
 
-    /// What is said while the database is out.
+    /// Throttle of the log lines about database outages.
     pub(crate) fn outages(&self) -> &LogThrottle {
         &self.0.outages
     }
 
-    /// Requests that are under way.
+    /// Requests in progress.
     pub(crate) fn admission(&self) -> &Admission {
         &self.0.admission
     }
 
-    /// Requests that take as long as an execution does.
+    /// Requests that last as long as an execution.
     pub(crate) fn streams(&self) -> &Streams {
         &self.0.streams
     }
 
-    /// Room for what is large.
+    /// Memory permits for large data.
     pub(crate) fn memory(&self) -> &Memory {
         &self.0.memory
     }

@@ -1,21 +1,21 @@
-//! Room for requests that take as long as an execution does: so many at once, and
-//! not all of them for a few tokens ([`super::shares`]).
+//! Permits for requests that last as long as an execution: a bounded number, shared between tokens
+//! ([`super::shares`]).
 
 use std::time::Duration;
 
 use super::problem::{Kind, Problem};
 use super::shares::{Share, Shares, Taker};
 
-/// Requests at once that wait for an execution or follow one.
+/// Most requests at once that wait for an execution or follow one.
 const MAX_STREAMS: usize = 512;
 
-/// Number of streams that admins may have beyond that.
+/// Additional streams for admins.
 const FOR_ADMINS: usize = 256;
 
-/// After how long whoever was refused may ask again.
+/// Time after which a refused caller may retry.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// Counts what is open.
+/// Counter of open streams.
 #[derive(Debug)]
 pub(crate) struct Streams(Shares);
 
@@ -26,15 +26,15 @@ impl Default for Streams {
 }
 
 impl Streams {
-    /// Room to wait for an execution. Whoever gets none is answered at once.
+    /// Takes a permit to wait for an execution. A caller without one is answered at once.
     pub(crate) fn wait(&self, taker: Taker) -> Option<Share> {
         self.0.take(taker, 1)
     }
 
-    /// Room to follow an execution.
+    /// Takes a permit to follow an execution.
     ///
     /// # Errors
-    /// A [`Problem`] when there is none for this token.
+    /// A [`Problem`] if the token has no share left.
     pub(crate) fn follow(&self, taker: Taker) -> Result<Share, Problem> {
         self.wait(taker).ok_or_else(|| {
             let detail = "so many requests wait for executions and follow them that there is no \

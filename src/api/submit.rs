@@ -1,4 +1,4 @@
-//! Submitting an execution, and waiting for it.
+//! Submits an execution and waits for it.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use crate::access::AccessError;
 use crate::domain::execution::{Execution, ExecutionSummary, IdempotencyKey};
 use crate::orchestrator::{Submission, Waiter};
 
-/// What was applied of what was preferred (RFC 7240, 3).
+/// Header with the applied preferences (RFC 7240, 3).
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
 /// Submits an execution
@@ -68,10 +68,10 @@ pub(super) async fn submit_execution(
     let preferred = wait_preferred(&headers)?;
     let key = idempotency_key(&headers)?;
     let (order, input) = aside(body.len(), move || Order::parse(&body)).await?;
-    // Nobody has to wait: whoever can't is answered when it is accepted.
+    // Waiting is optional: a caller without a permit is answered on acceptance.
     let permit = preferred.and_then(|_| state.streams().wait(identity.taker()));
     let wait = preferred.filter(|_| permit.is_some());
-    // Whoever waits is answered with what is stored.
+    // A waiting caller gets the stored result.
     let input = input.filter(|_| wait.is_none());
     let (script, version) = order.resolve(&state, &identity).await?;
     let (order, idempotency_key) = keyed(order, key, script.id).await?;
@@ -106,14 +106,14 @@ pub(super) async fn submit_execution(
     drop(permit);
     match (read, accepted.pending) {
         (Ok(whole), _) => Ok(answer(whole, wait).await),
-        // It is accepted, and another answer would make the caller send it again.
+        // It is accepted; an error would make the caller send it again.
         (Err(problem), Some(pending)) => Ok(answer(unread(*pending, &problem), None).await),
-        // It came before, under its key: sent again, it does not run twice.
+        // It was submitted before under its key: a retry does not run twice.
         (Err(problem), None) => Err(problem),
     }
 }
 
-/// The order, and what its caller names it by.
+/// Returns the validated request and its idempotency key.
 async fn keyed(
     order: Order,
     key: Option<String>,
@@ -128,8 +128,10 @@ async fn keyed(
     .await
 }
 
-/// All of an execution after its end, or after a time, if that comes first; and
-/// nothing of it when the caller's token has ended meanwhile.
+/// Returns a whole execution after its end or after a time, whichever is first.
+///
+/// # Errors
+/// [`AccessError::Unknown`] if the caller's token ends meanwhile.
 pub(super) async fn read_back(
     state: &AppState,
     identity: &Identity,
@@ -148,13 +150,13 @@ pub(super) async fn read_back(
     whole(state, identity, id).await
 }
 
-/// An execution that is accepted and can't be read: as it was then.
+/// Returns an accepted execution that can't be read back, as it was accepted.
 pub(super) fn unread(accepted: ExecutionSummary, problem: &Problem) -> Whole {
     tracing::warn!(execution = %accepted.id, ?problem, "answered as it was accepted");
     as_stored(accepted, None)
 }
 
-/// An execution that was just stored: it is not read back.
+/// Returns a newly stored execution without reading it back.
 fn as_stored(summary: ExecutionSummary, input: Option<Box<RawValue>>) -> Whole {
     let execution = Execution {
         summary,

@@ -1,4 +1,4 @@
-//! Tokens: making, listing and revoking them.
+//! Tokens: creating, listing and revoking them.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -46,7 +46,7 @@ pub(super) struct NewTokenRequest {
 }
 
 impl NewTokenRequest {
-    /// When it stops to work.
+    /// Expiry of the token.
     fn end(&self) -> Result<Option<DateTime<Utc>>, Problem> {
         let refused =
             |detail: String| Err(Problem::invalid(vec![Fault::new("/expires_in_days", detail)]));
@@ -61,7 +61,7 @@ impl NewTokenRequest {
     }
 }
 
-/// Longest that a token can be made for, in days: a hundred years.
+/// Longest lifetime of a token, in days (a hundred years).
 const MAX_DAYS: u32 = 36_500;
 
 /// A token, without its secret.
@@ -120,7 +120,7 @@ impl TokenView {
     }
 }
 
-/// Tokens as they are shown: names of scripts for their ids, each looked up once.
+/// Renders tokens with names of scripts for ids, each looked up once.
 async fn views(state: &AppState, tokens: Vec<Token>) -> Result<Vec<TokenView>, Problem> {
     let mut names: HashMap<i64, String> = HashMap::new();
     let mut views = Vec::with_capacity(tokens.len());

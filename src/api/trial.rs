@@ -1,4 +1,4 @@
-//! Running a script right now, to see whether it does what it should.
+//! Test run of a script.
 
 use std::time::Duration;
 
@@ -27,8 +27,7 @@ use crate::domain::json_input::JsonInput;
 use crate::domain::limits::{GRACE, Timeout};
 use crate::orchestrator::Submission;
 
-/// How long a trial waits for what comes before its script: the queue, and an
-/// environment that is being built.
+/// Longest wait for the queue and for an environment's build before the script starts.
 const BEFORE: Duration = Duration::from_secs(600);
 
 /// A test run of a script.

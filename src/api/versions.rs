@@ -1,4 +1,4 @@
-//! Versions of scripts: seeing them, and making one current again.
+//! Versions of scripts: reading them, and activating an earlier one.
 
 use axum::Json;
 use axum::extract::State;
@@ -93,7 +93,7 @@ pub(crate) async fn download_script_source(
     Ok((headers, held.body(code)).into_response())
 }
 
-/// Room for the source of a version: how long a binary is shows when it is there;
+/// Acquires memory for the source of a version: a binary's length is only known once it is loaded;
 /// texts are short.
 pub(crate) async fn room_for_source(
     state: &AppState,

@@ -1,4 +1,4 @@
-//! Writes the page. Every text of the document is escaped.
+//! Renders the page. Every text of the document is escaped.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,7 @@ use super::super::openapi::METHODS;
 
 const STYLE: &str = include_str!("page.css");
 
-/// What the page may do: show itself with this style.
+/// Content security policy of the page: it may only use this style.
 pub(super) fn policy() -> String {
     let hash = STANDARD.encode(Sha256::digest(STYLE));
     format!(
@@ -70,7 +70,7 @@ impl Page {
         self.text.push_str(html);
     }
 
-    /// Paragraphs, with what stands between backticks as code.
+    /// Renders paragraphs, with text between backticks as code.
     fn prose(&mut self, text: &Value) {
         for paragraph in text.as_str().unwrap_or_default().split("\n\n") {
             if paragraph.trim().is_empty() {
@@ -211,7 +211,7 @@ impl Page {
     }
 }
 
-/// The schema that is referred to, also as one of several or as a list's entry.
+/// Name of the referenced schema, also as one of several or as a list's entry.
 fn name_of(schema: &Value) -> Option<&str> {
     if let Some(reference) = schema["$ref"].as_str() {
         return reference.rsplit('/').next();
@@ -223,7 +223,7 @@ fn name_of(schema: &Value) -> Option<&str> {
     }
 }
 
-/// What kind of value a schema asks for, in words.
+/// Kind of value that a schema accepts, in words.
 fn kind(schema: &Value) -> String {
     if let Some(items) = schema.get("items") {
         return format!("list of {}", kind(items));
@@ -249,7 +249,7 @@ fn kind(schema: &Value) -> String {
     words
 }
 
-/// Text as it stands in HTML, between tags and in attributes.
+/// Escapes text for HTML, between tags and in attributes.
 fn escaped(text: &str) -> String {
     let mut html = String::with_capacity(text.len());
     for c in text.chars() {
