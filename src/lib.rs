@@ -10,17 +10,14 @@
 //!  └─▶ client ──────────────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! [`domain`] is pure; [`engine`] is the only one that knows bollard, and
-//! [`store`] the only one that knows SQL; a [`sandbox`] takes one request and is
-//! gone; the [`pool`] has some ready; [`images`] finds or builds what they are made
-//! of; the
-//! [`orchestrator`] accepts executions and runs each from start to end; the
-//! [`registry`] keeps what can be run, and [`access`] who may do what; the
-//! [`api`] puts them on HTTP, the [`ui`] shows them in a browser, and the [`server`]
-//! puts everything together.
-//! [`services`] does so for the commands in [`cli`] that need no server, and for
-//! the [`doctor`], which looks at all that Gantry stands on. Commands that ask a
-//! server do so through the [`client`].
+//! [`domain`] is pure. [`engine`] is the only module that knows bollard, and [`store`] the only
+//! one that knows SQL. A [`sandbox`] serves one request and is removed; the [`pool`] keeps some
+//! ready, and [`images`] finds or builds their images. The [`orchestrator`] accepts executions and
+//! runs each from start to end. The [`registry`] stores scripts, and [`access`] authenticates
+//! tokens. The [`api`] serves them over HTTP, the [`ui`] shows them in a browser, and the
+//! [`server`] assembles all parts. [`services`] assembles them for the [`cli`] commands that need
+//! no server, and for the [`doctor`], which examines all dependencies of Gantry. Commands that call
+//! a server use the [`client`].
 
 pub mod access;
 pub mod api;

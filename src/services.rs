@@ -30,7 +30,7 @@ pub struct Services {
     pub process: Process,
 }
 
-/// Reason why the parts can't be built.
+/// Reason that the parts can't be built.
 #[derive(Debug, thiserror::Error)]
 pub enum ServicesError {
     /// A setting is invalid.

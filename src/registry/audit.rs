@@ -1,16 +1,15 @@
-//! What the audit log says of a change: the fields that changed, before and
-//! after. Of variables it has the names, of sources the digest, of what is long
-//! the digest and the size.
+//! Audit log entries of a change: the changed fields, before and after. Variables appear by name,
+//! sources by digest, and long values by digest and size.
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::domain::registry::{Definition, RegisteredScript, RunSettings};
 
-/// Longest value that is written down, in bytes of JSON (4 KiB).
+/// Longest value that is logged, in bytes of JSON (4 KiB).
 const MAX_VALUE_BYTES: usize = 4 * 1024;
 
-/// A script as the audit log sees it.
+/// Snapshot of a script for the audit log.
 pub(super) struct AuditSnapshot<'a> {
     pub(super) name: &'a str,
     pub(super) description: &'a str,
@@ -36,7 +35,7 @@ impl<'a> From<&'a RegisteredScript> for AuditSnapshot<'a> {
 }
 
 impl AuditSnapshot<'_> {
-    /// All of it.
+    /// All fields.
     pub(super) fn fields(&self) -> Map<String, Value> {
         let mut fields = Map::new();
         for part in [serde_json::to_value(self.definition), serde_json::to_value(self.run_settings)]
@@ -57,7 +56,7 @@ impl AuditSnapshot<'_> {
     }
 }
 
-/// What differs, before and after.
+/// Changed fields, before and after.
 pub(super) fn difference(
     before: Map<String, Value>,
     mut after: Map<String, Value>,

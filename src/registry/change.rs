@@ -1,5 +1,5 @@
-//! Changing a script. A change is made of what was seen, and is made again when
-//! somebody else was faster: nobody's change is overwritten unseen.
+//! Changing a script. A change is based on a snapshot, and is retried if another one was written
+//! meanwhile: no change is overwritten unseen.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -13,39 +13,37 @@ use crate::domain::registry::{Definition, RegisteredScript};
 use crate::domain::token::Role;
 use crate::store::{Activation, NewAuditEntry, ScriptChange, StoreError, VersionChange};
 
-/// How often a change is made again.
+/// Attempts to write a change.
 const ATTEMPTS: usize = 4;
 
-/// A change that is to be written, with what the audit log needs.
+/// A change ready to be written, with its data for the audit log.
 struct PreparedChange {
     row: ScriptChange,
-    /// What is run afterwards.
+    /// Definition after the change.
     definition: Definition,
-    /// The environment that it needs.
+    /// Key of the environment that it needs.
     environment: Option<String>,
     action: &'static str,
 }
 
-/// What is to be changed.
+/// Kind of change.
 #[derive(Clone)]
 enum Change {
-    /// What is sent.
+    /// Fields as sent.
     Fields(Box<ScriptInput>),
-    /// This version is to be the current one.
+    /// Activates this version.
     Activate(i64),
-    /// It is to be there, and not to be invoked.
+    /// Disables the script and keeps it.
     Deactivate,
 }
 
 impl Registry {
-    /// Changes a script; what makes another run makes another version. Files of
-    /// the server are read again, unless nothing but `is_enabled` is sent or an
-    /// operator asks: those change no version.
+    /// Changes a script; a change to its definition creates a version. Files of the server are read
+    /// again, unless only `is_enabled` is sent or an operator asks: those create no version.
     ///
     /// # Errors
-    /// As [`Registry::register`]; [`RegistryError::Forbidden`] names what
-    /// operators may not change; [`RegistryError::ChangedMeanwhile`] when others
-    /// were faster several times.
+    /// As [`Registry::register`]; [`RegistryError::Forbidden`] names the fields that operators may
+    /// not change; [`RegistryError::ChangedMeanwhile`] if all attempts met concurrent changes.
     pub async fn change(
         &self,
         actor: &Actor,
@@ -56,7 +54,7 @@ impl Registry {
         self.apply(actor, id, &Change::Fields(Box::new(input))).await
     }
 
-    /// Whether a change would be made, but for a name that another script has.
+    /// Checks that a change would be made, except for name conflicts.
     pub(super) async fn check_change(
         &self,
         actor: &Actor,
@@ -68,11 +66,11 @@ impl Registry {
         self.fields(actor, &seen, input).await.map(drop)
     }
 
-    /// Takes a script out of use: it stays with its history.
+    /// Disables a script, and keeps its history.
     ///
     /// # Errors
-    /// [`RegistryError::NotFound`], [`RegistryError::Forbidden`] for all but
-    /// admins, and what the database says.
+    /// [`RegistryError::NotFound`], [`RegistryError::Forbidden`] for all but admins, and database
+    /// errors.
     pub async fn deactivate(
         &self,
         actor: &Actor,
@@ -82,14 +80,12 @@ impl Registry {
         self.apply(actor, id, &Change::Deactivate).await
     }
 
-    /// Makes a version the current one, as soon as its environment is ready; it waits for
-    /// it only beside one whose environment is. A script that was read from a file is
-    /// read again at the next change.
+    /// Activates a version as soon as its environment is ready. It waits only while the current
+    /// version's environment is ready. A script read from a file is read again at the next change.
     ///
     /// # Errors
-    /// [`RegistryError::NotFound`], [`RegistryError::NoSuchVersion`],
-    /// [`RegistryError::Forbidden`] for all but admins, and what the database
-    /// says.
+    /// [`RegistryError::NotFound`], [`RegistryError::NoSuchVersion`], [`RegistryError::Forbidden`]
+    /// for all but admins, and database errors.
     pub async fn activate(
         &self,
         actor: &Actor,
@@ -121,9 +117,8 @@ impl Registry {
         Err(RegistryError::ChangedMeanwhile)
     }
 
-    /// The script as it was last asked for: with the version that waits for its
-    /// environment, if there is one, in the place of the current one. Changes are made to
-    /// this one, so that none undoes the one before.
+    /// Returns the newest state of a script: its pending version, if any, in place of the current
+    /// one. Changes are based on this state, so that none undoes the one before.
     ///
     /// # Errors
     /// The database's error.
@@ -139,7 +134,7 @@ impl Registry {
         Ok(script)
     }
 
-    /// What is sent, as a change.
+    /// Prepares a change from the sent fields.
     async fn fields(
         &self,
         actor: &Actor,
@@ -150,7 +145,7 @@ impl Registry {
             return self.run_settings_alone(actor, seen, input);
         }
         let newest = self.newest(seen.clone()).await?;
-        // A file's bytes are read anew.
+        // The file is read again.
         let is_kept = seen.file_path.is_none() && !input.brings_source();
         let code = match is_kept {
             true => self.store.code(&newest.version.definition.digest).await?,
@@ -175,7 +170,7 @@ impl Registry {
         Ok(PreparedChange { definition: draft.definition, environment, ..change })
     }
 
-    /// What operators may change.
+    /// Prepares a change of the fields that operators may change.
     fn run_settings_alone(
         &self,
         actor: &Actor,
@@ -245,7 +240,7 @@ impl Registry {
     }
 }
 
-/// Refuses who may not change these fields.
+/// Refuses fields that the actor may not change.
 fn may_change(actor: &Actor, input: &ScriptInput) -> Result<(), RegistryError> {
     match actor.role {
         Role::Admin => Ok(()),
@@ -257,7 +252,7 @@ fn may_change(actor: &Actor, input: &ScriptInput) -> Result<(), RegistryError> {
     }
 }
 
-/// A change that changes nothing yet.
+/// Returns a change without any changes yet.
 fn unchanged(actor: &Actor, seen: &RegisteredScript) -> PreparedChange {
     PreparedChange {
         row: ScriptChange {
@@ -287,7 +282,7 @@ fn deactivation(actor: &Actor, seen: &RegisteredScript) -> PreparedChange {
     change
 }
 
-/// What the audit log calls a change that may be nothing but a switch.
+/// Action of a change in the audit log.
 fn action(input: &ScriptInput) -> &'static str {
     match input.is_enabled.filter(|_| input.is_switch_only()) {
         Some(true) => "script.enable",
@@ -296,8 +291,8 @@ fn action(input: &ScriptInput) -> &'static str {
     }
 }
 
-/// Now, but after what was seen: by this time the next change tells whether it
-/// has seen this one.
+/// Returns the current time, or later than `seen`: the next change compares it to detect concurrent
+/// changes.
 fn later_than(seen: DateTime<Utc>) -> DateTime<Utc> {
     clock::now().max(seen + TimeDelta::microseconds(1))
 }

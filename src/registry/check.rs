@@ -1,16 +1,16 @@
-//! What would be refused, said before it is sent for good. Nothing is changed here.
+//! Validation without changes.
 
 use super::register::admins_only;
 use super::{Actor, Registry, RegistryError, ScriptInput};
 use crate::domain::fault::Fault;
 
 impl Registry {
-    /// All that [`Registry::register`] would refuse about a script, or
-    /// [`Registry::change`] about a change of the one with this id; empty when it would
-    /// be accepted as things are now.
+    /// Returns all faults that [`Registry::register`] would report for a script, or
+    /// [`Registry::change`] for a change of the script with this id; empty if it would be accepted
+    /// now.
     ///
     /// # Errors
-    /// As theirs, but for [`RegistryError::Invalid`] and [`RegistryError::NameConflict`].
+    /// Theirs, except [`RegistryError::Invalid`] and [`RegistryError::NameConflict`].
     pub async fn check(
         &self,
         actor: &Actor,
@@ -30,7 +30,7 @@ impl Registry {
             Err(RegistryError::Invalid(faults)) => faults,
             Err(other) => return Err(other),
         };
-        // Databases are asked for nothing that can't be a name.
+        // Databases are not asked for invalid names.
         let is_name = faults.iter().all(|fault| fault.pointer != "/name");
         if let Some(name) = name.filter(|_| is_name)
             && let Some(namesake) = self.store.script_named(&name).await?

@@ -1,4 +1,4 @@
-//! What a script is to be from now on: what is sent, laid over what there is.
+//! New state of a script: the sent fields over the current ones.
 
 use super::fields::{self, Faults};
 use super::source::{self, Known, Required, Source};
@@ -12,8 +12,7 @@ use crate::domain::script::Script;
 use crate::domain::warm_up::WarmUp;
 use crate::store::NewEnvironment;
 
-/// A script that nothing is wrong with, but that nobody has asked the engine
-/// about.
+/// A valid script, not yet checked against the engine.
 pub(super) struct Draft {
     pub(super) name: ScriptName,
     pub(super) description: String,
@@ -24,12 +23,11 @@ pub(super) struct Draft {
     pub(super) definition: Definition,
     pub(super) script: Script,
     pub(super) requirements: Option<Requirements>,
-    /// The field that brought the script's bytes.
+    /// Field that the script's bytes were sent in.
     pub(super) source_pointer: &'static str,
 }
 
-/// Reads and checks everything. Reads files, and may take a while: not for an
-/// async thread.
+/// Reads and checks everything. Reads files and may block: not for an async thread.
 pub(super) fn draft(
     mut input: ScriptInput,
     known: Option<Known<'_>>,
@@ -57,7 +55,7 @@ pub(super) fn draft(
     let runtime = runtime.or(source.as_ref().map(|it| it.script.runtime()));
     let sources = environment::sources(before, input.sources);
     let requirements = source::requirements(&mut input, script, runtime, settings, sources, faults);
-    // Also without a script: what else is wrong is said as well.
+    // Other faults are reported even without a script.
     let definition = definition(
         input,
         before,
@@ -91,10 +89,9 @@ pub(super) fn draft(
     })
 }
 
-/// What a registration comes to, and all that is wrong with it, as far as that can be
-/// told without the database and the engine. For the fuzzers (`tests/fuzz`), who hold
-/// arbitrary input against it; [`Registry::register`](super::Registry::register)
-/// begins with the same.
+/// Returns the definition that a registration results in, or all faults that are detectable without
+/// the database and the engine. For the fuzzers (`tests/fuzz`), which feed it arbitrary input;
+/// [`Registry::register`](super::Registry::register) starts the same way.
 ///
 /// # Errors
 /// At least one fault, at most 50.
@@ -105,7 +102,7 @@ pub fn definition_of(
     draft(input, None, settings).map(|draft| draft.definition)
 }
 
-/// How it is run from now on.
+/// Returns the new run settings.
 pub(super) fn run_settings(
     input: &ScriptInput,
     before: RunSettings,
@@ -143,7 +140,7 @@ fn definition(
     let working_directory = before.and_then(|it| it.working_directory.as_deref());
     let output_file = before.and_then(|it| it.output_file.as_deref());
     Definition {
-        // Of no use to anybody when there is no script.
+        // Irrelevant without a script.
         script_type: runtime.unwrap_or(Runtime::Shell),
         digest: source.map(|it| it.script.digest()).unwrap_or_default(),
         file_name: source.map(|it| it.script.file_name().to_owned()).unwrap_or_default(),
@@ -198,7 +195,7 @@ fn definition(
 }
 
 impl Draft {
-    /// The environment that it needs beside its runtime's image.
+    /// The environment that it needs in addition to its runtime's image.
     pub(super) fn environment(&self, runtime_tag: &str) -> Option<NewEnvironment> {
         let definition = &self.definition;
         let spec = EnvironmentSpec {

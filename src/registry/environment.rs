@@ -1,4 +1,4 @@
-//! The fields that say what a script's environment is made of beside its packages.
+//! Fields of a script's environment besides its packages.
 
 use super::fields::Faults;
 use super::source::{Required, Source};
@@ -7,8 +7,7 @@ use crate::domain::registry::Definition;
 use crate::domain::runtime::Runtime;
 use crate::domain::warm_up;
 
-/// The chosen version of Python; none for what is no Python script, whatever it was
-/// before.
+/// Chosen version of Python; none for other script types, even if one was set before.
 pub(super) fn python(
     before: Option<&Definition>,
     runtime: Option<Runtime>,
@@ -27,8 +26,8 @@ pub(super) fn python(
     faults.keep("/python", sent.parse(), |_| None)
 }
 
-/// The version of Python that the script's `#!` line asks for, where none was chosen. A
-/// script whose bytes and choice stay as they were runs as before.
+/// Version of Python in the script's `#!` line, if none was chosen. A script with unchanged bytes
+/// and choice runs as before.
 pub(super) fn python_of_shebang(
     before: Option<&Definition>,
     chosen: Option<PythonVersion>,
@@ -45,7 +44,7 @@ pub(super) fn python_of_shebang(
     }
 }
 
-/// True if packages without a wheel are to be built from source, as far as there are any.
+/// True if packages without a wheel are built from source, provided there are packages.
 pub(super) fn sources(before: Option<&Definition>, input: Option<Option<bool>>) -> bool {
     match input {
         Some(sent) => sent.unwrap_or(false),
@@ -53,8 +52,8 @@ pub(super) fn sources(before: Option<&Definition>, input: Option<Option<bool>>) 
     }
 }
 
-/// The same, now that the requirements are known: without any it is the default again, and
-/// a fault for who asks for it.
+/// Applies the known requirements: without any, the default applies, and an explicit choice is a
+/// fault.
 pub(super) fn sources_of(
     requirements: Option<&Required>,
     before: Option<&Definition>,
@@ -62,7 +61,7 @@ pub(super) fn sources_of(
     faults: &mut Faults,
 ) -> bool {
     let is_chosen = sources(before, input);
-    // Requirements that can't be read have a fault of their own.
+    // Unreadable requirements have a fault of their own.
     if requirements.is_some() || faults.has_below("/requirements") {
         return is_chosen;
     }
@@ -72,7 +71,7 @@ pub(super) fn sources_of(
     false
 }
 
-/// The command that fills the environment's caches.
+/// Command that fills the environment's caches.
 pub(super) fn warm_up(
     before: Option<&Definition>,
     input: Option<Option<Vec<String>>>,

@@ -1,4 +1,4 @@
-//! Why nothing was changed.
+//! Errors of the registry.
 
 use thiserror::Error;
 
@@ -6,37 +6,37 @@ use crate::domain::fault::Fault;
 use crate::engine::EngineError;
 use crate::store::StoreError;
 
-/// Why nothing was changed.
+/// Reason that nothing was changed.
 #[derive(Debug, Error)]
 pub enum RegistryError {
-    /// What was sent can't be used; all that is wrong with it.
+    /// The input is invalid; contains all faults.
     #[error("the script can't be registered like this: {}", shown(.0))]
     Invalid(Vec<Fault>),
-    /// There is another script of this name.
+    /// Another script has this name.
     #[error("there is a script named {0} already")]
     NameConflict(String),
-    /// There is no such script.
+    /// The script does not exist.
     #[error("there is no such script")]
     NotFound,
     /// The script has no such version.
     #[error("the script has no version {0}")]
     NoSuchVersion(i64),
-    /// The caller may not change these fields; all if there are none.
+    /// The caller may not change these fields; empty means all.
     #[error("{}", forbidden(.0))]
     Forbidden(Vec<String>),
-    /// Others change it all the time.
+    /// Concurrent changes prevented this one.
     #[error("the script was changed by somebody else at the same time")]
     ChangedMeanwhile,
-    /// The engine did not say what it is.
+    /// The engine did not describe itself.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// The database did not do it.
+    /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl RegistryError {
-    /// What to do about it.
+    /// Advice for the caller.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
@@ -56,7 +56,7 @@ impl RegistryError {
         Some(hint.to_owned())
     }
 
-    /// One thing that is wrong.
+    /// Creates an error with one fault.
     pub(super) fn invalid(pointer: &str, detail: impl Into<String>) -> Self {
         Self::Invalid(vec![Fault::new(pointer, detail)])
     }

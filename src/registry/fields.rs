@@ -1,5 +1,4 @@
-//! Single fields of what is sent: each checked by itself, so that all that is
-//! wrong is said at once.
+//! Validators of single fields: each is checked by itself, so that all faults are reported at once.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -24,22 +23,22 @@ use crate::domain::variables::{AllowedVariables, EnvVar, Variables};
 /// Most arguments of a script.
 const MAX_ARGUMENTS: usize = 10_000;
 
-/// Most faults that are named.
+/// Most faults that are reported.
 const MAX_FAULTS: usize = 50;
 
-/// What is wrong so far.
+/// Faults found so far.
 #[derive(Default)]
 pub(super) struct Faults(Vec<Fault>);
 
 impl Faults {
-    /// Notes something that is wrong.
+    /// Adds a fault.
     pub(super) fn add(&mut self, pointer: &str, detail: impl Into<String>) {
         if self.0.len() < MAX_FAULTS {
             self.0.push(Fault::new(pointer, detail));
         }
     }
 
-    /// The value, or a note of why there is none.
+    /// Returns the value, or records why there is none.
     pub(super) fn keep<T, E: Display>(
         &mut self,
         pointer: &str,
@@ -58,12 +57,12 @@ impl Faults {
         None
     }
 
-    /// True if one of them is of a field whose pointer begins with this.
+    /// True if a fault's pointer begins with this prefix.
     pub(super) fn has_below(&self, pointer: &str) -> bool {
         self.0.iter().any(|fault| fault.pointer.starts_with(pointer))
     }
 
-    /// All of them; none if there is none.
+    /// Returns all faults as an error, if there are any.
     pub(super) fn into_result(self) -> Result<(), Vec<Fault>> {
         if self.0.is_empty() { Ok(()) } else { Err(self.0) }
     }
@@ -99,14 +98,14 @@ pub(super) fn description(
     text
 }
 
-/// Databases keep no NUL in a text.
+/// Refuses NUL, which databases do not store in a text.
 pub(super) fn check_text(pointer: &str, text: &str, faults: &mut Faults) {
     if let Some(offset) = text.find('\0') {
         faults.add(pointer, format!("there is a NUL byte at offset {offset}"));
     }
 }
 
-/// A path below `/work`.
+/// Checks a path below `/work`.
 pub(super) fn below_work(
     field: &'static str,
     before: Option<&str>,
@@ -209,8 +208,8 @@ pub(super) fn warm(before: u32, input: Option<Option<u32>>, faults: &mut Faults)
     sent
 }
 
-/// The engine looks where mounts lead when a container is started, which may be
-/// elsewhere by the time it is used: none is started ahead of time.
+/// Refuses held sandboxes for scripts with mounts: the engine resolves mounts at a container's
+/// start, and they may point elsewhere when it is used.
 pub(super) fn check_held(run_settings: RunSettings, mounts: &[Mount], faults: &mut Faults) {
     if run_settings.warm > 0 && !mounts.is_empty() {
         let warm = run_settings.warm;
@@ -222,8 +221,8 @@ pub(super) fn check_held(run_settings: RunSettings, mounts: &[Mount], faults: &m
     }
 }
 
-/// What is preloaded from now on; nothing for what is no Python script, whatever
-/// it was before.
+/// Returns the new preload setting; none for other script types than Python, even if one was set
+/// before.
 pub(super) fn preload(
     before: Option<&Definition>,
     runtime: Option<Runtime>,
@@ -272,7 +271,7 @@ pub(super) fn mounts(
         );
         return Vec::new();
     }
-    // Counted before anything on the disk is looked at for them.
+    // The count is checked before the disk is read for them.
     if sent.len() > mount::MAX_MOUNTS {
         let most = mount::MAX_MOUNTS;
         faults.add("/mounts", format!("{} mounts, at most {most} are allowed", sent.len()));
@@ -298,7 +297,7 @@ fn one_mount(
     let roots = &settings.mount_roots;
     let resolved = mounts::resolve(&written, roots).ok();
     if resolved.is_none() {
-        // The reason would tell where links lead, and what there is elsewhere.
+        // The reason would reveal the targets of links.
         let why = if roots.is_empty() {
             "GANTRY_MOUNT_ROOTS is empty, so no path of the server may be mounted"
         } else {

@@ -1,5 +1,5 @@
-//! Whether the file that a script was read from is still what is registered. Looks,
-//! and changes nothing: what is registered changes when somebody says so.
+//! Compares a script's file with its registered bytes. It changes nothing: the registry changes
+//! only on request.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,22 +9,22 @@ use super::files::read_below;
 use crate::domain::registry::RegisteredScript;
 use crate::domain::script::{MAX_SCRIPT_BYTES, code_digest};
 
-/// How a file on the server stands to what was registered of it.
+/// State of a server file relative to the registered script.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FileState {
-    /// The script was sent: there is no file.
+    /// The script was sent, so it has no file.
     NotAFile,
-    /// The file has the bytes of the current version.
+    /// The file equals the current version.
     Same,
-    /// It has others.
+    /// The file has other bytes.
     Differs,
-    /// It can't be read; why, and what to do.
+    /// The file can't be read; reason and advice.
     Unreadable(String),
 }
 
 impl Registry {
-    /// Compares the file that a script was read from with its current version. Reads
-    /// at most [`MAX_SCRIPT_BYTES`], below the folders that the operator allows.
+    /// Compares the file of a script with its current version. Reads at most [`MAX_SCRIPT_BYTES`],
+    /// below the folders that the operator allows.
     pub async fn file_state(&self, script: &RegisteredScript) -> FileState {
         let Some(path) = script.file_path.clone() else { return FileState::NotAFile };
         let digest = script.version.definition.digest.clone();

@@ -1,10 +1,9 @@
-//! Reading files of the server that somebody else names: below a root, whatever
-//! links are swapped meanwhile, and nothing but regular files of bounded size.
+//! Reads server files named by callers: only regular files of bounded size below a root, even if
+//! links are swapped meanwhile.
 //!
-//! A path is resolved first, and what it leads to is then opened from the root on
-//! without following any link: what was checked is what is read, and whoever puts
-//! a link there in between gets an error. No message names a path that the caller
-//! did not.
+//! A path is resolved first, and its target is then opened from the root without following any
+//! link. So the checked file is the one that is read, and a link inserted in between is an error.
+//! No message names a path that the caller did not give.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -21,60 +20,59 @@ use crate::domain::sanitize::sanitize;
 /// Longest path, in bytes (`PATH_MAX`, limits.h).
 const MAX_PATH_BYTES: usize = 4096;
 
-/// How often a path is opened that others rename meanwhile (openat2(2), EAGAIN).
+/// Attempts to open a path that is renamed meanwhile (openat2(2), EAGAIN).
 const ATTEMPTS: usize = 8;
 
-/// How files are opened to be read. Nothing waits: not for the other end of a
-/// pipe, and not for a terminal.
+/// Flags for opening files. Nothing blocks: neither on the other end of a pipe nor on a terminal.
 const READING: OFlags =
     OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
-/// Why a file is not read.
+/// Reason that a file is not read.
 #[derive(Debug, Error)]
 pub enum FileFault {
-    /// No path that could be meant.
+    /// The path is invalid.
     #[error("{0:?} is not an absolute path without . and ..")]
     Path(String),
-    /// No root is allowed at all.
+    /// No root is allowed.
     #[error("{0:?} is refused: GANTRY_SCRIPT_ROOTS is empty, so no file of the server may be used")]
     NoRoots(String),
-    /// Below none of the roots, or not there: which of them is not said.
+    /// Outside of the roots, or absent: the message does not tell which.
     #[error("{0:?} is refused: it is below none of GANTRY_SCRIPT_ROOTS")]
     OutsideRoots(String),
-    /// A link on the way leads out of the root.
+    /// A link on the path leads out of the root.
     #[error("{0:?} is refused: it leads out of GANTRY_SCRIPT_ROOTS")]
     LeadsOut(String),
-    /// It changed while it was looked at.
+    /// The file changed while it was opened.
     #[error("{0:?} was replaced while it was read")]
     Replaced(String),
     /// A folder, a pipe, a device.
     #[error("{path:?} is {kind}, not a regular file")]
     NotAFile {
-        /// As it was given.
+        /// Path as given.
         path: String,
-        /// What it is.
+        /// Kind of the file.
         kind: &'static str,
     },
-    /// More than is allowed.
+    /// The file is larger than allowed.
     #[error("{path:?} has more than {limit} bytes")]
     TooLarge {
-        /// As it was given.
+        /// Path as given.
         path: String,
-        /// What is allowed, in bytes.
+        /// Limit in bytes.
         limit: u64,
     },
-    /// The system's words.
+    /// The system refused to read the file.
     #[error("{path:?} can't be read: {reason}")]
     Unreadable {
-        /// As it was given.
+        /// Path as given.
         path: String,
-        /// Why.
+        /// Reason.
         reason: String,
     },
 }
 
 impl FileFault {
-    /// What to do about it.
+    /// Advice for the caller.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         match self {
@@ -90,7 +88,7 @@ impl FileFault {
         }
     }
 
-    /// The message with what to do about it.
+    /// Message with the advice.
     #[must_use]
     pub fn shown(&self) -> String {
         match self.hint() {
@@ -103,13 +101,13 @@ impl FileFault {
 /// A file of the server.
 #[derive(Debug)]
 pub struct ServerFile {
-    /// Its content.
+    /// Content of the file.
     pub bytes: Vec<u8>,
-    /// Whether anybody may execute it.
+    /// True if it has any execute permission.
     pub is_executable: bool,
 }
 
-/// Reads a file that lies below one of `roots` and has at most `limit` bytes.
+/// Reads a file below one of `roots` of at most `limit` bytes.
 ///
 /// # Errors
 /// [`FileFault`].
@@ -117,7 +115,7 @@ pub fn read_below(roots: &[PathBuf], path: &str, limit: u64) -> Result<ServerFil
     let shown = sanitize(path);
     let (root, below) = resolve(roots, path)?;
     let file = open_below(&root, &below).map_err(|errno| match errno {
-        // All links were resolved: one that is there now is new.
+        // All links were resolved: a link found now is new.
         Errno::LOOP | Errno::XDEV | Errno::AGAIN | Errno::NOENT | Errno::NOTDIR => {
             FileFault::Replaced(shown.clone())
         }
@@ -128,8 +126,7 @@ pub fn read_below(roots: &[PathBuf], path: &str, limit: u64) -> Result<ServerFil
     Ok(ServerFile { bytes, is_executable: status.st_mode & 0o111 != 0 })
 }
 
-/// The content of an open file, if it is a regular one of at most `limit` bytes.
-/// `shown` stands for it in errors.
+/// Reads an open regular file of at most `limit` bytes. Errors call it `shown`.
 ///
 /// # Errors
 /// [`FileFault::NotAFile`], [`FileFault::TooLarge`], [`FileFault::Unreadable`].
@@ -148,7 +145,7 @@ pub fn read_regular(file: File, shown: &str, limit: u64) -> Result<Vec<u8>, File
     if bytes.len() as u64 > limit { Err(too_large()) } else { Ok(bytes) }
 }
 
-/// What a file is that is not a regular one.
+/// Name of a file type that is not regular.
 fn irregular(kind: FileType) -> Option<&'static str> {
     match kind {
         FileType::RegularFile => None,
@@ -163,7 +160,7 @@ fn unreadable(shown: &str, error: &io::Error) -> FileFault {
     FileFault::Unreadable { path: shown.to_owned(), reason: error.to_string() }
 }
 
-/// The root that a path leads below, and the way from there, both without links.
+/// Root of a path and the rest below it, both without links.
 fn resolve(roots: &[PathBuf], given: &str) -> Result<(PathBuf, PathBuf), FileFault> {
     let shown = || sanitize(given);
     let path = Path::new(given);
@@ -184,7 +181,7 @@ fn resolve(roots: &[PathBuf], given: &str) -> Result<(PathBuf, PathBuf), FileFau
     let seems_allowed = is_below(path, roots) || is_below(path, &canonical_roots);
     let resolved = match path.canonicalize() {
         Ok(resolved) => resolved,
-        // What is there outside of the roots is nobody's business.
+        // Messages reveal nothing outside of the roots.
         Err(error) if seems_allowed => return Err(unreadable(&shown(), &error)),
         Err(_) => return Err(FileFault::OutsideRoots(shown())),
     };
@@ -203,7 +200,7 @@ fn resolve(roots: &[PathBuf], given: &str) -> Result<(PathBuf, PathBuf), FileFau
     }
 }
 
-/// Opens what lies below a root, and follows no link.
+/// Opens a path below a root without following links.
 fn open_below(root: &Path, below: &Path) -> Result<OwnedFd, Errno> {
     let folder = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let root = openat(CWD, root, folder, Mode::empty())?;
@@ -213,14 +210,14 @@ fn open_below(root: &Path, below: &Path) -> Result<OwnedFd, Errno> {
         attempts += 1;
         match openat2(&root, below, READING, Mode::empty(), resolve) {
             Err(Errno::AGAIN) if attempts < ATTEMPTS => {}
-            // Kernels before 5.6, and seccomp filters that do not know it.
+            // Kernels before 5.6, and seccomp filters that do not allow it.
             Err(Errno::NOSYS | Errno::PERM) => return open_stepwise(root, below),
             opened => return opened,
         }
     }
 }
 
-/// The same, component by component.
+/// Does the same component by component.
 fn open_stepwise(root: OwnedFd, below: &Path) -> Result<OwnedFd, Errno> {
     let folder = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let mut parts: Vec<_> = below.components().collect();

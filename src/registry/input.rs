@@ -1,4 +1,4 @@
-//! What is sent to register or to change a script.
+//! Input to register or to change a script.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -149,7 +149,7 @@ pub struct ScriptInput {
     pub is_enabled: Option<bool>,
 }
 
-/// How [`Preload`] is described to callers: a switch or a list.
+/// Schema of [`Preload`]: a switch or a list.
 #[derive(Debug)]
 pub struct PreloadSchema;
 
@@ -200,7 +200,7 @@ fn read_only_by_default() -> bool {
     true
 }
 
-/// A field that is there, `null` or not.
+/// Deserialises a field that is present, `null` or not.
 fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -209,8 +209,7 @@ where
     T::deserialize(deserializer).map(Some)
 }
 
-/// An object, by its names alone: what serde derives takes a list of the values,
-/// too.
+/// An object deserialised from a map only: serde's derived code also accepts a list of the values.
 struct ByName<T>(T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for ByName<T> {
@@ -231,7 +230,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for ByName<T> {
     }
 }
 
-/// An object that is there, `null` or not.
+/// Deserialises an object that is present, `null` or not.
 fn present_object<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
 where
     D: Deserializer<'de>,
@@ -241,7 +240,7 @@ where
     Ok(Some(object.map(|object| object.0)))
 }
 
-/// Variables, each of them once.
+/// Variables without repeated names.
 struct Once(BTreeMap<String, String>);
 
 impl<'de> Deserialize<'de> for Once {
@@ -270,14 +269,14 @@ impl<'de> Deserialize<'de> for Once {
     }
 }
 
-/// Variables that are there, `null` or not.
+/// Deserialises variables that are present, `null` or not.
 fn present_variables<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Option<BTreeMap<String, String>>>, D::Error> {
     Ok(Some(Option::<Once>::deserialize(deserializer)?.map(|once| once.0)))
 }
 
-/// Objects that are there, `null` or not.
+/// Deserialises objects that are present, `null` or not.
 fn present_objects<'de, D, T>(deserializer: D) -> Result<Option<Option<Vec<T>>>, D::Error>
 where
     D: Deserializer<'de>,
@@ -287,30 +286,29 @@ where
     Ok(Some(objects.map(|objects| objects.into_iter().map(|object| object.0).collect())))
 }
 
-/// The fields that operators may change.
+/// Fields that operators may change.
 const OF_OPERATORS: [&str; 5] = ["limits", "timeout_secs", "max_concurrency", "warm", "is_enabled"];
 
 impl ScriptInput {
-    /// The fields that are there and that operators may not change.
+    /// Fields that are present and that operators may not change.
     pub(super) fn fields_of_admins(&self) -> Vec<String> {
         let Ok(Value::Object(fields)) = serde_json::to_value(self) else { return Vec::new() };
         let is_theirs = |name: &String| !OF_OPERATORS.contains(&name.as_str());
         fields.into_iter().map(|(name, _)| name).filter(is_theirs).collect()
     }
 
-    /// Whether the script's bytes, or a place to read them from, are in it.
+    /// True if it has the script's bytes or their location.
     pub(super) fn brings_source(&self) -> bool {
         self.file_path.is_some() || self.source.is_some() || self.source_base64.is_some()
     }
 
-    /// Whether it can make a script with mounts want sandboxes to be held. What has
-    /// come to that by going back to an older version is not in the way of other
-    /// changes.
+    /// True if it can make a script with mounts hold sandboxes. A script that got there by an older
+    /// version can still be changed in other ways.
     pub(super) fn says_what_is_held(&self) -> bool {
         self.warm.is_some() || self.mounts.is_some()
     }
 
-    /// Whether nothing else is asked for than to enable or to disable it.
+    /// True if it only enables or disables the script.
     pub(super) fn is_switch_only(&self) -> bool {
         let switched = Self { is_enabled: self.is_enabled, ..Self::default() };
         self.is_enabled.is_some() && *self == switched

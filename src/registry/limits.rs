@@ -1,5 +1,4 @@
-//! Limits as they are sent, laid over those that there are, inside what the
-//! machine has.
+//! Limits: the sent fields over the current ones, within the machine's resources.
 
 use serde_json::Value;
 
@@ -8,10 +7,10 @@ use super::{HostLimits, LimitsInput};
 use crate::domain::limits::Limits;
 use crate::domain::quantities::{NANO_CPUS_PER_CPU, show_bytes};
 
-/// The names of the fields, by which errors begin.
+/// Names of the fields, with which errors begin.
 const FIELDS: [&str; 5] = ["cpus", "memory_bytes", "pids", "scratch_bytes", "output_bytes"];
 
-/// The limits that there are from now on.
+/// Returns the new limits.
 pub(super) fn merged(
     before: Limits,
     input: Option<Option<LimitsInput>>,
@@ -38,12 +37,12 @@ pub(super) fn merged(
     }
 }
 
-/// What is sent, over what there is.
+/// Applies the sent fields to the current limits.
 fn overlaid(before: Limits, sent: LimitsInput) -> Result<Limits, serde_json::Error> {
     let mut limits = serde_json::to_value(before)?;
     let Value::Object(over) = serde_json::to_value(sent)? else { return Ok(before) };
     if let Value::Object(fields) = &mut limits {
-        // Room for files that followed from the memory goes on following from it.
+        // Scratch space derived from the memory keeps following it.
         if sent.memory_bytes.is_some() && before == before.with_fitting_scratch() {
             fields.remove("scratch_bytes");
         }

@@ -1,16 +1,14 @@
-//! The registry: scripts are registered, changed, switched on and off here, and
-//! nowhere else.
+//! The registry: the only place that registers, changes, enables and disables scripts.
 //!
-//! What somebody sends ([`ScriptInput`]) is laid over what there is, checked as a
-//! whole, and becomes a [`Definition`](crate::domain::registry::Definition), whose
-//! content decides whether it is a new version. All that is wrong is said at once,
-//! field by field. Files of the server are read below the roots that the operator
-//! allows, and mounts are resolved, so that what was checked is what is used.
-//! Every change is noted in the audit log in the same transaction; no value of an
-//! environment variable and no source is ever written there.
+//! An input ([`ScriptInput`]) is applied to the current state, checked as a whole, and becomes a
+//! [`Definition`](crate::domain::registry::Definition), whose content decides whether it is a new
+//! version. All faults are reported at once, field by field. Server files are read below the roots
+//! that the operator allows, and mounts are resolved, so that the checked files are the ones used.
+//! Every change is recorded in the audit log in the same transaction; no value of an environment
+//! variable and no source is ever written there.
 //!
-//! It builds and runs nothing: it says which environment is wanted, and somebody
-//! else builds it. It does not know HTTP.
+//! It builds and runs nothing: it requests environments, and another part builds them. It does not
+//! know HTTP.
 
 mod audit;
 mod change;
@@ -40,16 +38,16 @@ pub use file_state::FileState;
 pub use input::{LimitsInput, MountInput, PreloadSchema, ScriptInput};
 pub use settings::{EngineFacts, EnvironmentRequests, HostLimits, RegistrySettings};
 
-/// Who changes something.
+/// Author of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
-    /// The token's name.
+    /// Name of the token.
     pub name: String,
-    /// What it may do.
+    /// Role of the token.
     pub role: Role,
 }
 
-/// All scripts.
+/// Registry of all scripts.
 #[derive(Clone)]
 pub struct Registry {
     store: Store,
@@ -59,8 +57,8 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// A registry in a database. `environments` is called with the key of an
-    /// environment as soon as a script needs it.
+    /// Creates a registry on a database. `environments` is called with an environment's key as soon
+    /// as a script needs it.
     #[must_use]
     pub fn new(
         store: Store,

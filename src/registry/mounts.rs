@@ -1,21 +1,20 @@
-//! Mounts with their links resolved, so that what was checked is what is mounted.
+//! Mounts with resolved links, so that the checked source is the one mounted.
 
 use std::path::PathBuf;
 
 use crate::domain::mount::Mount;
 use crate::domain::sanitize::sanitize;
 
-/// What is wrong with a mount, and what to do about it.
+/// Fault of a mount, with advice.
 #[derive(Debug)]
 pub struct MountFault {
-    /// What is wrong.
+    /// Description of the fault.
     pub what: String,
-    /// What to do about it.
+    /// Advice for the caller.
     pub hint: Option<String>,
 }
 
-/// The same mount with its source's links resolved, if that lies below one of
-/// `roots`.
+/// Returns the mount with its source's links resolved, if the source is below one of `roots`.
 ///
 /// # Errors
 /// [`MountFault`].

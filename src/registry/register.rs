@@ -15,12 +15,11 @@ use crate::domain::token::Role;
 use crate::store::{NewAuditEntry, NewScript, NewVersion, StoreError};
 
 impl Registry {
-    /// Registers a script, with its first version.
+    /// Registers a script with its first version.
     ///
     /// # Errors
-    /// [`RegistryError::Invalid`] with all that is wrong,
-    /// [`RegistryError::NameConflict`], [`RegistryError::Forbidden`] for all but admins,
-    /// and what engine and database say.
+    /// [`RegistryError::Invalid`] with all faults, [`RegistryError::NameConflict`],
+    /// [`RegistryError::Forbidden`] for all but admins, and errors of the engine and the database.
     pub async fn register(
         &self,
         actor: &Actor,
@@ -67,7 +66,7 @@ impl Registry {
         self.script(id).await
     }
 
-    /// What is sent, checked, also against the engine.
+    /// Returns the checked input, also against the engine.
     pub(super) async fn drafted(
         &self,
         input: ScriptInput,
@@ -91,7 +90,7 @@ impl Registry {
         Ok(draft)
     }
 
-    /// Checks that it can be run as it is meant; the engine is asked for binaries only.
+    /// Checks that the script can run; asks the engine only for binaries.
     async fn check_runs(&self, draft: &Draft) -> Result<(), RegistryError> {
         let pointer = draft.source_pointer;
         let refused = |error: ScriptError| {
@@ -110,8 +109,8 @@ impl Registry {
         draft.script.check_runs_on(architecture).map_err(refused)
     }
 
-    /// Whether the engine knows the OCI runtime. An engine that does not answer does
-    /// not keep anybody from registering: executions say then what is missing.
+    /// Checks that the engine knows the OCI runtime. An unavailable engine does not prevent a
+    /// registration: executions report a missing runtime.
     async fn check_runtime(&self, runtime: Option<&OciRuntime>) -> Result<(), RegistryError> {
         let Some(runtime) = runtime else { return Ok(()) };
         let known = match self.engine.oci_runtimes().await {
@@ -129,7 +128,7 @@ impl Registry {
         Err(RegistryError::invalid("/runtime", what))
     }
 
-    /// The version that a draft makes.
+    /// Version of a draft.
     pub(super) fn version(&self, draft: &Draft) -> NewVersion {
         let runtime_tag = self.engine.runtime_tag(draft.definition.script_type);
         NewVersion {
@@ -139,20 +138,20 @@ impl Registry {
         }
     }
 
-    /// Lets an environment be built.
+    /// Requests the build of an environment.
     pub(super) fn request(&self, key: Option<&str>) {
         if let Some(key) = key {
             (self.environments)(key);
         }
     }
 
-    /// A script that must be there.
+    /// Returns a script that must exist.
     pub(super) async fn script(&self, id: i64) -> Result<RegisteredScript, RegistryError> {
         self.store.script(id).await?.ok_or(RegistryError::NotFound)
     }
 }
 
-/// Refuses everybody else.
+/// Refuses every role but admins.
 pub(super) fn admins_only(actor: &Actor) -> Result<(), RegistryError> {
     match actor.role {
         Role::Admin => Ok(()),
@@ -160,7 +159,7 @@ pub(super) fn admins_only(actor: &Actor) -> Result<(), RegistryError> {
     }
 }
 
-/// What the audit log calls a script.
+/// Subject of a script in the audit log.
 pub(super) fn subject(name: &str) -> String {
     format!("script:{name}")
 }

@@ -1,5 +1,4 @@
-//! Schemas of scripts: checked, and in the form in which every database gives
-//! them back.
+//! Schemas of scripts: checked, and in the form that every database returns.
 
 use serde_json::{Value, json};
 
@@ -7,8 +6,8 @@ use super::fields::Faults;
 use crate::domain::json_form::canonical;
 use crate::domain::json_schema::JsonSchema;
 
-/// The schema that there is from now on, in its canonical form: an unchanged one
-/// must not be another one when it was read.
+/// Returns the new schema in canonical form: an unchanged schema must equal itself after it was
+/// read back.
 pub(super) fn merged(
     field: &'static str,
     before: Option<&Value>,
@@ -23,6 +22,6 @@ pub(super) fn merged(
     };
     let compiled = JsonSchema::compile(&schema);
     faults.keep(&format!("/{field}"), compiled, |error| error.hint());
-    // All that accept everything are one.
+    // All schemas that accept everything are stored as one.
     if schema == Value::Bool(true) { accepting_all() } else { canonical(schema) }
 }

@@ -1,4 +1,4 @@
-//! What the registry has to know of this node and its engine.
+//! Facts and settings of the node and its engine.
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -14,38 +14,37 @@ use crate::engine::EngineError;
 use crate::engine::docker::Docker;
 use crate::images::Library;
 
-/// What is told that an environment is wanted, by its key.
+/// Callback that requests an environment by its key.
 pub type EnvironmentRequests = Arc<dyn Fn(&str) + Send + Sync>;
 
 type Answer<T> = Pin<Box<dyn Future<Output = Result<T, EngineError>> + Send>>;
 
-/// What the operator allows.
+/// Settings of the operator.
 #[derive(Debug, Clone)]
 pub struct RegistrySettings {
     /// Folders that scripts may be read from; none if empty.
     pub script_roots: Vec<PathBuf>,
-    /// Folders that scripts may be given; none if empty. With their links
-    /// resolved.
+    /// Folders that scripts may mount, with their links resolved; none if empty.
     pub mount_roots: Vec<PathBuf>,
-    /// What requirements may be.
+    /// Policy for requirements.
     pub requirements: RequirementsPolicy,
-    /// What one execution may have at most.
+    /// Most resources of one execution.
     pub host_limits: HostLimits,
-    /// Whether the engine sees the files that this process sees.
+    /// True if the engine sees the same files as this process.
     pub is_engine_local: bool,
 }
 
-/// What one execution may have at most: no script could be started that asks for
-/// more than the machine has.
+/// Most resources of one execution: a script that needs more than the machine has could never
+/// start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HostLimits {
-    /// CPU time per time, in billionths of a CPU.
+    /// CPU limit in nano CPUs.
     pub nano_cpus: u64,
     /// Memory in bytes.
     pub memory_bytes: u64,
 }
 
-/// What the engine says about itself, asked for when it is needed.
+/// Facts about the engine, requested on demand.
 #[derive(Clone)]
 pub struct EngineFacts {
     architecture: Arc<dyn Fn() -> Answer<String> + Send + Sync>,
@@ -55,7 +54,7 @@ pub struct EngineFacts {
 }
 
 impl EngineFacts {
-    /// The facts of an engine and its images.
+    /// Creates the facts of an engine and its images.
     #[must_use]
     pub fn new(docker: Docker, library: Library) -> Self {
         let asked = docker.clone();
@@ -73,7 +72,7 @@ impl EngineFacts {
         }
     }
 
-    /// Facts that nobody has to be asked for, of an engine that has `runc` alone.
+    /// Creates fixed facts of an engine with `runc` alone.
     #[must_use]
     pub fn fixed(architecture: Architecture, runtime_tag: fn(Runtime) -> String) -> Self {
         let architecture = move || -> Answer<String> {
@@ -87,19 +86,17 @@ impl EngineFacts {
         }
     }
 
-    /// What the engine's machine executes, in its words. It is asked until it has
-    /// answered once.
+    /// Architecture of the engine's machine, in the engine's words. Cached after the first answer.
     pub(super) async fn architecture(&self) -> Result<&str, EngineError> {
         self.known.get_or_try_init(|| (self.architecture)()).await.map(String::as_str)
     }
 
-    /// The OCI runtimes that the engine knows. It is asked each time: its operator
-    /// may have added one.
+    /// OCI runtimes of the engine. Not cached: the operator may add one.
     pub(super) async fn oci_runtimes(&self) -> Result<Vec<String>, EngineError> {
         (self.oci_runtimes)().await
     }
 
-    /// The tag of a runtime's image.
+    /// Tag of a runtime's image.
     pub(super) fn runtime_tag(&self, runtime: Runtime) -> String {
         (self.runtime_tag)(runtime)
     }

@@ -1,4 +1,4 @@
-//! The script itself and its requirements, wherever they come from.
+//! Source of a script and its requirements.
 
 use std::path::Path;
 
@@ -15,40 +15,39 @@ use crate::domain::sanitize::sanitize;
 use crate::domain::script::{MAX_SCRIPT_BYTES, Script};
 use crate::domain::text::utf8;
 
-/// Longest name of a file, in bytes (`NAME_MAX`, limits.h).
+/// Longest file name, in bytes (`NAME_MAX`, limits.h).
 const MAX_FILE_NAME_BYTES: usize = 255;
 
-/// What to send.
+/// Hint about the source fields.
 const ONE_OF: &str = "send exactly one of file_path, source and source_base64";
 
-/// A script that is there already, and the bytes that it keeps when it was not
-/// read from a file.
+/// An existing script, and its stored bytes if it was not read from a file.
 #[derive(Clone, Copy)]
 pub(super) struct Known<'a> {
     pub(super) script: &'a RegisteredScript,
     pub(super) code: &'a [u8],
 }
 
-/// The script's bytes, and where they came from.
+/// Bytes of a script and their origin.
 pub(super) struct Source {
     pub(super) script: Script,
     pub(super) file_path: Option<String>,
-    /// The field that brought it.
+    /// Field that they were sent in.
     pub(super) pointer: &'static str,
 }
 
-/// Bytes before they are checked.
+/// Bytes before their check.
 struct Raw {
     pointer: &'static str,
     bytes: Vec<u8>,
     file_path: Option<String>,
-    /// Whether nothing else was sent, and these are the ones that there were.
+    /// True if no source was sent, and the stored bytes are kept.
     is_kept: bool,
-    /// Of a file of the server.
+    /// Mode of a server file.
     is_executable: Option<bool>,
 }
 
-/// Reads what is sent, or what there is.
+/// Reads the sent source or the current one.
 pub(super) fn source(
     input: &mut ScriptInput,
     known: Option<Known<'_>>,
@@ -71,8 +70,8 @@ pub(super) fn source(
     Some(Source { script, file_path: raw.file_path, pointer: raw.pointer })
 }
 
-/// The type of a file of the server, as `gantry run` would tell it. Bytes that were sent
-/// have no name that tells.
+/// Type of a server file, detected as `gantry run` does. Sent bytes have no file name to detect it
+/// from.
 fn told_by_file(raw: &Raw) -> Option<Runtime> {
     let path = raw.file_path.as_deref()?;
     Some(Runtime::detect(path, &raw.bytes))
@@ -132,7 +131,7 @@ fn from_file(path: String, settings: &RegistrySettings, faults: &mut Faults) -> 
     })
 }
 
-/// The name that a script shows itself by.
+/// File name of a script.
 fn file_name(
     input: &ScriptInput,
     raw: &Raw,
@@ -163,16 +162,16 @@ fn file_name(
     }
 }
 
-/// What is required, as it was written and as it was understood.
+/// Requirements, as written and as parsed.
 pub(super) struct Required {
     pub(super) text: String,
     pub(super) parsed: Requirements,
-    /// The file on the server that it was read from.
+    /// Server file that they were read from.
     pub(super) path: Option<String>,
 }
 
-/// Reads what is sent, or what there is: a file again. `sources` tells whether the script
-/// has packages built from source, whatever the server allows to all.
+/// Reads the sent requirements or the current ones; a file is read again. `sources` is true if the
+/// script's packages are built from source, whatever the server's policy.
 pub(super) fn requirements(
     input: &mut ScriptInput,
     before: Option<&RegisteredScript>,

@@ -18,7 +18,7 @@ mod environment;
 mod registering;
 mod running;
 
-/// A registry on a database of its own.
+/// Registry on its own database.
 struct World {
     folder: tempfile::TempDir,
     registry: Registry,
@@ -88,12 +88,12 @@ fn operator() -> Actor {
     Actor { name: "op".to_owned(), role: Role::Operator }
 }
 
-/// A script with nothing special about it.
+/// Script with default fields.
 fn plain(name: &str) -> Value {
     json!({"name": name, "script_type": "shell", "source": "echo 1\n"})
 }
 
-/// The same, with more fields.
+/// Script with additional fields.
 fn with(mut script: Value, fields: Value) -> Value {
     let (Value::Object(script_fields), Value::Object(fields)) = (&mut script, fields) else {
         panic!("not objects");

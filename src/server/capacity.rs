@@ -1,4 +1,4 @@
-//! What the machine that runs sandboxes has.
+//! Resources of the machine that runs sandboxes.
 
 use std::sync::Arc;
 
@@ -8,20 +8,20 @@ use crate::engine::docker::Docker;
 use crate::orchestrator::Capacity;
 use crate::pool::{Budget, MachineMemory};
 
-/// A CPU in nano CPUs.
+/// One CPU in nano CPUs.
 const CPU: u64 = 1_000_000_000;
 
-/// The machine that runs sandboxes.
+/// Machine that runs sandboxes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Machine {
     cpus: u32,
     pub(super) nano_cpus: u64,
-    /// What scripts may have of it, in bytes.
+    /// Memory available to scripts, in bytes.
     pub(super) memory_bytes: u64,
 }
 
 impl Machine {
-    /// Asks the engine; when it is out, this machine is taken for its.
+    /// Asks the engine; if it is unavailable, assumes that it runs on this machine.
     pub(super) async fn look(docker: &Docker) -> Self {
         let (cpus, memory) = match docker.describe().await {
             Ok(engine) => (engine.cpus, engine.memory_bytes),
@@ -33,9 +33,9 @@ impl Machine {
         Self { cpus, nano_cpus: u64::from(cpus) * CPU, memory_bytes: memory_for_scripts(memory) }
     }
 
-    /// What executions may take together. Memory that one has no other can have.
-    /// CPUs are shared by those that run at once, as the kernel shares them: as
-    /// many as may run find one each, and what they use is bounded by the machine.
+    /// Capacity for all executions together. Memory is exclusive to one execution. CPUs are shared
+    /// by the kernel: as many executions may run as find one each, and their use is bounded by the
+    /// machine.
     pub(super) fn capacity(self, serve: &ServeSettings) -> Capacity {
         let executions = serve.max_concurrent(self.cpus);
         Capacity {
@@ -45,8 +45,7 @@ impl Machine {
         }
     }
 
-    /// What unused sandboxes may take. How much memory there is left is only known of
-    /// this machine.
+    /// Budget of unused sandboxes. Free memory is only known for this machine.
     pub(super) fn pool_budget(self, serve: &ServeSettings, is_local: bool) -> Budget {
         Budget {
             memory_bytes: serve.pool().memory_bytes(self.memory_bytes),
@@ -55,12 +54,12 @@ impl Machine {
     }
 }
 
-/// Memory of this machine; `None` when it can't be read.
+/// Memory of this machine; `None` if it can't be read.
 fn read_memory() -> Option<MachineMemory> {
     memory_in(&std::fs::read_to_string("/proc/meminfo").ok()?)
 }
 
-/// Memory as the kernel tells it (proc(5)).
+/// Memory as reported by the kernel (proc(5)).
 fn memory_in(meminfo: &str) -> Option<MachineMemory> {
     let bytes = |name: &str| {
         let line = meminfo.lines().find_map(|line| line.strip_prefix(name));

@@ -1,8 +1,7 @@
-//! Takes connections, and serves each: bounded in number, in the size of a
-//! request's head, in the time that it may take, and in how slowly an answer may go
-//! out, so that whoever sends nothing or reads nothing holds nothing for long. When
-//! there are as many as there may be, some that work for no token are closed for
-//! those that come ([`super::eviction`]). What requests mean is not known here.
+//! Accepts and serves connections. It bounds their number, the size of a request's head, the time
+//! for it, and the least rate of an answer, so that a peer that sends or reads nothing holds
+//! nothing for long. At the limit, some connections that serve no token are closed for new ones
+//! ([`super::eviction`]). Requests have no meaning here.
 
 use std::io::{Error, ErrorKind};
 use std::net::SocketAddr;
@@ -28,49 +27,45 @@ use super::unstalled::Unstalled;
 use crate::api::connection::Connection;
 use crate::sandbox::Cancel;
 
-/// How long the head of a request may take to come, and how long a connection may
-/// stay without a request.
+/// Time limit for a request's head, and for a connection without a request.
 const HEAD_WITHIN: Duration = Duration::from_secs(30);
 
-/// What is read of a request before its head must be whole, in bytes (32 KiB);
-/// those with more are answered with 431.
+/// Largest head of a request, in bytes (32 KiB); larger ones are answered with 431.
 const MAX_HEAD_BYTES: usize = 32 * 1024;
 
-/// Time in which an answer that waits to be taken goes on by [`LEAST_TAKEN`], and in
-/// which what was sent is acknowledged.
+/// Time in which a blocked answer must progress by [`LEAST_TAKEN`], and in which sent data must be
+/// acknowledged.
 ///
-/// What goes into the system's buffers, of some MiB, counts as taken. So whoever
-/// follows an execution that prints little, and lives, and reads nothing, is not
-/// told from one that reads: both have their place until it has ended. One that
-/// has vanished does not acknowledge the comments of its stream and loses it.
+/// Data in the system's buffers, of some MiB, counts as taken. So a live follower that reads
+/// nothing of an execution with little output looks like one that reads: both keep their connection
+/// until the execution ends. A vanished follower does not acknowledge the comments of its stream
+/// and loses its connection.
 const STALLED_AFTER: Duration = Duration::from_secs(60);
 
-/// What a peer takes of an answer at least while it waits for [`STALLED_AFTER`], in
-/// bytes (1 MiB; 17 KiB/s): buffers are emptied in large pieces.
+/// Least part of an answer that a peer takes within [`STALLED_AFTER`], in bytes (1 MiB; 17 KiB/s):
+/// buffers are emptied in large pieces.
 const LEAST_TAKEN: usize = 1024 * 1024;
 
-/// After how long without anything a peer is asked for a sign of life, and how
-/// long after that again (tcp(7)): one that has vanished while it waits for an
-/// answer is known within two minutes.
+/// Idle time before a keepalive probe, and the interval of further ones (tcp(7)): a peer that
+/// vanished while it waits for an answer is detected within two minutes.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(15));
 
-/// Most connections at once, wherever there are files enough for them.
+/// Most connections at once, if there are enough file descriptors.
 const MAX_CONNECTIONS: u64 = 4_096;
 
-/// The part of all connections that is closed at once when there are too many: who
-/// they are is not looked for with each that comes.
+/// Part of all connections that is closed at once at the limit: candidates are not searched for
+/// with each new one.
 const EVICTED: usize = 64;
 
-/// How long nothing is taken after the system has refused to give a connection,
-/// as it does when there are no more file descriptors.
+/// Pause after the system refused to accept a connection, as it does without free file descriptors.
 const AFTER_REFUSAL: Duration = Duration::from_millis(500);
 
-/// Patience of the server with those who connect.
+/// Limits for connections.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Patience {
     /// Most connections.
     pub(super) connections: usize,
-    /// Time that an answer may wait for the least that is taken of it.
+    /// Time limit for a blocked answer to progress.
     pub(super) stalled_after: Duration,
 }
 
@@ -80,9 +75,8 @@ impl Default for Patience {
     }
 }
 
-/// Serves until `closing` is cancelled and the requests that came before are
-/// answered. Connections that there is no room for wait in the system's queue until
-/// others end or are closed for them.
+/// Serves until `closing` is cancelled and the requests received before are answered. Connections
+/// over the limit wait in the system's queue until others end or are closed for them.
 pub(super) async fn serve(
     listener: TcpListener,
     router: Router,
@@ -97,7 +91,7 @@ pub(super) async fn serve(
             crowd.evict((patience.connections / EVICTED).max(1));
         }
         let permit = closing.run_until_cancelled(Arc::clone(&room).acquire_owned()).await;
-        // It ends only with its last permit: it is never closed.
+        // The loop ends only with the last permit: the semaphore is never closed.
         let Some(Ok(permit)) = permit else { break };
         let (router, closing) = (router.clone(), closing.clone());
         let place = crowd.enter(address.ip());
@@ -113,8 +107,7 @@ pub(super) async fn serve(
     open.wait().await;
 }
 
-/// Half of the files that the process may open: the database and the engine need
-/// theirs, whatever callers do.
+/// Half of the file descriptors of the process: the database and the engine need the rest.
 fn most_connections() -> usize {
     let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     usize::try_from((files / 2).clamp(16, MAX_CONNECTIONS)).unwrap_or(16)
@@ -133,7 +126,7 @@ async fn next(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     }
 }
 
-/// It went away before it was taken (accept(2)).
+/// The connection was closed before it was accepted (accept(2)).
 fn is_of_the_caller(error: &Error) -> bool {
     matches!(
         error.kind(),
@@ -149,7 +142,7 @@ async fn serve_one(
     closing: &Cancel,
 ) {
     if let Err(error) = prepare(&stream, stalled_after) {
-        // It is served all the same.
+        // The connection is served anyway.
         tracing::debug!(%error, "a connection is not as it should be");
     }
     let mut builder = Builder::new(TokioExecutor::new()).http1_only();
@@ -177,13 +170,13 @@ async fn serve_one(
     }
 }
 
-/// Events are small and go at once; and a peer that has vanished is found out.
+/// Disables Nagle's algorithm, because events are small, and enables keepalive.
 fn prepare(stream: &TcpStream, stalled_after: Duration) -> Result<(), Error> {
     stream.set_nodelay(true)?;
     let (time, interval) = KEEPALIVE;
     let socket = SockRef::from(stream);
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(time).with_interval(interval))?;
-    // It decides when probes are given up, too.
+    // This also limits keepalive probes.
     socket.set_tcp_user_timeout(Some(stalled_after))
 }
 
@@ -205,7 +198,7 @@ mod tests {
     async fn answer(stream: &mut TcpStream, sent: &[u8]) -> String {
         stream.write_all(sent).await.unwrap();
         let mut answer = String::new();
-        // A connection that is broken off has said all that it will.
+        // A broken connection sends nothing more.
         let _ = stream.read_to_string(&mut answer).await;
         answer
     }
@@ -228,7 +221,7 @@ mod tests {
         let head = format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(4 * MAX_HEAD_BYTES));
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(head.as_bytes()).await.ok();
-        // What was sent behind the bound may break the connection off first.
+        // Data sent beyond the limit may break the connection first.
         assert!(!answer(&mut stream, b"").await.contains("200 OK"));
     }
 
@@ -243,7 +236,7 @@ mod tests {
         assert!(TcpStream::connect(address).await.is_err());
     }
 
-    /// Says when it is dropped.
+    /// Signals its drop.
     struct Told(Option<tokio::sync::oneshot::Sender<()>>);
 
     impl Drop for Told {
@@ -252,7 +245,7 @@ mod tests {
         }
     }
 
-    /// A server of one answer that never ends, and when that was given up.
+    /// Server with one endless answer, and a signal for its drop.
     async fn endless(
         stalled_after: Duration,
     ) -> (std::net::SocketAddr, tokio::sync::oneshot::Receiver<()>) {
@@ -300,7 +293,7 @@ mod tests {
         given_up.await.unwrap();
     }
 
-    /// A server with room for four connections, which holds those with a token.
+    /// Server with four connections, which holds those with a token.
     async fn crowded() -> std::net::SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

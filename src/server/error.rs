@@ -1,4 +1,4 @@
-//! Why there is no server.
+//! Errors of starting the server.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,50 +9,50 @@ use crate::access::AccessError;
 use crate::services::ServicesError;
 use crate::store::StoreError;
 
-/// Why there is no server.
+/// Reason that the server did not start.
 #[derive(Debug, Error)]
 pub enum ServerError {
-    /// A setting that can't be used.
+    /// A setting is invalid.
     #[error("{0}")]
     Setting(String),
-    /// The address is not a safe one.
+    /// The listen address is unsafe.
     #[error("GANTRY_LISTEN: {0}")]
     Listen(String),
-    /// The address can't be had.
+    /// The address can't be bound.
     #[error("can't listen on {address}: {source}")]
     Bind {
-        /// The address.
+        /// Address.
         address: SocketAddr,
-        /// Why.
+        /// Cause.
         source: std::io::Error,
     },
-    /// Engine, folder or settings.
+    /// The services can't be built.
     #[error(transparent)]
     Services(#[from] ServicesError),
-    /// The database.
+    /// The database failed.
     #[error("{}", with_cause(.0))]
     Store(#[from] StoreError),
-    /// The first token.
+    /// The first token can't be created.
     #[error(transparent)]
     Access(#[from] AccessError),
     /// The data folder can't be used.
     #[error("the data folder {} can't be used: {source}", folder.display())]
     DataDir {
-        /// The folder.
+        /// Path of the folder.
         folder: PathBuf,
-        /// Why.
+        /// Cause.
         source: std::io::Error,
     },
-    /// Another server has it.
+    /// Another server uses the data folder.
     #[error("another gantry serve uses the data folder {}", .0.display())]
     InUse(PathBuf),
-    /// Another server has its name.
+    /// Another server uses the node's name.
     #[error("another gantry serve is node {0:?} of this database")]
     NodeInUse(String),
 }
 
 impl ServerError {
-    /// What to do about it.
+    /// Advice for the operator.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
@@ -74,7 +74,7 @@ impl ServerError {
     }
 }
 
-/// An operator who starts a server may see what a caller of it may not.
+/// Text with the cause, which the operator may see and a caller may not.
 fn with_cause(error: &StoreError) -> String {
     match std::error::Error::source(error) {
         Some(cause) => format!("{error}: {cause}"),

@@ -1,6 +1,6 @@
-//! Which connections are closed when there are too many: of the peer that has the
-//! most that work for no token, those that were used longest ago. So nobody holds
-//! the others out by holding connections, whether they say nothing or half a word.
+//! Selects the connections to close at the limit: of the peer with the most connections that serve
+//! no token, the least recently used. So no peer blocks others by holding connections, silent or
+//! with half a request.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::api::connection::{Connection, Peer};
 use crate::sandbox::Cancel;
 
-/// All connections that are open.
+/// All open connections.
 #[derive(Default)]
 pub(super) struct Crowd(Arc<Mutex<HashMap<u64, Open>>>);
 
@@ -19,7 +19,7 @@ struct Open {
     evicted: Cancel,
 }
 
-/// A connection's place among all; given up when it is dropped.
+/// Entry of a connection; removed on drop.
 pub(super) struct Place {
     crowd: Arc<Mutex<HashMap<u64, Open>>>,
     number: u64,
@@ -28,17 +28,17 @@ pub(super) struct Place {
 }
 
 impl Crowd {
-    /// Takes a connection in.
+    /// Adds a connection.
     pub(super) fn enter(&self, address: IpAddr) -> Place {
         let (connection, evicted) = (Connection::new(address), Cancel::new());
-        // No other was used at the same time.
+        // Uses are unique.
         let number = connection.last_use();
         let open = Open { connection: connection.clone(), evicted: evicted.clone() };
         locked(&self.0).insert(number, open);
         Place { crowd: Arc::clone(&self.0), number, connection, evicted }
     }
 
-    /// Closes so many connections at most. None is closed that works for a token.
+    /// Closes at most so many connections, and none that works for a token.
     pub(super) fn evict(&self, at_most: usize) {
         let open = locked(&self.0);
         let mut idle: HashMap<Peer, Vec<&Open>> = HashMap::new();
@@ -50,7 +50,7 @@ impl Crowd {
         for connections in idle.values_mut() {
             connections.sort_unstable_by_key(|it| it.connection.last_use());
         }
-        // Of peers with as many, the one with the connection that was used longest ago.
+        // Among peers with as many, the one with the least recently used connection.
         let rank = |idle: &Vec<&Open>| {
             (idle.len(), idle.first().map(|it| Reverse(it.connection.last_use())))
         };
@@ -65,7 +65,7 @@ impl Place {
         &self.connection
     }
 
-    /// Goes on until it is to be closed.
+    /// Serves until the connection is evicted.
     pub(super) async fn until_evicted<T>(&self, serving: impl Future<Output = T>) -> Option<T> {
         self.evicted.run_until_cancelled(serving).await
     }

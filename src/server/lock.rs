@@ -1,5 +1,4 @@
-//! One server per data folder: a second one would take the first one's
-//! executions for what a dead process has left.
+//! Lock of a data folder: a second server would treat the first one's executions as orphans.
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
@@ -7,7 +6,7 @@ use std::path::Path;
 use super::ServerError;
 use crate::private_files::{close_data_folder, create_folder, open_to_append};
 
-/// The right to be the server of a data folder; ends with the process.
+/// Lock of a data folder; released when the process ends.
 #[derive(Debug)]
 pub(super) struct ServerLock {
     _file: File,
@@ -30,7 +29,7 @@ impl ServerLock {
     }
 }
 
-/// Takes what earlier versions have left open from other users of the machine.
+/// Removes permissions of other users that earlier versions left.
 fn close_to_others(data_dir: &Path) {
     let exposed = close_data_folder(data_dir);
     if let Some(first) = exposed.first() {

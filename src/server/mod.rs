@@ -1,5 +1,5 @@
-//! `gantry serve`: puts all parts together, listens, and takes them apart again
-//! in the right order. It decides nothing that a part could decide itself.
+//! `gantry serve`: assembles all parts, listens, and shuts them down in the right order. It decides
+//! nothing that a part could decide itself.
 
 mod capacity;
 mod connections;
@@ -34,14 +34,13 @@ use capacity::Machine;
 use connections::Patience;
 use lock::ServerLock;
 
-/// Time that requests have to end when everything that they could wait for has
-/// ended.
+/// Time for requests to end after everything they could wait for has ended.
 const LAST_ANSWERS: Duration = Duration::from_secs(3);
 
-/// Time for removing containers; an engine that is unwell takes minutes.
+/// Time for removing containers; an unhealthy engine takes minutes.
 const REMOVALS: Duration = Duration::from_secs(20);
 
-/// A server that listens.
+/// A listening server.
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
@@ -53,14 +52,14 @@ pub struct Server {
     stopping: Cancel,
     stop_timeout: Duration,
     first_token: Option<String>,
-    /// What it has made counts as used for as long as it lives.
+    /// Marks its containers as in use for its lifetime.
     _process: Process,
     _lock: ServerLock,
     _node_lock: NodeLock,
 }
 
 impl Server {
-    /// Puts everything together and listens; nothing is answered yet.
+    /// Assembles all parts and listens; answers nothing yet.
     ///
     /// # Errors
     /// [`ServerError`], before anything runs.
@@ -135,20 +134,20 @@ impl Server {
         })
     }
 
-    /// Where it listens.
+    /// Address that the server listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The first admin's token, when it was made just now: shown once.
+    /// Token of the first admin, if it was just created; shown once.
     #[must_use]
     pub fn first_token(&self) -> Option<&str> {
         self.first_token.as_deref()
     }
 
-    /// Answers until `stop` is cancelled; then nothing more is accepted, what
-    /// runs may end in its time, and every container is removed.
+    /// Serves until `stop` is cancelled. Then it accepts nothing more, lets running executions end
+    /// within the grace, and removes every container.
     pub async fn run(self, stop: Cancel) {
         tracing::info!(address = %self.address, database = self.store.kind(), "listening");
         self.pool.start_keeper();
@@ -163,7 +162,7 @@ impl Server {
         self.executions.stop(self.stop_timeout).await;
         self.pool.drain().await;
         closing.cancel();
-        // Whoever does not end by itself is cut off.
+        // Connections that do not end by themselves are closed.
         let _ = tokio::time::timeout(LAST_ANSWERS, serving).await;
         if tokio::time::timeout(REMOVALS, self.remover.drain()).await.is_err() {
             tracing::warn!("containers are left; the next start removes them");

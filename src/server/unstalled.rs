@@ -1,7 +1,6 @@
-//! A stream that a write does not wait on for ever. A peer that lives and reads
-//! nothing answers every probe of the system's that it has no room, so nothing
-//! below this would ever give it up (RFC 9293, 3.8.6.1); nor one that reads a byte
-//! now and then.
+//! A stream whose writes do not block for ever. A live peer that reads nothing answers every window
+//! probe with a zero window, so the system never closes the connection (RFC 9293, 3.8.6.1); nor one
+//! of a peer that reads a byte now and then.
 
 use std::io::{Error, ErrorKind, IoSlice, Result};
 use std::pin::Pin;
@@ -11,27 +10,27 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-/// Fails with [`ErrorKind::TimedOut`] when less than the least of what is to be
-/// written has gone out in some time. Only time counts in which a write waits.
+/// Stream that fails with [`ErrorKind::TimedOut`] if less than a minimum is written in some time.
+/// Only time in which a write blocks counts.
 pub(super) struct Unstalled<S> {
     stream: S,
     at_most: Duration,
     at_least: usize,
-    /// Waited since it was last looked at what was taken.
+    /// Time blocked since the taken bytes were last checked.
     waited: Duration,
-    /// Bytes taken since then.
+    /// Bytes taken since that check.
     taken: usize,
-    /// There is one while a write waits: since when, and until when.
+    /// Start and deadline of the current block; `None` if no write blocks.
     waiting: Option<(Instant, Pin<Box<Sleep>>)>,
 }
 
 impl<S> Unstalled<S> {
-    /// Waits at most so long for at least so many bytes to be taken.
+    /// Creates a stream with a time limit for a minimum of bytes to be taken.
     pub(super) fn new(stream: S, at_most: Duration, at_least: usize) -> Self {
         Self { stream, at_most, at_least, waited: Duration::ZERO, taken: 0, waiting: None }
     }
 
-    /// What the stream has said to a write, or that it is over.
+    /// Returns the result of a write, or a timeout.
     fn bounded(
         &mut self,
         context: &mut Context<'_>,
@@ -113,7 +112,7 @@ mod tests {
 
     const AT_MOST: Duration = Duration::from_secs(60);
 
-    /// Reads by pieces, each after a while.
+    /// Reads in pieces, each after a delay.
     async fn read(theirs: &mut tokio::io::DuplexStream, piece: usize, every: Duration) {
         let mut buffer = vec![0; piece];
         loop {

@@ -53,7 +53,7 @@ fn links_inside_the_root_are_followed() {
     for below in ["root/current/b.sh", "root/link.sh", "way-in/below/b.sh"] {
         assert_eq!(place.read(below).unwrap(), "below", "{below}");
     }
-    // A root that is a link itself.
+    // The root is a link itself.
     let roots = vec![place.folder.path().join("way-in")];
     assert!(read_below(&roots, &place.path("way-in/a.sh"), 100).is_ok());
     assert!(read_below(&roots, &place.path("root/a.sh"), 100).is_ok());
@@ -94,7 +94,7 @@ fn only_regular_files_of_bounded_size_are_read() {
     let place = Place::new();
     let pipe = place.path("root/pipe");
     rustix::fs::mknodat(CWD, &pipe, FileType::Fifo, Mode::RWXU, 0).unwrap();
-    // Would wait for ever for somebody who writes.
+    // It would block until a writer opens it.
     assert!(matches!(place.read("root/pipe"), Err(FileFault::NotAFile { kind: "a pipe", .. })));
     for folder in ["root", "root/below"] {
         let fault = place.read(folder).unwrap_err();
@@ -126,7 +126,7 @@ fn both_ways_of_opening_follow_no_link() {
 #[test]
 fn a_link_swapped_in_between_leads_nowhere_else() {
     let place = Place::new();
-    // Two that take turns at one name: a folder inside, and a link out.
+    // Two alternate under one name: a folder inside, and a link out.
     fs::create_dir(place.path("root/turn")).unwrap();
     fs::write(place.path("root/turn/a.sh"), "inside").unwrap();
     symlink(place.path("outside"), place.path("root/other")).unwrap();

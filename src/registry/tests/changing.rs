@@ -62,7 +62,7 @@ async fn a_changed_file_is_a_new_version_at_the_next_change() {
     fs::remove_file(world.path("scripts/a.sh")).unwrap();
     let found = invalid(world.change(script.id, json!({})).await);
     assert_eq!(pointers(&found), ["/file_path"]);
-    // What has to be stopped can be, whatever has become of its file.
+    // A script can be disabled whatever the state of its file.
     assert!(!world.change(script.id, json!({"is_enabled": false})).await.unwrap().is_enabled);
     let sent = world.change(script.id, json!({"source": "echo"})).await.unwrap();
     assert_eq!(sent.file_path, None);

@@ -1,5 +1,4 @@
-//! What a script's environment is made of: its Python, what is built from source, and
-//! its warm-up.
+//! Environment of a script: Python version, source builds, and warm-up.
 
 use super::draft::draft;
 use super::source::Known;
@@ -11,7 +10,7 @@ fn python(source: &str) -> Value {
     json!({"name": "a", "script_type": "python", "source": source})
 }
 
-/// The newest version of a script, whether it waits or not.
+/// Newest version of a script, pending or current.
 async fn newest(world: &World, script: RegisteredScript) -> (Definition, Option<String>) {
     let version = world.registry.newest(script).await.unwrap().version;
     (version.definition, version.environment_key)
@@ -72,7 +71,7 @@ async fn a_version_of_python_is_for_python_scripts() {
         assert_eq!(pointers(&found), ["/python"]);
         assert!(found[0].detail.ends_with("it is one of 3.10, 3.11, 3.12, 3.13, 3.14"));
     }
-    // What becomes a shell script has none any more.
+    // A shell script has none.
     let script = world.register(with(python("echo 1"), json!({"python": "3.11"}))).await.unwrap();
     let shell = world.change(script.id, json!({"script_type": "shell"})).await.unwrap();
     let (definition, key) = newest(&world, shell).await;
@@ -87,7 +86,7 @@ async fn a_shebang_names_a_version_where_none_was_chosen() {
     let (definition, key) = newest(&world, script).await;
     assert_eq!((definition.python, definition.python()), (None, Some(Python311)));
     assert_eq!(environment(&world, key.clone()).await.python, Some(Python311));
-    // It stays with the bytes, and goes with them.
+    // It stays with the bytes and is removed with them.
     let kept = world.change(id, json!({"python": null, "description": "d"})).await.unwrap();
     assert_eq!(newest(&world, kept).await.1, key);
     let chosen = world.change(id, json!({"python": "3.12"})).await.unwrap();
@@ -120,7 +119,7 @@ async fn a_version_from_before_runs_as_before() {
     let source = "#!/usr/bin/python3.11\n";
     let script = world.register(python(source)).await.unwrap();
     let (mut definition, _) = newest(&world, script.clone()).await;
-    // As it was registered when no line counted.
+    // Registered before `#!` lines were read.
     definition.python_of_shebang = None;
     let kept: Definition =
         serde_json::from_value(serde_json::to_value(&definition).unwrap()).unwrap();
@@ -145,7 +144,7 @@ async fn sources_need_requirements() {
     assert_eq!(pointers(&found), ["/sources"]);
     let found = world.faults(with(plain("a"), json!({"sources": true}))).await;
     assert_eq!(pointers(&found), ["/sources"]);
-    // Requirements that are wrong are said to be, and nothing of what hangs on them.
+    // Invalid requirements are reported, and no dependent faults.
     let wrong = json!({"sources": true, "requirements": "!"});
     assert_eq!(pointers(&world.faults(with(python("1"), wrong)).await), ["/requirements"]);
     let both = json!({"sources": true, "requirements": "six"});

@@ -105,7 +105,7 @@ async fn what_shapes_the_run_is_checked() {
 #[tokio::test]
 async fn names_are_safe_and_bounded() {
     let world = World::new().await;
-    // One of each general category that could do harm, and more of them.
+    // One of each harmful general category, and more.
     let odd = [
         "",
         " ",
@@ -184,7 +184,7 @@ async fn files_come_from_below_the_roots_alone() {
     assert_eq!(pointers(&world.faults(outside).await), ["/requirements_path"]);
 }
 
-/// The head of a static executable for a machine, by its number (ELF-64).
+/// Head of a static executable for a machine, by its number (ELF-64).
 fn elf(machine: u8) -> Vec<u8> {
     let mut bytes = vec![0; 64 + 56];
     bytes[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");

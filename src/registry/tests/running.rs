@@ -1,4 +1,4 @@
-//! How scripts are run: what is held for them, preloaded, and by which OCI runtime.
+//! Run settings of scripts: held sandboxes, preloading, and OCI runtimes.
 
 use super::*;
 use crate::domain::preload::Preload;
@@ -37,7 +37,7 @@ async fn nothing_is_held_with_mounts() {
     let input = sent(json!({"warm": 1}));
     let refused = world.registry.change(&operator(), script.id, input).await;
     assert_eq!(pointers(&invalid(refused)), ["/warm"]);
-    // Whoever comes to both by an older version can still change all else.
+    // A script with both through an older version can still be changed otherwise.
     let fields = json!({"mounts": null, "warm": 1});
     world.change(script.id, fields).await.unwrap();
     let back = world.registry.activate(&admin(), script.id, 1).await.unwrap();
@@ -72,7 +72,7 @@ async fn nothing_else_is_preloaded() {
     }
     let shell = world.register(with(plain("a"), json!({"preload": null}))).await.unwrap();
     assert_eq!(shell.version.definition.preload, Preload::Off);
-    // What becomes Python has Python's default, and what is Python no more has none.
+    // A script that becomes Python gets Python's default; one that stops being Python has none.
     let python = world.change(shell.id, json!({"script_type": "python"})).await.unwrap();
     assert_eq!(python.version.definition.preload, Preload::Automatic);
     let shell = world.change(shell.id, json!({"script_type": "shell"})).await.unwrap();
