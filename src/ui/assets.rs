@@ -1,5 +1,5 @@
-//! The files that pages load: one style sheet and a few modules. Their addresses
-//! change with their content, so browsers keep them for good.
+//! Static files of the pages: one style sheet and a few modules. Their addresses change with their
+//! content, so browsers cache them for good.
 
 use std::sync::LazyLock;
 
@@ -10,26 +10,26 @@ use sha2::{Digest, Sha256};
 
 use crate::api::problem::Problem;
 
-/// The media type of style sheets.
+/// Media type of style sheets.
 const STYLE_SHEET: &str = "text/css; charset=utf-8";
 
-/// The media type of modules (RFC 9239).
+/// Media type of modules (RFC 9239).
 const MODULE: &str = "text/javascript; charset=utf-8";
 
-/// A file that pages load.
+/// A static file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asset {
-    /// How all pages look.
+    /// Style of all pages.
     Style,
-    /// What all pages do: times, live parts, keys.
+    /// Behaviour of all pages: times, live parts, keys.
     Console,
     /// Shows a log.
     Log,
-    /// Reads the colours in it.
+    /// Renders the colours in a log.
     Ansi,
-    /// Says what is wrong while a form is filled in.
+    /// Shows faults while a form is filled in.
     Form,
-    /// Shows a picture of the tab.
+    /// Icon of the browser tab.
     Icon,
 }
 
@@ -49,13 +49,13 @@ impl Asset {
         }
     }
 
-    /// Where it is.
+    /// Address of the file.
     pub(super) fn address(self) -> String {
         format!("/assets/{}/{}", *VERSION, self.file().0)
     }
 }
 
-/// What differs when any of them does.
+/// Version of the files; changes with any of them.
 static VERSION: LazyLock<String> = LazyLock::new(|| {
     let mut hasher = Sha256::new();
     for asset in Asset::ALL {
@@ -66,7 +66,7 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
     hex::encode(&hasher.finalize()[..8])
 });
 
-/// Sends one. An older version's address leads to what there is now, and is not kept.
+/// Serves a file. The address of an older version gets the current content, uncached.
 pub(super) async fn send(
     Path((version, name)): Path<(String, String)>,
 ) -> Result<Response, Problem> {

@@ -1,7 +1,6 @@
-//! How often signing in has failed, for each peer. What is counted is failures: a
-//! token that works comes in whatever others have tried, because behind a proxy all
-//! come from one address. That tokens can't be guessed is their length's matter;
-//! this keeps those who try from doing so at any rate without being told.
+//! Rate limit for failed sign-ins, per peer. Only failures count: a valid token is accepted
+//! whatever others have tried, because behind a proxy all peers share one address. Tokens are too
+//! long to be guessed; the limit keeps guessers from trying at any rate unnoticed.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -9,24 +8,24 @@ use std::time::{Duration, Instant};
 
 use crate::api::connection::Peer;
 
-/// Failures of a peer in a row that are answered as such.
+/// Consecutive failures of a peer before the limit applies.
 const AT_ONCE: u32 = 10;
 
-/// After how long there may be one more.
+/// Interval after which one more is allowed.
 const EVERY: Duration = Duration::from_secs(6);
 
-/// Most peers that are told apart.
+/// Most peers that are counted separately.
 const MAX_PEERS: usize = 1_024;
 
-/// The time at which each peer will have waited for all of its failures.
+/// Time at which each peer will have waited for all of its failures.
 #[derive(Debug, Default)]
 pub(super) struct Attempts(Mutex<HashMap<Option<Peer>, Instant>>);
 
 impl Attempts {
-    /// Counts a failure of a peer; one that can't be told counts with all such.
+    /// Counts a failure of a peer; all unknown peers count as one.
     ///
     /// # Errors
-    /// Time to wait, when there were too many before.
+    /// Time to wait, if the limit is exceeded.
     pub(super) fn fail(&self, peer: Option<Peer>, now: Instant) -> Result<(), Duration> {
         let mut settled = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if settled.len() >= MAX_PEERS {

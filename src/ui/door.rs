@@ -1,9 +1,9 @@
-//! Who comes in: sessions in cookies, and no request that another site has made.
+//! Sessions in cookies, and the defence against cross-site requests.
 //!
-//! Whoever signs in with a token gets a session; its secret stands in a cookie that
-//! no script of a page can read and that no other site's request carries. What changes
-//! anything is asked for twice more: the browser must say that it comes from here, and
-//! the form must have the session's own token ([`super::form`]).
+//! A sign-in with a token creates a session; its secret is in a cookie that no page's script can
+//! read and no other site's request carries. A request that changes anything has two further
+//! checks: the browser's headers must name this origin, and the form must contain the session's own
+//! token ([`super::form`]).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,47 +28,46 @@ use crate::api::problem::{Kind, Problem};
 use crate::api::state::AppState;
 use crate::domain::token::Role;
 
-/// The cookie's name.
+/// Name of the cookie.
 const NAME: &str = "gantry_session";
 
-/// Where a browser says who has made a request (W3C, Fetch Metadata, 2.3).
+/// Header with the origin of a request (W3C, Fetch Metadata, 2.3).
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Where a browser signs in.
+/// Address of the sign-in page.
 const SIGN_IN: &str = "/sign-in";
 
-/// Longest address that is gone to after signing in, in bytes as a field of a form has
-/// it: half of the form.
+/// Longest address to return to after a sign-in, in bytes as encoded in a form: half of the form.
 const MAX_NEXT_BYTES: usize = MAX_SIGN_IN_BYTES / 2;
 
-/// Whoever looks at a page.
+/// Signed-in user of a page.
 #[derive(Debug, Clone)]
 pub(super) struct Visitor {
-    /// Whose token the session was begun with.
+    /// Identity of the session's token.
     pub(super) identity: Identity,
-    /// What each form of this session has in it.
+    /// Token that each form of this session contains.
     pub(super) form_token: String,
 }
 
 impl Visitor {
     fn new(identity: Identity, secret: &str) -> Self {
-        // Made of the secret, which it does not tell: nothing more has to be kept.
+        // Derived one-way from the secret, so nothing more is stored.
         let form_token = hex::encode(Sha256::digest(format!("form\0{secret}")));
         Self { identity, form_token }
     }
 
-    /// Whether a form has the session's token.
+    /// True if a form has the session's token.
     pub(super) fn owns(&self, presented: &str) -> bool {
         bool::from(self.form_token.as_bytes().ct_eq(presented.as_bytes()))
     }
 
-    /// Whether it has one of these roles.
+    /// True if the user has one of these roles.
     pub(super) fn is(&self, roles: &[Role]) -> bool {
         roles.contains(&self.identity.role())
     }
 }
 
-/// There is none only where nobody was let in.
+/// Fails only on routes without a session.
 impl<S: Send + Sync> FromRequestParts<S> for Visitor {
     type Rejection = Problem;
 
@@ -78,7 +77,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Visitor {
     }
 }
 
-/// Lets nobody pass without a session, and nothing that another site has sent.
+/// Refuses requests without a session, and requests from other sites.
 pub(super) async fn enter(
     State(state): State<AppState>,
     mut request: Request,
@@ -104,7 +103,7 @@ async fn visitor(state: &AppState, headers: &HeaderMap) -> Result<Option<Visitor
     }
 }
 
-/// The session's secret, if it is there once.
+/// Secret of the session, if the cookie occurs once.
 fn secret(headers: &HeaderMap) -> Option<&str> {
     let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
     let pairs = cookies.flat_map(|cookies| cookies.split(';'));
@@ -114,8 +113,8 @@ fn secret(headers: &HeaderMap) -> Option<&str> {
     first.filter(|_| values.next().is_none())
 }
 
-/// Refuses what changes something and was not sent by a page of this server (the
-/// Fetch standard's `Origin`, and W3C's `Sec-Fetch-Site`).
+/// Refuses requests that change something and were not sent by a page of this server (the Fetch
+/// standard's `Origin`, and W3C's `Sec-Fetch-Site`).
 fn refuse_foreign(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
     if method.is_safe() {
         return Ok(());
@@ -140,20 +139,20 @@ fn to_sign_in(request: &Request) -> Response {
         true => encoded(wanted),
         false => String::new(),
     };
-    // The form that comes back has it, too.
+    // The returning form has it too.
     match wanted.len() {
         1..=MAX_NEXT_BYTES => see(&format!("{SIGN_IN}?next={wanted}")),
         _ => see(SIGN_IN),
     }
 }
 
-/// Sends a browser to another page.
+/// Redirects a browser to another page.
 pub(super) fn see(address: &str) -> Response {
     let address = HeaderValue::from_str(address).unwrap_or(HeaderValue::from_static("/"));
     (StatusCode::SEE_OTHER, [(LOCATION, address)]).into_response()
 }
 
-/// The page for signing in.
+/// Renders the sign-in page.
 pub(super) async fn ask(
     State(state): State<AppState>,
     request: Request,
@@ -212,7 +211,7 @@ pub(super) async fn sign_out(
 }
 
 fn set_cookie(response: &mut Response, headers: &HeaderMap, secret: &str, seconds: i64) {
-    // Only a proxy knows whether the browser came over TLS.
+    // Only a proxy knows if the browser used TLS.
     let is_tls = headers.get("x-forwarded-proto").is_some_and(|it| it == "https");
     let secure = if is_tls { "; Secure" } else { "" };
     let cookie =
@@ -222,7 +221,7 @@ fn set_cookie(response: &mut Response, headers: &HeaderMap, secret: &str, second
     }
 }
 
-/// A page of this server, and nothing else.
+/// Restricts an address to pages of this server.
 fn local(address: &str) -> &str {
     let is_local = address.starts_with('/')
         && !address.starts_with("//")
@@ -231,7 +230,7 @@ fn local(address: &str) -> &str {
     if is_local { address } else { "/" }
 }
 
-/// The id of a request, for the page that says what went wrong with it.
+/// Id of a request, for its error page.
 pub(super) fn request_id(request: &Request) -> String {
     request.extensions().get::<RequestId>().map(|it| it.0.clone()).unwrap_or_default()
 }

@@ -1,6 +1,5 @@
-//! What goes wrong, as a page. Handlers answer with a
-//! [`Problem`](crate::api::problem::Problem), as the API's do; here it is put into
-//! words for a person.
+//! Error pages. Handlers answer with a [`Problem`](crate::api::problem::Problem), as the API's do;
+//! this module renders it for a person.
 
 use axum::extract::Request;
 use axum::http::HeaderValue;
@@ -13,7 +12,7 @@ use super::door::{Visitor, request_id};
 use super::layout::{self, Section};
 use crate::api::problem::{IsAnswer, Problem, problem_in};
 
-/// Turns problems into pages.
+/// Renders problems as pages.
 pub(super) async fn as_pages(request: Request, next: Next) -> Response {
     let (visitor, id) = (request.extensions().get::<Visitor>().cloned(), request_id(&request));
     let response = next.run(request).await;
@@ -23,7 +22,7 @@ pub(super) async fn as_pages(request: Request, next: Next) -> Response {
     }
 }
 
-/// The page about a problem. It goes on to be logged with its cause.
+/// Page of a problem. The problem is still logged with its cause.
 fn page(visitor: Option<&Visitor>, problem: &Problem, id: &str) -> Response {
     let content = html! {
         section.notice-page {
@@ -47,7 +46,7 @@ fn page(visitor: Option<&Visitor>, problem: &Problem, id: &str) -> Response {
     response
 }
 
-/// Everything that is wrong, with where it is.
+/// All faults, each with its position.
 pub(super) fn faults(problem: &Problem) -> Markup {
     html! {
         @if problem.faults().count() > 1 {
@@ -60,7 +59,7 @@ pub(super) fn faults(problem: &Problem) -> Markup {
     }
 }
 
-/// What there is not: a page for browsers, and the problem as it is for all others.
+/// Answers unknown addresses: a page for browsers, and the plain problem for other clients.
 pub(super) async fn missing(request: Request) -> Response {
     let problem = Problem::not_found("page");
     let accepted = request.headers().get(ACCEPT).and_then(|it| it.to_str().ok());

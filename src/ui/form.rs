@@ -1,5 +1,5 @@
-//! What browsers send: queries and forms, within bounds. A form is let through only
-//! with the token of its session, so none can be forged.
+//! Parsers of queries and forms, within bounds. A form is accepted only with the token of its
+//! session, so none can be forged.
 
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
@@ -23,37 +23,37 @@ use crate::api::problem::{Kind, Problem};
 use crate::api::state::AppState;
 use crate::domain::execution::IdempotencyKey;
 
-/// The field with the session's token.
+/// Field with the session's token.
 pub(super) const TOKEN_FIELD: &str = "form_token";
 
-/// The field with the word for what is to be done once.
+/// Field with the key of a form that must run once.
 pub(super) const ONCE_FIELD: &str = "once";
 
 /// Most fields of a form.
 const MAX_FIELDS: usize = 1_000;
 
-/// Largest form, in bytes: a script and all that is said of it.
+/// Largest form, in bytes: a script and its settings.
 const MAX_BYTES: usize = WITH_SCRIPT;
 
-/// Largest form of somebody without a session, in bytes (8 KiB).
+/// Largest form of a client without a session, in bytes (8 KiB).
 pub(super) const MAX_SIGN_IN_BYTES: usize = 8 * 1024;
 
-/// Time that such a form may take to come: browsers send it with its head.
+/// Time limit for the sign-in form: browsers send it together with its head.
 const SIGN_IN_WITHIN: Duration = Duration::from_secs(5);
 
-/// Bytes of a form that are read at once (256 KiB).
+/// Bytes of a form that are parsed at once (256 KiB).
 const PIECE: usize = 256 * 1024;
 
-/// A file that was chosen.
+/// An uploaded file.
 #[derive(Debug, Clone)]
 pub(super) struct Upload {
-    /// As the browser calls it.
+    /// Name given by the browser.
     pub(super) file_name: String,
-    /// Its content.
+    /// Content of the file.
     pub(super) bytes: Bytes,
 }
 
-/// Fields by their names, each with its values in their order.
+/// Fields by name, each with its values in order.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Fields {
     values: HashMap<String, Vec<String>>,
@@ -61,7 +61,7 @@ pub(super) struct Fields {
 }
 
 impl Fields {
-    /// The fields of a query; what is not well-formed is read as well as it can be.
+    /// Parses a query, leniently where it is malformed.
     pub(super) fn of_query(query: &str) -> Self {
         let mut fields = Self::default();
         for (name, value) in form_urlencoded::parse(query.as_bytes()).take(MAX_FIELDS) {
@@ -70,29 +70,29 @@ impl Fields {
         fields
     }
 
-    /// The first value of a field; empty when it is not there.
+    /// First value of a field; empty if it is absent.
     pub(super) fn text(&self, name: &str) -> &str {
         self.values.get(name).and_then(|values| values.first()).map_or("", String::as_str)
     }
 
-    /// The first value of a field without white space around it, if anything is left.
+    /// First value of a field, trimmed; `None` if nothing is left.
     pub(super) fn given(&self, name: &str) -> Option<&str> {
         Some(self.text(name).trim()).filter(|text| !text.is_empty())
     }
 
-    /// Whether a field is there at all: a box that is ticked.
+    /// True if a field is present, such as a ticked box.
     pub(super) fn has(&self, name: &str) -> bool {
         self.values.contains_key(name)
     }
 
-    /// The file of a field, if one was chosen.
+    /// File of a field, if one was chosen.
     pub(super) fn file(&self, name: &str) -> Option<&Upload> {
         self.files.get(name).filter(|file| !(file.file_name.is_empty() && file.bytes.is_empty()))
     }
 
-    /// What a form that runs something is sent with, so that it runs once however often
-    /// it is sent: the word that its page has for it ([`ONCE_FIELD`]) with a digest of
-    /// all that was filled in. `None` when it has no such word.
+    /// Idempotency key of a form that runs something, so that it runs once however often it is
+    /// sent: the key from its page ([`ONCE_FIELD`]) with a digest of all fields. `None` if it has
+    /// no such key.
     pub(super) fn once(&self) -> Option<IdempotencyKey> {
         let word = Uuid::try_parse(self.text(ONCE_FIELD)).ok()?;
         let digest = self.digest();
@@ -200,8 +200,8 @@ impl FormKind {
     }
 }
 
-/// Bytes in pieces, between which others are served. The first comes at once: multer
-/// takes a stream for broken that has nothing yet, and then all of a form.
+/// Splits bytes into pieces, between which other tasks run. The first piece is ready at once:
+/// multer treats a pending stream as broken, and then the whole form.
 fn pieces(bytes: Bytes) -> impl Stream<Item = Result<Bytes, Infallible>> {
     let starts = futures::stream::iter((0..bytes.len()).step_by(PIECE));
     starts.then(move |start| {
@@ -215,8 +215,7 @@ fn pieces(bytes: Bytes) -> impl Stream<Item = Result<Bytes, Infallible>> {
     })
 }
 
-/// The form for signing in, from somebody who has no session and no token yet: a few
-/// fields, at once.
+/// Sign-in form of a client without a session: a few fields, with a short time limit.
 pub(super) struct SignInForm(pub(super) Fields);
 
 impl<S: Send + Sync> FromRequest<S> for SignInForm {
@@ -240,7 +239,7 @@ impl<S: Send + Sync> FromRequest<S> for SignInForm {
     }
 }
 
-/// The query of a page.
+/// Query of a page.
 pub(super) struct PageFields(pub(super) Fields);
 
 impl<S: Send + Sync> FromRequestParts<S> for PageFields {
@@ -251,7 +250,7 @@ impl<S: Send + Sync> FromRequestParts<S> for PageFields {
     }
 }
 
-/// A form that a page of this session has sent, and its room.
+/// Form sent by a page of this session, and its memory permit.
 pub(super) struct Form(pub(super) Fields, #[expect(dead_code, reason = "held")] Held);
 
 impl FromRequest<AppState> for Form {
@@ -269,12 +268,12 @@ impl FromRequest<AppState> for Form {
     }
 }
 
-/// A text as a part of an address.
+/// Encodes a text as a part of an address.
 pub(super) fn encoded(text: &str) -> String {
     form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
 
-/// A query of those that are given.
+/// Builds a query from the non-empty pairs.
 pub(super) fn query(pairs: &[(&str, &str)]) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     for (name, value) in pairs.iter().filter(|(_, value)| !value.is_empty()) {

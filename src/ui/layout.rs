@@ -1,5 +1,4 @@
-//! What is around every page: head, navigation, and the rules that the browser holds
-//! the page to.
+//! Layout of every page: head, navigation, and content security policy.
 
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
@@ -14,14 +13,14 @@ use crate::access::AccessError;
 use crate::api::routes::{ADMIN, SEEING};
 use crate::domain::token::Role;
 
-/// What a page may do: load, show and send what is this server's own.
+/// Content security policy: pages load, show and send only this server's own content.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
      connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// Where a page stands.
+/// Section of a page in the navigation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Section {
-    /// What goes on.
+    /// Current activity.
     Overview,
     /// Scripts.
     Scripts,
@@ -31,11 +30,11 @@ pub(super) enum Section {
     Environments,
     /// Tokens.
     Tokens,
-    /// Changes.
+    /// Audit log.
     Audit,
-    /// All that the server stands on.
+    /// Health of the server's dependencies.
     System,
-    /// Nowhere.
+    /// Outside of the navigation.
     None,
 }
 
@@ -50,7 +49,7 @@ impl Section {
         Self::System,
     ];
 
-    /// Address, title, who may see it; `None` is everybody.
+    /// Address, title and allowed roles; `None` means all.
     fn entry(self) -> (&'static str, &'static str, Option<&'static [Role]>) {
         match self {
             Self::Overview | Self::None => ("/", "Overview", None),
@@ -69,7 +68,7 @@ pub(super) fn page(visitor: &Visitor, section: Section, title: &str, content: Ma
     page_with(visitor, section, title, &[], content)
 }
 
-/// The same with modules of its own.
+/// Page of the console with its own modules.
 pub(super) fn page_with(
     visitor: &Visitor,
     section: Section,
@@ -102,12 +101,12 @@ pub(super) fn page_with(
     document(title, modules, body)
 }
 
-/// A page for somebody who is nobody yet.
+/// Page for a client without a session.
 pub(super) fn bare(title: &str, content: Markup) -> Response {
     document(title, &[], html! { main.bare id="main" { (content) } })
 }
 
-/// The page for signing in, with why it did not work.
+/// Sign-in page, with the reason of a failed attempt.
 pub(super) fn sign_in(next: &str, error: Option<&AccessError>) -> Response {
     let content = html! {
         form.sign-in method="post" action="/sign-in" {
@@ -138,17 +137,17 @@ pub(super) fn sign_in(next: &str, error: Option<&AccessError>) -> Response {
     response
 }
 
-/// What each form has in it.
+/// Hidden field with the session's token.
 pub(super) fn token(visitor: &Visitor) -> Markup {
     html! { input type="hidden" name=(TOKEN_FIELD) value=(visitor.form_token); }
 }
 
-/// What a form has in it that runs something: sent twice, it runs once.
+/// Hidden field with the idempotency key of a form that runs something.
 pub(super) fn once() -> Markup {
     html! { input type="hidden" name=(ONCE_FIELD) value=(Uuid::new_v4()); }
 }
 
-/// A form of one button that does one thing.
+/// Form with one button for one action.
 pub(super) fn action(visitor: &Visitor, address: &str, class: &str, content: Markup) -> Markup {
     html! {
         form.action method="post" action=(address) {

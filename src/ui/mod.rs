@@ -1,17 +1,15 @@
-//! The console: what admins, operators and creators see in a browser.
+//! The console: web pages for admins, operators and creators.
 //!
-//! Pages are rendered here, completely, and can be read without JavaScript; modules in
-//! `assets/` bring logs to life and keep times current. A request passes [`door`]
-//! (whose session it is, and whether another site sent it), the same roles as the
-//! API's, and then a page, which calls the same functions as the API's handlers do.
-//! What goes wrong is a [`Problem`](crate::api::problem::Problem) that [`failure`]
-//! turns into a page; forms come in through [`form`], which lets none pass without the
-//! session's own token.
+//! Pages are rendered completely here and work without JavaScript; modules in `assets/` update logs
+//! live and keep times current. A request passes [`door`] (session and origin), the same roles as
+//! in the API, and then a page, which calls the same functions as the API's handlers do. Failures
+//! are [`Problem`](crate::api::problem::Problem)s that [`failure`] renders as pages. Forms are
+//! parsed by [`form`], which refuses those without the session's own token.
 //!
-//! What scripts print, name and return is hostile. It becomes text, and never markup:
-//! everything is escaped by [`maud`], `PreEscaped` stands nowhere in here, no page
-//! runs anything but the files in `assets/` or loads anything but these and the pictures
-//! that a script left, and no style or script stands in a page. Pages decide nothing that outlives the request, and know no SQL.
+//! Output, names and results of scripts are hostile. They become text, never markup: [`maud`]
+//! escapes everything, and `PreEscaped` is not used here. Pages run only the files in `assets/`,
+//! and load only these and the pictures of artifacts; no page contains styles or scripts. Pages
+//! decide nothing that outlives the request, and know no SQL.
 
 mod assets;
 mod attempts;

@@ -1,4 +1,4 @@
-//! All pages, and who may see them: the same roles as the API's.
+//! All pages and their allowed roles, which are the same as the API's.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::api::state::AppState;
 use crate::api::{artifacts, events};
 use crate::domain::token::Role;
 
-/// Routes with who may use them.
+/// Pages with their allowed roles.
 struct Pages(Router<AppState>);
 
 impl Pages {
@@ -36,7 +36,7 @@ impl Pages {
     }
 }
 
-/// The whole console.
+/// Builds the router of the console.
 pub fn pages(state: AppState) -> Router<AppState> {
     let closed = of_scripts(of_executions(of_the_rest(Pages(Router::new())))).0;
     let closed = closed
@@ -49,7 +49,7 @@ pub fn pages(state: AppState) -> Router<AppState> {
         .layer(Extension(Arc::<Attempts>::default()))
         .layer(from_fn(failure::as_pages))
         .route("/assets/{version}/{name}", get(assets::send));
-    // Forms have bounds of their own.
+    // Forms have their own bounds.
     closed.merge(open).layer(DefaultBodyLimit::disable()).fallback(failure::missing)
 }
 

@@ -1,6 +1,5 @@
-// The sequences with which programs colour what they print, by the same rules as in
-// pieces/ansi.rs. What comes is hostile: it becomes texts and names of classes, and
-// never markup.
+// Colour sequences in the output of programs, by the same rules as pieces/ansi.rs. The
+// output is hostile: it becomes texts and class names, never markup.
 
 // A style is a number: colours + 1 in five bits each, flags above.
 const SEQUENCE = /\x1b(?:\[([\x20-\x3f]*)([\x40-\x7e])?|[\]PX^_][^\x07\x1b\x9c\r]*(?:\x07|\x9c|\x1b\\)?|[\x20-\x2f]+[\x30-\x7e]?|[\x30-\x7e])?/g;
@@ -9,7 +8,7 @@ const UNUSUAL = /[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2
 const ALL_UNUSUAL = new RegExp(UNUSUAL.source, "g");
 const FLAGS = { 1: 1 << 10, 2: 1 << 11, 3: 1 << 12, 4: 1 << 13, 21: 1 << 13, 7: 1 << 14 };
 const RESETS = { 0: -1, 22: 3 << 10, 23: 1 << 12, 24: 1 << 13, 27: 1 << 14, 39: 31, 49: 31 << 5 };
-const DETAILED = { 38: 38, 48: 48, 4: 4 }; // codes that have details behind colons
+const DETAILED = { 38: 38, 48: 48, 4: 4 }; // codes with details after colons
 const NAMES = { 1: "a-bold", 2: "a-dim", 3: "a-italic", 4: "a-under" };
 const PALETTE = [
   [0, 0, 0], [205, 0, 0], [0, 205, 0], [205, 205, 0], [0, 0, 238], [205, 0, 205], [0, 205, 205], [229, 229, 229],
@@ -32,7 +31,7 @@ function indexed(index) {
   return nearest([36, 6, 1].map((size) => level(Math.floor((index - 16) / size) % 6)));
 }
 
-/** The colour that is meant, or null. */
+/** Colour of a sequence, or null. */
 function extended(kind, values) {
   if (kind === "5" && values.length === 1) return indexed(number(values[0]));
   return kind === "2" && values.length === 3 ? nearest(values.map(number)) : null;
@@ -45,7 +44,7 @@ function styled(style, parameters) {
     const [first, kind, ...values] = fields.shift().split(":");
     const code = kind === undefined ? number(first) : (DETAILED[first] ?? -1);
     if (code === 38 || code === 48) {
-      // `38;5;INDEX`, `38;2;RED;GREEN;BLUE`, or all in one field, where a colour space may stand before.
+      // `38;5;INDEX`, `38;2;RED;GREEN;BLUE`, or all in one field, where a colour space may precede.
       const size = { 5: 1, 2: 3 }[kind ?? fields[0]] ?? 0;
       const color = kind === undefined ? extended(fields.shift(), fields.splice(0, size))
         : extended(kind, kind === "2" ? values.slice(-3) : values.slice(0, 1));
@@ -60,7 +59,7 @@ function styled(style, parameters) {
   return style;
 }
 
-/** The classes of a style. Text on a colour has the colour that can be read on it, whatever was asked for. */
+/** Classes of a style. Text on a background has the colour that is legible on it. */
 export function classes(style) {
   const names = Object.keys(NAMES).filter((flag) => style & FLAGS[flag]).map((flag) => NAMES[flag]);
   const [fore, back, isInverse] = [style & 31, (style >> 5) & 31, style & FLAGS[7]];
@@ -78,10 +77,10 @@ function visible(character) {
   return code === 0x2028 || code === 0x2029 ? "\u2424" : "\ufffd";
 }
 
-/** Whether a line has more in it than is simply shown. */
+/** True if a line contains more than plain text. */
 export const isUnusual = (text) => UNUSUAL.test(text);
 
-/** The place of the last carriage return that something follows, or -1: what is before it is written over. */
+/** Position of the last carriage return before more text, or -1: the text before it is overwritten. */
 export const overwritten = (text) => (text.includes("\r") ? withoutEnd(text).lastIndexOf("\r") : -1);
 
 function withoutEnd(text) {
@@ -90,13 +89,13 @@ function withoutEnd(text) {
   return text.slice(0, end);
 }
 
-/** A line as runs of [text, style], and the style behind it. */
+/** Splits a line into runs of [text, style], and returns the style after it. */
 export function read(text, style) {
   if (!UNUSUAL.test(text)) return { runs: text ? [[text, style]] : [], style };
   const runs = [];
   const push = (part) => {
     const back = part.lastIndexOf("\r");
-    if (back >= 0) runs.length = 0; // what follows is written over it
+    if (back >= 0) runs.length = 0; // the following text overwrites it
     const shown = part.slice(back + 1).replace(ALL_UNUSUAL, visible);
     const last = runs.at(-1);
     if (last && (last[1] === style || runs.length >= MAX_RUNS)) last[0] += shown;

@@ -1,12 +1,12 @@
-// What every page does: keeps times current, brings parts marked as live up to date,
-// asks before what can't be undone, sends no form twice, and moves to the search with "/".
+// Behaviour of every page: keeps times current, updates parts marked as live, confirms
+// irreversible actions, sends no form twice, and focuses the search with "/".
 //
-// It only ever puts in what this server's own pages contain, which is escaped there.
+// It inserts only content of this server's own pages, which is escaped there.
 
-const TWICE = 2000; // milliseconds within which nobody means to send a form again
+const TWICE = 2000; // milliseconds within which a repeated submission is ignored
 const UNITS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
 
-/** How long ago a time was, in the same words as pieces/value.rs. */
+/** Relative time in the same words as pieces/value.rs. */
 function since(time, now) {
   const signed = Math.trunc((now - time) / 1000);
   const seconds = Math.abs(signed);
@@ -24,13 +24,13 @@ function tellTimes() {
   }
 }
 
-/** What is to be done once keeps its word (layout.rs): it is no news, and no other deed. */
+/** Keeps the idempotency keys of forms (layout.rs): a new one is not an update. */
 function keepWord(part, next) {
   const [known, fresh] = [part, next].map((it) => it?.querySelector("input[name=once]"));
   if (known) fresh?.setAttribute("value", known.value);
 }
 
-/** Loads this page again and replaces its live parts, unless somebody is busy in one. */
+/** Reloads this page and replaces its live parts, except those in use. */
 export async function refresh() {
   const response = await fetch(location.href, { credentials: "same-origin", redirect: "manual" });
   if (!response.ok) return;
@@ -48,7 +48,7 @@ export async function refresh() {
   tellTimes();
 }
 
-/** Goes on for as long as the page says that something of it changes. */
+/** Repeats while the page is marked as changing. */
 function keepCurrent() {
   const period = () => Number(document.querySelector("[data-refresh]")?.dataset.refresh);
   const turn = async () => {
@@ -59,11 +59,11 @@ function keepCurrent() {
   if (period()) setTimeout(turn, period() * 1000);
 }
 
-const sent = new Map(); // when a form was last sent, by where to
+const sent = new Map(); // time of a form's last submission, by address
 
 document.addEventListener("submit", (event) => {
   const { action, method, dataset } = event.target;
-  // A second click comes before the next page does.
+  // A second click arrives before the next page.
   const isTwice = method === "post" && event.timeStamp - (sent.get(action) ?? -Infinity) < TWICE;
   if (isTwice || (dataset.confirm && !confirm(dataset.confirm))) event.preventDefault();
   else sent.set(action, event.timeStamp);
@@ -80,7 +80,7 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-// A page that comes back as it was left would do again what it has done.
+// A page restored from the cache would repeat its actions.
 addEventListener("pageshow", (event) => event.persisted && location.reload());
 
 for (const tail of document.querySelectorAll("[data-tail]")) tail.scrollTop = tail.scrollHeight;

@@ -1,13 +1,12 @@
-// Says beside a field what is wrong with what stands in it while somebody fills in a form.
-// The server says it (pages/editor/check.rs), by the rules by which it takes the form or
-// refuses it in the end; nothing is decided here.
+// Shows faults beside their fields while a form is filled in. The server finds them
+// (pages/editor/check.rs), by the same rules as on submission; nothing is decided here.
 
 const PAUSE = 400; // milliseconds without a change
-const MAX_FILE = 8 << 20; // bytes of a file that is looked at before it is sent for good
+const MAX_FILE = 8 << 20; // bytes of a file that is checked before submission
 
 const describing = (control) => (control.getAttribute("aria-describedby") ?? "").split(" ").filter(Boolean);
 
-/** Puts words beside a field, in place of those that were there. Answers with those that are new. */
+/** Replaces the faults beside a field. Returns the new ones. */
 function tell(control, words) {
   const id = `${control.id}-wrong`;
   let place = document.getElementById(id);
@@ -37,14 +36,14 @@ function tell(control, words) {
   return words;
 }
 
-/** A form of which the server says what is wrong with it. */
+/** A form that the server checks. */
 class Checked {
-  touched = new Set(); // the fields that somebody has filled in or cleared
-  chosen = new Set(); // those of files that are to be looked at
+  touched = new Set(); // fields that were filled in or cleared
+  chosen = new Set(); // file inputs to be checked
 
   constructor(form) {
     this.form = form;
-    // What changes is read out; words that come beside a field are not, everywhere.
+    // Live regions are read out; new text beside a field is not, in all browsers.
     this.said = document.createElement("p");
     this.said.className = "visually-hidden";
     this.said.setAttribute("role", "status");
@@ -56,11 +55,11 @@ class Checked {
   }
 
   changed(control) {
-    this.asked?.abort(); // it was asked about something else
+    this.asked?.abort(); // its request is outdated
     this.touched.add(control.id);
     if (control.type === "file") tell(control, []);
     for (const file of this.form.querySelectorAll("input[type=file]")) {
-      // The same file may be right for another type.
+      // The same file may be valid for another type.
       if (file === control || control.name === "script_type") this.chosen.add(file.name);
     }
     clearTimeout(this.pause);
@@ -77,18 +76,18 @@ class Checked {
     const response = await fetch(this.form.dataset.check, {
       method: "POST", body: sent, credentials: "same-origin", redirect: "error", signal,
     });
-    if (!response.ok) return; // it is said when the form is sent
+    if (!response.ok) return; // reported on submission
     const wrong = await response.json();
     this.chosen.clear();
     const news = [];
     for (const control of this.form.elements) {
       if (!control.id || (control.type === "file" && !sent.has(control.name))) continue;
-      // What nobody has come to yet is not wrong.
+      // Untouched fields show no faults.
       const isAwaited = !control.value && !this.touched.has(control.id);
       news.push(...tell(control, isAwaited ? [] : (wrong[control.id] ?? [])));
     }
     if (news.length) this.said.textContent = news.join(" ");
-    // What stands above the form was said of what was sent.
+    // The summary above the form is about the last submission.
     if (!Object.keys(wrong).length) document.querySelector("main > .alert[role=alert]")?.remove();
   }
 }

@@ -1,19 +1,19 @@
-// Shows a log as it grows, and lets one look through it: what a page shows of it without
-// JavaScript (pages/execution/printed.rs) is replaced by all of it.
+// Shows and searches a live log. It replaces the tail that a page shows without JavaScript
+// (pages/execution/printed.rs) by the whole log.
 //
-// What comes is hostile. It becomes text nodes and classes, never markup. What is kept is
-// bounded, and only what is near to what is seen has elements.
+// The log is hostile. It becomes text nodes and classes, never markup. Stored lines are
+// bounded, and only those near the visible ones have elements.
 
 import { classes, isUnusual, overwritten, read } from "./ansi.js";
 import { refresh } from "./console.js";
 
-const CHUNK = 64; // lines that get and lose their elements together
+const CHUNK = 64; // lines whose elements are created and removed together
 const MAX_LINES = 400_000;
 const MAX_HELD = 120_000_000; // characters of all lines
-const DROPPED = 20_000; // lines that are forgotten at once
+const DROPPED = 20_000; // lines removed at once
 const MAX_LINE = 20_000; // characters
 const MAX_MARKS = 500; // in a line
-const SCANNED = 50_000; // lines that are looked through in one frame
+const SCANNED = 50_000; // lines searched in one frame
 
 function make(tag, name, ...children) {
   const element = document.createElement(tag);
@@ -31,19 +31,19 @@ const told = (count) => String(count).replace(/\B(?=(\d{3})+$)/g, "\u202f");
 const lineCount = (count) => `${told(count)} ${count === 1 ? "line" : "lines"}`;
 const named = (pattern, text) => Number(pattern.exec(text)?.[1] ?? 0);
 
-/** What each line is a copy of. */
+/** Template of each line. */
 const ROW = make("div", "line", make("a", "no"), make("span", "text"));
-ROW.firstChild.tabIndex = -1; // ":123" in the search leads there, too
+ROW.firstChild.tabIndex = -1; // ":123" in the search focuses it, too
 
 /** One log on its page. */
 class Log {
   lines = []; // { n: its number, s: 1 for stderr, t: text, a: style before it, x: characters left out, el }
-  only = null; // the stream that is looked at, if it is one
-  shown = this.lines; // the lines of it
+  only = null; // the only stream shown, if set
+  shown = this.lines; // its lines
   chunks = []; // of those, CHUNK each: { el, from, to, isFilled }
-  listed = 0; // lines that have been placed, or have no place
-  open = [null, null]; // lines that are not complete
-  carried = [0, 0]; // styles behind the last complete lines
+  listed = 0; // lines that are placed, or need no place
+  open = [null, null]; // incomplete lines
+  carried = [0, 0]; // styles after the last complete lines
   changed = new Set();
   count = 0;
   held = 0;
@@ -52,7 +52,7 @@ class Log {
   needle = "";
   hits = [];
   scanned = 0;
-  target = 0; // the number of the line that the address names
+  target = 0; // number of the line in the address
   lastEvent = "";
   patience = 2000;
 
@@ -116,7 +116,7 @@ class Log {
     source.addEventListener("error", () => {
       tell(this.tools.said, "The connection is lost; trying again …");
       if (source.readyState !== EventSource.CLOSED) return;
-      // Refused, and not only interrupted: the browser does not come back by itself.
+      // Refused, not only interrupted: the browser does not reconnect by itself.
       setTimeout(() => this.connect(), this.patience);
       this.patience = Math.min(2 * this.patience, 60_000);
     });
@@ -149,7 +149,7 @@ class Log {
       this.lines.push(line);
     }
     let whole = line.t + text;
-    // What is written over is not kept: progress goes on for hours.
+    // Overwritten text is dropped: progress bars run for hours.
     const back = overwritten(whole);
     if (back >= 0) {
       line.a = read(whole.slice(0, back), line.a).style;
@@ -177,7 +177,7 @@ class Log {
     else requestAnimationFrame(flush);
   }
 
-  /** Brings the page up to date, once per frame. */
+  /** Updates the page, once per frame. */
   flush() {
     this.isDue = false;
     this.drop();
@@ -189,14 +189,14 @@ class Log {
     if (this.isFollowing) this.pin();
   }
 
-  /** Forgets the oldest lines when there are too many. */
+  /** Removes the oldest lines over the limit. */
   drop() {
     if (this.lines.length <= MAX_LINES && this.held <= MAX_HELD) return;
     const excess = Math.max(this.lines.length - MAX_LINES, 0) + DROPPED;
     this.rebuild(this.topLine(), Math.min(excess, Math.ceil(this.lines.length / 2)));
   }
 
-  /** Makes all chunks again, without the oldest lines, and goes back to a place. */
+  /** Rebuilds all chunks without the oldest lines, and restores the position. */
   rebuild(place, dropped = 0) {
     for (const chunk of this.chunks) {
       this.observer.unobserve(chunk.el);
@@ -215,7 +215,7 @@ class Log {
     else if (place) this.goTo(place, 0);
   }
 
-  /** Places the lines that have come. */
+  /** Places new lines. */
   grow() {
     const touched = new Set();
     for (; this.listed < this.lines.length; this.listed++) {
@@ -247,13 +247,13 @@ class Log {
     if (this.count) tell(this.tools.tally, lineCount(this.count) + notKept);
   }
 
-  /** Hears soon whether a chunk is near, also of one that was heard of before. */
+  /** Observes a chunk's visibility, again if it was observed before. */
   watch(chunk) {
     this.observer.unobserve(chunk.el);
     this.observer.observe(chunk.el);
   }
 
-  /** Makes the elements that a chunk does not have yet. */
+  /** Creates the missing elements of a chunk. */
   fill(chunk) {
     const rows = this.shown.slice(chunk.from + chunk.el.childElementCount, chunk.to).map((line) => this.row(line));
     chunk.el.append(...rows);
@@ -304,7 +304,7 @@ class Log {
     for (const line of this.shown) if (line.el) this.paint(line);
   }
 
-  /** Nodes for runs, with what is searched for marked. */
+  /** Nodes for runs, with matches marked. */
   marked(runs) {
     const lower = this.needle && runs.map(([text]) => text).join("").toLowerCase();
     const starts = [];
@@ -362,13 +362,13 @@ class Log {
     this.rebuild(place);
   }
 
-  /** The first line that is seen. */
+  /** First visible line. */
   topLine() {
     const { left, top, width } = this.box.getBoundingClientRect();
     return document.elementFromPoint(left + width / 2, top + 6)?.closest(".line")?.line;
   }
 
-  /** Scrolls to a line, or the one behind it, with a part of the box above it. */
+  /** Scrolls to a line, or the next one, with a part of the box above it. */
   goTo(wanted, share = 1 / 3) {
     let [low, high] = [0, this.shown.length - 1];
     while (low < high) {
@@ -387,7 +387,7 @@ class Log {
     this.lastTop = this.box.scrollTop;
   }
 
-  /** Goes to the line that the address names, as soon as it is there. */
+  /** Scrolls to the line in the address as soon as it exists. */
   seek() {
     this.target = named(/^#L(\d{1,9})$/, location.hash);
     this.isSought = this.target > 0;
@@ -408,7 +408,7 @@ class Log {
   clicked(event) {
     const place = event.target.closest("a.no");
     if (!place || event.ctrlKey || event.metaKey || event.shiftKey) return;
-    event.preventDefault(); // one that is seen is marked, and nothing moves
+    event.preventDefault(); // a visible one is marked without scrolling
     history.replaceState(null, "", place.hash);
     this.target = place.parentElement.line.n;
     this.repaint();
@@ -424,7 +424,7 @@ class Log {
     else location.hash = `#L${line}`;
   }
 
-  /** Begins to look for what stands in the field, unless that is looked for. */
+  /** Starts a search for the field's text, unless it is already running. */
   look() {
     clearTimeout(this.typed);
     const text = this.tools.search.value;
@@ -435,7 +435,7 @@ class Log {
     this.scan();
   }
 
-  /** Looks through some more lines, but not those at the end that are not complete. */
+  /** Searches some more lines, except the incomplete ones at the end. */
   scan() {
     const until = Math.min(this.shown.length, this.scanned + SCANNED);
     for (; this.needle && this.scanned < until; this.scanned++) {

@@ -1,4 +1,4 @@
-//! Who changed what, the newest first.
+//! Audit log, newest entries first.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -14,10 +14,10 @@ use crate::ui::layout::{self, Section};
 use crate::ui::pieces::pager::{PAGE, offset, pages};
 use crate::ui::pieces::value;
 
-/// Longest text of a value that is shown, in characters.
+/// Longest value shown, in characters.
 const MAX_VALUE: usize = 240;
 
-/// Most changed fields that are shown of an entry.
+/// Most changed fields shown for an entry.
 const MAX_FIELDS: usize = 20;
 
 /// Lists changes.
@@ -89,7 +89,7 @@ fn row(entry: &AuditEntry) -> Markup {
     }
 }
 
-/// The fields that differ: name, before, after.
+/// Changed fields: name, before, after.
 fn changes(
     before: Option<&Value>,
     after: Option<&Value>,

@@ -1,9 +1,9 @@
-//! Registering a script, and changing one. What is filled in goes to the registry, as
-//! the API's requests do; when it is refused, the form is shown again with all that was
-//! typed, and with what is wrong beside each field.
+//! Pages to register and to change a script. The input goes to the registry, as the API's requests
+//! do. If it is refused, the form is shown again with the typed values and the faults beside their
+//! fields.
 //!
-//! Only what was changed is sent ([`input`]), and nothing when somebody else was faster:
-//! no change is overwritten unseen.
+//! Only changed fields are sent ([`input`]), and nothing after a concurrent change: no change is
+//! overwritten unseen.
 
 mod check;
 pub(in crate::ui::pages) mod field;
@@ -39,7 +39,7 @@ use values::Values;
 
 pub(in crate::ui) use check::{check_change, check_new};
 
-/// The form for a new script.
+/// Shows the form for a new script.
 pub(in crate::ui) async fn new(visitor: Visitor) -> Result<Response, Problem> {
     Ok(shown(&visitor, None, &Values::of_new(), &Wrong::default()))
 }
@@ -68,7 +68,7 @@ async fn registered(
     Ok(script)
 }
 
-/// The form of a script as it is.
+/// Shows the form of an existing script.
 pub(in crate::ui) async fn edit(
     State(state): State<AppState>,
     visitor: Visitor,
@@ -92,7 +92,7 @@ pub(in crate::ui) async fn change(
     }
 }
 
-/// Answers with what it is called from now on.
+/// Applies a change, and returns the script's name after it.
 async fn changed(
     state: &AppState,
     visitor: &Visitor,
@@ -111,19 +111,19 @@ async fn changed(
         return Ok(script.name.to_string());
     }
     let script = state.registry.change(&visitor.identity.actor(), script.id, input).await?;
-    // The queue has it for those that wait already.
+    // The queue applies it to waiting executions.
     let limit = script.run_settings.max_concurrency.map(NonZeroU32::get);
     state.executions.set_max_concurrency(script.id, limit);
     state.executions.scripts_changed();
     Ok(script.name.to_string())
 }
 
-/// Whether a change that says nothing may change something all the same.
+/// True if a change without fields may still change something.
 fn reads_files(script: &RegisteredScript, purpose: Purpose) -> bool {
     purpose == Purpose::Change && (script.file_path.is_some() || script.requirements_path.is_some())
 }
 
-/// What somebody fills in a form for.
+/// Purpose of a form.
 fn purpose_of(visitor: &Visitor, script: Option<&RegisteredScript>) -> Purpose {
     match script {
         None => Purpose::Register,
@@ -132,7 +132,7 @@ fn purpose_of(visitor: &Visitor, script: Option<&RegisteredScript>) -> Purpose {
     }
 }
 
-/// What stands in the form of a script. Operators see nothing of its source.
+/// Values in the form of a script. Operators see nothing of its source.
 async fn values_of(
     state: &AppState,
     visitor: &Visitor,
@@ -146,7 +146,7 @@ async fn values_of(
     Ok(Values::of_script(&script, source))
 }
 
-/// When the script was last changed, as it is sent with the form.
+/// Time of the script's last change, as the form sends it.
 fn seen(script: &RegisteredScript) -> String {
     script.updated_at.to_rfc3339_opts(SecondsFormat::Micros, true)
 }
@@ -162,8 +162,7 @@ fn shown(
     layout::page_with(visitor, Section::Scripts, &title, &[Asset::Form], sheet.shown())
 }
 
-/// The form again, with what is wrong; what is not about its fields is a page of its
-/// own.
+/// Shows the form again with its faults; a problem without fields gets a page of its own.
 fn refused(
     visitor: &Visitor,
     script: Option<&RegisteredScript>,
@@ -179,7 +178,7 @@ fn refused(
     Ok(answered(response, problem.status()))
 }
 
-/// A page with another status, and with all that it says.
+/// Copies a page with another status and all other parts of the response.
 pub(in crate::ui::pages) fn answered(mut response: Response, status: StatusCode) -> Response {
     *response.status_mut() = status;
     response.extensions_mut().insert(IsAnswer);

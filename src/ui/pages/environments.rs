@@ -1,4 +1,4 @@
-//! Environments: what they are made of, how far they are, and what the installer says.
+//! Environments: contents, states and build logs.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -17,7 +17,7 @@ use crate::ui::layout::{self, Section};
 use crate::ui::pieces::pager::{PAGE, offset, pages};
 use crate::ui::pieces::{ansi, badge, value};
 
-/// Most of a log and of an error that is shown, in bytes: its end.
+/// Most bytes shown of a log and of an error, from its end.
 const SHOWN: usize = 48 * 1024;
 
 /// Lists environments.
@@ -97,7 +97,7 @@ fn is_on_its_way(record: &EnvironmentRecord) -> bool {
     matches!(record.status, EnvironmentStatus::Queued | EnvironmentStatus::Building)
 }
 
-/// Shows an environment, with its log as it grows.
+/// Shows an environment with its live log.
 pub(in crate::ui) async fn show(
     State(state): State<AppState>,
     visitor: Visitor,
@@ -193,7 +193,7 @@ fn used_by(scripts: &[String]) -> Markup {
     }
 }
 
-/// The end of a text, from the beginning of a line.
+/// End of a text, from the start of a line.
 fn end_of(text: &str, bytes: usize) -> &str {
     let Some(cut) = text.len().checked_sub(bytes) else { return text };
     let end = (cut..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
@@ -201,7 +201,7 @@ fn end_of(text: &str, bytes: usize) -> &str {
     end.split_once('\n').map_or(end, |(_, rest)| rest)
 }
 
-/// Builds one again that failed.
+/// Rebuilds a failed environment.
 pub(in crate::ui) async fn build(
     State(state): State<AppState>,
     path: PathText,

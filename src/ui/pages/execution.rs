@@ -1,8 +1,7 @@
-//! One execution: how it went, where its time went, what it read, printed and left.
+//! Page of one execution: outcome, timeline, input, output, log and artifacts.
 //!
-//! All of it is there without JavaScript; `assets/log.js` follows what still runs. The
-//! page is bounded whatever the execution did, and what it printed, named and returned
-//! is shown as text and never as anything else.
+//! All of it works without JavaScript; `assets/log.js` follows a running execution. The page is
+//! bounded whatever the execution did. Output, names and results are only shown as text.
 
 mod artifacts;
 mod documents;
@@ -39,7 +38,7 @@ use crate::ui::pieces::{badge, value};
 
 pub(in crate::ui) use downloads::{download_input, download_log, download_output};
 
-/// Most bytes of the page but for what is around every page: it is 100 KB at most.
+/// Most bytes of the page without the layout: the whole page has at most 100 KB.
 const PAGE_ROOM: usize = 94_000;
 
 /// Longest message, in characters.
@@ -53,7 +52,7 @@ pub(in crate::ui) async fn show(
 ) -> Result<Response, Problem> {
     find(&state, &visitor.identity, id).await?;
     let (Whole { execution, held }, log) = whole_and_log(&state, &visitor.identity, id).await?;
-    // It says the limits; the page is of use without them.
+    // It provides the limits; the page is useful without them.
     let snapshot = state.store.execution_snapshot(id).await.unwrap_or_else(|error| {
         tracing::warn!(execution = %id, error = chain(&error), "its limits can't be read");
         None
@@ -69,7 +68,7 @@ pub(in crate::ui) async fn show(
     Ok(layout::page_with(&visitor, Section::Executions, &title, &[Asset::Log], content))
 }
 
-/// When the environment was built in which it ran, if it has one of its own.
+/// Build time of the execution's environment, if it has one of its own.
 async fn built_at(
     state: &AppState,
     summary: &ExecutionSummary,
@@ -80,12 +79,12 @@ async fn built_at(
     Ok(state.store.environment(&key).await?.and_then(|it| it.built_at))
 }
 
-/// All that is shown.
+/// Data of the page.
 struct Facts<'a> {
     execution: &'a Execution,
     log: &'a OutputLog,
     snapshot: Option<&'a ExecutionSnapshot>,
-    /// When its environment was built.
+    /// Build time of the environment.
     built_at: Option<DateTime<Utc>>,
 }
 
@@ -122,7 +121,7 @@ fn content(visitor: &Visitor, facts: &Facts<'_>) -> Markup {
 fn head(visitor: &Visitor, summary: &ExecutionSummary) -> Markup {
     let name = &summary.script_name;
     let is_registered = summary.script_id.is_some();
-    // That it was cancelled is said by its state.
+    // The state already tells of a cancellation.
     let message = summary.error_message.as_deref().filter(|it| *it != summary.status.name());
     html! {
         div.stack #head data-live {
@@ -174,7 +173,7 @@ fn actions(visitor: &Visitor, summary: &ExecutionSummary) -> Markup {
     }
 }
 
-/// Where it comes from.
+/// Origin of the execution.
 fn origin(summary: &ExecutionSummary) -> Markup {
     html! {
         dl.origin {
@@ -198,7 +197,7 @@ fn origin(summary: &ExecutionSummary) -> Markup {
     }
 }
 
-/// A text of several lines, with nothing in it that moves or hides what is around it.
+/// Text of several lines without characters that move or hide their surroundings.
 fn plain(text: &str, most: usize) -> String {
     let seen = |character| if character == '\n' { character } else { visible(character) };
     let mut shown: String = text.chars().take(most).map(seen).collect();
@@ -208,7 +207,7 @@ fn plain(text: &str, most: usize) -> String {
     shown
 }
 
-/// Cancels an execution. The page that follows says what became of it.
+/// Cancels an execution. The next page shows the result.
 pub(in crate::ui) async fn cancel(
     State(state): State<AppState>,
     visitor: Visitor,
@@ -226,8 +225,8 @@ pub(in crate::ui) async fn cancel(
     Ok(see(&format!("/executions/{id}")))
 }
 
-/// Runs the current version of its script with what it was given. Limits and time are
-/// the script's own: they may have been changed because of how this one went.
+/// Runs the script's current version with the same input. Limits and timeout are the script's own:
+/// they may have been changed because of this execution.
 pub(in crate::ui) async fn run_again(
     State(state): State<AppState>,
     visitor: Visitor,

@@ -1,5 +1,5 @@
-//! Executions of all scripts, by what one looks for. Pages are found by the last id of
-//! the one before, so the millionth costs what the first does.
+//! Executions of all scripts, with filters. Pages are keyed by the last id of the previous one, so
+//! the millionth costs the same as the first.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -19,7 +19,7 @@ use crate::ui::layout::{self, Section};
 use crate::ui::pieces::pager::PAGE;
 use crate::ui::pieces::{badge, cells, value};
 
-/// What one looks for, as it was typed.
+/// Filters as typed.
 struct Wanted {
     status: String,
     script: String,
@@ -60,7 +60,7 @@ impl Wanted {
         self.pairs("").iter().any(|(_, value)| !value.is_empty())
     }
 
-    /// What is asked of the store; `None` when nothing can be found.
+    /// Filter for the store; `None` if nothing can match.
     async fn filter(
         &self,
         state: &AppState,
@@ -90,14 +90,14 @@ impl Wanted {
     }
 }
 
-/// A time as browsers send it, in UTC.
+/// Parses a time as browsers send it, in UTC.
 fn time(text: &str) -> Option<DateTime<Utc>> {
     let formats = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"];
     let parsed = formats.iter().find_map(|it| NaiveDateTime::parse_from_str(text, it).ok());
     parsed.map(|time| time.and_utc())
 }
 
-/// Lists them.
+/// Lists executions.
 pub(in crate::ui) async fn list(
     State(state): State<AppState>,
     visitor: Visitor,
@@ -106,7 +106,7 @@ pub(in crate::ui) async fn list(
     let wanted = Wanted::read(&fields);
     let (mut found, mut total) = (Vec::new(), None);
     if let Some(filter) = wanted.filter(&state, &visitor).await? {
-        // One more than is shown says whether there are more.
+        // One extra entry tells if there are more.
         found = state.store.executions(&filter, Page { limit: PAGE + 1, offset: 0 }).await?;
         let is_counted = wanted.pairs("")[2..].iter().all(|(_, value)| value.is_empty());
         if is_counted && filter.before.is_none() {
@@ -195,7 +195,7 @@ fn empty(visitor: &Visitor, wanted: &Wanted) -> Markup {
     }
 }
 
-/// Executions as a table.
+/// Renders executions as a table.
 pub(in crate::ui) fn rows(visitor: &Visitor, executions: &[ExecutionSummary]) -> Markup {
     let sees_scripts = visitor.is(SEEING);
     html! {

@@ -1,4 +1,4 @@
-//! All executions of one job in their order, with their logs one click away.
+//! Page of a job: its executions in order, with links to their logs.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -31,7 +31,7 @@ pub(in crate::ui) async fn show(
     };
     let total = state.store.count_executions(&filter).await?.unsigned_abs();
     let start = offset(&fields).min(total);
-    // The store has the newest first; a job is read from its beginning.
+    // The store returns the newest first; a job is shown from its start.
     let shown = u64::from(PAGE).min(total - start);
     let page = Page {
         limit: PAGE.min(u32::try_from(shown).unwrap_or(PAGE)),

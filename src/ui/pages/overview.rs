@@ -1,5 +1,4 @@
-//! What goes on: what runs and waits, how the last day went, and whether all that the
-//! server stands on is well.
+//! Overview: running and waiting executions, outcomes of the last day, and the server's health.
 
 mod day;
 
@@ -30,13 +29,13 @@ use crate::ui::pieces::runs::Summary;
 use crate::ui::pieces::value::{self, count, milliseconds};
 use crate::ui::pieces::{chart, runs};
 
-/// Executions that the lists of scripts are made of, at most.
+/// Most executions that the lists of scripts are computed from.
 const LOOKED_AT: u32 = 2_000;
 
 /// Scripts in each of the lists.
 const LISTED: usize = 6;
 
-/// Shows it.
+/// Shows the overview.
 pub(in crate::ui) async fn show(
     State(state): State<AppState>,
     Extension(day): Extension<Day>,
@@ -49,7 +48,7 @@ pub(in crate::ui) async fn show(
     Ok(layout::page(&visitor, Section::Overview, "Overview", content))
 }
 
-/// For those who see no more than executions: theirs, and the way to a job.
+/// Overview for roles that see only executions: their own, and a search for jobs.
 async fn own(state: &AppState, visitor: &Visitor) -> Result<Markup, Problem> {
     let newest = newest(state, visitor, None).await?;
     Ok(html! {
@@ -176,7 +175,7 @@ fn last_day(hours: &Hours) -> Markup {
     }
 }
 
-/// What the runs of each script add up to.
+/// Summaries of each script's runs.
 fn summaries(runs: &[Run]) -> Vec<(i64, Summary)> {
     let mut of_script: HashMap<i64, Vec<&Run>> = HashMap::new();
     for run in runs {
@@ -185,7 +184,7 @@ fn summaries(runs: &[Run]) -> Vec<(i64, Summary)> {
     of_script.into_iter().map(|(id, runs)| (id, Summary::of(runs))).collect()
 }
 
-/// A script in a list, and what is said of it.
+/// Script in a list, and its figure.
 struct Entry {
     script: i64,
     summary: Summary,
@@ -196,7 +195,7 @@ fn most_failing(summaries: &[(i64, Summary)]) -> Vec<Entry> {
     let mut found = summaries.to_vec();
     found.retain(|(_, summary)| summary.success.is_some_and(|rate| rate < 100.0));
     let rate = |summary: &Summary| summary.success.unwrap_or(100.0);
-    // Of those that fail as often, those that run more; and always in the same order.
+    // Among equal success rates, scripts with more runs first, then lower ids.
     found.sort_by(|(id, a), (other, b)| {
         let by_rate = rate(a).total_cmp(&rate(b));
         by_rate.then(b.counted.cmp(&a.counted)).then(id.cmp(other))
@@ -259,7 +258,7 @@ fn scripts_list(
     }
 }
 
-/// Engine, pool, queue and disk in plain words.
+/// Health of the engine, pool, queue and disk in plain words.
 fn standing(checks: &[Check], load: &Load) -> Markup {
     let pool = &load.pool;
     html! {
@@ -286,7 +285,7 @@ fn standing(checks: &[Check], load: &Load) -> Markup {
     }
 }
 
-/// How the pool is, in plain words.
+/// Status of the pool in plain words.
 pub(super) fn pool_words(pool: &PoolStatus) -> Markup {
     html! {
         @if pool.size == 0 {

@@ -1,6 +1,5 @@
-//! Running a script by hand: a form is made of the schema of its inputs, and what is
-//! filled in becomes the input. What is right is said by those who accept executions,
-//! as it is for the API; nothing is accepted here that would not be accepted there.
+//! Page to run a script: a form is generated from its input schema, and the filled-in values become
+//! the input. Validation is the same as for the API: only acceptable executions are accepted.
 
 mod assembly;
 mod extra;
@@ -35,13 +34,13 @@ use filled::Filled;
 use plan::{Part, Plan};
 use sheet::{OF_FORM, OF_RAW, Sheet};
 
-/// The field for the input as JSON, and the mode in which it counts.
+/// Field for the input as JSON, and the mode in which it applies.
 const RAW: &str = "raw";
 
-/// Longest earlier input that is put into the form, in bytes (256 KiB).
+/// Longest earlier input shown in the form, in bytes (256 KiB).
 const MAX_AGAIN_BYTES: usize = 256 * 1024;
 
-/// The form.
+/// Shows the form.
 pub(in crate::ui) async fn show(
     State(state): State<AppState>,
     visitor: Visitor,
@@ -87,7 +86,7 @@ pub(in crate::ui) async fn submit(
     }
 }
 
-/// The version that is asked for; `None` is the current one.
+/// Requested version; `None` means the current one.
 async fn asked_version(
     state: &AppState,
     script: &RegisteredScript,
@@ -137,7 +136,7 @@ async fn accepted(
     Ok(accepted.id)
 }
 
-/// The input that was filled in, or written.
+/// Input from the fields, or as written in JSON.
 fn input(schema: &Value, fields: &Fields) -> Result<JsonInput, Vec<Fault>> {
     let text = match Plan::of(schema).filter(|_| !is_raw(fields)) {
         Some(plan) => assembled(&plan, fields)?,
@@ -149,12 +148,12 @@ fn input(schema: &Value, fields: &Fields) -> Result<JsonInput, Vec<Fault>> {
     })
 }
 
-/// Whether the input was written as JSON.
+/// True if the input was written as JSON.
 fn is_raw(fields: &Fields) -> bool {
     fields.text("mode") == RAW
 }
 
-/// The form again, with all that was typed and what is wrong with it.
+/// Shows the form again with the typed values and their faults.
 fn refused(
     visitor: &Visitor,
     script: &RegisteredScript,
@@ -187,7 +186,7 @@ fn refused(
     answered(page(&sheet), problem.status())
 }
 
-/// The id of the field that a pointer into the API's request leads to.
+/// Id of the field for a pointer into the API's request.
 fn field_of(plan: Option<&Plan>, is_raw: bool, pointer: &str) -> Option<String> {
     let first = pointer.strip_prefix('/')?.split('/').next()?;
     match first {
@@ -205,7 +204,7 @@ fn page(sheet: &Sheet<'_>) -> Response {
     layout::page(sheet.visitor, Section::Scripts, &title, sheet.shown())
 }
 
-/// What stands in the form at first.
+/// Initial contents of the form.
 #[derive(Debug)]
 struct Begun {
     filled: Filled,
@@ -215,7 +214,7 @@ struct Begun {
 }
 
 impl Begun {
-    /// What the schema says.
+    /// Initial contents from the schema.
     fn new(plan: Option<&Plan>, schema: &Value) -> Self {
         let example = schema.get("examples").and_then(|it| it.get(0)).or(schema.get("default"));
         let pretty = |it: &Value| serde_json::to_string_pretty(it).unwrap_or_default();
@@ -227,7 +226,7 @@ impl Begun {
         }
     }
 
-    /// The input of an earlier execution of the same script.
+    /// Initial contents from an earlier execution of the same script.
     async fn again(
         state: &AppState,
         visitor: &Visitor,

@@ -1,5 +1,4 @@
-//! A script: whether it can run, what it takes and gives, what is run, what it may use
-//! and does, and how the last runs went.
+//! Page of a script: readiness, schemas, definition, limits, usage, and last runs.
 
 mod facts;
 mod lists;
@@ -32,23 +31,23 @@ use usage::Figures;
 pub(in crate::ui::pages) use facts::shown as facts_shown;
 pub(in crate::ui::pages) use lists::versions as versions_table;
 
-/// Executions whose use is looked at.
+/// Executions that usage is computed from.
 const USED_OF: u32 = 50;
 
-/// Executions that are listed.
+/// Executions listed.
 const LISTED: usize = 15;
 
-/// Versions that are listed.
+/// Versions listed.
 const VERSIONS: u32 = 5;
 
-/// Most that is shown of an installer's words, in bytes.
+/// Most bytes shown of an installer's error.
 const ERROR_BYTES: usize = 4 * 1024;
 
-/// All that the page is made of.
+/// Data of the page.
 struct Looked {
     script: RegisteredScript,
     environment: Option<EnvironmentRecord>,
-    /// Of the version that waits to be the current one.
+    /// Environment of the pending version.
     pending_environment: Option<EnvironmentRecord>,
     file: FileState,
     executions: Vec<ExecutionSummary>,
@@ -173,7 +172,7 @@ fn environment(environment: Option<&EnvironmentRecord>) -> Markup {
     }
 }
 
-/// The version that waits for its environment, which the current one goes on without.
+/// Renders the pending version, which waits for its environment while the current one stays in use.
 fn pending(script: &RegisteredScript, environment: Option<&EnvironmentRecord>) -> Markup {
     let Some(number) = script.pending_version else { return html! {} };
     let record = environment.filter(|it| it.status == EnvironmentStatus::Failed);
@@ -235,7 +234,7 @@ fn file(visitor: &Visitor, script: &RegisteredScript, state: &FileState) -> Mark
     }
 }
 
-/// The newest of them, in short.
+/// Newest executions as runs.
 fn runs_of(script_id: i64, executions: &[ExecutionSummary]) -> Vec<Run> {
     let run = |it: &ExecutionSummary| Run {
         id: it.id,

@@ -1,5 +1,4 @@
-//! All scripts: what they are, whether they are enabled, how their environments are and
-//! how they have been doing.
+//! List of scripts: type, state, environment and success rate.
 
 use std::collections::HashMap;
 
@@ -194,7 +193,7 @@ fn row(
     }
 }
 
-/// Enables or disables a script, and comes back to `here`.
+/// Renders the switch of a script, which returns to `here`.
 pub(in crate::ui) fn switch(visitor: &Visitor, script: &RegisteredScript, here: &str) -> Markup {
     let (address, word) = match script.is_enabled {
         true => ("disable", "Disable"),
@@ -209,7 +208,7 @@ pub(in crate::ui) fn switch(visitor: &Visitor, script: &RegisteredScript, here: 
     }
 }
 
-/// Lets a script be invoked.
+/// Enables a script.
 pub(in crate::ui) async fn enable(
     State(state): State<AppState>,
     visitor: Visitor,
@@ -219,7 +218,7 @@ pub(in crate::ui) async fn enable(
     set_enabled(&state, &visitor, script, true, &form.0).await
 }
 
-/// Lets a script not be invoked.
+/// Disables a script.
 pub(in crate::ui) async fn disable(
     State(state): State<AppState>,
     visitor: Visitor,

@@ -1,5 +1,5 @@
-//! What `gantry doctor` says, and what the server is. An examination starts a sandbox
-//! and takes a moment: it is made in the background, and its last result shown.
+//! Results of `gantry doctor`, and facts about the server. An examination starts a sandbox and
+//! takes a moment: it runs in the background, and its last result is shown.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -15,10 +15,10 @@ use crate::ui::form::Form;
 use crate::ui::layout::{self, Section};
 use crate::ui::pieces::value;
 
-/// After how long an examination is made again when somebody looks, in minutes.
+/// Age in minutes after which a visit repeats the examination.
 const FRESH_MINUTES: i64 = 10;
 
-/// Shows it.
+/// Shows the page.
 pub(in crate::ui) async fn show(
     State(state): State<AppState>,
     visitor: Visitor,
@@ -55,7 +55,7 @@ pub(in crate::ui) async fn show(
 
 fn findings(findings: &[Finding]) -> Markup {
     let mut sorted: Vec<_> = findings.iter().collect();
-    // The worst first.
+    // Worst first.
     sorted.sort_by_key(|it| std::cmp::Reverse(it.severity));
     html! {
         ul.findings {
@@ -101,7 +101,7 @@ fn server(state: &AppState) -> Markup {
     }
 }
 
-/// Begins an examination.
+/// Starts an examination.
 pub(in crate::ui) async fn examine(
     State(state): State<AppState>,
     _form: Form,

@@ -1,4 +1,4 @@
-//! Tokens: who may do what. A new one is shown once, on the page that answers the form.
+//! Tokens and their roles. A new one is shown once, on the page that answers the form.
 
 use std::collections::HashMap;
 
@@ -21,10 +21,10 @@ use crate::ui::layout::{self, Section};
 use crate::ui::pieces::pager::{PAGE, offset, pages};
 use crate::ui::pieces::value;
 
-/// Longest that a token can be made for, in days.
+/// Longest lifetime of a token, in days.
 const MAX_DAYS: u32 = 36_500;
 
-/// What the form's answer adds to the page.
+/// Addition to the page after a form.
 enum Answer {
     None,
     Refused(Box<Problem>),
@@ -40,7 +40,7 @@ pub(in crate::ui) async fn list(
     page(&state, &visitor, &fields, &Answer::None).await
 }
 
-/// Makes a token.
+/// Creates a token.
 pub(in crate::ui) async fn create(
     State(state): State<AppState>,
     visitor: Visitor,
@@ -79,7 +79,7 @@ async fn created(state: &AppState, visitor: &Visitor, fields: &Fields) -> Result
     created.map(|it| it.secret).map_err(|error: AccessError| error.into())
 }
 
-/// When it ends, by the days that were typed.
+/// Expiry for the typed number of days.
 fn end(days: &str) -> Result<Option<DateTime<Utc>>, Problem> {
     if days.is_empty() {
         return Ok(None);
@@ -92,7 +92,7 @@ fn end(days: &str) -> Result<Option<DateTime<Utc>>, Problem> {
     Ok(Some(clock::now() + TimeDelta::days(number.into())))
 }
 
-/// The ids of the scripts that were named, one in a line or between commas.
+/// Ids of the named scripts, separated by lines or commas.
 async fn scope(
     state: &AppState,
     visitor: &Visitor,

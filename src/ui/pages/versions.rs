@@ -1,5 +1,5 @@
-//! Versions of a script: what each was, and what differs between two of them. Nothing
-//! of a version ever changes; which one runs does.
+//! Versions of a script and their differences. A version is immutable; only the current one
+//! changes.
 
 mod diff;
 
@@ -24,10 +24,10 @@ use crate::ui::pieces::pager::{PAGE, offset, pages};
 use crate::ui::pieces::value;
 use diff::{Diff, visible};
 
-/// Longest source that is shown, in bytes (48 KiB).
+/// Longest source shown, in bytes (48 KiB).
 const SHOWN_BYTES: usize = 48 * 1024;
 
-/// Longest source that is compared, in bytes (256 KiB).
+/// Longest source compared, in bytes (256 KiB).
 const COMPARED_BYTES: usize = 256 * 1024;
 
 /// Lists the versions of a script.
@@ -59,16 +59,16 @@ pub(in crate::ui) async fn list(
     Ok(layout::page(&visitor, Section::Scripts, &format!("Versions of {}", script.name), content))
 }
 
-/// A version's bytes, as far as they are looked at.
+/// Bytes of a version, as far as they are needed.
 enum Source {
-    /// A text.
+    /// Text.
     Text(String),
-    /// More than is shown, or no text: so many bytes.
+    /// Size of a source that is too long or not text.
     Bytes(usize),
 }
 
 impl Source {
-    /// Its size in bytes.
+    /// Size in bytes.
     fn size(&self) -> usize {
         match self {
             Self::Text(text) => text.len(),
@@ -77,10 +77,10 @@ impl Source {
     }
 }
 
-/// Two versions, and what differs.
+/// Two versions and their differences.
 struct Compared {
     against: i64,
-    /// `None` where one of the sources is too long, or is no text.
+    /// Differences of the sources; `None` if one is too long or not text.
     source: Option<Diff>,
     definition: Diff,
 }
@@ -126,7 +126,7 @@ pub(in crate::ui) async fn show(
     Ok(layout::page(&visitor, Section::Scripts, &title, content))
 }
 
-/// Makes a version the current one.
+/// Activates a version.
 pub(in crate::ui) async fn activate(
     State(state): State<AppState>,
     visitor: Visitor,
@@ -149,7 +149,7 @@ async fn find(
     version.ok_or_else(|| Problem::not_found("version"))
 }
 
-/// The version to compare with: the one that is asked for, or the one before.
+/// Version to compare with: the requested one, or the previous one.
 fn against(fields: &Fields, number: i64) -> Result<Option<i64>, Problem> {
     let Some(asked) = fields.given("against") else {
         return Ok(Some(number - 1).filter(|before| *before >= 1));
@@ -199,7 +199,7 @@ async fn compare(
     Ok(Compared { against: old.number, source, definition })
 }
 
-/// A definition as JSON, a line for each value.
+/// Definition as JSON, one value a line.
 fn definition_text(definition: &Definition, is_admin: bool) -> String {
     let mut value = serde_json::to_value(definition).unwrap_or_default();
     if let Some(Value::Array(variables)) = value.get_mut("env").filter(|_| !is_admin) {
@@ -319,7 +319,7 @@ fn source_shown(script: &RegisteredScript, version: &ScriptVersion, source: &Sou
     }
 }
 
-/// A text with the numbers of its lines. They are no part of what is copied.
+/// Text with line numbers, which are not copied with it.
 fn numbered(text: &str) -> Markup {
     html! {
         div.table.code-table tabindex="0" {

@@ -1,9 +1,8 @@
-//! What a terminal would obey, as markup: colours and weights become classes, and every
-//! other sequence (ECMA-48, 5.4 and 8.3; OSC and DCS with all that is in them) is dropped.
+//! Terminal output as markup: colours and weights become classes, and every other sequence
+//! (ECMA-48, 5.4 and 8.3; OSC and DCS with their contents) is dropped.
 //!
-//! What comes in is hostile. Nothing that goes out moves, hides or reorders what is
-//! around it; a line's markup is bounded; and no input makes this panic.
-//! `assets/ansi.js` has the same rules for what comes while one looks.
+//! The input is hostile. No output moves, hides or reorders its surroundings; a line's markup is
+//! bounded; and no input causes a panic. `assets/ansi.js` applies the same rules to live output.
 
 use std::str::Chars;
 
@@ -11,20 +10,20 @@ use maud::{Markup, html};
 
 use super::value::count;
 
-/// Most markup of one line, in bytes; what is said of the rest comes on top.
+/// Most markup of one line, in bytes, without the note about the rest.
 const MAX_LINE: usize = 16 * 1024;
 
-/// What a change of style costs in markup, in bytes.
+/// Markup of a change of style, in bytes.
 const STYLE_WEIGHT: usize = 48;
 
-/// Begins a sequence.
+/// Start of a sequence.
 const ESCAPE: char = '\u{1b}';
 
-/// What ends the text of an OSC or DCS, or begins what does. A carriage return is no
-/// part of one: what it writes over is known without reading sequences.
+/// Ends of an OSC's or DCS's text, or starts of such ends. A carriage return is not part of one:
+/// what it overwrites is known without parsing sequences.
 const ENDS_OF_TEXT: [char; 4] = ['\u{7}', '\u{9c}', '\r', ESCAPE];
 
-/// The sixteen colours as xterm has them, to find the nearest of another one.
+/// The sixteen colours of xterm, to find the nearest to another one.
 const PALETTE: [[u8; 3]; 16] = [
     [0, 0, 0],
     [205, 0, 0],
@@ -44,8 +43,8 @@ const PALETTE: [[u8; 3]; 16] = [
     [255, 255, 255],
 ];
 
-/// A character as it is shown: controls as their pictures, and marks that turn the
-/// direction of text around ("Trojan Source", CVE-2021-42574) as something to be seen.
+/// Visible form of a character: controls as their pictures, and marks that reverse text ("Trojan
+/// Source", CVE-2021-42574) as visible symbols.
 pub(in crate::ui) fn visible(character: char) -> char {
     match character {
         '\t' => character,
@@ -71,14 +70,14 @@ pub(in crate::ui) fn weight(character: char) -> usize {
     }
 }
 
-/// Reads one stream line by line: what a line has set holds for those behind it.
+/// Reader of one stream, line by line: styles carry over to the following lines.
 #[derive(Debug, Default)]
 pub(in crate::ui) struct Ansi {
     style: Style,
 }
 
 impl Ansi {
-    /// The next line, without its end.
+    /// Renders the next line, given without its end.
     pub(in crate::ui) fn line(&mut self, text: &str) -> Markup {
         let shown = self.read(text);
         html! {
@@ -96,7 +95,7 @@ impl Ansi {
         while let Some(character) = characters.next() {
             match character {
                 ESCAPE => self.sequence(&mut characters),
-                // What follows is written over it.
+                // The following text overwrites it.
                 '\r' => shown = Shown::default(),
                 other => shown.push(self.style, visible(other)),
             }
@@ -104,7 +103,7 @@ impl Ansi {
         shown
     }
 
-    /// Takes the rest of a sequence. What can't be a part of one is left.
+    /// Skips the rest of a sequence, up to the first character that can't belong to it.
     fn sequence(&mut self, rest: &mut Chars<'_>) {
         let mut ahead = rest.clone();
         match ahead.next() {
@@ -127,7 +126,7 @@ impl Ansi {
         }
     }
 
-    /// A control sequence behind its beginning (ECMA-48, 5.4).
+    /// Parses a control sequence after its start (ECMA-48, 5.4).
     fn control<'a>(&mut self, text: &'a str, rest: &mut Chars<'a>) {
         let behind = text.trim_start_matches(|it: char| matches!(it, ' '..='?'));
         let parameters = text.get(..text.len() - behind.len()).unwrap_or_default();
@@ -138,12 +137,12 @@ impl Ansi {
     }
 }
 
-/// What is shown of a line.
+/// Rendered part of a line.
 #[derive(Debug, Default)]
 struct Shown {
     runs: Vec<(Style, String)>,
     weight: usize,
-    /// Characters that are left out.
+    /// Characters omitted.
     more: u64,
 }
 
@@ -164,7 +163,7 @@ impl Shown {
     }
 }
 
-/// How text looks (ECMA-48, 8.3.117).
+/// Style of text (ECMA-48, 8.3.117).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Style {
     fore: Option<u8>,
@@ -177,8 +176,8 @@ struct Style {
 }
 
 impl Style {
-    /// Its classes. Text on a colour has the colour that can be read on it, whatever was
-    /// asked for.
+    /// Classes of the style. Text on a background has the colour that is legible on it, whatever
+    /// was requested.
     fn classes(self) -> String {
         let mut classes = Vec::new();
         let flags = [
@@ -213,7 +212,7 @@ impl Style {
         }
     }
 
-    /// A field with parts of its own: `38:2::255:0:0`, `4:3`.
+    /// Applies a parameter with parts: `38:2::255:0:0`, `4:3`.
     fn apply_detailed(&mut self, field: &str) {
         let parts: Vec<_> = field.split(':').collect();
         match parts.as_slice() {
@@ -247,12 +246,12 @@ impl Style {
     }
 }
 
-/// A parameter: nothing is 0, and what is too large is the largest.
+/// Parses a parameter: empty is 0, and too large is the maximum.
 fn number(field: &str) -> u8 {
     if field.is_empty() { 0 } else { field.parse().unwrap_or(u8::MAX) }
 }
 
-/// The colour that the fields behind 38 and 48 say: `5;INDEX` or `2;RED;GREEN;BLUE`.
+/// Colour in the parameters after 38 and 48: `5;INDEX` or `2;RED;GREEN;BLUE`.
 fn color<'a>(fields: &mut impl Iterator<Item = &'a str>) -> Option<u8> {
     match fields.next()? {
         "5" => fields.next().map(|index| indexed(number(index))),
@@ -264,7 +263,7 @@ fn color<'a>(fields: &mut impl Iterator<Item = &'a str>) -> Option<u8> {
     }
 }
 
-/// The same with colons, where the colour space may stand before the colour.
+/// The same with colons, where the colour space may precede the colour.
 fn detailed(parts: &[&str]) -> Option<u8> {
     match parts {
         ["5", index, ..] => Some(indexed(number(index))),
@@ -273,8 +272,7 @@ fn detailed(parts: &[&str]) -> Option<u8> {
     }
 }
 
-/// The nearest of the sixteen to one of the 256: sixteen, a cube of 6 × 6 × 6, and 24
-/// greys.
+/// Nearest of the sixteen colours to one of the 256: sixteen, a cube of 6 × 6 × 6, and 24 greys.
 fn indexed(index: u8) -> u8 {
     let level = |step: u8| if step == 0 { 0 } else { 55 + 40 * step };
     match index {

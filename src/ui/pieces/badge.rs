@@ -1,4 +1,4 @@
-//! States and types, as words in their colours. The word says it all; the colour only
+//! Badges of states and types, as coloured words. The word is complete by itself; the colour only
 //! helps.
 
 use maud::{Markup, html};
@@ -8,12 +8,12 @@ use crate::domain::outcome::ErrorKind;
 use crate::domain::registry::EnvironmentStatus;
 use crate::domain::runtime::Runtime;
 
-/// The state of an execution.
+/// State of an execution.
 pub(in crate::ui) fn state(state: State) -> Markup {
     html! { span class={ "badge " (state.name()) } { (state.name()) } }
 }
 
-/// The state of an execution, with why it failed.
+/// State of an execution, with its error kind.
 pub(in crate::ui) fn outcome(status: State, kind: Option<ErrorKind>) -> Markup {
     html! {
         (state(status))
@@ -21,12 +21,12 @@ pub(in crate::ui) fn outcome(status: State, kind: Option<ErrorKind>) -> Markup {
     }
 }
 
-/// What runs a script.
+/// Type of a script.
 pub(in crate::ui) fn runtime(runtime: Runtime) -> Markup {
     html! { span class={ "badge type " (runtime.name()) } { (runtime.name()) } }
 }
 
-/// How far an environment is.
+/// State of an environment.
 pub(in crate::ui) fn environment(status: EnvironmentStatus) -> Markup {
     let class = match status {
         EnvironmentStatus::Ready => "completed",
@@ -37,7 +37,7 @@ pub(in crate::ui) fn environment(status: EnvironmentStatus) -> Markup {
     html! { span class={ "badge " (class) } { (status.name()) } }
 }
 
-/// Whether a script can be invoked.
+/// Enabled state of a script.
 pub(in crate::ui) fn enabled(is_enabled: bool) -> Markup {
     match is_enabled {
         true => html! { span.badge.completed { "enabled" } },

@@ -1,4 +1,4 @@
-//! What tables of executions have in common: their cells.
+//! Cells of tables of executions.
 
 use maud::{Markup, html};
 use uuid::Uuid;
@@ -9,7 +9,7 @@ use crate::ui::form::query;
 /// Longest job id in a cell, in characters.
 const JOB_CHARS: usize = 40;
 
-/// The way to an execution. The end of an id is what differs.
+/// Link to an execution. The end of an id distinguishes it.
 pub(in crate::ui) fn execution(id: Uuid) -> Markup {
     let id = id.to_string();
     html! {
@@ -17,7 +17,7 @@ pub(in crate::ui) fn execution(id: Uuid) -> Markup {
     }
 }
 
-/// A script, with the way to it for those who may see scripts.
+/// Script, linked for roles that may see scripts.
 pub(in crate::ui) fn script(name: &str, version: Option<i64>, sees_scripts: bool) -> Markup {
     html! {
         td.break {
@@ -27,7 +27,7 @@ pub(in crate::ui) fn script(name: &str, version: Option<i64>, sees_scripts: bool
     }
 }
 
-/// The way to a job.
+/// Link to a job.
 pub(in crate::ui) fn job(job_id: Option<&str>) -> Markup {
     html! {
         td.break {

@@ -1,4 +1,4 @@
-//! How executions ended, hour by hour.
+//! Chart of execution outcomes by hour.
 
 use chrono::{DateTime, Timelike, Utc};
 use maud::{Markup, html};
@@ -9,11 +9,11 @@ use crate::store::Counts;
 /// Width and height of the picture, in its own units.
 const SIZE: (f64, f64) = (720.0, 120.0);
 
-/// Room for the hours below it.
+/// Space for the labels of hours below it.
 const LABELS: f64 = 24.0;
 
-/// A bar for each span, with each way to end in its colour. `times` has one more than
-/// `counts`: where each begins, and where the last ends.
+/// Renders a bar for each span, with each outcome in its colour. `times` has one more entry than
+/// `counts`: the start of each span, and the end of the last.
 #[expect(clippy::cast_precision_loss, reason = "counts and places of bars")]
 pub(in crate::ui) fn bars(times: &[DateTime<Utc>], counts: &[Counts]) -> Markup {
     let most = counts.iter().map(Counts::total).max().unwrap_or(0).max(1) as f64;
@@ -49,7 +49,7 @@ fn stack(x: f64, width: f64, counts: &Counts, most: f64) -> Markup {
     let mut top = SIZE.1;
     let mut bars = Vec::new();
     for (class, number) in parts.into_iter().filter(|(_, number)| *number > 0) {
-        // What is there at all is seen.
+        // Non-zero counts are visible.
         let height = (number as f64 / most * (SIZE.1 - 4.0)).max(1.5);
         top -= height;
         bars.push((class, top, height));

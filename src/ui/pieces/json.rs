@@ -1,8 +1,8 @@
-//! JSON as a tree that folds. Keys stay in their order and are there as often as they
-//! are in the text; numbers and strings are shown as they stand in it.
+//! JSON as a collapsible tree. Keys keep their order and repetitions; numbers and strings are shown
+//! as written.
 //!
-//! What comes in is hostile, and of any size: what goes out is bounded, in nodes, in
-//! depth and in bytes. What is no JSON, or too much of it, is shown as text.
+//! The input is hostile, and of any size. The output is bounded in nodes, in depth and in bytes.
+//! Invalid or too large JSON is shown as text.
 
 use std::fmt::{self, Write as _};
 
@@ -13,34 +13,34 @@ use serde_json::value::RawValue;
 use super::ansi::{visible, weight};
 use super::value::{bytes, count, counted};
 
-/// Longest text that is read, in bytes.
+/// Longest text parsed, in bytes.
 const MAX_BYTES: usize = 256 * 1024;
 
-/// What is shown of a longer one, in bytes.
+/// Excerpt of a longer text, in bytes.
 const MAX_EXCERPT: usize = 4 * 1024;
 
 /// Most nodes of a tree.
 const MAX_NODES: usize = 400;
 
-/// Deepest node; what is in it is shown as text.
+/// Deepest node; its contents are shown as text.
 const MAX_DEPTH: usize = 64;
 
-/// Objects and arrays above this depth are open.
+/// Depth up to which objects and arrays are open.
 const OPEN_DEPTH: usize = 2;
 
 /// Longest key, number or string, in characters.
 const MAX_CHARACTERS: usize = 300;
 
-/// Most markup, in bytes, but for what one more node takes.
+/// Most markup, in bytes, plus one node.
 const MAX_MARKUP: usize = 14 * 1024;
 
-/// What a node costs in markup, in bytes, without its texts.
+/// Markup of a node without its texts, in bytes.
 const NODE_WEIGHT: usize = 50;
 
-/// The same of an object or array.
+/// Markup of an object or array, in bytes.
 const CONTAINER_WEIGHT: usize = 110;
 
-/// A JSON text as a tree.
+/// Renders a JSON text as a tree.
 pub(in crate::ui) fn tree(text: &str) -> Markup {
     let short = Some(text).filter(|text| text.len() <= MAX_BYTES);
     match short.and_then(|text| serde_json::from_str::<&RawValue>(text).ok()) {
@@ -52,7 +52,7 @@ pub(in crate::ui) fn tree(text: &str) -> Markup {
     }
 }
 
-/// The members of an object in their order, with the text of their keys.
+/// Members of an object in order, with the raw text of their keys.
 struct Members<'a>(Vec<Member<'a>>);
 
 type Member<'a> = (&'a RawValue, &'a RawValue);
@@ -79,11 +79,11 @@ impl<'de> Deserialize<'de> for Members<'de> {
     }
 }
 
-/// What a value is.
+/// Kind of a value.
 enum Kind<'a> {
     Object(Vec<Member<'a>>),
     Array(Vec<&'a RawValue>),
-    /// Nothing that folds.
+    /// Value that does not collapse.
     Plain(&'a str),
 }
 
@@ -101,7 +101,7 @@ impl<'a> Kind<'a> {
     }
 }
 
-/// What is left of what may be shown.
+/// Remaining budget of the output.
 struct Room {
     nodes: usize,
     bytes: usize,
@@ -156,7 +156,7 @@ impl Room {
         }
     }
 
-    /// The beginning of a text.
+    /// Start of a text.
     fn shown(&mut self, text: &str) -> String {
         let mut shown = String::new();
         let mut characters = text.chars().map(visible);
@@ -173,12 +173,12 @@ impl Room {
     }
 }
 
-/// A key without its quotation marks.
+/// Key without its quotation marks.
 fn unquoted(text: &str) -> &str {
     text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text)
 }
 
-/// Its colour.
+/// Class for the colour of a value.
 fn class(text: &str) -> &'static str {
     match text.as_bytes().first() {
         Some(b'"') => "j-string",
@@ -187,7 +187,7 @@ fn class(text: &str) -> &'static str {
     }
 }
 
-/// What is not read, as it begins.
+/// Start of an unparsed text.
 fn beginning(text: &str) -> Markup {
     let (mut shown, mut weighed, mut end) = (String::new(), 0, 0);
     for (start, character) in text.char_indices() {
@@ -218,7 +218,7 @@ mod tests {
         tree(text).into_string()
     }
 
-    /// What is left when all markup is taken out.
+    /// Text without markup.
     fn words(text: &str) -> String {
         let parts = shown(text);
         parts.split('<').filter_map(|part| part.split_once('>')).map(|(_, text)| text).collect()

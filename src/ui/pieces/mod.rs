@@ -1,4 +1,4 @@
-//! Small parts that pages are made of.
+//! Components of pages.
 
 pub(super) mod ansi;
 pub(super) mod badge;

@@ -1,4 +1,4 @@
-//! Long lists, a page at a time.
+//! Paging of long lists.
 
 use maud::{Markup, html};
 
@@ -8,13 +8,13 @@ use crate::ui::form::{Fields, query};
 /// Entries of a page.
 pub(in crate::ui) const PAGE: u32 = 50;
 
-/// The page that a query asks for: entries before it.
+/// Number of entries before the page that a query asks for.
 pub(in crate::ui) fn offset(fields: &Fields) -> u64 {
     let page: u64 = fields.text("page").parse().unwrap_or(1);
     page.clamp(1, 1_000_000).saturating_sub(1) * u64::from(PAGE)
 }
 
-/// Where one is in a list of known length, and the way on. `filters` are kept.
+/// Position in a list of known length, with links to its pages. `filters` are kept.
 pub(in crate::ui) fn pages(
     address: &str,
     filters: &[(&str, &str)],

@@ -1,4 +1,4 @@
-//! The last runs of a script as a small picture, and what they add up to.
+//! Last runs of a script as a small picture, and their summary.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,7 +10,7 @@ use crate::domain::execution::State;
 use crate::domain::outcome::Status;
 use crate::store::Run;
 
-/// Runs that are looked at.
+/// Runs summarised.
 pub(in crate::ui) const LOOKED_AT: u32 = 30;
 
 /// Height of the picture.
@@ -19,21 +19,21 @@ const HEIGHT: f64 = 22.0;
 /// Width of one run in it.
 const STEP: usize = 4;
 
-/// What the last runs add up to.
+/// Summary of the last runs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(in crate::ui) struct Summary {
-    /// Those that have ended and were not cancelled.
+    /// Ended runs that were not cancelled.
     pub(in crate::ui) counted: usize,
-    /// Those of them that completed, in percent.
+    /// Completed share of the counted runs, in percent.
     pub(in crate::ui) success: Option<f64>,
-    /// Half of them took at most this long, in milliseconds.
+    /// Median run time, in milliseconds.
     pub(in crate::ui) p50: Option<f64>,
-    /// 95 of 100 took at most this long, in milliseconds.
+    /// 95th percentile of the run time, in milliseconds.
     pub(in crate::ui) p95: Option<f64>,
 }
 
 impl Summary {
-    /// Of these runs.
+    /// Summarises the runs.
     #[expect(clippy::cast_precision_loss, reason = "counts and times of a few runs")]
     pub(in crate::ui) fn of<'a>(runs: impl IntoIterator<Item = &'a Run>) -> Self {
         let (mut counted, mut completed, mut times) = (0_usize, 0_usize, Vec::new());
@@ -51,13 +51,13 @@ impl Summary {
     }
 }
 
-/// The smallest time that so many of a hundred do not exceed (nearest rank).
+/// Percentile of sorted times (nearest rank).
 fn rank(sorted: &[f64], percent: usize) -> Option<f64> {
     let place = (sorted.len() * percent).div_ceil(100).max(1);
     sorted.get(place - 1).copied()
 }
 
-/// A success rate in its colour.
+/// Renders a success rate in its colour.
 pub(in crate::ui) fn success(summary: &Summary) -> Markup {
     let Some(rate) = summary.success else { return nothing() };
     let class = match rate {
@@ -68,8 +68,8 @@ pub(in crate::ui) fn success(summary: &Summary) -> Markup {
     html! { span class={ "rate " (class) } { (format!("{rate:.0}")) " %" } }
 }
 
-/// The times of the last runs as bars, the newest on the right, in the colours of their
-/// ends.
+/// Renders the times of the last runs as bars, newest on the right, in the colours of their
+/// outcomes.
 pub(in crate::ui) fn picture(runs: &[Run]) -> Markup {
     if runs.is_empty() {
         return nothing();
@@ -94,7 +94,7 @@ pub(in crate::ui) fn picture(runs: &[Run]) -> Markup {
     }
 }
 
-/// The bars of each state, drawn in one go: a list has fifty such pictures.
+/// Paths of the bars of each state, drawn together: a list has fifty such pictures.
 #[expect(clippy::cast_precision_loss, reason = "times of a few runs")]
 fn bars(runs: &[Run], width: usize) -> BTreeMap<&'static str, String> {
     let most = runs.iter().filter_map(|run| run.duration_us).max().unwrap_or(0).max(1) as f64;

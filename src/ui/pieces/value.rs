@@ -1,4 +1,4 @@
-//! Times, sizes and counts as people read them.
+//! Times, sizes and counts for people.
 
 use std::time::Duration;
 
@@ -8,14 +8,13 @@ use maud::{Markup, html};
 use crate::clock;
 use crate::domain::quantities::{show_bytes, show_duration};
 
-/// How long ago something was, with the exact time behind it. A module keeps it
-/// current.
+/// Age of a time, with the exact time as its title. A module keeps it current.
 pub(in crate::ui) fn ago(time: DateTime<Utc>) -> Markup {
     let exact = time.to_rfc3339_opts(SecondsFormat::Millis, true);
     html! { time datetime=(exact) title=(exact) { (since(time, clock::now())) } }
 }
 
-/// The same, or a dash.
+/// Age of a time, or a dash.
 pub(in crate::ui) fn maybe_ago(time: Option<DateTime<Utc>>) -> Markup {
     match time {
         Some(time) => ago(time),
@@ -23,12 +22,12 @@ pub(in crate::ui) fn maybe_ago(time: Option<DateTime<Utc>>) -> Markup {
     }
 }
 
-/// What stands where there is nothing.
+/// Placeholder for nothing.
 pub(in crate::ui) fn nothing() -> Markup {
     html! { span.muted { "–" } }
 }
 
-/// The same words as in `assets/console.js`.
+/// Relative time in the same words as in `assets/console.js`.
 fn since(time: DateTime<Utc>, now: DateTime<Utc>) -> String {
     let seconds = now.signed_duration_since(time).num_seconds();
     let (seconds, is_ahead) = (seconds.unsigned_abs(), seconds < 0);
@@ -42,7 +41,7 @@ fn since(time: DateTime<Utc>, now: DateTime<Utc>) -> String {
     if is_ahead { format!("in {text}") } else { format!("{text} ago") }
 }
 
-/// A time in milliseconds.
+/// Formats a time in milliseconds.
 pub(in crate::ui) fn milliseconds(time: f64) -> String {
     match time {
         time if time < 10.0 => format!("{time:.1} ms"),
@@ -51,7 +50,7 @@ pub(in crate::ui) fn milliseconds(time: f64) -> String {
     }
 }
 
-/// The same, or a dash.
+/// Formats a time in milliseconds, or a dash.
 pub(in crate::ui) fn maybe_milliseconds(time: Option<f64>) -> Markup {
     match time {
         Some(time) => html! { (milliseconds(time)) },
@@ -59,12 +58,12 @@ pub(in crate::ui) fn maybe_milliseconds(time: Option<f64>) -> Markup {
     }
 }
 
-/// A size.
+/// Formats a size.
 pub(in crate::ui) fn bytes(bytes: u64) -> String {
     show_bytes(bytes)
 }
 
-/// A number with its thousands apart: `1 000 000`.
+/// Formats a number with grouped thousands: `1 000 000`.
 pub(in crate::ui) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut shown = String::with_capacity(digits.len() + digits.len() / 3);
@@ -77,12 +76,12 @@ pub(in crate::ui) fn count(number: u64) -> String {
     shown
 }
 
-/// A number and what it counts.
+/// Formats a number with its noun.
 pub(in crate::ui) fn counted(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", count(number), if number == 1 { one } else { many })
 }
 
-/// The first characters of something long, such as a digest or an id.
+/// Prefix of a long text, such as a digest or an id.
 pub(in crate::ui) fn short(text: &str, characters: usize) -> &str {
     text.char_indices().nth(characters).map_or(text, |(end, _)| text.get(..end).unwrap_or(text))
 }

@@ -1,6 +1,5 @@
-//! What is wrong with what stands in the form of a script so far: for `assets/form.js`,
-//! which asks while somebody fills it in. What is read, and by which rules, is the same
-//! as when the form is sent for good. Nothing is changed or kept.
+//! Validation of a script's form while it is filled in, for `assets/form.js`. It parses and checks
+//! by the same rules as the final submission. Nothing is changed or stored.
 
 use std::collections::BTreeMap;
 
@@ -18,10 +17,10 @@ use crate::domain::registry::RegisteredScript;
 use crate::ui::door::Visitor;
 use crate::ui::form::{Fields, Form};
 
-/// What is wrong, by the ids of the fields where it is.
+/// Faults by the ids of their fields.
 type Words = BTreeMap<String, Vec<String>>;
 
-/// Of a script that there is not yet.
+/// Checks the form of a new script.
 pub(in crate::ui) async fn check_new(
     State(state): State<AppState>,
     visitor: Visitor,
@@ -30,7 +29,7 @@ pub(in crate::ui) async fn check_new(
     checked(&state, &visitor, None, &form.0).await
 }
 
-/// Of a change.
+/// Checks a change.
 pub(in crate::ui) async fn check_change(
     State(state): State<AppState>,
     visitor: Visitor,
@@ -56,8 +55,8 @@ async fn checked(
     Ok(Json(by_field(unread, refused, fields.text("source_from"))))
 }
 
-/// What can't be read is not there for the registry, who would only miss it, there and
-/// wherever it matters.
+/// Merges the faults. Unreadable fields are absent for the registry, which would report them as
+/// missing, there and in dependent fields.
 fn by_field(unread: Vec<Fault>, refused: Vec<Fault>, source_from: &str) -> Words {
     let field = |fault: &Fault| field_of(&fault.pointer, source_from);
     // Fields of which one is checked against the other.

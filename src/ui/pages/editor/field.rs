@@ -1,27 +1,26 @@
-//! Fields of forms: a label, a control, a word of help, and what is wrong with what was
-//! typed. The forms of scripts and of executions are made of them. They decide nothing:
-//! what is valid is said by those who read the form.
+//! Form fields: a label, a control, a help text, and the faults of the typed value. The forms of
+//! scripts and of executions consist of them. They decide nothing: the parsers of the forms
+//! validate.
 
 use maud::{Markup, html};
 
 use crate::api::problem::Problem;
 use crate::ui::pieces::value::counted;
 
-/// What is wrong with what was sent, and at which fields.
+/// Faults of a submission, by field.
 #[derive(Debug, Default)]
 pub(in crate::ui::pages) struct Wrong(Vec<Entry>);
 
 #[derive(Debug)]
 struct Entry {
-    /// The field's id; `None` when there is no field for it.
+    /// Id of the field; `None` if the fault has no field.
     field: Option<String>,
     pointer: String,
     detail: String,
 }
 
 impl Wrong {
-    /// What a problem says. `field_of` finds the id of the field that a JSON pointer
-    /// leads to.
+    /// Faults of a problem. `field_of` maps a JSON pointer to the id of a field.
     pub(in crate::ui::pages) fn of(
         problem: &Problem,
         field_of: impl Fn(&str) -> Option<String>,
@@ -34,17 +33,17 @@ impl Wrong {
         Self(entries)
     }
 
-    /// Whether anything is wrong at a field.
+    /// True if a field has a fault.
     pub(in crate::ui::pages) fn is_at(&self, id: &str) -> bool {
         self.0.iter().any(|it| it.field.as_deref() == Some(id))
     }
 
-    /// Whether anything is wrong at a field whose id begins so.
+    /// True if a field whose id begins with the prefix has a fault.
     pub(in crate::ui::pages) fn is_below(&self, prefix: &str) -> bool {
         self.0.iter().any(|it| it.field.as_deref().is_some_and(|id| id.starts_with(prefix)))
     }
 
-    /// All of it, above the form, with the way to each field.
+    /// All faults, shown above the form with links to their fields.
     pub(in crate::ui::pages) fn summary(&self) -> Markup {
         let count = self.0.len() as u64;
         html! {
@@ -78,7 +77,7 @@ impl Wrong {
     }
 }
 
-/// A field: what it is called, and what it is for.
+/// A field: its label and help.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::ui::pages) struct Field<'a> {
     id: &'a str,
@@ -88,42 +87,42 @@ pub(in crate::ui::pages) struct Field<'a> {
     is_required: bool,
 }
 
-/// What an `input` element is like.
+/// Attributes of an `input` element.
 #[derive(Debug, Clone, Copy, Default)]
 pub(in crate::ui::pages) struct Input<'a> {
-    /// Its type.
+    /// Type of the element.
     pub(in crate::ui::pages) kind: &'a str,
-    /// What stands in it.
+    /// Value.
     pub(in crate::ui::pages) value: &'a str,
-    /// The least number.
+    /// Least number.
     pub(in crate::ui::pages) min: Option<&'a str>,
-    /// The greatest number.
+    /// Greatest number.
     pub(in crate::ui::pages) max: Option<&'a str>,
-    /// What numbers are multiples of.
+    /// Step of numbers.
     pub(in crate::ui::pages) step: Option<&'a str>,
     /// Most characters.
     pub(in crate::ui::pages) max_length: Option<&'a str>,
-    /// An example.
+    /// Example.
     pub(in crate::ui::pages) placeholder: Option<&'a str>,
 }
 
 impl<'a> Field<'a> {
-    /// A field whose name is its id.
+    /// Creates a field whose name is its id.
     pub(in crate::ui::pages) fn new(id: &'a str, label: &'a str, help: &'a str) -> Self {
         Self { id, name: id, label, help, is_required: false }
     }
 
-    /// The same with another name.
+    /// Sets another name.
     pub(in crate::ui::pages) fn named(self, name: &'a str) -> Self {
         Self { name, ..self }
     }
 
-    /// The same, to be filled in or not.
+    /// Marks the field as required or optional.
     pub(in crate::ui::pages) fn required(self, is_required: bool) -> Self {
         Self { is_required, ..self }
     }
 
-    /// An input of one line.
+    /// Renders an input of one line.
     pub(in crate::ui::pages) fn input(&self, wrong: &Wrong, input: Input<'_>) -> Markup {
         self.around(
             wrong,
@@ -137,7 +136,7 @@ impl<'a> Field<'a> {
         )
     }
 
-    /// An input of several lines.
+    /// Renders an input of several lines.
     pub(in crate::ui::pages) fn area(&self, wrong: &Wrong, rows: u32, value: &str) -> Markup {
         self.around(
             wrong,
@@ -145,14 +144,14 @@ impl<'a> Field<'a> {
                 textarea id=(self.id) name=(self.name) rows=(rows) required[self.is_required]
                     autocomplete="off" spellcheck="false" aria-invalid=[self.invalid(wrong)]
                     aria-describedby=[self.described_by(wrong)] {
-                    // The first line feed of a text area is none of its text (HTML, 13.1.2.5).
+                    // HTML drops the first line feed of a text area (HTML, 13.1.2.5).
                     "\n" (value)
                 }
             },
         )
     }
 
-    /// A choice: values with what they are called.
+    /// Renders a choice: values with their labels.
     pub(in crate::ui::pages) fn select(
         &self,
         wrong: &Wrong,
@@ -172,7 +171,7 @@ impl<'a> Field<'a> {
         )
     }
 
-    /// A file to be chosen.
+    /// Renders a file input.
     pub(in crate::ui::pages) fn file(&self, wrong: &Wrong, accept: Option<&str>) -> Markup {
         self.around(
             wrong,
@@ -184,7 +183,7 @@ impl<'a> Field<'a> {
         )
     }
 
-    /// A box to be ticked.
+    /// Renders a checkbox.
     pub(in crate::ui::pages) fn tick(&self, wrong: &Wrong, value: &str, is_ticked: bool) -> Markup {
         html! {
             div.field {
@@ -199,7 +198,7 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// Fields that belong together.
+    /// Renders a group of related fields.
     pub(in crate::ui::pages) fn group(
         &self,
         wrong: &Wrong,
@@ -252,7 +251,7 @@ impl<'a> Field<'a> {
     }
 }
 
-/// A choice whose ways all stand there: values with what they are called.
+/// Renders a choice as radio buttons: values with their labels.
 pub(in crate::ui::pages) fn radios(
     name: &str,
     legend: &str,

@@ -1,5 +1,5 @@
-//! The form of a script as it is shown. It says again what was typed when something of
-//! it was wrong, and shows operators no more than they may change.
+//! Rendering of a script's form. It repeats the typed values after a fault, and shows operators
+//! only the fields that they may change.
 
 use maud::{Markup, html};
 
@@ -10,19 +10,19 @@ use crate::domain::registry::RegisteredScript;
 use crate::ui::door::Visitor;
 use crate::ui::layout;
 
-/// All that the form is made of.
+/// Contents of the form.
 pub(super) struct Sheet<'a> {
     pub(super) visitor: &'a Visitor,
-    /// The script, if there is one.
+    /// The script, if it exists.
     pub(super) script: Option<&'a RegisteredScript>,
-    /// Whether all of it may be changed.
+    /// True if all fields may be changed.
     pub(super) is_whole: bool,
     pub(super) values: &'a Values,
     pub(super) wrong: &'a Wrong,
 }
 
 impl Sheet<'_> {
-    /// The page's content.
+    /// Renders the page's content.
     pub(super) fn shown(&self) -> Markup {
         let (title, action) = match self.script {
             Some(script) => {
@@ -54,24 +54,24 @@ impl Sheet<'_> {
         }
     }
 
-    /// The text that stands in a field.
+    /// Value of a field.
     pub(super) fn text(&self, name: &str) -> &str {
         self.values.text(name)
     }
 
-    /// A field of one line.
+    /// Renders a field of one line.
     pub(super) fn line(&self, field: Field<'_>, name: &str, placeholder: &str) -> Markup {
         let placeholder = Some(placeholder).filter(|it| !it.is_empty());
         let value = self.text(name);
         field.input(self.wrong, Input { kind: "text", value, placeholder, ..Input::default() })
     }
 
-    /// A field of several lines, whose name is its id.
+    /// Renders a field of several lines, whose name is its id.
     pub(super) fn area(&self, name: &str, label: &str, help: &str, rows: u32) -> Markup {
         Field::new(name, label, help).area(self.wrong, rows, self.text(name))
     }
 
-    /// A choice, whose name is its id.
+    /// Renders a choice, whose name is its id.
     pub(super) fn choice(
         &self,
         name: &str,
@@ -82,7 +82,7 @@ impl Sheet<'_> {
         Field::new(name, label, help).select(self.wrong, options, self.text(name))
     }
 
-    /// One of several ways to say something.
+    /// Renders radio buttons for alternatives.
     pub(super) fn ways(&self, name: &str, legend: &str, options: &[(&str, &str)]) -> Markup {
         radios(name, legend, options, self.text(name))
     }
@@ -100,7 +100,7 @@ impl Sheet<'_> {
         Field::new(name, label, help).input(self.wrong, input)
     }
 
-    /// What operators may change.
+    /// Renders the fields that operators may change.
     fn run_settings(&self) -> Markup {
         html! {
             section.card {
@@ -141,5 +141,5 @@ impl Sheet<'_> {
     }
 }
 
-/// Least, greatest and step of a number; no greatest if it is empty.
+/// Minimum, maximum and step of a number; an empty maximum means none.
 type Bounds = (&'static str, &'static str, &'static str);

@@ -1,7 +1,6 @@
-//! What is sent to the registry: made of what was filled in, and only of what was
-//! changed. So nothing that others have changed is written back, and an operator's
-//! request has nothing that only admins may say. It checks no more than that texts can
-//! be read as what they are; all else is the registry's.
+//! Input to the registry from a script's form, with only the changed fields. So no change of others
+//! is reverted, and an operator's request has no fields for admins only. It checks only that texts
+//! can be parsed; the registry validates the rest.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -19,24 +18,24 @@ use crate::domain::unique_keys::once;
 use crate::registry::{LimitsInput, MountInput, ScriptInput};
 use crate::ui::form::Fields;
 
-/// Most bytes that a size may have: beyond it, not every number is one (2^53).
+/// Most bytes in a size: larger floating-point numbers skip integers (2^53).
 const MAX_BYTES: f64 = 9_007_199_254_740_992.0;
 
-/// What a form is filled in for.
+/// Purpose of a form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// A script that there is not yet.
+    /// Registers a new script.
     Register,
-    /// All of a script.
+    /// Changes any field of a script.
     Change,
-    /// What operators may change of it.
+    /// Changes the fields open to operators.
     Operate,
 }
 
-/// What is sent: what differs from `before`.
+/// Returns the fields that differ from `before`.
 ///
 /// # Errors
-/// What can't be read, with the pointers that the registry has for it.
+/// Unreadable fields, with the registry's pointers.
 pub(super) fn input_of(
     fields: &Fields,
     before: &Values,
@@ -46,7 +45,7 @@ pub(super) fn input_of(
     if faults.is_empty() { Ok(input) } else { Err(faults) }
 }
 
-/// The same of all that can be read, and what can't.
+/// Returns the readable fields that differ, and the faults of the others.
 pub(super) fn readable(
     fields: &Fields,
     before: &Values,
@@ -64,7 +63,7 @@ pub(super) fn readable(
     (input, reading.faults)
 }
 
-/// The id of the field that a pointer leads to.
+/// Id of the field for a pointer.
 pub(super) fn field_of(pointer: &str, source_from: &str) -> Option<String> {
     let first = pointer.strip_prefix('/')?.split('/').next()?;
     let field = match pointer {
@@ -81,7 +80,7 @@ pub(super) fn field_of(pointer: &str, source_from: &str) -> Option<String> {
     Some(field.to_owned())
 }
 
-/// A form that is being read.
+/// State of reading a form.
 pub(super) struct Reading<'a> {
     pub(super) fields: &'a Fields,
     pub(super) before: &'a Values,
@@ -90,12 +89,12 @@ pub(super) struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    /// Notes something that is wrong.
+    /// Adds a fault.
     pub(super) fn fault(&mut self, pointer: &str, detail: impl Into<String>) {
         self.faults.push(Fault::new(pointer, detail));
     }
 
-    /// What was typed, when it is something else than what stood there.
+    /// Typed text, if it differs from the original.
     pub(super) fn changed(&self, name: &str) -> Option<String> {
         if !self.fields.has(name) {
             return None;
@@ -104,14 +103,13 @@ impl Reading<'_> {
         (typed != self.before.text(name)).then_some(typed)
     }
 
-    /// The same without white space around it. What was cleared is to have its default:
-    /// `null`, where there was something.
+    /// Changed text, trimmed. A cleared field is reset to its default by `null`, if it had a value.
     fn optional(&self, name: &str) -> Option<Option<String>> {
         let typed = self.changed(name)?.trim().to_owned();
         self.unless_empty(typed.is_empty(), typed)
     }
 
-    /// The same of something that was read already.
+    /// Changed value, after parsing.
     pub(super) fn unless_empty<T>(&self, is_empty: bool, value: T) -> Option<Option<T>> {
         match (is_empty, self.purpose) {
             (false, _) => Some(Some(value)),
@@ -161,7 +159,7 @@ impl Reading<'_> {
         input.limits = (limits != LimitsInput::default()).then_some(Some(limits));
     }
 
-    /// A single limit can't be set back to its default.
+    /// Rejects a cleared limit: a single limit can't be reset to its default.
     fn needed<T>(&mut self, pointer: &str, number: Option<Option<T>>) -> Option<T> {
         if matches!(number, Some(None)) {
             self.fault(pointer, "it takes a number");
@@ -248,7 +246,7 @@ impl Reading<'_> {
         }
     }
 
-    /// Values may be secrets: none is repeated.
+    /// Values may be secrets: no fault repeats one.
     fn variables(&mut self) -> Option<Option<BTreeMap<String, String>>> {
         let text = self.changed("env")?;
         let mut variables = BTreeMap::new();

@@ -1,19 +1,18 @@
-//! Lists as they are typed: one entry a line. An entry that has line feeds, or is empty,
-//! or begins with a quotation mark, stands in quotation marks, as JSON has strings. So
-//! every list can be shown, and is the same after it was read again.
+//! Lists as typed: one entry a line. An entry that is empty, contains line feeds, or begins with a
+//! quotation mark is quoted as a JSON string. So every list can be shown, and reading it back
+//! returns the same list.
 
-/// A text as forms have it everywhere but here: browsers send `\r\n` for each end of a
-/// line (HTML, "constructing the entry list").
+/// Normalises line ends to `\n`: browsers send `\r\n` (HTML, "constructing the entry list").
 pub(in crate::ui::pages) fn unix(text: &str) -> String {
     text.replace("\r\n", "\n")
 }
 
-/// An entry of a list as a line.
+/// Writes an entry of a list as a line.
 pub(in crate::ui::pages) fn shown(entry: &str) -> String {
     if entry.trim().is_empty() { quoted(entry) } else { shown_value(entry) }
 }
 
-/// The same of what stands behind something else on its line, and may be empty.
+/// Writes a value that follows other text on its line, and may be empty.
 pub(in crate::ui::pages) fn shown_value(value: &str) -> String {
     match value.starts_with('"') || value.contains(['\n', '\r']) {
         true => quoted(value),
@@ -22,19 +21,19 @@ pub(in crate::ui::pages) fn shown_value(value: &str) -> String {
 }
 
 fn quoted(text: &str) -> String {
-    // A string can always be written.
+    // Serialising a string can't fail.
     serde_json::to_string(text).unwrap_or_default()
 }
 
-/// All entries as lines.
+/// Writes all entries as lines.
 pub(in crate::ui::pages) fn all_shown<'a>(entries: impl IntoIterator<Item = &'a str>) -> String {
     entries.into_iter().map(shown).collect::<Vec<_>>().join("\n")
 }
 
-/// What a line means.
+/// Parses a line.
 ///
 /// # Errors
-/// What is wrong with it, in words that repeat nothing of it.
+/// Description of the fault, without any part of the line.
 pub(in crate::ui::pages) fn read(line: &str) -> Result<String, &'static str> {
     if !line.starts_with('"') {
         return Ok(line.to_owned());
@@ -43,15 +42,15 @@ pub(in crate::ui::pages) fn read(line: &str) -> Result<String, &'static str> {
         .map_err(|_| "what begins with a quotation mark must be a string as JSON has it")
 }
 
-/// The lines that are not empty, with their numbers from 1.
+/// Non-empty lines, numbered from 1.
 pub(in crate::ui::pages) fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty())
 }
 
-/// All entries of a list.
+/// Parses all entries of a list.
 ///
 /// # Errors
-/// What is wrong, line by line.
+/// Faults, line by line.
 pub(in crate::ui::pages) fn entries(text: &str) -> Result<Vec<String>, Vec<String>> {
     let (mut found, mut wrong) = (Vec::new(), Vec::new());
     for (number, line) in lines(text) {

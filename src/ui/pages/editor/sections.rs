@@ -1,11 +1,11 @@
-//! The parts of a script's form that are for admins.
+//! Sections of a script's form for admins.
 
 use maud::{Markup, html};
 
 use super::field::Field;
 use super::form::Sheet;
 
-/// All of them.
+/// Renders all sections.
 pub(super) fn of_admins(sheet: &Sheet<'_>) -> Markup {
     html! {
         (basics(sheet))

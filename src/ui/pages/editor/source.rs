@@ -1,5 +1,4 @@
-//! Where a script's bytes, its requirements and its packages come from, as it was
-//! filled in.
+//! Source fields of a script's form: its bytes, its requirements and its packages.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,13 +8,13 @@ use super::lines::{lines, unix};
 use crate::registry::ScriptInput;
 use crate::ui::form::Upload;
 
-/// Reads them.
+/// Reads the fields.
 pub(super) fn read(reading: &mut Reading<'_>, input: &mut ScriptInput) {
     match reading.fields.text("source_from") {
         "text" => written(reading, input),
         "file" => uploaded(reading, input),
         "path" => on_server(reading, input),
-        // What there is stays; without a script the registry says what is missing.
+        // The stored source is kept; without a script the registry reports the missing source.
         _ => input.file_name = other_name(reading),
     }
     requirements(reading, input);
@@ -52,7 +51,7 @@ fn uploaded(reading: &mut Reading<'_>, input: &mut ScriptInput) {
     input.file_name = other_name(reading).or(own_name);
 }
 
-/// A text as it is, and everything else in base64.
+/// Splits an upload into text, or base64 for anything else.
 fn sent(upload: &Upload) -> (Option<String>, Option<String>) {
     match std::str::from_utf8(&upload.bytes) {
         Ok(text) => (Some(text.to_owned()), None),
@@ -60,7 +59,7 @@ fn sent(upload: &Upload) -> (Option<String>, Option<String>) {
     }
 }
 
-/// What the file is called where it comes from; some browsers say in which folder.
+/// Original name of the file, without the folder that some browsers send.
 fn own_name(upload: &Upload) -> Option<String> {
     let name = upload.file_name.rsplit(['/', '\\']).next()?;
     (!name.is_empty()).then(|| name.to_owned())
@@ -71,18 +70,18 @@ fn on_server(reading: &mut Reading<'_>, input: &mut ScriptInput) {
     if path.is_empty() {
         return reading.fault("/file_path", "name a file on the server");
     }
-    // The same file is read again without being said.
+    // The same file is read again without being sent.
     let is_kept = path == reading.before.text("file_path");
     if !is_kept {
         input.file_path = Some(path.to_owned());
     }
-    // A name that is not the file's own is forgotten when it is not said again.
+    // A custom name is dropped unless it is sent again.
     let is_own = |name: &str| path.rsplit('/').next() == Some(name);
     let kept_name = reading.fields.given("file_name").filter(|name| is_kept && !is_own(name));
     input.file_name = other_name(reading).or(kept_name.map(str::to_owned));
 }
 
-/// The name that was typed, if it is another one.
+/// Typed name, if it differs.
 fn other_name(reading: &Reading<'_>) -> Option<String> {
     let name = reading.changed("file_name")?.trim().to_owned();
     (!name.is_empty()).then_some(name)

@@ -1,6 +1,5 @@
-//! What stands in the form of a script: a text for each field. A script that is there
-//! becomes texts here, and nowhere else, so that what was not touched can be told from
-//! what was changed. Nothing is read or checked.
+//! Values of a script's form: a text for each field. Only this module converts a script into texts,
+//! so that changed fields can be told from unchanged ones. Nothing is parsed or checked.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -19,14 +18,14 @@ use crate::domain::sandbox_spec::Network;
 use crate::domain::variables::Variables;
 use crate::ui::form::Fields;
 
-/// A mebibyte, in bytes.
+/// One mebibyte in bytes.
 pub(super) const MIB: f64 = 1_048_576.0;
 
-/// What stands in a box that is ticked.
+/// Value of a ticked box.
 pub(super) const TICKED: &str = "on";
 
-/// All fields by name, and so by id. The file that may be chosen is none of them: what
-/// was chosen can't be shown again.
+/// All fields by name, which is also their id. The file input is not among them: a browser can't
+/// show a chosen file again.
 pub(super) const FIELDS: [&str; 36] = [
     "name",
     "description",
@@ -66,12 +65,12 @@ pub(super) const FIELDS: [&str; 36] = [
     "is_enabled",
 ];
 
-/// The texts in the fields.
+/// Texts of the fields.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Values(HashMap<&'static str, String>);
 
 impl Values {
-    /// Of a script that there is not yet.
+    /// Values for a new script.
     pub(super) fn of_new() -> Self {
         let mut values = Self::default();
         values.put("script_type", Runtime::Shell.name());
@@ -85,7 +84,7 @@ impl Values {
         values
     }
 
-    /// Of a script as it is, with its source where it was sent and can be shown.
+    /// Values of an existing script, with its source if that was sent and can be shown.
     pub(super) fn of_script(script: &RegisteredScript, source: Option<String>) -> Self {
         let mut values = Self::default();
         values.put("name", script.name.as_str());
@@ -107,7 +106,7 @@ impl Values {
         values
     }
 
-    /// As somebody has filled it in.
+    /// Values as typed.
     pub(super) fn of_fields(fields: &Fields) -> Self {
         let mut values = Self::default();
         for name in FIELDS {
@@ -116,7 +115,7 @@ impl Values {
         values
     }
 
-    /// What stands in a field.
+    /// Value of a field.
     pub(super) fn text(&self, name: &str) -> &str {
         self.0.get(name).map_or("", String::as_str)
     }
@@ -169,13 +168,13 @@ impl Values {
     }
 }
 
-/// Exact, and the same number of bytes when it is read again: a mebibyte is a power of
-/// two, and sizes are below 2^53.
+/// Writes bytes exactly, so that reading returns the same number: a mebibyte is a power of two, and
+/// sizes are below 2^53.
 fn mebibytes(bytes: u64) -> String {
     (bytes as f64 / MIB).to_string()
 }
 
-/// A schema that accepts everything is as good as none.
+/// A schema that accepts everything is shown as none.
 fn schema(schema: &Value) -> String {
     match schema {
         Value::Object(members) if members.is_empty() => String::new(),
@@ -197,7 +196,7 @@ fn mounts(mounts: &[Mount]) -> String {
     mounts.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// The word for a network in the API.
+/// Name of a network in the API.
 fn network(network: Network) -> &'static str {
     match network {
         Network::None => "none",

@@ -1,5 +1,5 @@
-//! The files that an execution left. Images are shown as far as the browser takes them
-//! for such; whatever else they are, they are downloaded.
+//! Artifacts of an execution. Images are shown if the browser accepts them as images; all other
+//! content is only downloaded.
 
 use maud::{Markup, html};
 use uuid::Uuid;
@@ -8,22 +8,22 @@ use crate::domain::execution::Artifact;
 use crate::domain::sanitize::escaped;
 use crate::ui::pieces::value::{bytes, count, counted, short};
 
-/// Most files that are listed.
+/// Most artifacts listed.
 const MAX_LISTED: usize = 200;
 
-/// Most markup of the list, in bytes, but for what one more file takes.
+/// Most markup of the list, in bytes, plus one artifact.
 const MAX_MARKUP: usize = 28 * 1024;
 
-/// Most images that are shown.
+/// Most images shown.
 const MAX_IMAGES: usize = 12;
 
 /// Longest name or reason, in characters.
 const MAX_CHARACTERS: usize = 100;
 
-/// What images are called that browsers show.
+/// File extensions of images that browsers show.
 const IMAGES: [&str; 5] = ["png", "jpg", "jpeg", "gif", "webp"];
 
-/// The files and those that were not taken; nothing when there are none.
+/// Renders stored and rejected artifacts; nothing if there are none.
 pub(super) fn card(id: Uuid, artifacts: &[Artifact]) -> Markup {
     let mut used = 0;
     let entries = artifacts.iter().enumerate().take(MAX_LISTED);
@@ -82,7 +82,7 @@ fn is_image(artifact: &Artifact) -> bool {
     is_known && artifact.skipped.is_none() && artifact.bytes > 0
 }
 
-/// Where a file is: by its place, unless another one has that number for a name.
+/// Address of an artifact: its index, unless another one has that number as its name.
 fn address(id: Uuid, index: usize, artifacts: &[Artifact]) -> String {
     let number = index.to_string();
     let is_name = artifacts.iter().any(|it| it.name == number);
@@ -90,7 +90,7 @@ fn address(id: Uuid, index: usize, artifacts: &[Artifact]) -> String {
     format!("/executions/{id}/artifacts/{}", name.unwrap_or(number))
 }
 
-/// A name in a path (RFC 3986, 3.3).
+/// Percent-encodes a name for a path (RFC 3986, 3.3).
 fn percent_encoded(name: &str) -> String {
     let mut encoded = String::with_capacity(name.len());
     for byte in name.bytes() {
@@ -103,7 +103,7 @@ fn percent_encoded(name: &str) -> String {
     encoded
 }
 
-/// The beginning of foreign text.
+/// Shortens foreign text.
 fn told(text: &str) -> String {
     let beginning = short(text, MAX_CHARACTERS);
     let end = if beginning.len() < text.len() { "…" } else { "" };

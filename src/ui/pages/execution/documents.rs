@@ -1,4 +1,4 @@
-//! What an execution read and what it answered, as trees.
+//! Input and output of an execution as trees.
 
 use maud::{Markup, html};
 use serde_json::value::RawValue;
@@ -8,7 +8,7 @@ use crate::domain::execution::Execution;
 use crate::ui::pieces::json;
 use crate::ui::pieces::value::bytes;
 
-/// The output, as soon as there is one, and the input.
+/// Renders the output, once it exists, and the input.
 pub(super) fn cards(execution: &Execution) -> Markup {
     let summary = &execution.summary;
     html! {

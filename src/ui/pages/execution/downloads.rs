@@ -1,5 +1,5 @@
-//! What an execution read, printed and answered, as files: byte for byte, and never as
-//! anything that a browser renders.
+//! Downloads of an execution's input, log and output: byte for byte, and never rendered by a
+//! browser.
 
 use axum::extract::State;
 use axum::http::header::{
@@ -21,7 +21,7 @@ use crate::domain::output_log::{OutputLog, Position};
 use crate::ui::door::Visitor;
 use crate::ui::form::PageFields;
 
-/// All that was kept of a stream, or of both in the order in which they came.
+/// Sends the stored bytes of one stream, or of both in order of arrival.
 pub(in crate::ui) async fn download_log(
     State(state): State<AppState>,
     visitor: Visitor,
@@ -56,7 +56,7 @@ fn in_order(log: &OutputLog) -> Vec<u8> {
     bytes
 }
 
-/// What it read.
+/// Sends the input.
 pub(in crate::ui) async fn download_input(
     State(state): State<AppState>,
     visitor: Visitor,
@@ -65,7 +65,7 @@ pub(in crate::ui) async fn download_input(
     document(&state, &visitor, id, "input", |execution| execution.input_data).await
 }
 
-/// What it answered.
+/// Sends the output.
 pub(in crate::ui) async fn download_output(
     State(state): State<AppState>,
     visitor: Visitor,

@@ -1,5 +1,5 @@
-//! The end of what an execution printed, line by line, with both streams in the order
-//! in which they came. `assets/log.js` puts all of it in its place.
+//! Tail of an execution's log, line by line, with both streams in order of arrival. `assets/log.js`
+//! replaces it with the whole log.
 
 use std::collections::VecDeque;
 
@@ -10,7 +10,7 @@ use crate::domain::output_log::{OutputLog, Position, StreamName};
 use crate::ui::pieces::ansi::Ansi;
 use crate::ui::pieces::value::{bytes, counted};
 
-/// What is read of the log, in bytes.
+/// Most bytes read of the log.
 const MAX_TAIL: usize = 32 * 1024;
 
 /// Most markup of all lines, in bytes.
@@ -22,7 +22,7 @@ struct Line {
     bytes: Vec<u8>,
 }
 
-/// The log in at most so many bytes of markup, give or take what is around it.
+/// Renders the log in about so many bytes of markup.
 pub(super) fn section(summary: &ExecutionSummary, log: &OutputLog, room: usize) -> Markup {
     let total = log.stdout().len() + log.stderr().len();
     let has_ended = summary.status.has_ended();
@@ -51,7 +51,7 @@ pub(super) fn section(summary: &ExecutionSummary, log: &OutputLog, room: usize) 
     }
 }
 
-/// What one looks through the log with; `assets/log.js` brings it to life.
+/// Search tools of the log; `assets/log.js` implements them.
 fn tools() -> Markup {
     let pressed = |name: &str, text: &str, is_pressed: bool| {
         html! { button type="button" data-tool=(name) aria-pressed=(is_pressed) { (text) } }
@@ -77,7 +77,7 @@ fn tools() -> Markup {
     }
 }
 
-/// Links to all of it, once it has ended.
+/// Links to the whole log after the execution ended.
 fn downloads(summary: &ExecutionSummary, total: usize) -> Markup {
     let streams = [("both", "all"), ("stdout", "stdout"), ("stderr", "stderr")];
     html! {
@@ -103,7 +103,7 @@ fn nothing(state: State) -> &'static str {
     }
 }
 
-/// The last pieces, from the beginning of a line on if one begins in the first.
+/// Last pieces, from the start of a line if one begins in the first piece.
 fn tail(log: &OutputLog) -> VecDeque<(StreamName, &[u8])> {
     let (mut pieces, mut kept, mut position) = (VecDeque::new(), 0, Position::default());
     while let Some((stream, piece, after)) = log.next_piece(position, usize::MAX) {
@@ -128,8 +128,8 @@ fn tail(log: &OutputLog) -> VecDeque<(StreamName, &[u8])> {
     pieces
 }
 
-/// Pieces as lines: what a stream goes on with goes on in its own line, whatever the
-/// other one printed meanwhile.
+/// Joins pieces into lines: a stream continues its own line, even if the other one printed in
+/// between.
 fn lines(pieces: &VecDeque<(StreamName, &[u8])>) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     let (mut stdout, mut stderr) = (None::<usize>, None::<usize>);
@@ -153,7 +153,7 @@ fn lines(pieces: &VecDeque<(StreamName, &[u8])>) -> Vec<Line> {
     lines
 }
 
-/// The last lines for which there is room, and how many bytes they are of.
+/// Renders the last lines that fit, and counts their bytes.
 fn rendered(lines: &[Line], room: usize) -> (Vec<Markup>, usize) {
     let (mut stdout, mut stderr) = (Ansi::default(), Ansi::default());
     let mut all: Vec<_> = lines

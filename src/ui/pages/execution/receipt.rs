@@ -1,5 +1,5 @@
-//! How a container was confined, in words; and then all of it as the engine says. What
-//! is weaker than every sandbox must be stands out.
+//! Confinement of a container: a summary, and all details from the engine. Settings weaker than
+//! required are highlighted.
 
 use maud::{Markup, html};
 
@@ -11,10 +11,10 @@ use crate::ui::pieces::value::{bytes, count, short};
 /// Longest word or list, in characters.
 const MAX_CHARACTERS: usize = 200;
 
-/// Most mounts and places in memory.
+/// Most mounts and tmpfs mounts.
 const MAX_PLACES: usize = 12;
 
-/// The receipt as a table.
+/// Renders the receipt as a table.
 pub(super) fn table(sealed: &SealedConfinement) -> Markup {
     html! {
         div.table {
@@ -56,7 +56,7 @@ fn privileges(it: &Confinement) -> Markup {
 }
 
 fn limits(it: &Confinement) -> Markup {
-    // 0 or less is no limit.
+    // 0 or less means no limit.
     let limit = |number: i64| u64::try_from(number).ok().filter(|number| *number > 0);
     let told = |number: i64, show: fn(u64) -> String| {
         limit(number).map_or_else(|| "no limit".to_owned(), show)
@@ -83,7 +83,7 @@ fn files(it: &Confinement) -> Markup {
             (row("In memory", &format!("{target} ({options})"), false))
         }
         @for mount in it.mounts.iter().take(MAX_PLACES) {
-            // Its source is a file of the server's own, which is not told here.
+            // Its source is an internal file of the server, which is not shown.
             (row("Mount", &mount.to_string(), false))
         }
         @if places > 2 * MAX_PLACES { (row("More places", &places.to_string(), false)) }

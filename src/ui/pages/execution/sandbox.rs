@@ -1,4 +1,4 @@
-//! Where an execution ran.
+//! Sandbox of an execution.
 
 use maud::{Markup, html};
 
@@ -6,13 +6,13 @@ use super::receipt;
 use crate::domain::execution::{ExecutionSummary, SandboxReceipt};
 use crate::ui::pieces::value::short;
 
-/// Characters of an image's id that tell it from others.
+/// Characters of an image's id that distinguish it.
 const IMAGE_CHARACTERS: usize = 19;
 
-/// Characters of a reason, which may have come out of a sandbox.
+/// Longest reason, in characters; it may come from a sandbox.
 const REASON_CHARACTERS: usize = 500;
 
-/// The sandbox and how it was confined; nothing when there was none.
+/// Renders the sandbox and its confinement; nothing if there was none.
 pub(super) fn card(summary: &ExecutionSummary) -> Markup {
     html! {
         @if let Some(sandbox) = &summary.sandbox {

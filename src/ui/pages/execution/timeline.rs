@@ -1,8 +1,8 @@
-//! Where an execution's time went, as a picture and in words. What is not known is
-//! left out, and clocks that disagree make nothing negative.
+//! Timeline of an execution, as a picture and in words. Unknown times are omitted, and disagreeing
+//! clocks make no time negative.
 //!
-//! How long it waited for its environment is not kept with it: it is the time until
-//! the environment was built, when that was after the execution had been accepted.
+//! The wait for the environment is not stored: it is the time until the environment was built, if
+//! that was after the execution was accepted.
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ use crate::ui::pieces::value::milliseconds;
 /// Width and height of the picture, in its own units.
 const SIZE: (f64, f64) = (600.0, 14.0);
 
-/// What is there at all is seen.
+/// Least width of a part, so that it is visible.
 const LEAST: f64 = 4.0;
 
-/// A part of the time.
+/// Part of the timeline.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Stretch {
     name: &'static str,
@@ -26,8 +26,8 @@ struct Stretch {
     ms: f64,
 }
 
-/// The picture and its words; nothing when no time is known. `built_at` is when its
-/// environment was built.
+/// Renders the picture and its words; nothing if no time is known. `built_at` is the build time of
+/// its environment.
 pub(super) fn card(summary: &ExecutionSummary, built_at: Option<DateTime<Utc>>) -> Markup {
     let stretches = stretches(summary, built_at);
     let total: f64 = stretches.iter().map(|it| it.ms).sum();
@@ -74,7 +74,7 @@ fn picture(stretches: &[Stretch], total: f64) -> Markup {
     }
 }
 
-/// The parts in their order.
+/// Parts in order.
 fn stretches(summary: &ExecutionSummary, built_at: Option<DateTime<Utc>>) -> Vec<Stretch> {
     let known = |ms: Option<f64>| ms.filter(|ms| ms.is_finite() && *ms > 0.0);
     let since_created = |time: DateTime<Utc>| {
@@ -112,7 +112,7 @@ mod tests {
     use crate::domain::execution::State;
     use crate::domain::outcome::Status;
 
-    /// Of an execution that started so many milliseconds after it was created.
+    /// Execution that started so many milliseconds after it was created.
     fn summary(times: [Option<f64>; 3], started_after: Option<i64>) -> ExecutionSummary {
         let created_at = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
         let [queue_ms, duration_ms, overhead_ms] = times;

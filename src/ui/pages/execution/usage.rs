@@ -1,4 +1,4 @@
-//! What an execution used of what it might, and how it ended.
+//! Resource usage of an execution against its limits, and its exit.
 
 use maud::{Markup, html};
 
@@ -7,7 +7,7 @@ use crate::domain::output_log::OutputLog;
 use crate::domain::quantities::{NANO_CPUS_PER_CPU, show_duration};
 use crate::ui::pieces::value::{bytes, count, counted, milliseconds};
 
-/// Figures against their limits, as far as they are known.
+/// Renders known figures against their limits.
 pub(super) fn card(
     summary: &ExecutionSummary,
     log: &OutputLog,
@@ -125,7 +125,7 @@ fn meter(label: &str, used: &str, limit: &str) -> Markup {
     html! { meter aria-label=(label) min="0" max=(limit) value=(used) {} }
 }
 
-/// A number of CPUs in words.
+/// Number of CPUs in words.
 pub(super) fn cpus(nano_cpus: u64) -> String {
     let (whole, rest) = (nano_cpus / NANO_CPUS_PER_CPU, nano_cpus % NANO_CPUS_PER_CPU);
     let rest = format!("{:03}", rest / (NANO_CPUS_PER_CPU / 1_000));

@@ -1,5 +1,5 @@
-//! How the executions of the last hours ended. Of hours that are long over hardly
-//! anything changes: they are counted again now and then, and not for every page.
+//! Counts of executions by outcome for the last hours. Past hours hardly change: they are recounted
+//! now and then, not for every page.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,30 +8,30 @@ use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 
 use crate::store::{Counts, Store, StoreError};
 
-/// Hours that are looked back on.
+/// Hours shown.
 const HOURS: i64 = 24;
 
-/// Hours that are counted for every page: this one and the last one.
+/// Hours counted for every page: the current and the previous one.
 const CURRENT: usize = 2;
 
-/// How long the others are believed.
+/// Lifetime of the counts of the other hours.
 const KEPT: Duration = Duration::from_secs(600);
 
-/// The last hours, counted.
+/// Counts of the last hours.
 #[derive(Debug, Clone)]
 pub(super) struct Hours {
-    /// Where each begins, and where the last ends.
+    /// Start of each hour, and the end of the last.
     pub(super) times: Vec<DateTime<Utc>>,
-    /// How the executions ended that were accepted in each.
+    /// Outcomes of the executions accepted in each hour.
     pub(super) counts: Vec<Counts>,
 }
 
-/// Counts them; cheap to clone.
+/// Counter with a cache; cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub(in crate::ui) struct Day(Arc<Mutex<Option<(Instant, Hours)>>>);
 
 impl Day {
-    /// The hours before `now`, this one included.
+    /// Counts the hours until `now`, including the current one.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -54,7 +54,7 @@ impl Day {
         Ok(hours)
     }
 
-    /// What was counted a while ago of the same hours.
+    /// Cached counts of the same hours.
     fn known(&self, times: &[DateTime<Utc>]) -> Option<Vec<Counts>> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (at, hours) = kept.as_ref()?;
@@ -62,7 +62,7 @@ impl Day {
     }
 }
 
-/// The beginnings of the last hours, and the end of this one.
+/// Starts of the last hours, and the end of the current one.
 fn hours(now: DateTime<Utc>) -> Vec<DateTime<Utc>> {
     let this = now.duration_trunc(TimeDelta::hours(1)).unwrap_or(now);
     (0..=HOURS).map(|hour| this + TimeDelta::hours(hour - HOURS + 1)).collect()

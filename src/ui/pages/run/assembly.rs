@@ -1,6 +1,5 @@
-//! The input that a filled-in form stands for, as text: numbers keep the digits that
-//! were typed, and what is empty is left out. Pure; whether the input is right is said
-//! by the schema afterwards.
+//! Assembly of an input from a filled-in form, as text: numbers keep their typed digits, and empty
+//! fields are omitted. Pure; the schema validates the input afterwards.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,13 +13,13 @@ use crate::domain::sanitize::sanitize;
 use crate::ui::form::Fields;
 use crate::ui::pages::editor::lines::{lines, read, unix};
 
-/// Largest file that is sent in an input, in bytes (16 MiB).
+/// Largest file in an input, in bytes (16 MiB).
 const MAX_FILE_BYTES: usize = 16 * 1024 * 1024;
 
-/// The input.
+/// Assembles the input.
 ///
 /// # Errors
-/// What can't be read, with pointers below `/input`.
+/// Unreadable fields, with pointers below `/input`.
 pub(super) fn assembled(plan: &Plan, fields: &Fields) -> Result<String, Vec<Fault>> {
     let mut assembly = Assembly { fields, faults: Vec::new() };
     let input = assembly.object(&plan.parts);
@@ -47,7 +46,7 @@ impl Assembly<'_> {
         format!("{{{}}}", members.join(","))
     }
 
-    /// The value of a part; `None` when it is left out.
+    /// Value of a part; `None` if it is omitted.
     fn value(&mut self, part: &Part) -> Option<String> {
         let fields = self.fields;
         match &part.kind {
@@ -73,7 +72,7 @@ impl Assembly<'_> {
         }
     }
 
-    /// Whether anything was filled in that nobody could leave.
+    /// True if anything was filled in, except values without an alternative.
     fn is_filled(&self, part: &Part) -> bool {
         match &part.kind {
             Kind::Group(parts) => parts.iter().any(|it| self.is_filled(it)),
@@ -82,7 +81,7 @@ impl Assembly<'_> {
         }
     }
 
-    /// What stands for nothing: null where it has to be something.
+    /// Value of an empty part: null if it is required.
     fn nothing(&mut self, part: &Part) -> Option<String> {
         if part.is_needed() {
             self.fault(&part.pointer, "it is needed");
@@ -146,9 +145,9 @@ impl Assembly<'_> {
     }
 }
 
-/// A text as JSON.
+/// Writes a text as JSON.
 fn string(text: &str) -> String {
-    // A string can always be written.
+    // Serialising a string can't fail.
     serde_json::to_string(text).unwrap_or_default()
 }
 
@@ -160,7 +159,7 @@ fn chosen(values: &[Value], text: &str) -> Option<String> {
     values.iter().map(Value::to_string).find(|it| it == text)
 }
 
-/// A number as JSON has it, of one as people and browsers write it (`+1`, `.5`, `007`).
+/// Converts a number as people and browsers write it (`+1`, `.5`, `007`) to JSON.
 fn number(text: &str) -> Option<String> {
     let text = text.trim();
     let (sign, digits) = match text.strip_prefix('-') {
@@ -177,12 +176,12 @@ fn number(text: &str) -> Option<String> {
         whole => whole,
     };
     let number = format!("{sign}{whole}{rest}");
-    // What begins with a digit and is JSON is a number.
+    // Valid JSON that begins with a digit is a number.
     let is_number = serde_json::from_str::<&RawValue>(&number).is_ok();
     is_number.then_some(number)
 }
 
-/// A time as browsers send it, which is in UTC here, or with the zone that it has.
+/// Adds UTC to a time from a browser, unless it has a zone.
 pub(super) fn with_zone(text: &str) -> String {
     let is = |format: &str| NaiveDateTime::parse_from_str(text, format).is_ok();
     if is("%Y-%m-%dT%H:%M") {

@@ -1,5 +1,4 @@
-//! What is said of an execution beside its input: for which job it is, how long it may
-//! take, how soon it should run, and what arguments it gets.
+//! Options of an execution besides its input: job, timeout, priority and arguments.
 
 use maud::{Markup, html};
 
@@ -12,10 +11,10 @@ use crate::ui::form::Fields;
 use crate::ui::pages::editor::field::{Field, Input, Wrong};
 use crate::ui::pages::editor::lines::{entries, unix};
 
-/// The fields, by the names that the API has for them.
+/// Fields, by their names in the API.
 pub(super) const FIELDS: [&str; 4] = ["job_id", "timeout_secs", "priority", "args"];
 
-/// What is said beside the input.
+/// Options besides the input.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Extra {
     pub(super) job_id: Option<String>,
@@ -25,7 +24,7 @@ pub(super) struct Extra {
 }
 
 impl Extra {
-    /// Reads it, and notes what can't be read.
+    /// Reads the options, and adds faults for unreadable ones.
     pub(super) fn read(fields: &Fields, faults: &mut Vec<Fault>) -> Self {
         let mut extra = Self::default();
         let mut fault = |name: &str, detail: String| faults.push(Fault::new(name, detail));
@@ -57,7 +56,7 @@ impl Extra {
     }
 }
 
-/// The fields with what was typed. `prefix` tells their ids from those of another form.
+/// Renders the fields with the typed values. `prefix` keeps their ids apart from another form's.
 pub(super) fn shown(
     prefix: &str,
     fields: &Fields,

@@ -1,6 +1,6 @@
-//! What stands in a form's fields before it is sent: the schema's defaults, the input of
-//! an earlier execution, or what was typed. An input is taken apart without becoming
-//! numbers or trees on the way: its digits stay as they are.
+//! Initial values of a form's fields: the schema's defaults, the input of an earlier execution, or
+//! typed values. An input is split without parsing its numbers or building trees: its digits stay
+//! unchanged.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -12,33 +12,33 @@ use super::plan::{Item, Kind, Part, Plan};
 use crate::ui::form::Fields;
 use crate::ui::pages::editor::lines::{all_shown, unix};
 
-/// Texts by the names of fields.
+/// Texts by field name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Filled(HashMap<String, String>);
 
 impl Filled {
-    /// What the schema says for what is left out.
+    /// Defaults of the schema.
     pub(super) fn of_defaults(plan: &Plan) -> Self {
         let mut filled = Self::default();
         filled.put_defaults(&plan.parts);
         filled
     }
 
-    /// An input; and whether the form says all of it.
+    /// Values of an input, and true if the form can represent all of it.
     pub(super) fn of_input(plan: &Plan, input: &str) -> (Self, bool) {
         let mut filled = Self::default();
         let is_whole = filled.put_object(&plan.parts, input);
         (filled, is_whole)
     }
 
-    /// What was typed.
+    /// Values as typed.
     pub(super) fn of_fields(plan: &Plan, fields: &Fields) -> Self {
         let mut filled = Self::default();
         filled.put_typed(&plan.parts, fields);
         filled
     }
 
-    /// What stands in the field of a part.
+    /// Value in the field of a part.
     pub(super) fn text(&self, part: &Part) -> &str {
         self.0.get(&part.name()).map_or("", String::as_str)
     }
@@ -89,8 +89,7 @@ impl Filled {
     }
 }
 
-/// How a value stands in a field; `None` when the field can't say it, or would say
-/// something else.
+/// Text of a value in a field; `None` if the field can't represent it exactly.
 fn text_of(part: &Part, json: &str) -> Option<String> {
     let text = || serde_json::from_str::<String>(json).ok();
     let shown = match &part.kind {
@@ -107,7 +106,7 @@ fn text_of(part: &Part, json: &str) -> Option<String> {
         Kind::Json => Some(json.to_owned()),
         Kind::File { .. } | Kind::Group(_) => None,
     };
-    // What is empty is left out, but for lists that have to be there.
+    // Empty values are omitted, except for required lists.
     let may_be_empty = matches!(part.kind, Kind::Lines(_)) && part.is_needed();
     shown.filter(|it| may_be_empty || !it.is_empty())
 }
@@ -125,7 +124,7 @@ fn list(item: Item, json: &str) -> Option<String> {
     Some(all_shown(texts?.iter().map(String::as_str)))
 }
 
-/// Whether a JSON value is a number.
+/// True if a JSON value is a number.
 fn is_number(json: &str) -> bool {
     json.starts_with(|c: char| c == '-' || c.is_ascii_digit())
 }
@@ -170,7 +169,7 @@ mod tests {
         assert_eq!((text("/may"), text("/only"), text("/at/x")), ("", "", "1"));
     }
 
-    /// The form of an earlier input, sent as it is, makes the same input.
+    /// An earlier input, shown and sent unchanged, results in the same input.
     #[test]
     fn an_input_that_is_shown_is_the_same_when_it_is_sent() {
         let plan = plan();
@@ -186,7 +185,7 @@ mod tests {
             query.push_str(&pair.join("="));
             query.push('&');
         }
-        // A box that is not ticked is not sent.
+        // Browsers do not send unticked boxes.
         let query = query.replace("f%2Fmust=false&", "");
         let sent = assembled(&plan, &Fields::of_query(&query)).unwrap();
         let without_space = |text: &str| text.replace([' ', '\n'], "");

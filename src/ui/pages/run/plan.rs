@@ -1,6 +1,5 @@
-//! What a form asks for, made of the schema of a script's inputs. It only says what can
-//! be asked in which way: whether an input is right is said by the schema, when the
-//! input is there. What a form has no field for is asked for as JSON.
+//! Plan of a form, derived from the input schema of a script. It only selects the controls: the
+//! schema validates the assembled input. A part without a suitable control is entered as JSON.
 
 use serde_json::{Map, Value};
 
@@ -9,10 +8,10 @@ use crate::ui::pages::script::schema::{is_required, required_first};
 use crate::ui::pages::script::words::{constraints, shown};
 use crate::ui::pieces::value::short;
 
-/// Fields of a form at most; a schema with more is asked for as JSON.
+/// Most fields of a form; a larger schema is entered as JSON.
 const MAX_FIELDS: usize = 200;
 
-/// How deep objects are in each other that have fields of their own.
+/// Deepest nesting of objects with fields of their own.
 const MAX_DEPTH: usize = 3;
 
 /// Most values of a choice.
@@ -24,61 +23,61 @@ const LINE_CHARS: u64 = 200;
 /// Longest help, in characters.
 const HELP_CHARS: usize = 600;
 
-/// What a field can't ask for, wherever it stands in a schema.
+/// Keywords that no field supports, wherever they are in a schema.
 const BEYOND: [&str; 8] =
     ["$ref", "$dynamicRef", "oneOf", "anyOf", "allOf", "not", "if", "dependentSchemas"];
 
-/// All that a form asks for.
+/// Contents of a form.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) parts: Vec<Part>,
 }
 
-/// One thing that is asked for.
+/// Part of a form.
 #[derive(Debug, PartialEq)]
 pub(super) struct Part {
-    /// Its number among all of them.
+    /// Number of the part.
     number: usize,
-    /// Its name in the object that it is in.
+    /// Name in its object.
     pub(super) key: String,
-    /// Where it is in the input.
+    /// Position in the input.
     pub(super) pointer: String,
     pub(super) label: String,
     pub(super) help: String,
     pub(super) is_required: bool,
-    /// Whether it may be null.
+    /// True if it may be null.
     pub(super) is_nullable: bool,
     pub(super) default: Option<Value>,
     pub(super) example: Option<String>,
     pub(super) kind: Kind,
 }
 
-/// How something is asked for.
+/// Control of a part.
 #[derive(Debug, PartialEq)]
 pub(super) enum Kind {
-    /// A text of one line, with the type of its input element.
+    /// Text of one line, with the type of its input element.
     Line { kind: &'static str, max_length: Option<String> },
-    /// A text of several lines.
+    /// Text of several lines.
     Text,
-    /// A date with a time.
+    /// Date with a time.
     Time,
-    /// A number, digit for digit.
+    /// Number, digit for digit.
     Number { is_whole: bool, min: Option<String>, max: Option<String> },
-    /// One of these.
+    /// Choice of values.
     Choice(Vec<Value>),
     /// Yes or no.
     Switch,
-    /// A list, one entry on each line.
+    /// List, one entry on each line.
     Lines(Item),
-    /// A file's content in base64, perhaps as an address with this media type.
+    /// Content of a file in base64, or as a data URL with this media type.
     File { address_of: Option<String> },
-    /// An object.
+    /// Object.
     Group(Vec<Part>),
-    /// Anything, as JSON.
+    /// Any value, as JSON.
     Json,
 }
 
-/// What a list has.
+/// Type of a list's entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Item {
     Text,
@@ -87,35 +86,35 @@ pub(super) enum Item {
 }
 
 impl Part {
-    /// The id of its field.
+    /// Id of its field.
     pub(super) fn id(&self) -> String {
         format!("f{}", self.number)
     }
 
-    /// The name of its field.
+    /// Name of its field.
     pub(super) fn name(&self) -> String {
         format!("f{}", self.pointer)
     }
 
-    /// Whether nothing can be left in its field.
+    /// True if its field must not be empty.
     pub(super) fn is_needed(&self) -> bool {
         self.is_required && !self.is_nullable
     }
 
-    /// Whether it is a box to be ticked: nothing in between yes and no.
+    /// True if it is a checkbox: only yes or no.
     pub(super) fn is_tick(&self) -> bool {
         self.kind == Kind::Switch && self.is_needed()
     }
 
-    /// Whether there is but one thing that it can be.
+    /// True if it has only one possible value.
     pub(super) fn is_settled(&self) -> bool {
         matches!(&self.kind, Kind::Choice(values) if values.len() == 1) && self.is_needed()
     }
 }
 
 impl Plan {
-    /// The form for a schema; `None` when it is not that of an object with properties, or
-    /// has too many.
+    /// Plans the form for a schema; `None` unless it describes an object with properties, and not
+    /// too many.
     pub(super) fn of(schema: &Value) -> Option<Self> {
         let mut planner = Planner { root: schema, count: 0 };
         let schema = planner.resolved(schema);
@@ -124,7 +123,7 @@ impl Plan {
         (planner.count <= MAX_FIELDS).then_some(Self { parts })
     }
 
-    /// The field that a pointer into the input leads to, or the nearest above.
+    /// Part for a pointer into the input, or its nearest ancestor.
     pub(super) fn nearest(&self, pointer: &str) -> Option<&Part> {
         nearest(&self.parts, pointer)
     }
@@ -148,7 +147,7 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    /// The parts of an object, those first that have to be there.
+    /// Parts of an object, required ones first.
     fn parts(&mut self, schema: &Value, pointer: &str, depth: usize) -> Option<Vec<Part>> {
         let properties = schema.get("properties")?.as_object()?;
         let mut parts = Vec::new();
@@ -232,8 +231,7 @@ impl Planner<'_> {
         }
     }
 
-    /// A schema without a reference to a definition beside it; only the first of several
-    /// is followed.
+    /// Replaces a schema's reference by its definition; only the first of several is followed.
     fn resolved(&self, schema: &Value) -> Value {
         let reference = schema.get("$ref").and_then(Value::as_str);
         let is_local = |it: &&str| it.starts_with("#/$defs/") || it.starts_with("#/definitions/");
@@ -244,7 +242,7 @@ impl Planner<'_> {
         }
     }
 
-    /// A schema without what says that it may be null; and whether it may.
+    /// Removes null from a schema, and returns true if it was allowed.
     fn simplified(&self, schema: &Value) -> (Value, bool) {
         let schema = self.resolved(schema);
         for name in ["anyOf", "oneOf"] {
@@ -272,7 +270,7 @@ impl Planner<'_> {
     }
 }
 
-/// What a schema says, over what it refers to by `name`.
+/// Merges a schema over the target of its reference by `name`.
 fn over(schema: &Value, target: &Value, name: &str) -> Value {
     let members = |value: &Value| value.as_object().cloned().unwrap_or_else(Map::new);
     let mut merged = members(target);
@@ -284,7 +282,7 @@ fn text(schema: &Value, name: &str) -> Option<String> {
     schema.get(name).and_then(Value::as_str).filter(|it| !it.is_empty()).map(str::to_owned)
 }
 
-/// What it is for, and what it has to be.
+/// Help text: purpose and constraints.
 fn help(schema: &Value, kind: &Kind) -> String {
     let constraints = match kind {
         Kind::Choice(_) | Kind::Switch => String::new(),
@@ -328,7 +326,7 @@ fn of_text(schema: &Value) -> Kind {
     }
 }
 
-/// A bound that is not whole would be in the way of whole numbers: browsers count from it.
+/// A fractional bound would exclude whole numbers, because browsers step from it.
 fn of_number(schema: &Value, is_whole: bool) -> Kind {
     let bound = |name: &str| {
         let value = schema.get(name).filter(|it| it.is_number())?;

@@ -1,5 +1,5 @@
-//! A plan as a form. Names of fields are JSON pointers, ids are numbers: names of
-//! properties may have anything in them.
+//! Rendering of a plan as a form. Field names are JSON pointers and ids are numbers, because
+//! property names may contain anything.
 
 use chrono::NaiveDateTime;
 use maud::{Markup, html};
@@ -10,7 +10,7 @@ use super::plan::{Kind, Part};
 use crate::ui::pages::editor::field::{Field, Input, Wrong};
 use crate::ui::pages::script::words::shown;
 
-/// All fields of an object.
+/// Renders all fields of an object.
 pub(super) fn parts(parts: &[Part], filled: &Filled, wrong: &Wrong) -> Markup {
     html! {
         div.fields { @for it in parts { (part(it, filled, wrong)) } }
@@ -36,7 +36,7 @@ fn part(part: &Part, filled: &Filled, wrong: &Wrong) -> Markup {
         }
         Kind::Text => field.area(wrong, 4, text),
         Kind::Json => field.area(wrong, 3, text),
-        // An empty list is one, too.
+        // An empty list is also a value.
         Kind::Lines(_) => field.required(false).area(wrong, 3, text),
         Kind::File { .. } => field.file(wrong, None),
         Kind::Choice(values) => choice(field, wrong, values, text, part),
@@ -52,7 +52,7 @@ fn input<'a>(kind: &'a str, value: &'a str, part: &'a Part) -> Input<'a> {
     Input { kind, value, placeholder: part.example.as_deref(), ..Input::default() }
 }
 
-/// What browsers have a picker for, unless it would lose a part of what stands there.
+/// Renders a time picker, unless it would lose a part of the value.
 fn time(field: Field<'_>, wrong: &Wrong, text: &str, part: &Part) -> Markup {
     let is = |text: &str, format: &str| NaiveDateTime::parse_from_str(text, format).is_ok();
     let is_exact = |text: &&str| is(text, "%Y-%m-%dT%H:%M:%S");
@@ -80,7 +80,7 @@ fn choice(field: Field<'_>, wrong: &Wrong, values: &[Value], text: &str, part: &
     field.select(wrong, &options, text)
 }
 
-/// What it means to choose nothing.
+/// Label for no choice.
 fn left_out(part: &Part) -> &'static str {
     if part.is_required { "null" } else { "left out" }
 }

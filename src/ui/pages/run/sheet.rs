@@ -1,5 +1,5 @@
-//! The page for running a script: a form made of its schema, and one for the input as
-//! JSON. Each says beside its fields what was wrong.
+//! Page to run a script: a form for its schema, and one for the input as JSON. Each shows faults
+//! beside its fields.
 
 use maud::{Markup, html};
 
@@ -14,36 +14,36 @@ use crate::ui::layout;
 use crate::ui::pages::editor::field::{Field, Wrong};
 use crate::ui::pieces::badge;
 
-/// What the ids of fields begin with that both forms have.
+/// Prefix of shared fields' ids in the schema's form.
 pub(super) const OF_FORM: &str = "a-";
 
-/// The same of those in the form for JSON.
+/// Prefix of the same ids in the JSON form.
 pub(super) const OF_RAW: &str = "b-";
 
-/// All that the page is made of.
+/// Contents of the page.
 pub(super) struct Sheet<'a> {
     pub(super) visitor: &'a Visitor,
     pub(super) script: &'a RegisteredScript,
-    /// The version whose schema is asked for.
+    /// Version whose schema is shown.
     pub(super) version: &'a ScriptVersion,
-    /// Whether it was asked for, and not just the current one.
+    /// True if this version was requested explicitly.
     pub(super) is_pinned: bool,
-    /// `None` where the schema makes no form.
+    /// Plan of the form; `None` if the schema has none.
     pub(super) plan: Option<&'a Plan>,
     pub(super) filled: &'a Filled,
-    /// The input as JSON.
+    /// Input as JSON.
     pub(super) raw: &'a str,
-    /// Whether the input as JSON is what somebody has written or has to see.
+    /// True if the JSON form is the active one.
     pub(super) is_raw: bool,
-    /// What was sent.
+    /// Typed fields.
     pub(super) fields: &'a Fields,
     pub(super) wrong: &'a Wrong,
-    /// What there is to know about what stands in the form.
+    /// Note about the initial values.
     pub(super) note: Option<&'a str>,
 }
 
 impl Sheet<'_> {
-    /// The page's content.
+    /// Renders the page's content.
     pub(super) fn shown(&self) -> Markup {
         let script = self.script;
         html! {

@@ -1,5 +1,4 @@
-//! What is run: everything that shapes a run of one version. Values of variables are
-//! for admins alone.
+//! Definition of a version: all settings of its runs. Only admins see values of variables.
 
 use maud::{Markup, html};
 
@@ -13,16 +12,16 @@ use crate::domain::sanitize::escaped;
 use crate::ui::pieces::badge;
 use crate::ui::pieces::value::short;
 
-/// Entries of a list that are shown.
+/// Entries of a list shown.
 const MAX_ENTRIES: usize = 100;
 
-/// Characters of an entry that are shown.
+/// Characters of an entry shown.
 const ENTRY_CHARS: usize = 400;
 
-/// Bytes of requirements that are shown (16 KiB).
+/// Bytes of requirements shown (16 KiB).
 const REQUIREMENTS_BYTES: usize = 16 * 1024;
 
-/// The facts of a definition. `is_admin` tells whether values of variables are shown.
+/// Renders a definition. `is_admin` shows values of variables.
 pub(in crate::ui::pages) fn shown(definition: &Definition, is_admin: bool) -> Markup {
     html! {
         dl.facts.even {

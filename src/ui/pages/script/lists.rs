@@ -1,4 +1,4 @@
-//! The newest versions and the newest executions of a script, in short.
+//! Short lists of a script's newest versions and executions.
 
 use maud::{Markup, html};
 
@@ -7,10 +7,10 @@ use crate::domain::registry::{RegisteredScript, ScriptVersion};
 use crate::ui::form::query;
 use crate::ui::pieces::{badge, cells, value};
 
-/// Characters of a digest that tell it from others.
+/// Characters of a digest that distinguish it.
 const DIGEST_CHARS: usize = 12;
 
-/// Versions as a table.
+/// Renders versions as a table.
 pub(in crate::ui::pages) fn versions(
     script: &RegisteredScript,
     versions: &[ScriptVersion],
@@ -58,7 +58,7 @@ pub(in crate::ui::pages) fn versions(
     }
 }
 
-/// Executions of one script as a table.
+/// Renders executions of one script as a table.
 pub(super) fn executions(executions: &[ExecutionSummary]) -> Markup {
     html! {
         div.table {

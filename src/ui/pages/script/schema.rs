@@ -1,5 +1,5 @@
-//! A schema as a table of what there may be, so that nobody has to read JSON Schema to
-//! call a script. The schema itself stands below it.
+//! Schema as a table of properties, so that callers need not read JSON Schema. The schema itself is
+//! shown below it.
 
 use maud::{Markup, html};
 use serde_json::{Map, Value};
@@ -7,16 +7,16 @@ use serde_json::{Map, Value};
 use super::words;
 use crate::ui::pieces::value::short;
 
-/// Rows at most.
+/// Most rows.
 const MAX_ROWS: usize = 100;
 
-/// Characters of a description that are shown.
+/// Characters of a description shown.
 const DESCRIPTION_CHARS: usize = 400;
 
-/// A property.
+/// Row of a property.
 #[derive(Debug, PartialEq, Eq)]
 struct Row {
-    /// Its name, behind that of the object that it is in.
+    /// Name, prefixed with that of its object.
     name: String,
     kind: String,
     is_required: bool,
@@ -24,8 +24,7 @@ struct Row {
     constraints: String,
 }
 
-/// The properties of a schema, those of objects in it one level deep; and whether there
-/// are more than are shown.
+/// Properties of a schema, with nested objects one level deep; true if there are more.
 fn rows_of(schema: &Value) -> (Vec<Row>, bool) {
     let mut rows = Vec::new();
     add(schema, "", &mut rows);
@@ -54,7 +53,7 @@ fn add(schema: &Value, before: &str, rows: &mut Vec<Row>) {
     }
 }
 
-/// The properties, those first that have to be there.
+/// Properties, required ones first.
 pub(in crate::ui::pages) fn required_first<'a>(
     schema: &Value,
     properties: &'a Map<String, Value>,
@@ -64,7 +63,7 @@ pub(in crate::ui::pages) fn required_first<'a>(
     sorted
 }
 
-/// Whether an object has to have a property.
+/// True if a property is required.
 pub(in crate::ui::pages) fn is_required(schema: &Value, name: &str) -> bool {
     let required = schema.get("required").and_then(Value::as_array);
     required.is_some_and(|names| names.iter().any(|it| it.as_str() == Some(name)))
@@ -75,12 +74,12 @@ fn text(schema: &Value, name: &str) -> Option<String> {
     Some(short(text, DESCRIPTION_CHARS).to_owned())
 }
 
-/// Whether a schema says anything.
+/// True if a schema accepts everything.
 fn accepts_all(schema: &Value) -> bool {
     schema.as_object().is_some_and(Map::is_empty)
 }
 
-/// A schema in words, and as it is.
+/// Renders a schema in words and as JSON.
 pub(super) fn shown(title: &str, schema: &Value) -> Markup {
     let (rows, has_more) = rows_of(schema);
     html! {

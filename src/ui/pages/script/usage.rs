@@ -1,5 +1,5 @@
-//! What the last runs of a script used of what it may, and what follows from that.
-//! Figures and advice are pure; nothing is changed here, somebody has to do it.
+//! Usage of a script's last runs against its limits, and advice from it. Figures and advice are
+//! pure; nothing is changed here.
 
 use std::time::Duration;
 
@@ -11,16 +11,16 @@ use crate::domain::quantities::{NANO_CPUS_PER_CPU, show_duration};
 use crate::domain::registry::RunSettings;
 use crate::ui::pieces::value::{bytes, counted, milliseconds};
 
-/// Runs that have to be known before less is advised.
+/// Least runs before lower limits are advised.
 const ENOUGH_RUNS: usize = 5;
 
-/// Least memory that is advised, in bytes (64 MiB).
+/// Least memory advised, in bytes (64 MiB).
 const LEAST_MEMORY: u64 = 64 << 20;
 
-/// Times that are advised, in seconds.
+/// Timeouts advised, in seconds.
 const TIMES: [u64; 12] = [5, 10, 15, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200, 21_600];
 
-/// The greatest and the middle one of some numbers.
+/// Maximum and median of some numbers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Spread {
     most: f64,
@@ -35,31 +35,31 @@ impl Spread {
     }
 }
 
-/// What runs that have ended used.
+/// Figures of ended runs.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Figures {
-    /// Those that have ended.
+    /// Number of ended runs.
     runs: usize,
     out_of_memory: usize,
     out_of_time: usize,
-    /// Most memory at once, in bytes.
+    /// Peak memory, in bytes.
     memory: Option<Spread>,
     /// CPU time, in milliseconds.
     cpu: Option<Spread>,
-    /// CPU time for the time that it took: how many CPUs were busy.
+    /// CPU time per wall time: the number of busy CPUs.
     busy: Option<Spread>,
-    /// The script's own time, in milliseconds.
+    /// Run time of the script, in milliseconds.
     time: Option<Spread>,
 }
 
 impl Figures {
-    /// Of these; those that have not ended are left out.
+    /// Computes the figures; running executions are omitted.
     pub(super) fn of(executions: &[ExecutionSummary]) -> Self {
         let ended: Vec<_> = executions.iter().filter(|it| it.status.has_ended()).collect();
         let out_of_memory = ended.iter().filter(|it| it.error_kind == Some(ErrorKind::OutOfMemory));
         let out_of_time = ended.iter().filter(|it| it.status == State::Ended(Status::Timeout));
         let usages = || ended.iter().filter_map(|it| Some((it.usage?, it.duration_ms?)));
-        // What took less than a few clock ticks says nothing.
+        // A few clock ticks are too short to measure.
         let busy = usages().filter(|(_, time)| *time >= 50.0);
         Self {
             runs: ended.len(),
@@ -73,10 +73,10 @@ impl Figures {
     }
 }
 
-/// What is said about a limit.
+/// Advice about a limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Advice {
-    /// Whether runs fail or may fail for it.
+    /// True if runs fail or may fail because of it.
     is_urgent: bool,
     words: String,
 }
@@ -89,7 +89,7 @@ fn calm(words: String) -> Option<Advice> {
     Some(Advice { is_urgent: false, words })
 }
 
-/// What follows from what was used.
+/// Derives advice from usage.
 pub(super) fn advice(figures: &Figures, run_settings: &RunSettings) -> Vec<Advice> {
     let limits = run_settings.limits;
     let cpus = limits.nano_cpus as f64 / NANO_CPUS_PER_CPU as f64;
@@ -152,7 +152,7 @@ fn of_cpus(figures: &Figures, limit: f64) -> Option<Advice> {
     None
 }
 
-/// Limits beside what was used, and what follows.
+/// Renders limits with their usage, and the advice.
 pub(super) fn shown(figures: &Figures, run_settings: &RunSettings) -> Markup {
     let limits = run_settings.limits;
     let cpus = limits.nano_cpus as f64 / NANO_CPUS_PER_CPU as f64;

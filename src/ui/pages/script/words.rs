@@ -1,17 +1,17 @@
-//! JSON Schema in words, as far as a line of a table can say it. It explains, and
-//! decides nothing: what a document has to be is said by the schema alone.
+//! JSON Schema in words, as far as they fit in a table row. They only explain; the schema alone
+//! validates.
 
 use serde_json::Value;
 
 use crate::ui::pieces::value::short;
 
-/// Values of an enumeration that are named.
+/// Values of an enumeration shown.
 const NAMED: usize = 12;
 
-/// Characters of a value, or of a pattern, that are shown.
+/// Characters of a value, or of a pattern, shown.
 const VALUE_CHARS: usize = 60;
 
-/// What kind of value it is.
+/// Kind of value.
 pub(in crate::ui::pages) fn kind(schema: &Value) -> String {
     match schema.get("type") {
         Some(Value::String(name)) if name == "array" => match schema.get("items") {
@@ -27,7 +27,7 @@ pub(in crate::ui::pages) fn kind(schema: &Value) -> String {
     }
 }
 
-/// What all values are that a schema lists.
+/// Common kind of the values that a schema lists.
 fn among(schema: &Value) -> &'static str {
     let listed = schema.get("enum").and_then(Value::as_array);
     let values: Vec<_> = listed.into_iter().flatten().chain(schema.get("const")).collect();
@@ -56,7 +56,7 @@ fn untyped(schema: &Value) -> &'static str {
     }
 }
 
-/// What else it has to be, and what it is when it is left out.
+/// Further constraints and the default.
 pub(in crate::ui::pages) fn constraints(schema: &Value) -> String {
     let mut words = Vec::new();
     if let Some(Value::Array(values)) = schema.get("enum") {
@@ -101,8 +101,7 @@ fn span(schema: &Value, least: &str, most: &str, what: &str) -> Option<String> {
     Some(if what.is_empty() { words } else { format!("{words} {what}") })
 }
 
-/// A value for a person: strings as they are, all else as JSON; its beginning, when it
-/// is long.
+/// Value for a person: strings as they are, all else as JSON; long values are cut.
 pub(in crate::ui::pages) fn shown(value: &Value) -> String {
     let text = match value {
         Value::String(text) if text.is_empty() => "\"\"".to_owned(),

@@ -1,6 +1,5 @@
-//! What differs between two texts, line by line. Bounded in time, in lines and in what
-//! is shown of each, whatever the texts are: after its time it says less exactly what
-//! has changed, and never too little.
+//! Line-by-line diff of two texts. It is bounded in time, in lines and in the length of each,
+//! whatever the texts are: after its time limit the diff is coarser, but never omits a change.
 
 use std::time::Duration;
 
@@ -10,19 +9,19 @@ use similar::{ChangeTag, TextDiff};
 use crate::domain::sanitize::is_invisible;
 use crate::ui::pieces::value::short;
 
-/// How long a comparison may take.
+/// Time limit of a comparison.
 const WITHIN: Duration = Duration::from_millis(200);
 
-/// Unchanged lines around those that differ.
+/// Unchanged lines around the changed ones.
 const CONTEXT: usize = 3;
 
-/// Lines that are shown at most.
+/// Most lines shown.
 const MAX_LINES: usize = 1_500;
 
-/// Characters of a line that are shown.
+/// Characters of a line shown.
 const LINE_CHARS: usize = 400;
 
-/// Which of the texts has a line.
+/// Texts that contain a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mark {
     Both,
@@ -30,30 +29,30 @@ enum Mark {
     New,
 }
 
-/// A line of one text or of both.
+/// Line of one text or of both.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Line {
     mark: Mark,
-    /// Its number in the old text, from 1.
+    /// Number in the old text, from 1.
     old: Option<usize>,
-    /// Its number in the new one.
+    /// Number in the new text, from 1.
     new: Option<usize>,
     text: String,
-    /// It is the last one, and no line feed stands behind it.
+    /// True for a last line without a line feed.
     is_open: bool,
 }
 
-/// What differs.
+/// Diff of two texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Diff {
-    /// Lines that stand together, each with where it stands.
+    /// Adjacent lines, each group with its position.
     hunks: Vec<(String, Vec<Line>)>,
-    /// Whether there is more.
+    /// True if lines were omitted.
     is_cut: bool,
 }
 
 impl Diff {
-    /// Between two texts. It takes up to a quarter of a second: not for an async thread.
+    /// Compares two texts. Takes up to a quarter of a second: not for an async thread.
     pub(super) fn between(old: &str, new: &str) -> Self {
         let diff = TextDiff::configure().timeout(WITHIN).diff_lines(old, new);
         let mut unified = diff.unified_diff();
@@ -89,7 +88,7 @@ impl Diff {
         Self { hunks, is_cut }
     }
 
-    /// As a table.
+    /// Renders the diff as a table.
     pub(super) fn shown(&self) -> Markup {
         html! {
             @if self.hunks.is_empty() {
@@ -121,8 +120,7 @@ fn cut(line: &str) -> String {
     }
 }
 
-/// A line of code with all of its characters to be seen: none hides or turns around what
-/// stands beside it.
+/// Makes all characters of a line of code visible: none hides or reorders its neighbours.
 pub(super) fn visible(line: &str) -> String {
     let mut shown = String::with_capacity(line.len());
     for c in line.chars() {

@@ -15,12 +15,12 @@ fn fields(pairs: &[(&str, &str)]) -> Fields {
     Fields::of_query(&text)
 }
 
-/// A form as it is sent when nothing was touched, but for these.
+/// Form as sent with only these fields changed.
 fn sent(before: &Values, changed: &[(&str, &str)]) -> Fields {
     let is_left = |name: &str| !changed.iter().any(|(other, _)| *other == name);
     let kept = FIELDS.into_iter().filter(|name| is_left(name));
     let mut pairs: Vec<_> = kept.map(|name| (name, before.text(name))).collect();
-    // A box that is not ticked is not sent.
+    // Browsers do not send unticked boxes.
     pairs.retain(|(name, value)| *name != "is_enabled" || !value.is_empty());
     pairs.extend(changed.iter().filter(|(name, value)| *name != "is_enabled" || !value.is_empty()));
     fields(&pairs)

@@ -69,7 +69,7 @@ fn everything_that_was_filled_in_is_there() {
 
 #[test]
 fn an_object_is_there_when_anything_of_it_was_filled_in() {
-    // What can be but one thing is sent with every form.
+    // A part with only one possible value is always sent.
     let (city, kind) = (("f/city", "a"), ("f/at/kind", "\"point\""));
     assert_eq!(assembled(&plan(), &fields(&[city, kind])).unwrap(), r#"{"city":"a"}"#);
     assert_eq!(faults(&[city, kind, ("f/at/is_exact", "true")]), ["/input/at/lat"]);

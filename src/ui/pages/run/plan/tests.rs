@@ -91,7 +91,7 @@ fn a_definition_is_followed_once() {
     let parts = Plan::of(&schema).unwrap().parts;
     assert_eq!((parts[0].label.as_str(), parts[0].help.as_str()), ("A", "Where"));
     assert!(parts[1..4].iter().all(|part| part.kind == Kind::Json), "{parts:?}");
-    // A tree ends where its depth does.
+    // A tree ends at the depth limit.
     let mut at = &parts[4];
     let mut depth = 0;
     while let Kind::Group(parts) = &at.kind {
