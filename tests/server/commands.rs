@@ -69,16 +69,16 @@ fn an_environment_is_chosen_and_taken_back() {
     let chosen = ["--python", "3.13", "--requirements", requirements, "--sources"];
     let warm_up = ["--warm-up", "python3", "--warm-up", "-c", "--warm-up", "pass"];
     done(&server, &[&["scripts", "update", "grade"], &chosen[..], &warm_up].concat());
-    let made_of = |version: &str| {
+    let made_of = |version: u64| {
         let versions = json_of(&server, &["scripts", "versions", "grade", "--json"]);
         let all = versions.as_array().unwrap();
-        let found = all.iter().find(|it| it["version"].to_string() == version).unwrap().clone();
+        let found = all.iter().find(|it| it["version"] == version).unwrap().clone();
         ["python", "sources", "warm_up"].map(|name| found[name].clone())
     };
-    assert_eq!(made_of("2"), [json!("3.13"), json!(true), json!(["python3", "-c", "pass"])]);
+    assert_eq!(made_of(2), [json!("3.13"), json!(true), json!(["python3", "-c", "pass"])]);
     let clear = ["--clear", "python", "--clear", "sources", "--clear", "warm-up"];
     done(&server, &[&["scripts", "update", "grade"], &clear[..]].concat());
-    assert_eq!(made_of("3"), [Value::Null, json!(false), json!([])]);
+    assert_eq!(made_of(3), [Value::Null, json!(false), json!([])]);
     let shell = server.home.path().join("list.sh");
     std::fs::write(&shell, "ls").unwrap();
     let shell = shell.to_str().unwrap();
