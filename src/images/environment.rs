@@ -143,7 +143,7 @@ impl Library {
         let Built { layer, installed } = install.await.map_err(|failure| match failure {
             NoLayer::Words(words) => {
                 let requirement = requirements.failing_requirement(&words).map(str::to_owned);
-                let missing = MissingWheel::said_in(&words, python::version_of(base));
+                let missing = MissingWheel::said_in(&words, python::version_of(base)).map(Box::new);
                 ImageError::Install { requirement, words, lock: source, missing }
             }
             NoLayer::Other(error) => error,

@@ -72,7 +72,7 @@ pub enum ImageError {
         words: String,
     },
     /// The installer failed.
-    #[error("{}", install_message(requirement.as_deref(), missing.as_ref(), words))]
+    #[error("{}", install_message(requirement.as_deref(), missing.as_deref(), words))]
     Install {
         /// The requirement that it is about, when that is known.
         requirement: Option<String>,
@@ -81,7 +81,7 @@ pub enum ImageError {
         /// Source of the lock that the installer used, when nothing was resolved anew.
         lock: Option<LockSource>,
         /// The package without a wheel for this Python, when that is the reason.
-        missing: Option<MissingWheel>,
+        missing: Option<Box<MissingWheel>>,
     },
     /// apt failed.
     #[error("the system packages can't be installed\n{}", words.trim())]
