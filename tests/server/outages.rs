@@ -111,7 +111,8 @@ async fn the_engine_is_not_blamed_for_the_database() {
     // No environment can be noted for want of room, and all else can.
     let full = "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS \
          $$ BEGIN RAISE EXCEPTION 'full' USING ERRCODE = 'disk_full'; END $$; \
-         CREATE TRIGGER full_disk BEFORE UPDATE ON environments EXECUTE FUNCTION full_disk()";
+         CREATE TRIGGER full_disk BEFORE UPDATE ON environments FOR EACH ROW EXECUTE \
+         FUNCTION full_disk()";
     sqlx::raw_sql(full).execute(&mut other).await.unwrap();
     let others = json!({"requirements": "six==1.14.0"});
     server.register("six", "python", "import six; print(six.__version__)", others).await;
