@@ -60,6 +60,6 @@ mod tests {
     fn a_damaged_id_is_said() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("installation"), "x").unwrap();
-        assert!(id(folder.path()).unwrap_err().to_string().contains("damaged"));
+        assert!(id(folder.path()).unwrap_err().to_string().contains("is not an installation id"));
     }
 }

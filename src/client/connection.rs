@@ -48,7 +48,7 @@ const TOTAL: &str = "x-total-count";
 /// A server, and the token for it.
 #[derive(Clone)]
 pub struct Client {
-    http: reqwest::Client,
+    inner: reqwest::Client,
     url: ServerUrl,
     token: Option<Token>,
 }
@@ -88,8 +88,8 @@ impl Client {
             // A machine without certificates can still use plain HTTP.
             builder = builder.tls_certs_only([]);
         }
-        let http = builder.build().map_err(|error| ClientError::Client(error.to_string()))?;
-        Ok(Self { http, url, token })
+        let inner = builder.build().map_err(|error| ClientError::Client(error.to_string()))?;
+        Ok(Self { inner, url, token })
     }
 
     /// The server's address.
@@ -154,7 +154,7 @@ impl Client {
         path: &[&str],
         query: &[(&str, String)],
     ) -> Result<reqwest::RequestBuilder, ClientError> {
-        let mut request = self.http.request(method, self.url.resource(path, query)?);
+        let mut request = self.inner.request(method, self.url.resource(path, query)?);
         if let Some(token) = &self.token {
             request = request.header(AUTHORIZATION, token.header());
         }
@@ -170,7 +170,7 @@ impl Client {
         let request = request.build().map_err(|error| ClientError::Client(error.to_string()))?;
         let bytes = request.body().and_then(|body| body.as_bytes()).map_or(0, <[u8]>::len) as u64;
         let within = ANSWER_WITHIN + Duration::from_secs(bytes / BYTES_PER_SECOND);
-        let answer = self.http.execute(request);
+        let answer = self.inner.execute(request);
         let answer = match patience {
             Patience::Endless => answer.await,
             Patience::Usual => tokio::time::timeout(within, answer)
