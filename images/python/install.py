@@ -148,6 +148,10 @@ class StepFailed(Exception):
 class CommandFailed(StepFailed):
     """uv or pip ended with an error, and has said why on stderr."""
 
+    def __init__(self, step: str, detail: str, words: str) -> None:
+        super().__init__(step, detail)
+        self.words = words
+
 
 @dataclass(frozen=True)
 class Pin:
@@ -505,8 +509,7 @@ def run(step: str, command: list[str], variables: dict[str, str], cwd: Path, wat
     ):
         output, _ = child.communicate()
         watch.check(step)
-        if child.returncode >= 0:
-            pass_on(words)
+        said = pass_on(words) if child.returncode >= 0 else ""
     program = Path(command[0]).name
     if child.returncode == -signal.SIGXFSZ:
         watch.is_over = True
@@ -514,15 +517,17 @@ def run(step: str, command: list[str], variables: dict[str, str], cwd: Path, wat
     if child.returncode < 0:
         raise StepFailed(step, f"signal {-child.returncode} ended {program}")
     if child.returncode > 0:
-        raise CommandFailed(step, f"{program} ended with {child.returncode}")
+        raise CommandFailed(step, f"{program} ended with {child.returncode}", said)
     return output.decode()
 
 
-def pass_on(words: IO[bytes]) -> None:
-    """Copies the end of a command's words to stderr."""
+def pass_on(words: IO[bytes]) -> str:
+    """Copies the end of a command's words to stderr, and returns it."""
     words.seek(max(0, words.seek(0, os.SEEK_END) - WORDS_BYTES))
-    sys.stderr.write(words.read().decode(errors="replace"))
+    said = words.read().decode(errors="replace")
+    sys.stderr.write(said)
     sys.stderr.flush()
+    return said
 
 
 def tool_settings(directory: Path) -> dict[str, str]:
@@ -560,8 +565,9 @@ def resolve(build: Build) -> str:
     command += ["--no-header", "--no-annotate", *build.sources_flag, requirements]
     try:
         return run("resolve", command, build.variables, build.directory, build.watch)
-    except CommandFailed:
-        if not build.request.allow_sources:
+    except CommandFailed as failure:
+        # An index that does not answer would not answer for other versions either.
+        if not build.request.allow_sources and "wheels" in failure.words:
             say_missing_wheels(build)
         raise
 

@@ -31,7 +31,7 @@ mkdir -p .cache/a
 cat .cache/a/one 2>/dev/null || echo none
 echo one >.cache/a/one.new && mv .cache/a/one.new .cache/a/one
 [ -e .cache/a/two ] || echo two >.cache/a/two
-echo three >.cache/a/three.new
+echo three >.cache/a/three && rm .cache/a/three
 echo dropped >out/dropped
 ";
 
