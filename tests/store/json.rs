@@ -29,10 +29,11 @@ on_both! {
 }
 
 /// Columns of Gantry's own JSON, and of scripts' JSON.
-const OWN: [(&str, &str); 7] = [
+const OWN: [(&str, &str); 8] = [
     ("audit_log", "after"),
     ("audit_log", "before"),
     ("environments", "system_packages"),
+    ("environments", "warm_up"),
     ("execution_payloads", "frozen"),
     ("script_versions", "definition"),
     ("scripts", "limits"),
