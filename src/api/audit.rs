@@ -19,7 +19,7 @@ use crate::store::AuditEntry;
 pub(super) struct AuditView {
     /// Later entries have greater ids.
     id: i64,
-    /// When the change was made.
+    /// Time of the change.
     #[schema(value_type = String, format = "date-time")]
     at: DateTime<Utc>,
     /// Name of the token that made the change.
@@ -27,7 +27,7 @@ pub(super) struct AuditView {
     /// Kind of the change.
     #[schema(example = "token.revoke")]
     action: String,
-    /// What was changed.
+    /// Subject of the change.
     #[schema(example = "token:pipeline")]
     subject: String,
     /// State before the change; null for something new.

@@ -17,7 +17,7 @@ pub(crate) struct Check {
     pub(crate) name: &'static str,
     /// True if the check passed.
     pub(crate) is_ok: bool,
-    /// What is wrong; null if nothing is.
+    /// The problem; null if there is none.
     pub(crate) detail: Option<String>,
 }
 

@@ -34,7 +34,7 @@ pub(super) struct EnvironmentView {
     /// The version of Python that is installed in it; null is the base image's.
     #[schema(value_type = Option<String>, example = "3.11")]
     python: Option<PythonVersion>,
-    /// Whether a script chose that packages without a wheel are built from source.
+    /// True if a script chose that packages without a wheel are built from source.
     sources: bool,
     /// The program and its arguments that fill its caches when it is built; empty for none.
     warm_up: Vec<String>,
@@ -49,19 +49,19 @@ pub(super) struct EnvironmentView {
     status: EnvironmentStatus,
     /// Id of the image; null until it is built.
     image: Option<String>,
-    /// Why the build failed, in the installer's words.
+    /// Reason of the failed build, in the installer's words.
     error: Option<String>,
     /// The exact versions that were installed.
     lock: Option<String>,
     /// The build log so far, at most its last MiB; null in lists.
     log: Option<String>,
-    /// When a script first needed the environment.
+    /// Time at which a script first needed the environment.
     #[schema(value_type = String, format = "date-time")]
     created_at: DateTime<Utc>,
-    /// When the environment last changed.
+    /// Time of the environment's last change.
     #[schema(value_type = String, format = "date-time")]
     updated_at: DateTime<Utc>,
-    /// When the build ended.
+    /// Time at which the build ended.
     #[schema(value_type = Option<String>, format = "date-time")]
     built_at: Option<DateTime<Utc>>,
 }

@@ -59,7 +59,7 @@ pub(super) struct PoolView {
     memory_limit_bytes: Option<u64>,
     /// True if the pool is empty because the machine is short of memory.
     is_short_of_memory: bool,
-    /// What is wrong with the pool, and what to do. No execution fails because of it.
+    /// Problem of the pool, and what to do. No execution fails because of it.
     detail: Option<&'static str>,
 }
 

@@ -120,7 +120,7 @@ pub(crate) struct FieldProblem {
     /// The query parameter or header, if the fault is not in the body.
     #[serde(skip_serializing_if = "Option::is_none")]
     parameter: Option<String>,
-    /// What is wrong.
+    /// The problem.
     #[schema(example = "0 s is below the least, 100 ms")]
     detail: String,
 }
@@ -142,9 +142,9 @@ pub(crate) struct ProblemBody<'a> {
     title: &'a str,
     /// The HTTP status.
     status: u16,
-    /// What happened.
+    /// Description of the problem.
     detail: &'a str,
-    /// What to do about it.
+    /// Advice on what to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'a str>,
     /// All faults of the request.

@@ -86,7 +86,7 @@ struct ExecutionSummary {
     triggered_by: Option<String>,
     /// pending, running, completed, failed, timeout or cancelled.
     status: String,
-    /// Why it failed; null unless it failed.
+    /// Kind of failure; null unless it failed.
     error_kind: Option<ErrorKind>,
     /// The error in words.
     error_message: Option<String>,
@@ -112,20 +112,20 @@ struct ExecutionSummary {
     overhead_ms: Option<f64>,
     /// Resources that the execution used.
     usage: Option<Usage>,
-    /// Where it ran; null if it never ran.
+    /// The sandbox it ran in; null if it never ran.
     sandbox: Option<SandboxReceipt>,
     /// Number of starts; above 1 when the engine failed before the script had started.
     attempt: u32,
-    /// When the script started.
+    /// Time at which the script started.
     #[schema(value_type = Option<String>, format = "date-time")]
     started_at: Option<DateTime<Utc>>,
-    /// When the execution ended.
+    /// Time at which the execution ended.
     #[schema(value_type = Option<String>, format = "date-time")]
     completed_at: Option<DateTime<Utc>>,
-    /// When the execution was accepted.
+    /// Time at which the execution was accepted.
     #[schema(value_type = String, format = "date-time")]
     created_at: DateTime<Utc>,
-    /// When the execution last changed.
+    /// Time of the execution's last change.
     #[schema(value_type = String, format = "date-time")]
     updated_at: DateTime<Utc>,
 }
@@ -161,7 +161,7 @@ struct Usage {
     oom_kills: u64,
 }
 
-/// Where an execution ran.
+/// Sandbox of an execution.
 #[derive(Serialize, ToSchema)]
 struct SandboxReceipt {
     /// Id of the image.
@@ -176,9 +176,9 @@ struct SandboxReceipt {
     /// started with the execution. Null for scripts other than Python, until the execution
     /// has ended, and if its end was lost.
     preloaded: Option<bool>,
-    /// Why `preloaded` is false; null when it is not.
+    /// Reason why `preloaded` is false; null when it is true.
     preload_reason: Option<String>,
-    /// How the container was confined, as the engine reports it. Left out of lists, until
+    /// Confinement of the container, as the engine reports it. Left out of lists, until
     /// the execution has ended, and if the engine did not report it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -192,7 +192,7 @@ struct Artifact {
     name: String,
     /// Size in bytes; 0 if it was not kept.
     bytes: u64,
-    /// Why it was not kept; null if it was.
+    /// Reason why it was not kept; null if it was.
     skipped: Option<String>,
 }
 

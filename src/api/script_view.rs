@@ -50,15 +50,15 @@ pub(super) struct ScriptView {
     /// The source, if it was sent and is a text of at most 256 KiB; null in lists. Any
     /// source is at `versions/{version}/source`.
     source: Option<String>,
-    /// What is run.
+    /// Definition of what runs.
     #[serde(flatten)]
     definition: DefinitionView,
     /// The environment of the current version; null if it needs no image of its own.
     environment: Option<EnvironmentBrief>,
-    /// How long one execution may take, in seconds.
+    /// Time limit of one execution, in seconds.
     #[schema(value_type = f64, minimum = 0.1, maximum = 86400, example = 300)]
     timeout_secs: Timeout,
-    /// What one execution may use.
+    /// Limits of one execution.
     #[schema(value_type = LimitsView)]
     limits: Limits,
     /// Executions of it at once, on each node; null is as many as fit.
@@ -73,19 +73,19 @@ pub(super) struct ScriptView {
     /// The version that becomes current as soon as its environment is ready; null if
     /// there is none.
     pending: Option<PendingVersion>,
-    /// Whether it can be invoked.
+    /// True if it can be invoked.
     is_enabled: bool,
     /// The name of the token that registered it.
     created_by: String,
-    /// When it was registered.
+    /// Time of its registration.
     #[schema(value_type = String, format = "date-time")]
     created_at: DateTime<Utc>,
-    /// When the script last changed.
+    /// Time of the script's last change.
     #[schema(value_type = String, format = "date-time")]
     updated_at: DateTime<Utc>,
 }
 
-/// What one execution may use.
+/// Limits of one execution.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Limits)]
 struct LimitsView {
@@ -98,7 +98,7 @@ struct LimitsView {
     pids: u32,
     /// Size of the private writable directories, in bytes.
     scratch_bytes: u64,
-    /// What is kept of each of stdout and stderr, in bytes.
+    /// Bytes kept of each of stdout and stderr.
     output_bytes: u64,
 }
 
@@ -110,11 +110,11 @@ struct MountView {
     source: String,
     /// Path in the sandbox.
     target: String,
-    /// Whether the script can only read it.
+    /// True if the script can only read it.
     read_only: bool,
 }
 
-/// What a version of a script fixes.
+/// Definition that a version of a script fixes.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Definition)]
 pub(super) struct DefinitionView {
@@ -125,7 +125,7 @@ pub(super) struct DefinitionView {
     digest: String,
     /// The name that it shows itself by.
     file_name: String,
-    /// Where it starts, relative to `/work`; null is `/work` itself.
+    /// Folder that it starts in, relative to `/work`; null is `/work` itself.
     working_directory: Option<String>,
     /// A `requirements.txt`.
     requirements: Option<String>,
@@ -135,32 +135,32 @@ pub(super) struct DefinitionView {
     /// else the base image's.
     #[schema(value_type = Option<String>, example = "3.11")]
     python: Option<PythonVersion>,
-    /// Whether packages that have no wheel are built from source.
+    /// True if packages that have no wheel are built from source.
     sources: bool,
     /// The program and its arguments that fill the environment's caches when it is built.
     warm_up: Vec<String>,
     /// Debian packages.
     #[schema(value_type = Vec<String>)]
     system_packages: SystemPackages,
-    /// What inputs must be: JSON Schema; `{}` accepts all.
+    /// JSON Schema of inputs; `{}` accepts all.
     #[schema(value_type = serde_json::Value)]
     argument_schema: Value,
-    /// What outputs must be: JSON Schema; `{}` accepts all.
+    /// JSON Schema of outputs; `{}` accepts all.
     #[schema(value_type = serde_json::Value)]
     output_schema: Value,
     /// Its arguments.
     args: Vec<String>,
     /// Its variables; values are `***` for all but admins.
     env: BTreeMap<String, String>,
-    /// Where its result is read from instead of stdout, relative to `/work`.
+    /// File that its result is read from instead of stdout, relative to `/work`.
     output_file: Option<String>,
     /// none or egress.
     #[schema(value_type = String, example = "none")]
     network: Network,
-    /// What it sees of the host.
+    /// Folders and files of the host that it sees.
     #[schema(value_type = Vec<MountView>)]
     mounts: Vec<Mount>,
-    /// What a waiting interpreter has imported: true (what the script imports at its
+    /// Modules that a waiting interpreter has imported: true (what the script imports at its
     /// top), false (nothing) or a list of modules; null for what is no Python script.
     #[schema(value_type = Option<PreloadSchema>, inline)]
     preload: Option<Preload>,
@@ -171,7 +171,7 @@ pub(super) struct DefinitionView {
     /// anything.
     #[schema(value_type = Vec<String>)]
     env_allowed: AllowedVariables,
-    /// Whether what it writes to `/work` and `/tmp` can be executed and loaded.
+    /// True if files that it writes to `/work` and `/tmp` can be executed and loaded.
     exec: bool,
 }
 
@@ -193,7 +193,7 @@ pub(super) struct EnvironmentBrief {
     image: Option<String>,
     /// State of the environment.
     status: EnvironmentStatus,
-    /// Why the build failed.
+    /// Reason of the failed build.
     error: Option<String>,
     /// The version of Python that is installed in it; null is the base image's.
     #[schema(value_type = Option<String>, example = "3.11")]
@@ -208,14 +208,14 @@ pub(super) struct VersionView {
     version: i64,
     /// True for the version that runs when a request names none.
     is_current: bool,
-    /// What is run.
+    /// Definition of what runs.
     #[serde(flatten)]
     definition: DefinitionView,
     /// The environment that it needs.
     environment_key: Option<String>,
     /// The name of the token that made it.
     created_by: String,
-    /// When it was made.
+    /// Time at which it was made.
     #[schema(value_type = String, format = "date-time")]
     created_at: DateTime<Utc>,
 }

@@ -32,12 +32,12 @@ pub(super) struct NewTokenRequest {
     /// Unique among tokens that are not revoked.
     #[schema(min_length = 1, max_length = 100)]
     name: String,
-    /// What it may do.
+    /// Role of the token.
     role: Role,
     /// The scripts that the token is limited to, by name or id; only for runners.
     #[schema(value_type = Option<Vec<String>>, max_items = 1000)]
     scripts: Option<Vec<ScriptRef>>,
-    /// When the token expires; never by default.
+    /// Time at which the token expires; never by default.
     #[schema(value_type = Option<String>, format = "date-time")]
     expires_at: Option<DateTime<Utc>>,
     /// The same in days from now.
@@ -72,22 +72,22 @@ pub(super) struct TokenView {
     id: i64,
     /// Name of the token.
     name: String,
-    /// What it may do.
+    /// Role of the token.
     role: Role,
     /// Names of the scripts that the token is limited to; null for all.
     scripts: Option<Vec<String>>,
-    /// When the token expires; null for never.
+    /// Time at which the token expires; null for never.
     #[schema(value_type = Option<String>, format = "date-time")]
     expires_at: Option<DateTime<Utc>>,
-    /// When the token was last used, to the minute.
+    /// Time of the token's last use, to the minute.
     #[schema(value_type = Option<String>, format = "date-time")]
     last_used_at: Option<DateTime<Utc>>,
-    /// When the token was revoked.
+    /// Time of the token's revocation.
     #[schema(value_type = Option<String>, format = "date-time")]
     revoked_at: Option<DateTime<Utc>>,
     /// Name of the token that created this one.
     created_by: String,
-    /// When the token was created.
+    /// Time of the token's creation.
     #[schema(value_type = String, format = "date-time")]
     created_at: DateTime<Utc>,
 }

@@ -30,7 +30,7 @@ pub struct ScriptInput {
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub description: Option<Option<String>>,
-    /// What runs it; a file on the server tells it by its name and content.
+    /// Script type; a file on the server tells it by its name and content.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub script_type: Option<Runtime>,
@@ -46,7 +46,7 @@ pub struct ScriptInput {
     /// The name that the script shows itself by; of `file_path` by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file_name: Option<String>,
-    /// Where it starts, relative to `/work`.
+    /// Folder that it starts in, relative to `/work`.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub working_directory: Option<Option<String>>,
@@ -62,7 +62,7 @@ pub struct ScriptInput {
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, pattern = "^3\\.1[0-4]$", example = "3.11")]
     pub python: Option<Option<String>>,
-    /// Whether packages that have no wheel are built from source, with a compiler that is
+    /// True if packages that have no wheel are built from source, with a compiler that is
     /// there for the build alone: their code runs then when the environment is built. Only
     /// with requirements; false by default.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
@@ -96,23 +96,23 @@ pub struct ScriptInput {
     #[serde(deserialize_with = "present_variables", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<BTreeMap<String, String>>)]
     pub env: Option<Option<BTreeMap<String, String>>>,
-    /// Where the result is read from instead of stdout, relative to `/work`.
+    /// File that the result is read from instead of stdout, relative to `/work`.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub output_file: Option<Option<String>>,
-    /// How long one execution may take, in seconds.
+    /// Time limit of one execution, in seconds.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<f64>)]
     pub timeout_secs: Option<Option<f64>>,
-    /// What one execution may use; what is absent in it stays as it is.
+    /// Limits of one execution; absent ones stay as they are.
     #[serde(deserialize_with = "present_object", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<LimitsInput>)]
     pub limits: Option<Option<LimitsInput>>,
-    /// What it can reach.
+    /// Network that it can reach.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub network: Option<Option<Network>>,
-    /// What it sees of the host, below `GANTRY_MOUNT_ROOTS`.
+    /// Folders and files of the host that it sees, below `GANTRY_MOUNT_ROOTS`.
     #[serde(deserialize_with = "present_objects", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<MountInput>>)]
     pub mounts: Option<Option<Vec<MountInput>>>,
@@ -125,7 +125,7 @@ pub struct ScriptInput {
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<u32>, maximum = 64)]
     pub warm: Option<Option<u32>>,
-    /// What a waiting interpreter has imported: `true` (what the script imports at
+    /// Modules that a waiting interpreter has imported: `true` (what the script imports at
     /// its top), `false` (nothing), or a list of modules; Python only.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<PreloadSchema>, inline)]
@@ -139,12 +139,12 @@ pub struct ScriptInput {
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<String>>, max_items = 100)]
     pub env_allowed: Option<Option<Vec<String>>>,
-    /// Whether what it writes to `/work` and `/tmp` can be executed and loaded, which
+    /// True if files that it writes to `/work` and `/tmp` can be executed and loaded, which
     /// is so by default.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<bool>)]
     pub exec: Option<Option<bool>>,
-    /// Whether it can be invoked.
+    /// True if it can be invoked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub is_enabled: Option<bool>,
 }
@@ -178,7 +178,7 @@ pub struct LimitsInput {
     /// Room in `/work` and `/tmp`, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scratch_bytes: Option<u64>,
-    /// What is kept of each of stdout and stderr, in bytes.
+    /// Bytes kept of each of stdout and stderr.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output_bytes: Option<u64>,
 }
@@ -189,9 +189,9 @@ pub struct LimitsInput {
 pub struct MountInput {
     /// A folder or file of the server.
     pub source: String,
-    /// Where the script sees it.
+    /// Path at which the script sees it.
     pub target: String,
-    /// Whether the script can only read it, which is so by default.
+    /// True if the script can only read it, which is the default.
     #[serde(default = "read_only_by_default")]
     pub read_only: bool,
 }
