@@ -120,7 +120,7 @@ mod tests {
         EnvironmentSpec { python: version, ..EnvironmentSpec::plain(Runtime::Python) }
     }
 
-    fn warmed(command: &[&str], script: &[u8]) -> EnvironmentSpec {
+    fn warmed(command: &[&str], script: &'static [u8]) -> EnvironmentSpec {
         let command = command.iter().map(|it| (*it).to_owned()).collect();
         let warm_up = WarmUp { command, file_name: "x.py".to_owned(), script: script.into() };
         EnvironmentSpec { warm_up: Some(warm_up), ..EnvironmentSpec::plain(Runtime::Python) }

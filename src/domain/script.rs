@@ -1,5 +1,6 @@
 //! Bytes of a script, checked once before anything is built or started for them.
 
+use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
@@ -16,9 +17,9 @@ pub const MAX_SCRIPT_BYTES: u64 = 64 * 1024 * 1024;
 pub struct Script {
     file_name: String,
     runtime: Runtime,
-    bytes: Vec<u8>,
+    bytes: Bytes,
     /// Bytes that are run, if they differ from `bytes`.
-    with_unix_lines: Option<Vec<u8>>,
+    with_unix_lines: Option<Bytes>,
 }
 
 /// Reason why bytes can't be run as a script.
@@ -103,8 +104,9 @@ impl Script {
     pub fn new(
         file_name: &str,
         runtime: Option<Runtime>,
-        bytes: Vec<u8>,
+        bytes: impl Into<Bytes>,
     ) -> Result<Self, ScriptError> {
+        let bytes = bytes.into();
         let name = file_name.to_owned();
         let size = bytes.len() as u64;
         if bytes.is_empty() {
@@ -120,7 +122,7 @@ impl Script {
             return Err(ScriptError::NotText { name, offset, runtime });
         }
         let is_windows = runtime == Runtime::Shell && has_windows_lines(&bytes);
-        let with_unix_lines = is_windows.then(|| unix_lines(&bytes));
+        let with_unix_lines = is_windows.then(|| unix_lines(&bytes).into());
         Ok(Self { file_name: name, runtime, bytes, with_unix_lines })
     }
 
@@ -181,10 +183,10 @@ impl Script {
     }
 
     /// Bytes that are run: its content, with Unix line ends if it is a shell script that
-    /// was saved on Windows. No shell accepts the others.
+    /// was saved on Windows. No shell accepts the others. Clones share them.
     #[must_use]
-    pub fn runnable(&self) -> &[u8] {
-        self.with_unix_lines.as_deref().unwrap_or(&self.bytes)
+    pub fn runnable(&self) -> &Bytes {
+        self.with_unix_lines.as_ref().unwrap_or(&self.bytes)
     }
 }
 

@@ -2,8 +2,8 @@
 //! fonts, colour profiles. Its output becomes part of the image.
 
 use std::fmt;
-use std::sync::Arc;
 
+use bytes::Bytes;
 use thiserror::Error;
 
 use super::script::Script;
@@ -22,7 +22,7 @@ pub struct WarmUp {
     /// File name of the script that the environment is for.
     pub file_name: String,
     /// Bytes of the script: the command finds it at the same path as executions do.
-    pub script: Arc<[u8]>,
+    pub script: Bytes,
 }
 
 /// Reason why a warm-up command is refused.
@@ -86,7 +86,7 @@ impl WarmUp {
         (!command.is_empty()).then(|| Self {
             command: command.to_vec(),
             file_name: script.file_name().to_owned(),
-            script: script.runnable().into(),
+            script: script.runnable().clone(),
         })
     }
 }

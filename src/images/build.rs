@@ -25,6 +25,16 @@ use crate::sandbox::{Cancel, LaunchRequest, Sandbox, Sink};
 /// Longest time of any build.
 pub(super) const LONGEST: Duration = Duration::from_secs(15 * 60);
 
+/// Limits of a build, on a machine that has as many CPUs, but for its output, which is the
+/// layer. Its scratch space is memory; packages go to the volume.
+pub(super) const LIMITS: Limits = Limits {
+    nano_cpus: 2 * NANO_CPUS_PER_CPU,
+    memory_bytes: 2 << 30,
+    pids: 512,
+    scratch_bytes: 512 << 20,
+    output_bytes: 0,
+};
+
 /// Most output of a build that is kept, in bytes.
 const MAX_WORDS: usize = 256 * 1024;
 

@@ -83,20 +83,31 @@ impl Library {
         cancel: &Cancel,
     ) -> Result<Environment, ImageError> {
         let tag = environment_tag(base, asked.requirements);
-        let found = self.docker.image(&tag).await?;
-        let environment = match found {
+        let install = self.install(base, &tag, asked, progress, cancel);
+        self.found_or_made(&tag, install, progress, cancel).await
+    }
+
+    /// The image with this tag. `make`, which does not start when the image is there, makes
+    /// it once for all that request it at the same time.
+    pub(super) async fn found_or_made(
+        &self,
+        tag: &str,
+        make: impl Future<Output = Result<(), ImageError>>,
+        progress: Progress<'_>,
+        cancel: &Cancel,
+    ) -> Result<Environment, ImageError> {
+        let environment = match self.docker.image(tag).await? {
             Some(image) => Environment { image, built: false },
-            None => self.built_once(base, &tag, asked, progress, cancel).await?,
+            None => self.made_once(tag, make, progress, cancel).await?,
         };
-        self.mark_used(&tag);
+        self.mark_used(tag);
         Ok(environment)
     }
 
-    async fn built_once(
+    async fn made_once(
         &self,
-        base: &Image,
         tag: &str,
-        asked: Asked<'_>,
+        make: impl Future<Output = Result<(), ImageError>>,
         progress: Progress<'_>,
         cancel: &Cancel,
     ) -> Result<Environment, ImageError> {
@@ -107,9 +118,8 @@ impl Library {
         if let Some(image) = self.docker.image(tag).await? {
             return Ok(Environment { image, built: false });
         }
-        let built = self.install(base, tag, asked, progress, cancel).await;
+        make.await?;
         drop(flight);
-        built?;
         Ok(Environment { image: self.built(tag).await?, built: true })
     }
 

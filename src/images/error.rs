@@ -161,12 +161,11 @@ impl ImageError {
                  python-build-standalone)"
             )),
             Self::WarmUp { .. } => Some(WARM_UP_HINT.to_owned()),
-            Self::Install { missing: Some(missing), .. } => Some(match missing.usable() {
-                Some(version) => format!(
+            Self::Install { missing: Some(missing), .. } => missing.usable().map(|version| {
+                format!(
                     "set the script's `python` to \"{version}\", choose another version of the \
                      package, or allow `sources`"
-                ),
-                None => "choose another version of the package, or allow `sources`".to_owned(),
+                )
             }),
             Self::Install { lock: Some(LockSource::File(lock)), .. } => Some(format!(
                 "the versions are those of the first build; to choose them anew, remove {}",

@@ -10,14 +10,13 @@ use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
 use super::ImageError;
-use super::build::{BuildSink, LONGEST, check_layer, limits, run_build};
+use super::build::{BuildSink, LIMITS, LONGEST, check_layer, limits, run_build};
 use super::library::Library;
 use super::recipe::{UV_HASHES, UV_VERSION};
 use super::secrets::Secrets;
 use crate::domain::limits::Limits;
 use crate::domain::outcome::{Ending, Status, classify};
 use crate::domain::python::PythonVersion;
-use crate::domain::quantities::NANO_CPUS_PER_CPU;
 use crate::domain::requirements::RequirementsPolicy;
 use crate::domain::runtime::Runtime;
 use crate::domain::sandbox_spec::{Network, Purpose, SandboxSpec};
@@ -25,16 +24,6 @@ use crate::engine::docker::Progress;
 use crate::sandbox::{Cancel, LaunchRequest};
 
 const SCRIPT: &str = include_str!("../../images/python/install.py");
-
-/// Limits of a build, on a machine that has as many CPUs. Its scratch space is memory;
-/// packages go to the volume.
-const LIMITS: Limits = Limits {
-    nano_cpus: 2 * NANO_CPUS_PER_CPU,
-    memory_bytes: 2 << 30,
-    pids: 512,
-    scratch_bytes: 512 << 20,
-    output_bytes: MAX_LAYER,
-};
 
 /// Largest layer of an environment, in bytes (8 GiB).
 const MAX_LAYER: u64 = 8 << 30;
@@ -349,7 +338,7 @@ async fn run_installer<'a>(
     }
     let spec = SandboxSpec {
         image: image.to_owned(),
-        limits: limits(library, LIMITS).await?,
+        limits: limits(library, Limits { output_bytes: MAX_LAYER, ..LIMITS }).await?,
         network: Network::Egress,
         mounts: Vec::new(),
         oci_runtime: library.settings.oci_runtime.clone(),
@@ -370,6 +359,13 @@ async fn run_installer<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::python::PythonVersion;
+
+    #[test]
+    fn the_installer_looks_for_wheels_of_all_versions() {
+        let names = PythonVersion::ALL.map(|version| format!("\"{version}\"")).join(", ");
+        assert!(SCRIPT.contains(&format!("\nRELEASES = ({names})\n")));
+    }
 
     #[test]
     fn complaints_name_only_what_is_wrong() {

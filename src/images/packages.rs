@@ -37,31 +37,13 @@ impl Library {
     ) -> Result<Environment, ImageError> {
         let dockerfile = dockerfile(packages);
         let tag = tag(base, &dockerfile);
-        let found = self.docker.image(&tag).await?;
-        let environment = match found {
-            Some(image) => Environment { image, built: false },
-            None => tokio::select! {
-                built = self.packages_once(base, &tag, &dockerfile, progress) => built?,
-                () = cancel.cancelled() => return Err(ImageError::Cancelled),
-            },
+        let make = async {
+            tokio::select! {
+                built = self.build_packages(base, &tag, &dockerfile, progress) => built,
+                () = cancel.cancelled() => Err(ImageError::Cancelled),
+            }
         };
-        self.mark_used(&tag);
-        Ok(environment)
-    }
-
-    async fn packages_once(
-        &self,
-        base: &Image,
-        tag: &str,
-        dockerfile: &str,
-        progress: Progress<'_>,
-    ) -> Result<Environment, ImageError> {
-        let _flight = self.flight(tag, progress).await?;
-        if let Some(image) = self.docker.image(tag).await? {
-            return Ok(Environment { image, built: false });
-        }
-        self.build_packages(base, tag, dockerfile, progress).await?;
-        Ok(Environment { image: self.built(tag).await?, built: true })
+        self.found_or_made(&tag, make, progress, cancel).await
     }
 
     async fn build_packages(

@@ -9,14 +9,13 @@ use std::time::Duration;
 use gantry_init::message::{ArtifactCaps, Launch, Request, SCRIPT_DIR, WARM_UP_FILES, WORK_DIR};
 
 use super::ImageError;
-use super::build::{BuildSink, check_layer, limits, run_build};
+use super::build::{BuildSink, LIMITS, check_layer, limits, run_build};
 use super::environment::{Environment, LABEL_BASE};
 use super::library::Library;
 use super::recipe::tag_hash;
 use crate::domain::job::plain_variables;
 use crate::domain::limits::Limits;
 use crate::domain::outcome::{Status, classify};
-use crate::domain::quantities::NANO_CPUS_PER_CPU;
 use crate::domain::runtime::Runtime;
 use crate::domain::sandbox_spec::{Network, Purpose, SandboxSpec};
 use crate::domain::warm_up::WarmUp;
@@ -40,16 +39,6 @@ const ENVIRONMENT_PROGRAMS: &str = "/opt/env/bin";
 /// Longest time of a warm-up.
 const TIMEOUT: Duration = Duration::from_secs(10 * 60);
 
-/// Limits of a warm-up, on a machine that has as many CPUs. Its files are in memory, and
-/// take no more disk than builds may.
-const LIMITS: Limits = Limits {
-    nano_cpus: 2 * NANO_CPUS_PER_CPU,
-    memory_bytes: 2 << 30,
-    pids: 512,
-    scratch_bytes: 512 << 20,
-    output_bytes: MAX_LAYER,
-};
-
 /// Largest layer, in bytes: what fits into its scratch space, with headers.
 const MAX_LAYER: u64 = 640 << 20;
 
@@ -64,16 +53,12 @@ impl Library {
         cancel: &Cancel,
     ) -> Result<Environment, ImageError> {
         let tag = tag(below, runtime, warm_up);
-        let found = self.docker.image(&tag).await?;
-        let environment = match found {
-            Some(image) => Environment { image, built: false },
-            None => self.warmed_once(below, &tag, runtime, warm_up, progress, cancel).await?,
-        };
-        self.mark_used(&tag);
-        Ok(environment)
+        let make = self.make_warm(below, &tag, runtime, warm_up, progress, cancel);
+        self.found_or_made(&tag, make, progress, cancel).await
     }
 
-    async fn warmed_once(
+    /// Runs the warm-up and puts what it leaves on `below`.
+    async fn make_warm(
         &self,
         below: &Image,
         tag: &str,
@@ -81,14 +66,7 @@ impl Library {
         warm_up: &WarmUp,
         progress: Progress<'_>,
         cancel: &Cancel,
-    ) -> Result<Environment, ImageError> {
-        let flight = tokio::select! {
-            flight = self.flight(tag, progress) => flight?,
-            () = cancel.cancelled() => return Err(ImageError::Cancelled),
-        };
-        if let Some(image) = self.docker.image(tag).await? {
-            return Ok(Environment { image, built: false });
-        }
+    ) -> Result<(), ImageError> {
         progress(&format!("running the warm-up: {}", warm_up.command.join(" ")));
         let sink = self.run_warm_up(below, runtime, warm_up, progress, cancel).await?;
         let files = check_layer(&sink.layer, PLACES).await.map_err(|error| match error {
@@ -103,9 +81,7 @@ impl Library {
         labels.insert(LABEL_BASE.to_owned(), below.id.clone());
         let tar = sink.layer.path().to_owned();
         let layer = NewLayer { parent: below.id.clone(), tar, tag: tag.to_owned(), labels };
-        self.docker.add_layer(&layer).await?;
-        drop(flight);
-        Ok(Environment { image: self.built(tag).await?, built: true })
+        Ok(self.docker.add_layer(&layer).await?)
     }
 
     /// Runs the command; returns the layer, which is not checked yet.
@@ -118,8 +94,10 @@ impl Library {
         cancel: &Cancel,
     ) -> Result<BuildSink<'a>, ImageError> {
         let disk = self.settings.installer.disk.build_bytes;
+        // Its files are in memory, and take no more of it than builds may of the disk.
         let scratch_bytes = LIMITS.scratch_bytes.min(disk);
-        let limits = limits(self, Limits { scratch_bytes, ..LIMITS }).await?;
+        let wanted = Limits { scratch_bytes, output_bytes: MAX_LAYER, ..LIMITS };
+        let limits = limits(self, wanted).await?;
         let request = request(runtime, warm_up, limits.whole_cpus());
         let spec = SandboxSpec {
             image: below.id.clone(),

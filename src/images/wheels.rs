@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use crate::domain::python::PythonVersion;
+
 /// Longest name of a package with its version, in bytes.
 const MAX_NAME: usize = 200;
 
@@ -12,8 +14,8 @@ pub struct MissingWheel {
     package: String,
     /// The version of Python that has none.
     python: String,
-    /// Minor versions of CPython 3 that have one, in order.
-    others: Vec<u32>,
+    /// Versions that have one, oldest first.
+    others: Vec<PythonVersion>,
 }
 
 impl MissingWheel {
@@ -23,20 +25,14 @@ impl MissingWheel {
         let marker = format!(" has no wheel for Python {python}; it has wheels for ");
         let (before, after) = words.lines().find_map(|line| line.split_once(&marker))?;
         let package = before.rsplit(' ').next().filter(|it| it.len() <= MAX_NAME)?.to_owned();
-        let others: Vec<_> = after.trim().split(", ").filter_map(minor).collect();
+        let others: Vec<_> = after.trim().split(", ").filter_map(|it| it.parse().ok()).collect();
         (!others.is_empty()).then(|| Self { package, python: python.to_owned(), others })
     }
 
-    /// The newest version of Python that has a wheel and that a script can ask for.
-    pub(super) fn usable(&self) -> Option<String> {
-        let can_be_asked_for = |minor: &&u32| (10..=14).contains(*minor);
-        self.others.iter().rev().find(can_be_asked_for).map(|minor| format!("3.{minor}"))
+    /// The newest version of Python that has a wheel.
+    pub(super) fn usable(&self) -> Option<PythonVersion> {
+        self.others.last().copied()
     }
-}
-
-/// 11 of `3.11`.
-fn minor(version: &str) -> Option<u32> {
-    version.strip_prefix("3.")?.parse().ok()
 }
 
 impl fmt::Display for MissingWheel {
@@ -46,11 +42,11 @@ impl fmt::Display for MissingWheel {
         let (Some(first), Some(last)) = (self.others.first(), self.others.last()) else {
             return formatter.write_str("none");
         };
-        let is_whole = usize::try_from(last - first).is_ok_and(|it| it + 1 == self.others.len());
-        if is_whole && self.others.len() > 2 {
-            return write!(formatter, "3.{first} to 3.{last}");
+        let between = PythonVersion::ALL.iter().filter(|it| (first..=last).contains(it));
+        if between.count() == self.others.len() && self.others.len() > 2 {
+            return write!(formatter, "{first} to {last}");
         }
-        let names: Vec<_> = self.others.iter().map(|minor| format!("3.{minor}")).collect();
+        let names: Vec<_> = self.others.iter().map(|version| version.name()).collect();
         formatter.write_str(&names.join(", "))
     }
 }
@@ -70,7 +66,7 @@ mod tests {
         let missing = missing("3.10, 3.11, 3.12").unwrap();
         let expected = "numpy==1.24.0 has no wheel for Python 3.13; it has wheels for 3.10 to 3.12";
         assert_eq!(missing.to_string(), expected);
-        assert_eq!(missing.usable().as_deref(), Some("3.12"));
+        assert_eq!(missing.usable(), Some(PythonVersion::Python312));
     }
 
     #[test]

@@ -195,7 +195,7 @@ fn job(workload: &Workload) -> Result<Job, Failure> {
         script_id: None,
         script_name: name.to_owned(),
         job_id: None,
-        script: Script::new(name, Some(runtime), workload.source.into())?,
+        script: Script::new(name, Some(runtime), workload.source)?,
         environment: EnvironmentSpec {
             requirements: workload.requirements.map(parse).transpose()?,
             ..EnvironmentSpec::plain(runtime)

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
+use bytes::Bytes;
 use thiserror::Error;
 
 use super::settings::ExecutionsSettings;
@@ -140,11 +141,11 @@ impl JobLoader {
         Ok(())
     }
 
-    async fn code(&self, digest: &str) -> Result<Vec<u8>, StoreError> {
+    async fn code(&self, digest: &str) -> Result<Bytes, StoreError> {
         if let Some(bytes) = self.code.find(digest) {
             return Ok(bytes);
         }
-        let bytes = self.store.code(digest).await?;
+        let bytes = Bytes::from(self.store.code(digest).await?);
         self.code.keep(digest, &bytes);
         Ok(bytes)
     }
@@ -153,22 +154,22 @@ impl JobLoader {
 /// Scripts' bytes by their digest: they never change.
 #[derive(Default)]
 struct CodeCache {
-    kept: Mutex<HashMap<String, Vec<u8>>>,
+    kept: Mutex<HashMap<String, Bytes>>,
 }
 
 impl CodeCache {
-    fn find(&self, digest: &str) -> Option<Vec<u8>> {
+    fn find(&self, digest: &str) -> Option<Bytes> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(digest).cloned()
     }
 
-    fn keep(&self, digest: &str, bytes: &[u8]) {
+    fn keep(&self, digest: &str, bytes: &Bytes) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let held: usize = kept.values().map(Vec::len).sum();
+        let held: usize = kept.values().map(Bytes::len).sum();
         if held + bytes.len() > MAX_KEPT {
             kept.clear();
         }
         if bytes.len() <= MAX_KEPT {
-            kept.insert(digest.to_owned(), bytes.to_vec());
+            kept.insert(digest.to_owned(), bytes.clone());
         }
     }
 }
