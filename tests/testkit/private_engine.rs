@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,9 @@ use enclosure::Enclosure;
 
 /// Longest time until a daemon answers, on a machine that has a lot to do.
 const UP_WITHIN: Duration = Duration::from_secs(90);
+
+/// Longest time that a daemon or an enclosure takes to end.
+const END_WITHIN: Duration = Duration::from_secs(120);
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -378,6 +382,28 @@ fn missing() -> Option<String> {
         return Some(format!("an engine of a test's own needs {program}, which is not installed"));
     }
     enclosure::refusal()
+}
+
+/// Waits until a process has ended; calls `wake` before each look.
+///
+/// # Panics
+///
+/// When it runs for longer than `END_WITHIN`, with the machine's processes and what each
+/// waits for. A test that panics already goes on.
+fn reap(child: &mut Child, wake: impl Fn()) {
+    let begun = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        wake();
+        if begun.elapsed() > END_WITHIN {
+            let processes =
+                Command::new("ps").args(["-eo", "pid,ppid,stat,wchan:32,args"]).output();
+            let processes = processes.map(|ps| String::from_utf8_lossy(&ps.stdout).into_owned());
+            say(&format!("process {} does not end: {processes:?}", child.id()));
+            assert!(std::thread::panicking(), "process {} does not end", child.id());
+            return;
+        }
+        std::thread::sleep(PAUSE);
+    }
 }
 
 /// Says a line on stderr that the test harness does not keep to itself.

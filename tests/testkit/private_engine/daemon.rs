@@ -8,7 +8,7 @@ use std::time::Instant;
 use rustix::process::Signal;
 
 use super::enclosure::{only_child, send};
-use super::{PAUSE, UP_WITHIN};
+use super::{PAUSE, UP_WITHIN, reap};
 
 /// A daemon that was started.
 pub(super) struct Daemon {
@@ -49,15 +49,20 @@ impl Daemon {
 
     /// Lets it go on. nsenter stops itself when its child is stopped.
     pub(super) fn resume(&self) {
-        send(self.pid, Signal::CONT);
-        send(self.wrapper.id(), Signal::CONT);
+        go_on(self.pid, self.wrapper.id());
     }
 
     /// Sends a signal that ends it, and waits for that.
     pub(super) fn end(mut self, signal: Signal) {
         self.signal(signal);
-        self.resume();
-        let _ = self.wrapper.wait();
+        self.wait();
+    }
+
+    /// Waits until it has ended. nsenter stops itself some time after its child has
+    /// stopped, so it is told again and again to go on.
+    fn wait(&mut self) {
+        let (pid, wrapper) = (self.pid, self.wrapper.id());
+        reap(&mut self.wrapper, || go_on(pid, wrapper));
     }
 }
 
@@ -65,8 +70,12 @@ impl Drop for Daemon {
     fn drop(&mut self) {
         if !self.has_ended() {
             self.signal(Signal::KILL);
-            self.resume();
-            let _ = self.wrapper.wait();
+            self.wait();
         }
     }
+}
+
+fn go_on(pid: u32, wrapper: u32) {
+    send(pid, Signal::CONT);
+    send(wrapper, Signal::CONT);
 }

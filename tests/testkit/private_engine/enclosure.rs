@@ -9,6 +9,8 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::reap;
+
 /// Command that starts a program in namespaces of its own. A mount that others make later
 /// is seen inside, and none that is made inside is seen by others.
 const NAMESPACES: [&str; 8] =
@@ -102,7 +104,7 @@ impl Enclosure {
     /// Ends everything inside, and waits until it is gone.
     pub(super) fn close(&mut self) {
         drop(self.wrapper.stdin.take());
-        let _ = self.wrapper.wait();
+        reap(&mut self.wrapper, || {});
     }
 }
 
