@@ -16,7 +16,6 @@ Settings, in the environment:
 import shutil
 import subprocess
 import sys
-import urllib.request
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -35,10 +34,7 @@ def generate(server):
     """Makes the client; answers the folder that it is in."""
     program = gantry.installed(GENERATOR, "openapi-python-client", TARGET)
     document = TARGET / "openapi.json"
-    headers = {"Authorization": f"Bearer {server.token}"}
-    request = urllib.request.Request(f"{server.url}/api/openapi.json", headers=headers)
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        document.write_bytes(answer.read())
+    document.write_bytes(server.ask("/api/openapi.json"))
     made = TARGET / "client"
     shutil.rmtree(made, ignore_errors=True)
     command = [

@@ -31,16 +31,16 @@ import secrets
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+
+sys.path.append(str(HERE.parent / "testkit"))
+import gantry  # noqa: E402
+
 TARGET = HERE.parents[1] / "target" / "conformance"
 RESULTS = TARGET / "results"
-BINARY = Path(os.environ.get("GANTRY", "target/debug/gantry")).resolve()
 SECONDS = int(os.environ.get("CONFORMANCE_SECONDS", "900"))
 
 # Debian's package of the tests, by the interpreter's version.
@@ -50,10 +50,6 @@ TESTS = "libpython{}-testsuite"
 MEMORY = 2 << 30
 PIDS = 512
 SCRATCH = 512 << 20
-
-# Time for the server to begin and to end, in seconds.
-BEGIN_WITHIN = 60
-END_WITHIN = 60
 
 # Times that an unused sandbox is waited for, a second each.
 PATIENCE = 60
@@ -82,55 +78,14 @@ NO_END = "no end"
 NOT_LOADED = "unittest.loader._FailedTest."
 
 
-class Server:
-    """A `gantry serve` of its own."""
+class Server(gantry.Server):
+    """A server that runs the suite, with so many sandboxes in wait."""
 
-    def __init__(self, folder, pool_size):
-        self.token = secrets.token_hex(32)
-        settings = {
-            "GANTRY_ADMIN_TOKEN": self.token,
-            "GANTRY_DATA_DIR": str(folder / "data"),
-            "GANTRY_DATABASE_URL": "",
-            "GANTRY_POOL_SIZE": str(pool_size),
-            "GANTRY_SCRIPT_ROOTS": "",
-            "GANTRY_MOUNT_ROOTS": "",
-        }
-        self.said = folder / "serve.out"
-        with open(self.said, "w") as said, open(TARGET / "serve.log", "a") as log:
-            self.process = subprocess.Popen(
-                [BINARY, "serve", "--listen", "127.0.0.1:0"],
-                env=os.environ | settings, stdout=said, stderr=log, stdin=subprocess.DEVNULL,
-            )
-        self.url = self.address()
-
-    def address(self):
-        until = time.monotonic() + BEGIN_WITHIN
-        while time.monotonic() < until and self.process.poll() is None:
-            for line in self.said.read_text().splitlines():
-                if line.startswith("listening on "):
-                    return line.removeprefix("listening on ")
-            time.sleep(0.05)
-        sys.exit(f"error: the server did not begin; {TARGET}/serve.log says why")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        self.process.wait(END_WITHIN)
-
-    def ask(self, path, body=None, **headers):
-        headers |= {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
-        content = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.url + path, content, headers)
-        try:
-            with urllib.request.urlopen(request, timeout=SECONDS + 600) as answer:
-                return answer.read()
-        except urllib.error.HTTPError as error:
-            sys.exit(f"error: {path}: {error.read().decode(errors='replace')}")
+    def __init__(self, target, pool_size):
+        super().__init__(target, GANTRY_POOL_SIZE=str(pool_size))
 
     def register(self, packages):
-        self.ask("/api/v1/admin/scripts", {
+        self.post("/api/v1/admin/scripts", {
             "name": "conformance",
             "script_type": "python",
             "source": (HERE / "suite.py").read_text(),
@@ -144,7 +99,7 @@ class Server:
 
     def run(self, arguments, script="conformance"):
         body = {"script": script, "input": {}, "args": arguments}
-        execution = json.loads(self.ask("/api/v1/executions", body))
+        execution = self.post("/api/v1/executions", body)
         path = f"/api/v1/executions/{execution['id']}"
         try:
             while execution["status"] in ("pending", "running"):
@@ -152,7 +107,7 @@ class Server:
                 execution = json.loads(self.ask(path))
         except SystemExit:
             # A server that ends waits for what it runs.
-            self.ask(f"{path}/cancel", {})
+            self.post(f"{path}/cancel", {})
             raise
         return execution
 
@@ -318,14 +273,14 @@ def versions(server):
         "name": "version", "script_type": "python",
         "source": "import sys\nprint('\"%d.%d\"' % sys.version_info[:2])",
     }
-    server.ask("/api/v1/admin/scripts", body)
+    server.post("/api/v1/admin/scripts", body)
     return server.run([], "version")["output_data"]
 
 
 def fingerprint():
     """What results depend on, other than CPython itself."""
     digest = hashlib.sha256()
-    for path in (BINARY, HERE / "suite.py"):
+    for path in (gantry.BINARY, HERE / "suite.py"):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
@@ -346,20 +301,21 @@ def keep(module, result):
 
 def run_modules(modules, of):
     """Runs them and keeps what came out, one module after the other."""
-    with tempfile.TemporaryDirectory() as cold_folder, tempfile.TemporaryDirectory() as folder:
-        with Server(Path(cold_folder), 0) as cold, Server(Path(folder), 1) as warm:
-            packages = [TESTS.format(versions(cold))]
-            cold.register(packages)
-            image = cold.run(["test_eof"])["sandbox"]["image"]
-            warm.register(packages)
-            ways = {
-                "plain": lambda module: plain(image, module),
-                "cold": lambda module: cold.outcomes(module, False),
-                "warm": lambda module: warm.outcomes(module, True),
-            }
-            for module in modules:
-                seen = run_module(module, ways)
-                keep(module, {"of": of, "image": image, "seen": seen})
+    with Server(TARGET / "cold", 0) as cold, Server(TARGET / "warm", 1) as warm:
+        packages = [TESTS.format(versions(cold))]
+        cold.register(packages)
+        image = cold.run(["test_eof"])["sandbox"]["image"]
+        warm.register(packages)
+        ways = {
+            "plain": lambda module: plain(image, module),
+            "cold": lambda module: cold.outcomes(module, False),
+            "warm": lambda module: warm.outcomes(module, True),
+        }
+        for module in modules:
+            seen = run_module(module, ways)
+            keep(module, {"of": of, "image": image, "seen": seen})
+    if wrong := cold.wrong + warm.wrong:
+        sys.exit("\n".join(f"error: {line}" for line in wrong))
 
 
 def run_module(module, ways):

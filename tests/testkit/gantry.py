@@ -14,8 +14,11 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
+
+BINARY = Path(os.environ.get("GANTRY", "target/debug/gantry")).resolve()
 
 # Time for the server to begin and to end, in seconds.
 BEGIN_WITHIN = 60
@@ -36,10 +39,12 @@ def installed(requirement, program, target):
 
 
 class Server:
-    """A server, within `with`. `wrong` lists the errors of its end afterwards."""
+    """A server, within `with`. `wrong` lists the errors of its end afterwards; `others` are
+    settings of its own."""
 
-    def __init__(self, target):
+    def __init__(self, target, **others):
         self.target = target
+        self.others = others
         self.log = target / "serve.log"
         self.token = secrets.token_urlsafe(32)
         self.wrong = []
@@ -61,11 +66,10 @@ class Server:
             # Made-up requirements are looked up nowhere.
             "PIP_INDEX_URL": "http://127.0.0.1:9/simple",
         }
-        binary = Path(os.environ.get("GANTRY", "target/debug/gantry")).resolve()
         with open(self.output, "w") as output, open(self.log, "w") as log:
             self.process = subprocess.Popen(
-                [binary, "serve", "--listen", "127.0.0.1:0"],
-                env=os.environ | settings, stdout=output, stderr=log, stdin=subprocess.DEVNULL,
+                [BINARY, "serve", "--listen", "127.0.0.1:0"],
+                env=os.environ | settings | self.others, stdout=output, stderr=log, stdin=subprocess.DEVNULL,
             )
         try:
             self.url = self._address()
@@ -77,12 +81,20 @@ class Server:
     def __exit__(self, *_):
         self._stop()
 
-    def post(self, path, body):
-        """Sends JSON as the admin; returns the server's answer."""
+    def ask(self, path, body=None, timeout=60):
+        """Asks as the admin, with JSON if there is a body; returns the answer's bytes."""
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
-        request = urllib.request.Request(self.url + path, json.dumps(body).encode(), headers)
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.load(answer)
+        content = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, content, headers)
+        try:
+            with urllib.request.urlopen(request, timeout=timeout) as answer:
+                return answer.read()
+        except urllib.error.HTTPError as error:
+            sys.exit(f"error: {path}: {error.read().decode(errors='replace')}")
+
+    def post(self, path, body):
+        """The same; returns the answer's JSON."""
+        return json.loads(self.ask(path, body))
 
     def _address(self):
         until = time.monotonic() + BEGIN_WITHIN
