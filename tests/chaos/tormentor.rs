@@ -49,7 +49,7 @@ pub(crate) fn torment_server(world: &Arc<World>, seed: u64) {
                 world.served.signal(Signal::CONT);
             }
         }
-        if world.served.pid().is_none()
+        if !world.served.is_running()
             && let Err(what) = world.served.start()
         {
             world.violated(what);

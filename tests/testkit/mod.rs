@@ -13,6 +13,7 @@ pub(crate) mod home;
 pub(crate) mod index;
 pub(crate) mod postgres;
 pub(crate) mod private_engine;
+pub(crate) mod process;
 pub(crate) mod run;
 pub(crate) mod running;
 pub(crate) mod server;

@@ -1,16 +1,17 @@
 //! The real `gantry serve` on a free port, with requests over HTTP as a pipeline sends
 //! them. When it goes, it is stopped, and must not have left a container.
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use reqwest::{Method, Response, StatusCode};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::engine;
 use super::home::{Home, ensure_images};
+use super::process::Process;
 
 /// The admin's token of all servers of the tests.
 pub(crate) const ADMIN: &str = "an-admin-token-for-the-tests";
@@ -27,8 +28,8 @@ pub(crate) struct ServerBuilder {
 
 /// A server that answers.
 pub(crate) struct Server {
-    child: Option<Child>,
-    url: String,
+    /// None once it has ended.
+    process: Option<Process>,
     client: reqwest::Client,
     pub(crate) home: Home,
     variables: Vec<(String, String)>,
@@ -72,8 +73,7 @@ impl ServerBuilder {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().timeout(GUARD).no_proxy().build().unwrap();
         let mut server = Server {
-            child: None,
-            url: String::new(),
+            process: None,
             client,
             home: self.home,
             variables: self.variables,
@@ -87,16 +87,12 @@ impl ServerBuilder {
 impl Server {
     /// Starts it, on the data of the last time.
     pub(crate) fn start(&mut self) {
-        let mut command = serve(&self.home.data_dir(), &self.variables, &self.within);
-        command
-            .stdout(Stdio::piped())
-            .stderr(std::fs::File::options().create(true).append(true).open(self.log()).unwrap());
-        let mut child = command.spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let url =
-            lines.find_map(|line| line.unwrap().strip_prefix("listening on ").map(str::to_owned));
-        self.child = Some(child);
-        self.url = url.unwrap_or_else(|| panic!("it did not start:\n{}", self.read_log()));
+        let command = serve(&self.home.data_dir(), &self.variables, &self.within);
+        let started = Process::start(command, &self.log());
+        let process = started.unwrap_or_else(|status| {
+            panic!("the server did not start: {status}\n{}", self.read_log())
+        });
+        self.process = Some(process);
     }
 
     /// File with its stderr.
@@ -111,11 +107,15 @@ impl Server {
 
     /// The process's id.
     pub(crate) fn pid(&self) -> u32 {
-        self.child.as_ref().unwrap().id()
+        self.process().pid()
+    }
+
+    fn process(&self) -> &Process {
+        self.process.as_ref().expect("the server runs")
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.url)
+        format!("{}{path}", self.process().url)
     }
 
     /// A request as the admin.
@@ -216,7 +216,7 @@ impl Server {
     /// A command of the client, with the admin's token.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gantry"));
-        command.args(arguments).env("GANTRY_URL", &self.url).env("GANTRY_TOKEN", ADMIN);
+        command.args(arguments).env("GANTRY_URL", self.url("")).env("GANTRY_TOKEN", ADMIN);
         command.current_dir(self.home.path());
         command
     }
@@ -238,29 +238,25 @@ impl Server {
 
     /// Asks it to stop, as an operator would.
     pub(crate) fn ask_to_stop(&self) {
-        signal(self.pid(), "TERM");
+        self.process().signal(Signal::TERM);
     }
 
     /// Waits for its end, and holds it to a clean one.
     pub(crate) fn exits(&mut self) {
-        let mut child = self.child.take().unwrap();
-        let status = child.wait().unwrap();
-        assert!(status.success(), "{status}\n{}", self.read_log());
+        let ended = self.process.take().unwrap().wait();
+        assert!(ended.is_ok(), "{ended:?}\n{}", self.read_log());
     }
 
     /// Kills it: nothing of it has time for anything.
     pub(crate) fn kill(&mut self) {
-        let mut child = self.child.take().unwrap();
-        child.kill().unwrap();
-        child.wait().unwrap();
+        self.process = None;
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            signal(child.id(), "TERM");
-            let _ = child.wait();
+        if let Some(process) = self.process.take() {
+            let _ = process.stop();
         }
         let left = engine::containers(self.home.installation());
         engine::remove_containers(self.home.installation());
@@ -288,10 +284,6 @@ pub(crate) fn serve(data_dir: &Path, variables: &[(String, String)], within: &[S
         .env_remove("GANTRY_DATABASE_URL")
         .envs(variables.iter().map(|(name, value)| (name, value)));
     command
-}
-
-fn signal(pid: u32, name: &str) {
-    let _ = Command::new("kill").arg(format!("-{name}")).arg(pid.to_string()).status();
 }
 
 /// An answer's status and JSON; null when it has none.

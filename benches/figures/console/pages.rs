@@ -9,9 +9,9 @@ use reqwest::redirect::Policy;
 
 use super::browser::Browser;
 use crate::harness::goal::Goal;
-use crate::harness::process::{Database, Server};
 use crate::harness::report::Report;
 use crate::harness::series::Series;
+use crate::harness::server::{Database, Server};
 use crate::server::postgres::Postgres;
 use crate::server::seed::{self, JOB, SCRIPTS, Seeded};
 use crate::{Failure, setting};

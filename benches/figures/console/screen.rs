@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use super::browser::Browser;
 use crate::harness::goal::Goal;
-use crate::harness::process::{Database, Server};
 use crate::harness::report::Report;
 use crate::harness::series::Series;
+use crate::harness::server::{Database, Server};
 use crate::{Failure, setting};
 
 /// What the first of a page may take, in milliseconds.

@@ -6,9 +6,12 @@ pub(crate) mod docker_cli;
 pub(crate) mod floor;
 pub(crate) mod goal;
 pub(crate) mod host;
-pub(crate) mod process;
+#[path = "../../../tests/testkit/process.rs"]
+#[allow(clippy::unwrap_used, reason = "shared with tests")]
+mod process;
 pub(crate) mod report;
 pub(crate) mod series;
 pub(crate) mod served;
+pub(crate) mod server;
 pub(crate) mod subject;
 pub(crate) mod workload;

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::api::Api;
-use super::process::{Database, Server};
+use super::server::{Database, Server};
 use super::workload::Workload;
 use crate::Failure;
 

@@ -12,10 +12,10 @@ use tokio::task::JoinSet;
 
 use crate::harness::api::{Api, Execution};
 use crate::harness::goal::Goal;
-use crate::harness::process::{Database, Server};
 use crate::harness::report::Report;
 use crate::harness::series::Series;
 use crate::harness::served::pool;
+use crate::harness::server::{Database, Server};
 use crate::{Failure, setting};
 
 /// Some 50 ms of work for a CPU, and one line. Bash counts.

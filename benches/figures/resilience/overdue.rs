@@ -18,9 +18,9 @@ use tokio::task::JoinSet;
 
 use crate::harness::api::Api;
 use crate::harness::goal::Goal;
-use crate::harness::process::{Database, Server};
 use crate::harness::report::Report;
 use crate::harness::series::Series;
+use crate::harness::server::{Database, Server};
 use crate::{Failure, setting};
 
 /// It and what it starts ignore TERM.

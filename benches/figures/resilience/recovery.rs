@@ -9,9 +9,9 @@ use serde_json::json;
 
 use super::follower::Follower;
 use crate::harness::goal::Goal;
-use crate::harness::process::{Database, Server};
 use crate::harness::report::Report;
 use crate::harness::series::Series;
+use crate::harness::server::{Database, Server};
 use crate::{Failure, setting};
 
 /// Executions that run.
@@ -48,11 +48,9 @@ pub(super) async fn measure(report: &mut Report) -> Result<Vec<Goal>, Failure> {
         // They go on reading until the server is gone.
         let kill = async {
             tokio::time::sleep(LIFE).await;
-            server.kill().await
+            drop(server);
         };
-        let (killed, read) =
-            tokio::join!(kill, join_all(followers.iter_mut().map(Follower::read_on)));
-        killed?;
+        let ((), read) = tokio::join!(kill, join_all(followers.iter_mut().map(Follower::read_on)));
         read.into_iter().collect::<Result<(), _>>()?;
         let begun = Instant::now();
         server = Server::start(&Database::Sqlite, folder.path(), &SETTINGS).await?;

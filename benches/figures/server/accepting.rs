@@ -4,8 +4,8 @@
 use super::generator::{CONNECTIONS, generate};
 use super::postgres::Postgres;
 use super::queued::{self, QUEUED};
-use crate::harness::process::Database;
 use crate::harness::report::Report;
+use crate::harness::server::Database;
 use crate::{Failure, setting};
 
 pub(crate) async fn measure(postgres: &Postgres, report: &mut Report) -> Result<(), Failure> {

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::postgres::Postgres;
 use super::seed::{self, JOB, SCRIPTS, Seeded};
-use crate::harness::process::{Database, Server};
 use crate::harness::report::Report;
 use crate::harness::series::Series;
+use crate::harness::server::{Database, Server};
 use crate::{Failure, setting};
 
 /// Requests of each kind.

@@ -5,8 +5,8 @@ use super::generator::generate;
 use super::postgres::Postgres;
 use super::queued::{self, QUEUED};
 use crate::Failure;
-use crate::harness::process::Database;
 use crate::harness::report::Report;
+use crate::harness::server::Database;
 
 /// Executions that wait.
 const WAITING: u64 = 10_000;

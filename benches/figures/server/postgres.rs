@@ -18,7 +18,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions};
 use tokio::process::Command;
 
 use crate::Failure;
-use crate::harness::process::Database;
+use crate::harness::server::Database;
 
 /// How long the server may take to come up.
 const UP_WITHIN: Duration = Duration::from_secs(60);

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::Failure;
-use crate::harness::process::{Database, Server};
+use crate::harness::server::{Database, Server};
 use crate::harness::workload::SHELL;
 
 /// The script that load is made of.

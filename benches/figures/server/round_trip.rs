@@ -8,10 +8,10 @@ use bollard::Docker;
 
 use super::postgres::Postgres;
 use crate::harness::api::Execution;
-use crate::harness::process::{Database, Server};
 use crate::harness::report::Report;
 use crate::harness::series::Series;
 use crate::harness::served::containers;
+use crate::harness::server::{Database, Server};
 use crate::harness::subject::Subject;
 use crate::harness::workload::SHELL;
 use crate::{Failure, setting};

@@ -12,7 +12,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, Sq
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
 use crate::Failure;
-use crate::harness::process::{Database, Server};
+use crate::harness::server::{Database, Server};
 
 /// Scripts that the executions are of.
 pub(crate) const SCRIPTS: u64 = 1_000;

@@ -2,10 +2,10 @@
 //! once the pool is full again, and all that the pool has at once.
 
 use super::postgres::Postgres;
-use crate::harness::process::Database;
 use crate::harness::report::Report;
 use crate::harness::series::Series;
 use crate::harness::served::{AFTERMATH, Served};
+use crate::harness::server::Database;
 use crate::harness::workload::SHELL;
 use crate::{Failure, setting};
 

@@ -37,7 +37,7 @@ pub(crate) async fn measure(served: &Served) -> Result<Idle, Failure> {
     served.bring_up(POOL).await?;
     tokio::time::sleep(AFTERMATH).await;
     let waiting = waiting(served).await?;
-    let server = served.server.pid()?;
+    let server = served.server.pid();
     let before = used(server, &waiting)?;
     let begun = Instant::now();
     tokio::time::sleep(Duration::from_secs(setting("GANTRY_BENCH_IDLE_SECONDS", 20))).await;

@@ -30,9 +30,9 @@ use results::Results;
 
 use crate::harness::goal;
 use crate::harness::host::Host;
-use crate::harness::process::Database;
 use crate::harness::report::{Report, folder};
 use crate::harness::served::Served;
+use crate::harness::server::Database;
 use crate::harness::subject::Subject;
 use crate::harness::workload::{SHELL, WORKLOADS};
 use crate::{Failure, Wanted};

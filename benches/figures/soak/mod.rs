@@ -24,8 +24,8 @@ use findings::Soak;
 use load::{Load, Ran};
 use sample::Probe;
 
-use crate::harness::process::{Database, Server};
 use crate::harness::report::{Report, folder};
+use crate::harness::server::{Database, Server};
 use crate::{Failure, setting};
 
 /// Executions in flight.

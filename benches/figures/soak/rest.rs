@@ -9,7 +9,7 @@ use bollard::Docker;
 
 use super::mix;
 use crate::Failure;
-use crate::harness::process::Server;
+use crate::harness::server::Server;
 
 /// At rest is what has not changed for so long: threads that nobody needs stay for 10 s
 /// (tokio, `Builder::thread_keep_alive`).
@@ -82,8 +82,8 @@ pub(super) async fn at_rest(
 async fn look(server: &Server, data: &Path) -> Result<Rest, Failure> {
     Ok(Rest {
         containers: containers(data).await?,
-        descriptors: server.descriptors()?,
-        threads: server.threads()?,
+        descriptors: server.descriptors(),
+        threads: server.threads(),
     })
 }
 

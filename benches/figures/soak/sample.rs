@@ -7,9 +7,9 @@ use std::time::Duration;
 use bollard::Docker;
 
 use crate::Failure;
-use crate::harness::process::Server;
 use crate::harness::series::Series;
 use crate::harness::served::containers;
+use crate::harness::server::Server;
 
 /// Bytes of a MiB.
 const MIB: f64 = 1_048_576.0;
@@ -89,8 +89,8 @@ impl Probe {
             done,
             seconds: since.as_secs_f64(),
             rss: server.memory("VmRSS")?,
-            descriptors: server.descriptors()?,
-            threads: server.threads()?,
+            descriptors: server.descriptors(),
+            threads: server.threads(),
             containers: containers(&self.docker, &self.data).await?.len(),
             database,
             others,
