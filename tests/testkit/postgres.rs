@@ -1,6 +1,6 @@
-//! A PostgreSQL database for one test. All tests share a server: the one of
+//! A PostgreSQL database for one test or benchmark. All tests share a server: the one of
 //! `GANTRY_TEST_POSTGRES_URL`, or a container that the first test starts and that ends by
-//! itself (`tests/postgres/entry`).
+//! itself (`tests/postgres/entry`). Benchmarks have one whose data is on the disk.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -29,9 +29,23 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// the pause between two tests, and than it takes to build one more test file.
 const IDLE_SECONDS: &str = "60";
 
-/// Folder of the data: in memory, gone with the container. A benchmark's million
-/// executions fit.
-const DATA: (&str, &str) = ("/data", "size=4g,mode=1777");
+/// Folder of the data.
+const DATA: &str = "/data";
+
+/// Options of its file system in memory.
+const IN_MEMORY: &str = "size=4g,mode=1777";
+
+/// Entrypoint where the data is in a volume: that belongs to root at first, and the
+/// image's own program does not run as root.
+const ON_DISK: [&str; 3] = [
+    "/bin/sh",
+    "-c",
+    "chown postgres /data && \
+     exec setpriv --reuid=postgres --regid=postgres --init-groups /bin/sh /entry",
+];
+
+/// Bytes of shared memory: parallel maintenance commands take some.
+const SHARED_MEMORY: i64 = 256 << 20;
 
 const PORT: &str = "5432/tcp";
 
@@ -40,6 +54,14 @@ const MACHINE_ENGINE: &str = "GANTRY_TEST_MACHINE_ENGINE";
 
 /// Characters of the hash in the tag, as in `tests/postgres/prepare`.
 const TAG_HASH: usize = 20;
+
+/// Place of a server's data, which is gone with its container in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Storage {
+    Memory,
+    /// With `fsync` and `synchronous_commit`, as PostgreSQL has them by default.
+    Disk,
+}
 
 /// A database that is empty at first and dropped with the value.
 pub(crate) struct TestDatabase {
@@ -64,13 +86,18 @@ impl TestDatabase {
 
 /// A fresh database on the server that all tests share.
 pub(crate) async fn database() -> TestDatabase {
+    database_in(Storage::Memory).await
+}
+
+/// A fresh database on the shared server of this kind.
+pub(crate) async fn database_in(storage: Storage) -> TestDatabase {
     let (server, mut guard) = match std::env::var("GANTRY_TEST_POSTGRES_URL") {
         Ok(url) if !url.is_empty() => {
             let server = PgConnectOptions::from_str(&url).unwrap();
             let guard = server.connect().await.unwrap();
             (server, guard)
         }
-        _ => own_server().await,
+        _ => own_server(storage).await,
     };
     let name = format!("gantry_test_{}", uuid::Uuid::new_v4().simple());
     // Another test may look at template1.
@@ -113,9 +140,10 @@ fn machine_engine() -> Docker {
 }
 
 /// The server in a container, started unless it runs, and a connection to it.
-async fn own_server() -> (PgConnectOptions, PgConnection) {
+async fn own_server(storage: Storage) -> (PgConnectOptions, PgConnection) {
     let hash = hash();
-    let name = format!("gantry-test-postgres-{hash}");
+    let kind = if storage == Storage::Disk { "-disk" } else { "" };
+    let name = format!("gantry-test-postgres{kind}-{hash}");
     let docker = machine_engine();
     let mut started = Instant::now();
     let mut last = String::new();
@@ -128,7 +156,7 @@ async fn own_server() -> (PgConnectOptions, PgConnection) {
                 ensure_image(&hash).await;
                 // Making the image takes minutes, which are not the server's.
                 started += building.elapsed();
-                last = format!("{:?}", create(&docker, &name, &hash).await);
+                last = format!("{:?}", create(&docker, &name, &hash, storage).await);
             }
             Err(error) => last = error.to_string(),
             Ok(container) => match server_of(&container) {
@@ -147,14 +175,19 @@ async fn own_server() -> (PgConnectOptions, PgConnection) {
     panic!("{name} was not up after {UP_WITHIN:?}: {last}");
 }
 
-async fn create(docker: &Docker, name: &str, hash: &str) -> Result<(), Error> {
+async fn create(docker: &Docker, name: &str, hash: &str, storage: Storage) -> Result<(), Error> {
     let image = format!("gantry/test-postgres:{hash}");
     let mut secret = [0; 16];
     getrandom::fill(&mut secret).unwrap();
     let loopback =
         PortBinding { host_ip: Some("127.0.0.1".to_owned()), host_port: Some(String::new()) };
+    let is_on_disk = storage == Storage::Disk;
+    let in_memory = HashMap::from([(DATA.to_owned(), IN_MEMORY.to_owned())]);
     let body = ContainerCreateBody {
         image: Some(image),
+        user: is_on_disk.then(|| "root".to_owned()),
+        entrypoint: is_on_disk.then(|| ON_DISK.map(str::to_owned).to_vec()),
+        volumes: is_on_disk.then(|| vec![DATA.to_owned()]),
         env: Some(vec![
             format!("PASSWORD={}", hex(&secret)),
             format!("IDLE_SECONDS={IDLE_SECONDS}"),
@@ -163,7 +196,8 @@ async fn create(docker: &Docker, name: &str, hash: &str) -> Result<(), Error> {
         host_config: Some(HostConfig {
             auto_remove: Some(true),
             port_bindings: Some(HashMap::from([(PORT.to_owned(), Some(vec![loopback]))])),
-            tmpfs: Some(HashMap::from([(DATA.0.to_owned(), DATA.1.to_owned())])),
+            tmpfs: (!is_on_disk).then_some(in_memory),
+            shm_size: Some(SHARED_MEMORY),
             ..HostConfig::default()
         }),
         ..ContainerCreateBody::default()

@@ -12,7 +12,6 @@ use crate::harness::goal::Goal;
 use crate::harness::report::Report;
 use crate::harness::series::Series;
 use crate::harness::server::{Database, Server};
-use crate::server::postgres::Postgres;
 use crate::server::seed::{self, JOB, SCRIPTS, Seeded};
 use crate::{Failure, setting};
 
@@ -33,18 +32,8 @@ struct Visit {
 }
 
 pub(super) async fn measure(report: &mut Report) -> Result<Vec<Goal>, Failure> {
-    let postgres = Postgres::start().await?;
-    let measured = of_both(&postgres, report).await;
-    postgres.stop().await?;
-    measured
-}
-
-async fn of_both(postgres: &Postgres, report: &mut Report) -> Result<Vec<Goal>, Failure> {
     let mut goals = of(&Database::Sqlite, report).await?;
-    let database = postgres.database("console").await?;
-    let measured = of(&database, report).await;
-    postgres.drop(&database).await?;
-    goals.extend(measured?);
+    goals.extend(of(&Database::postgres().await, report).await?);
     Ok(goals)
 }
 

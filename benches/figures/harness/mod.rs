@@ -6,6 +6,9 @@ pub(crate) mod docker_cli;
 pub(crate) mod floor;
 pub(crate) mod goal;
 pub(crate) mod host;
+#[path = "../../../tests/testkit/postgres.rs"]
+#[allow(dead_code, clippy::unwrap_used, clippy::expect_used, reason = "shared with tests")]
+mod postgres;
 #[path = "../../../tests/testkit/process.rs"]
 #[allow(clippy::unwrap_used, reason = "shared with tests")]
 mod process;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::api::Api;
+use super::postgres::{self, Storage, TestDatabase};
 use super::process::Process;
 use crate::Failure;
 
@@ -17,11 +18,16 @@ const GANTRY: &str = env!("CARGO_BIN_EXE_gantry");
 pub(crate) enum Database {
     /// A file in its data folder.
     Sqlite,
-    /// At this address.
-    Postgres(String),
+    /// On a server that writes to the disk; dropped with the last of these.
+    Postgres(Arc<TestDatabase>),
 }
 
 impl Database {
+    /// An empty database of PostgreSQL.
+    pub(crate) async fn postgres() -> Self {
+        Self::Postgres(Arc::new(postgres::database_in(Storage::Disk).await))
+    }
+
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Sqlite => "SQLite",
@@ -51,8 +57,8 @@ impl Server {
         command.env("GANTRY_DATA_DIR", data_dir).env("GANTRY_ADMIN_TOKEN", &token);
         command.env("GANTRY_POOL_SIZE", "0");
         command.env_remove("GANTRY_DATABASE_URL").envs(settings.iter().copied());
-        if let Database::Postgres(url) = database {
-            command.env("GANTRY_DATABASE_URL", url);
+        if let Database::Postgres(database) = database {
+            command.env("GANTRY_DATABASE_URL", database.url());
         }
         let begun = Instant::now();
         let starting = log.clone();

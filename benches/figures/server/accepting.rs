@@ -2,17 +2,15 @@
 //! takes, with as many connections as [`CONNECTIONS`].
 
 use super::generator::{CONNECTIONS, generate};
-use super::postgres::Postgres;
 use super::queued::{self, QUEUED};
 use crate::harness::report::Report;
 use crate::harness::server::Database;
 use crate::{Failure, setting};
 
-pub(crate) async fn measure(postgres: &Postgres, report: &mut Report) -> Result<(), Failure> {
+pub(crate) async fn measure(report: &mut Report) -> Result<(), Failure> {
     let mut rows = Vec::new();
-    for database in [Database::Sqlite, postgres.database("accepting").await?] {
+    for database in [Database::Sqlite, Database::postgres().await] {
         rows.push(accept(&database).await?);
-        postgres.drop(&database).await?;
     }
     let seconds = setting("GANTRY_BENCH_SECONDS", 10);
     let title = format!(

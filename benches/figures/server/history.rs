@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use super::postgres::Postgres;
 use super::seed::{self, JOB, SCRIPTS, Seeded};
 use crate::harness::report::Report;
 use crate::harness::series::Series;
@@ -22,9 +21,9 @@ const PAGE: u64 = 50;
 /// What is asked for: its name, and a path for each number.
 type Question = (&'static str, Box<dyn Fn(u64) -> String>);
 
-pub(crate) async fn measure(postgres: &Postgres, report: &mut Report) -> Result<(), Failure> {
+pub(crate) async fn measure(report: &mut Report) -> Result<(), Failure> {
     let executions = setting("GANTRY_BENCH_EXECUTIONS", 1_000_000);
-    for database in [Database::Sqlite, postgres.database("history").await?] {
+    for database in [Database::Sqlite, Database::postgres().await] {
         let folder = tempfile::tempdir()?;
         let begun = std::time::Instant::now();
         let seeded = seed::seed(&database, folder.path(), executions).await?;
@@ -41,7 +40,6 @@ pub(crate) async fn measure(postgres: &Postgres, report: &mut Report) -> Result<
             format!("| {} | {median:.1} ms | {p95:.1} ms | {max:.1} ms | {n} |", it.name())
         });
         report.rows(rows.collect());
-        postgres.drop(&database).await?;
     }
     Ok(())
 }

@@ -2,7 +2,6 @@
 //! its queue.
 
 use super::generator::generate;
-use super::postgres::Postgres;
 use super::queued::{self, QUEUED};
 use crate::Failure;
 use crate::harness::report::Report;
@@ -11,11 +10,10 @@ use crate::harness::server::Database;
 /// Executions that wait.
 const WAITING: u64 = 10_000;
 
-pub(crate) async fn measure(postgres: &Postgres, report: &mut Report) -> Result<(), Failure> {
+pub(crate) async fn measure(report: &mut Report) -> Result<(), Failure> {
     let mut rows = Vec::new();
-    for database in [Database::Sqlite, postgres.database("memory").await?] {
+    for database in [Database::Sqlite, Database::postgres().await] {
         rows.push(fill(&database).await?);
-        postgres.drop(&database).await?;
     }
     report.head(
         "Resident memory of `gantry serve`",

@@ -14,13 +14,10 @@ mod accepting;
 pub(crate) mod generator;
 mod history;
 mod memory;
-pub(crate) mod postgres;
 mod queued;
 mod round_trip;
 pub(crate) mod seed;
 mod warm;
-
-use postgres::Postgres;
 
 use crate::harness::report::Report;
 use crate::harness::subject::Subject;
@@ -34,27 +31,14 @@ pub(crate) async fn measure(
     wanted: &Wanted,
     report: &mut Report,
 ) -> Result<(), Failure> {
-    let postgres = Postgres::start().await?;
-    let measured = parts(subject, &postgres, wanted, report).await;
-    // Also after a failure: nothing is left.
-    postgres.stop().await?;
-    measured
-}
-
-async fn parts(
-    subject: &Subject,
-    postgres: &Postgres,
-    wanted: &Wanted,
-    report: &mut Report,
-) -> Result<(), Failure> {
     for part in PARTS.into_iter().filter(|part| wanted.has(part)) {
         eprintln!("server: {part}");
         match part {
-            "round_trip" => round_trip::measure(subject, postgres, report).await?,
-            "warm" => warm::measure(postgres, report).await?,
-            "accepting" => accepting::measure(postgres, report).await?,
-            "history" => history::measure(postgres, report).await?,
-            _ => memory::measure(postgres, report).await?,
+            "round_trip" => round_trip::measure(subject, report).await?,
+            "warm" => warm::measure(report).await?,
+            "accepting" => accepting::measure(report).await?,
+            "history" => history::measure(report).await?,
+            _ => memory::measure(report).await?,
         }
     }
     Ok(())

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use bollard::Docker;
 
-use super::postgres::Postgres;
 use crate::harness::api::Execution;
 use crate::harness::report::Report;
 use crate::harness::series::Series;
@@ -68,14 +67,10 @@ impl Served {
     }
 }
 
-pub(crate) async fn measure(
-    subject: &Subject,
-    postgres: &Postgres,
-    report: &mut Report,
-) -> Result<(), Failure> {
+pub(crate) async fn measure(subject: &Subject, report: &mut Report) -> Result<(), Failure> {
     let docker = Docker::connect_with_defaults()?;
     let cat = subject.task(&SHELL).await?;
-    let database = postgres.database("round_trip").await?;
+    let database = Database::postgres().await;
     let mut alone = Series::new("engine layer alone");
     let mut sqlite = Served::start(&Database::Sqlite, "HTTP round trip, SQLite").await?;
     let mut other = Served::start(&database, "HTTP round trip, PostgreSQL").await?;
@@ -109,7 +104,7 @@ pub(crate) async fn measure(
         served.server.stop().await?;
         served.folder.close()?;
     }
-    postgres.drop(&database).await
+    Ok(())
 }
 
 /// One execution, until its container is gone: the next one has the engine for

@@ -123,7 +123,7 @@ pub(crate) async fn seed(
     };
     match database {
         Database::Sqlite => seed_sqlite(&data_dir.join("gantry.db"), seeded).await?,
-        Database::Postgres(url) => seed_postgres(url, seeded).await?,
+        Database::Postgres(database) => seed_postgres(&database.url(), seeded).await?,
     }
     Ok(seeded)
 }

@@ -1,7 +1,6 @@
 //! Executions in sandboxes that have waited for them: one after the other, each
 //! once the pool is full again, and all that the pool has at once.
 
-use super::postgres::Postgres;
 use crate::harness::report::Report;
 use crate::harness::series::Series;
 use crate::harness::served::{AFTERMATH, Served};
@@ -15,16 +14,15 @@ const POOL: usize = 8;
 /// Bursts, for each of so many executions.
 const RUNS_OF_A_BURST: u64 = 5;
 
-pub(crate) async fn measure(postgres: &Postgres, report: &mut Report) -> Result<(), Failure> {
+pub(crate) async fn measure(report: &mut Report) -> Result<(), Failure> {
     let mut single = Vec::new();
     let mut bursts = Vec::new();
-    for database in [Database::Sqlite, postgres.database("warm").await?] {
+    for database in [Database::Sqlite, Database::postgres().await] {
         let served = Served::start(&database, &SHELL, POOL, &[]).await?;
         served.bring_up(POOL).await?;
         single.push((database.name(), one_by_one(&served).await?));
         bursts.push((database.name(), at_once(&served).await?));
         served.stop().await?;
-        postgres.drop(&database).await?;
     }
     report.head(
         "A warm sandbox: `cat` on `{\"a\":1}`, `Prefer: wait`, everything stored",
