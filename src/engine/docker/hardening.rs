@@ -124,8 +124,9 @@ fn sysctls(spec: &SandboxSpec) -> HashMap<String, String> {
         // Enough for 100 Mbit/s over 80 ms.
         (Purpose::Execution, Network::Egress) => ("4096 131072 1048576", "4096 16384 1048576"),
         // On loopback smaller buffers are not slower: they fit into the processor's
-        // caches.
-        (Purpose::Execution, Network::None) => ("4096 32768 65536", "4096 16384 32768"),
+        // caches. They hold a message of 100 KiB that nobody has read yet, as programs
+        // expect that talk to themselves, and no more than UDP's own.
+        (Purpose::Execution, Network::None) => ("4096 65536 131072", "4096 16384 65536"),
         // Builds download packages, at high rates.
         (Purpose::Build { .. }, _) => return HashMap::new(),
     };
