@@ -30,6 +30,7 @@ pub mod domain;
 pub mod engine;
 #[cfg(test)]
 mod engine_contract;
+pub mod http;
 pub mod images;
 pub mod installation;
 pub mod log_throttle;

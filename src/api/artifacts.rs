@@ -10,14 +10,14 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::auth::Identity;
 use super::executions::find;
-use super::page::{Listed, PageQuery};
-use super::path::{ExecutionId, PathText};
-use super::problem::{Problem, chain};
-use super::query::Query;
-use super::state::AppState;
 use crate::domain::execution::Artifact;
+use crate::http::auth::Identity;
+use crate::http::page::{Listed, PageQuery};
+use crate::http::path::{ExecutionId, PathText};
+use crate::http::problem::{Problem, chain};
+use crate::http::query::Query;
+use crate::http::state::AppState;
 
 /// Image types that a browser shows without running them, by their first bytes.
 const IMAGES: [(&[u8], &str); 4] = [

@@ -7,10 +7,10 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
-use super::page::{Listed, PageQuery};
-use super::problem::Problem;
-use super::query::Query;
-use super::state::AppState;
+use crate::http::page::{Listed, PageQuery};
+use crate::http::problem::Problem;
+use crate::http::query::Query;
+use crate::http::state::AppState;
 use crate::store::AuditEntry;
 
 /// A change.

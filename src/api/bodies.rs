@@ -1,9 +1,9 @@
 //! Parsers of request bodies, without a server. For the fuzzers (`tests/fuzz`), which feed them
-//! arbitrary bytes; handlers read theirs through [`super::extract`].
+//! arbitrary bytes; handlers read theirs through [`crate::http::extract`].
 
-use super::fields::Fields;
 use super::order::Order;
-use super::problem::Problem;
+use crate::http::fields::Fields;
+use crate::http::problem::Problem;
 use crate::registry::ScriptInput;
 
 /// Refusal of a body.

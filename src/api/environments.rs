@@ -9,15 +9,15 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::page::{Listed, PageQuery};
-use super::path::PathText;
-use super::problem::Problem;
-use super::query::Query;
-use super::state::AppState;
 use crate::domain::python::PythonVersion;
 use crate::domain::registry::{EnvironmentRecord, EnvironmentStatus};
 use crate::domain::runtime::Runtime;
 use crate::domain::system_packages::SystemPackages;
+use crate::http::page::{Listed, PageQuery};
+use crate::http::path::PathText;
+use crate::http::problem::Problem;
+use crate::http::query::Query;
+use crate::http::state::AppState;
 
 /// Characters of a key: SHA-256 in hexadecimal.
 const KEY_CHARS: usize = 64;

@@ -17,14 +17,14 @@ use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::auth::Identity;
 use super::executions::find;
-use super::headers::{last_event_id, position};
-use super::path::ExecutionId;
-use super::problem::{Problem, chain};
-use super::query::Query;
-use super::state::AppState;
 use crate::domain::output_log::{Position, StreamName};
+use crate::http::auth::Identity;
+use crate::http::headers::{last_event_id, position};
+use crate::http::path::ExecutionId;
+use crate::http::problem::{Problem, chain};
+use crate::http::query::Query;
+use crate::http::state::AppState;
 use crate::orchestrator::Event;
 use crate::store::StoreError;
 

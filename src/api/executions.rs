@@ -7,17 +7,17 @@ use axum::response::{IntoResponse, Response};
 use utoipa::IntoParams;
 use uuid::Uuid;
 
-use super::auth::Identity;
-use super::memory::Held;
-use super::page::{Listed, PageQuery};
-use super::path::{ExecutionId, NamedScript};
-use super::problem::{Kind, Problem};
-use super::query::Query;
-use super::script_ref::ScriptRef;
-use super::state::AppState;
 use crate::domain::execution::{Execution, ExecutionSummary, NewExecution, State as Stage};
 use crate::domain::outcome::Status;
 use crate::domain::output_log::OutputLog;
+use crate::http::auth::Identity;
+use crate::http::memory::Held;
+use crate::http::page::{Listed, PageQuery};
+use crate::http::path::{ExecutionId, NamedScript};
+use crate::http::problem::{Kind, Problem};
+use crate::http::query::Query;
+use crate::http::script_ref::ScriptRef;
+use crate::http::state::AppState;
 use crate::orchestrator::Cancelled;
 use crate::store::{ExecutionFilter, Page};
 

@@ -11,9 +11,9 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::auth::identify;
-use super::checks::Check;
-use super::state::AppState;
+use crate::http::auth::identify;
+use crate::http::checks::Check;
+use crate::http::state::AppState;
 use crate::metrics::MEDIA_TYPE;
 use crate::pool::PoolStatus;
 
@@ -137,7 +137,7 @@ fn answer(status: StatusCode, checks: Vec<Check>, pool: Option<PoolView>) -> Res
             .into_response();
     *response.status_mut() = status;
     // It is the answer, not a problem.
-    response.extensions_mut().insert(super::problem::IsAnswer);
+    response.extensions_mut().insert(crate::http::problem::IsAnswer);
     response
 }
 

@@ -6,8 +6,8 @@ use utoipa::OpenApi;
 use utoipa::openapi::path::{Operation, Paths};
 use utoipa::openapi::security::SecurityRequirement;
 
-use super::problem::{MEDIA_TYPE, ProblemBody};
 use crate::domain::token::Role;
+use crate::http::problem::{MEDIA_TYPE, ProblemBody};
 
 /// Name of the only security scheme.
 const SCHEME: &str = "bearer";

@@ -9,11 +9,6 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
-use super::auth::Identity;
-use super::fields::Fields;
-use super::problem::{Kind, Problem};
-use super::script_ref::ScriptRef;
-use super::state::AppState;
 use crate::domain::execution::{NewExecution, Priority};
 use crate::domain::fault::{Fault, pointer_to};
 use crate::domain::json_input::{JsonInput, JsonInputError};
@@ -21,6 +16,11 @@ use crate::domain::limits::Timeout;
 use crate::domain::registry::{RegisteredScript, ScriptVersion};
 use crate::domain::sanitize::sanitize;
 use crate::domain::variables::{EnvVar, MAX_VARIABLES, Variables};
+use crate::http::auth::Identity;
+use crate::http::fields::Fields;
+use crate::http::problem::{Kind, Problem};
+use crate::http::script_ref::ScriptRef;
+use crate::http::state::AppState;
 
 /// An execution to run. It can only tighten the script's settings.
 #[derive(Debug, Deserialize, ToSchema)]

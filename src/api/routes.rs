@@ -17,32 +17,15 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
-use super::auth::{Identity, authenticate, authorise};
-use super::envelope::{envelope, panicked};
-use super::state::AppState;
 use super::{
     artifacts, audit, docs, environments, events, executions, health, openapi, scripts, submit,
     tokens, trial, versions,
 };
-use crate::domain::token::Role::{self, Admin, Operator, Runner, Viewer};
-
-/// Roles of every token.
-pub(crate) const ANYBODY: &[Role] = &[Admin, Operator, Runner, Viewer];
-
-/// Roles that see everything.
-pub(crate) const SEEING: &[Role] = &[Admin, Operator, Viewer];
-
-/// Roles that submit executions.
-pub(crate) const INVOKING: &[Role] = &[Admin, Runner];
-
-/// Roles that cancel executions.
-pub(crate) const CANCELLING: &[Role] = &[Admin, Operator, Runner];
-
-/// Roles that change run settings.
-pub(crate) const OPERATING: &[Role] = &[Admin, Operator];
-
-/// Roles that may do everything.
-pub(crate) const ADMIN: &[Role] = &[Admin];
+use crate::domain::token::Role;
+use crate::http::auth::{Identity, authenticate, authorise};
+use crate::http::envelope::{envelope, panicked};
+use crate::http::roles::{ADMIN, ANYBODY, CANCELLING, INVOKING, OPERATING, SEEING};
+use crate::http::state::AppState;
 
 /// Routes with their allowed roles.
 struct Routes(OpenApiRouter<AppState>);

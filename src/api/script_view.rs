@@ -8,8 +8,6 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::problem::Problem;
-use super::state::AppState;
 use crate::domain::limits::{Limits, Timeout};
 use crate::domain::mount::Mount;
 use crate::domain::oci_runtime::OciRuntime;
@@ -23,6 +21,8 @@ use crate::domain::sandbox_spec::Network;
 use crate::domain::system_packages::SystemPackages;
 use crate::domain::token::Role;
 use crate::domain::variables::{AllowedVariables, Variables};
+use crate::http::problem::Problem;
+use crate::http::state::AppState;
 use crate::registry::PreloadSchema;
 
 /// Replacement for a value that the caller may not see.

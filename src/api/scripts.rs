@@ -9,18 +9,18 @@ use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
 use utoipa::IntoParams;
 
-use super::aside::aside;
-use super::auth::Identity;
-use super::extract::{JsonBytes, WITH_SCRIPT};
-use super::page::{Listed, PageQuery};
-use super::path::NamedScript;
-use super::problem::Problem;
-use super::query::Query;
 use super::script_view::{Environments, ScriptView, source_of};
 use super::sent_script::SentScript;
-use super::state::AppState;
 use crate::domain::registry::RegisteredScript;
 use crate::domain::runtime::Runtime;
+use crate::http::aside::aside;
+use crate::http::auth::Identity;
+use crate::http::extract::{JsonBytes, WITH_SCRIPT};
+use crate::http::page::{Listed, PageQuery};
+use crate::http::path::NamedScript;
+use crate::http::problem::Problem;
+use crate::http::query::Query;
+use crate::http::state::AppState;
 use crate::registry::ScriptInput;
 use crate::store::ScriptFilter;
 

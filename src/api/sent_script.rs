@@ -4,11 +4,11 @@
 use chrono::DateTime;
 use serde_json::{Map, Value};
 
-use super::fields::Fields;
-use super::problem::{Kind, Problem};
 use super::script_view::ScriptView;
 use crate::domain::fault::{Fault, pointer_to};
 use crate::domain::token::Role;
+use crate::http::fields::Fields;
+use crate::http::problem::{Kind, Problem};
 use crate::registry::ScriptInput;
 
 /// Field with the state of the script that a change is based on.

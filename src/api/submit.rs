@@ -9,17 +9,17 @@ use axum::response::Response;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::aside::aside;
-use super::auth::Identity;
 use super::executions::{Whole, whole};
-use super::extract::{JsonBytes, WITH_INPUT};
-use super::headers::{idempotency_key, wait_preferred};
-use super::memory::Held;
 use super::order::{ExecutionRequest, Order};
-use super::problem::Problem;
-use super::state::AppState;
 use crate::access::AccessError;
 use crate::domain::execution::{Execution, ExecutionSummary, IdempotencyKey};
+use crate::http::aside::aside;
+use crate::http::auth::Identity;
+use crate::http::extract::{JsonBytes, WITH_INPUT};
+use crate::http::headers::{idempotency_key, wait_preferred};
+use crate::http::memory::Held;
+use crate::http::problem::Problem;
+use crate::http::state::AppState;
 use crate::orchestrator::{Submission, Waiter};
 
 /// Header with the applied preferences (RFC 7240, 3).

@@ -12,18 +12,18 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::auth::Identity;
-use super::extract::Json as JsonBody;
-use super::page::{Listed, PageQuery};
-use super::path::TokenId;
-use super::problem::Problem;
-use super::query::Query;
-use super::script_ref::ScriptRef;
-use super::state::AppState;
 use crate::access::{MAX_SCOPE, TokenRequest};
 use crate::clock;
 use crate::domain::fault::Fault;
 use crate::domain::token::{Role, Token};
+use crate::http::auth::Identity;
+use crate::http::extract::Json as JsonBody;
+use crate::http::page::{Listed, PageQuery};
+use crate::http::path::TokenId;
+use crate::http::problem::Problem;
+use crate::http::query::Query;
+use crate::http::script_ref::ScriptRef;
+use crate::http::state::AppState;
 
 /// A token to create.
 #[derive(Debug, Deserialize, ToSchema)]

@@ -11,20 +11,20 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::aside::aside;
-use super::auth::Identity;
 use super::executions::Whole;
-use super::extract::{JsonBytes, WITH_INPUT};
-use super::fields::Fields;
 use super::order::{RequestVariables, check_args, read_input};
-use super::path::NamedScript;
-use super::problem::Problem;
-use super::state::AppState;
 use super::submit::{read_back, unread};
 use crate::domain::execution::{Execution, Priority, State as Stage};
 use crate::domain::fault::Fault;
 use crate::domain::json_input::JsonInput;
 use crate::domain::limits::{GRACE, Timeout};
+use crate::http::aside::aside;
+use crate::http::auth::Identity;
+use crate::http::extract::{JsonBytes, WITH_INPUT};
+use crate::http::fields::Fields;
+use crate::http::path::NamedScript;
+use crate::http::problem::Problem;
+use crate::http::state::AppState;
 use crate::orchestrator::Submission;
 
 /// Longest wait for the queue and for an environment's build before the script starts.

@@ -7,18 +7,18 @@ use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 
 use super::artifacts::disposition;
-use super::auth::Identity;
-use super::memory::Held;
-use super::page::{Listed, PageQuery};
-use super::path::{NamedScript, PathText};
-use super::problem::Problem;
-use super::query::Query;
 use super::script_view::{ScriptView, VersionView};
 use super::scripts::view;
-use super::state::AppState;
 use crate::domain::registry::{Definition, ScriptVersion};
 use crate::domain::runtime::Runtime;
 use crate::domain::script::MAX_SCRIPT_BYTES;
+use crate::http::auth::Identity;
+use crate::http::memory::Held;
+use crate::http::page::{Listed, PageQuery};
+use crate::http::path::{NamedScript, PathText};
+use crate::http::problem::Problem;
+use crate::http::query::Query;
+use crate::http::state::AppState;
 
 /// Lists the versions of a script
 ///

@@ -24,7 +24,7 @@ use tower::ServiceExt as _;
 
 use super::eviction::Crowd;
 use super::unstalled::Unstalled;
-use crate::api::connection::Connection;
+use crate::http::connection::Connection;
 use crate::sandbox::Cancel;
 
 /// Time limit for a request's head, and for a connection without a request.

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::api::connection::{Connection, Peer};
+use crate::http::connection::{Connection, Peer};
 use crate::sandbox::Cancel;
 
 /// All open connections.

@@ -18,9 +18,10 @@ use tokio::net::TcpListener;
 pub use error::ServerError;
 
 use crate::access::Access;
-use crate::api::{self, AppState, Parts};
+use crate::api;
 use crate::config::{ServeSettings, Settings};
 use crate::doctor::{self, Examiner};
+use crate::http::{AppState, EngineProbe, Parts};
 use crate::metrics::Metrics;
 use crate::orchestrator::{Environments, Executions, ExecutionsParts, ExecutionsSettings};
 use crate::pool::Pool;
@@ -217,7 +218,7 @@ fn examiner(settings: &Settings, serve: &ServeSettings) -> Examiner {
     })
 }
 
-fn engine_probe(services: &Services) -> api::EngineProbe {
+fn engine_probe(services: &Services) -> EngineProbe {
     let docker = services.docker.clone();
     Arc::new(move || {
         let docker = docker.clone();

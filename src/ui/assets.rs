@@ -8,7 +8,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
 
-use crate::api::problem::Problem;
+use crate::http::problem::Problem;
 
 /// Media type of style sheets.
 const STYLE_SHEET: &str = "text/css; charset=utf-8";

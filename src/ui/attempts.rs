@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::api::connection::Peer;
+use crate::http::connection::Peer;
 
 /// Consecutive failures of a peer before the limit applies.
 const AT_ONCE: u32 = 10;

@@ -21,12 +21,12 @@ use super::attempts::Attempts;
 use super::form::{Fields, MAX_SIGN_IN_BYTES, SignInForm, encoded};
 use super::layout;
 use crate::access::{AccessError, SESSION_LIFETIME};
-use crate::api::auth::Identity;
-use crate::api::connection::Connection;
-use crate::api::envelope::RequestId;
-use crate::api::problem::{Kind, Problem};
-use crate::api::state::AppState;
 use crate::domain::token::Role;
+use crate::http::auth::Identity;
+use crate::http::connection::Connection;
+use crate::http::envelope::RequestId;
+use crate::http::problem::{Kind, Problem};
+use crate::http::state::AppState;
 
 /// Name of the cookie.
 const NAME: &str = "gantry_session";

@@ -1,4 +1,4 @@
-//! Error pages. Handlers answer with a [`Problem`](crate::api::problem::Problem), as the API's do;
+//! Error pages. Handlers answer with a [`Problem`](crate::http::problem::Problem), as the API's do;
 //! this module renders it for a person.
 
 use axum::extract::Request;
@@ -10,7 +10,7 @@ use maud::{Markup, html};
 
 use super::door::{Visitor, request_id};
 use super::layout::{self, Section};
-use crate::api::problem::{IsAnswer, Problem, problem_in};
+use crate::http::problem::{IsAnswer, Problem, problem_in};
 
 /// Renders problems as pages.
 pub(super) async fn as_pages(request: Request, next: Next) -> Response {

@@ -16,12 +16,12 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::door::Visitor;
-use crate::api::auth::Identity;
-use crate::api::extract::{self, WITH_SCRIPT};
-use crate::api::memory::Held;
-use crate::api::problem::{Kind, Problem};
-use crate::api::state::AppState;
 use crate::domain::execution::IdempotencyKey;
+use crate::http::auth::Identity;
+use crate::http::extract::{self, WITH_SCRIPT};
+use crate::http::memory::Held;
+use crate::http::problem::{Kind, Problem};
+use crate::http::state::AppState;
 
 /// Field with the session's token.
 pub(super) const TOKEN_FIELD: &str = "form_token";

@@ -10,8 +10,8 @@ use super::assets::Asset;
 use super::door::Visitor;
 use super::form::{ONCE_FIELD, TOKEN_FIELD};
 use crate::access::AccessError;
-use crate::api::routes::{ADMIN, SEEING};
 use crate::domain::token::Role;
+use crate::http::roles::{ADMIN, SEEING};
 
 /// Content security policy: pages load, show and send only this server's own content.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
@@ -132,7 +132,7 @@ pub(super) fn sign_in(next: &str, error: Option<&AccessError>) -> Response {
     let mut response = bare("Sign in", content);
     if error.is_some() {
         *response.status_mut() = StatusCode::UNAUTHORIZED;
-        response.extensions_mut().insert(crate::api::problem::IsAnswer);
+        response.extensions_mut().insert(crate::http::problem::IsAnswer);
     }
     response
 }

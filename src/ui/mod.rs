@@ -3,7 +3,7 @@
 //! Pages are rendered completely here and work without JavaScript; modules in `assets/` update logs
 //! live and keep times current. A request passes [`door`] (session and origin), the same roles as
 //! in the API, and then a page, which calls the same functions as the API's handlers do. Failures
-//! are [`Problem`](crate::api::problem::Problem)s that [`failure`] renders as pages. Forms are
+//! are [`Problem`](crate::http::problem::Problem)s that [`failure`] renders as pages. Forms are
 //! parsed by [`form`], which refuses those without the session's own token.
 //!
 //! Output, names and results of scripts are hostile. They become text, never markup: [`maud`]

@@ -13,11 +13,11 @@ use super::pages::{
     system, tokens, versions,
 };
 use super::{assets, door, failure};
-use crate::api::auth::{Identity, authorise};
-use crate::api::routes::{ADMIN, ANYBODY, CANCELLING, INVOKING, OPERATING, SEEING};
-use crate::api::state::AppState;
 use crate::api::{artifacts, events};
 use crate::domain::token::Role;
+use crate::http::auth::{Identity, authorise};
+use crate::http::roles::{ADMIN, ANYBODY, CANCELLING, INVOKING, OPERATING, SEEING};
+use crate::http::state::AppState;
 
 /// Pages with their allowed roles.
 struct Pages(Router<AppState>);

@@ -5,8 +5,8 @@ use axum::response::Response;
 use maud::{Markup, html};
 use serde_json::Value;
 
-use crate::api::problem::Problem;
-use crate::api::state::AppState;
+use crate::http::problem::Problem;
+use crate::http::state::AppState;
 use crate::store::AuditEntry;
 use crate::ui::door::Visitor;
 use crate::ui::form::{PageFields, query};

@@ -21,12 +21,12 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::SecondsFormat;
 
-use crate::api::path::NamedScript;
-use crate::api::problem::{IsAnswer, Kind, Problem};
-use crate::api::routes::ADMIN;
 use crate::api::script_view::source_of;
-use crate::api::state::AppState;
 use crate::domain::registry::RegisteredScript;
+use crate::http::path::NamedScript;
+use crate::http::problem::{IsAnswer, Kind, Problem};
+use crate::http::roles::ADMIN;
+use crate::http::state::AppState;
 use crate::registry::ScriptInput;
 use crate::ui::assets::Asset;
 use crate::ui::door::{Visitor, see};

@@ -5,12 +5,12 @@ use axum::response::Response;
 use maud::{Markup, html};
 
 use crate::api::environments::{key, missing};
-use crate::api::path::PathText;
-use crate::api::problem::Problem;
-use crate::api::routes::ADMIN;
-use crate::api::state::AppState;
 use crate::domain::registry::{EnvironmentRecord, EnvironmentStatus};
 use crate::domain::sanitize::escaped;
+use crate::http::path::PathText;
+use crate::http::problem::Problem;
+use crate::http::roles::ADMIN;
+use crate::http::state::AppState;
 use crate::ui::door::{Visitor, see};
 use crate::ui::form::{Form, PageFields};
 use crate::ui::layout::{self, Section};

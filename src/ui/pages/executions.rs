@@ -7,11 +7,11 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use maud::{Markup, html};
 use uuid::Uuid;
 
-use crate::api::problem::Problem;
-use crate::api::routes::SEEING;
-use crate::api::script_ref::ScriptRef;
-use crate::api::state::AppState;
 use crate::domain::execution::{ExecutionSummary, NewExecution, State as Stage};
+use crate::http::problem::Problem;
+use crate::http::roles::SEEING;
+use crate::http::script_ref::ScriptRef;
+use crate::http::state::AppState;
 use crate::store::{ExecutionFilter, Page};
 use crate::ui::door::Visitor;
 use crate::ui::form::{Fields, PageFields, query};

@@ -4,10 +4,10 @@ use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, html};
 
-use crate::api::problem::Problem;
-use crate::api::routes::SEEING;
-use crate::api::state::AppState;
 use crate::domain::execution::{ExecutionSummary, NewExecution};
+use crate::http::problem::Problem;
+use crate::http::roles::SEEING;
+use crate::http::state::AppState;
 use crate::store::{ExecutionFilter, Page};
 use crate::ui::door::Visitor;
 use crate::ui::form::PageFields;

@@ -12,13 +12,13 @@ use super::executions::rows;
 pub(in crate::ui) use day::Day;
 use day::Hours;
 
-use crate::api::checks::Check;
 use crate::api::health::looked_at;
-use crate::api::problem::Problem;
-use crate::api::routes::{ADMIN, SEEING};
-use crate::api::state::AppState;
 use crate::clock;
 use crate::domain::execution::{ExecutionSummary, State as Stage};
+use crate::http::checks::Check;
+use crate::http::problem::Problem;
+use crate::http::roles::{ADMIN, SEEING};
+use crate::http::state::AppState;
 use crate::orchestrator::Load;
 use crate::pool::PoolStatus;
 use crate::store::{Counts, ExecutionFilter, Page, Run};

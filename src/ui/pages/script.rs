@@ -10,15 +10,15 @@ use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, html};
 
-use crate::api::path::NamedScript;
-use crate::api::problem::Problem;
-use crate::api::routes::{ADMIN, INVOKING, OPERATING};
 use crate::api::script_view::{environment_of, pending_environment_of};
-use crate::api::state::AppState;
 use crate::domain::execution::ExecutionSummary;
 use crate::domain::registry::{
     EnvironmentRecord, EnvironmentStatus, RegisteredScript, ScriptVersion,
 };
+use crate::http::path::NamedScript;
+use crate::http::problem::Problem;
+use crate::http::roles::{ADMIN, INVOKING, OPERATING};
+use crate::http::state::AppState;
 use crate::registry::FileState;
 use crate::store::{ExecutionFilter, Page, Run};
 use crate::ui::door::Visitor;

@@ -6,13 +6,13 @@ use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, html};
 
-use crate::api::path::NamedScript;
-use crate::api::problem::Problem;
-use crate::api::routes::{ADMIN, INVOKING, OPERATING};
 use crate::api::script_view::environment_of;
-use crate::api::state::AppState;
 use crate::domain::registry::{EnvironmentRecord, RegisteredScript};
 use crate::domain::runtime::Runtime;
+use crate::http::path::NamedScript;
+use crate::http::problem::Problem;
+use crate::http::roles::{ADMIN, INVOKING, OPERATING};
+use crate::http::state::AppState;
 use crate::registry::ScriptInput;
 use crate::store::{Run, ScriptFilter};
 use crate::ui::door::{Visitor, see};

@@ -6,10 +6,10 @@ use axum::response::Response;
 use maud::{Markup, html};
 
 use super::overview::pool_words;
-use crate::api::problem::Problem;
-use crate::api::state::AppState;
 use crate::clock;
 use crate::doctor::{Examination, Finding, Severity};
+use crate::http::problem::Problem;
+use crate::http::state::AppState;
 use crate::ui::door::{Visitor, see};
 use crate::ui::form::Form;
 use crate::ui::layout::{self, Section};

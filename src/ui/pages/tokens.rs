@@ -8,13 +8,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use maud::{Markup, html};
 
 use crate::access::{AccessError, MAX_SCOPE, TokenRequest};
-use crate::api::path::TokenId;
-use crate::api::problem::{IsAnswer, Problem};
-use crate::api::script_ref::ScriptRef;
-use crate::api::state::AppState;
 use crate::clock;
 use crate::domain::fault::Fault;
 use crate::domain::token::{Role, Token};
+use crate::http::path::TokenId;
+use crate::http::problem::{IsAnswer, Problem};
+use crate::http::script_ref::ScriptRef;
+use crate::http::state::AppState;
 use crate::ui::door::{Visitor, see};
 use crate::ui::form::{Fields, Form, PageFields};
 use crate::ui::layout::{self, Section};

@@ -9,14 +9,14 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::script::{facts_shown, versions_table};
-use crate::api::path::{NamedScript, PathText};
-use crate::api::problem::Problem;
-use crate::api::routes::ADMIN;
 use crate::api::script_view::HIDDEN;
-use crate::api::state::AppState;
 use crate::api::versions::room_for_source;
 use crate::domain::registry::{Definition, RegisteredScript, ScriptVersion};
 use crate::domain::runtime::Runtime;
+use crate::http::path::{NamedScript, PathText};
+use crate::http::problem::Problem;
+use crate::http::roles::ADMIN;
+use crate::http::state::AppState;
 use crate::ui::door::{Visitor, see};
 use crate::ui::form::{Fields, Form, PageFields};
 use crate::ui::layout::{self, Section};

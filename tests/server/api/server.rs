@@ -3,7 +3,7 @@ use std::sync::{Arc, Once};
 
 use chrono::{DateTime, Utc};
 use gantry::access::{Access, TokenRequest};
-use gantry::api::{AppState, EngineProbe, Parts, router};
+use gantry::api::router;
 use gantry::clock;
 use gantry::doctor::Examiner;
 use gantry::domain::elf::Architecture;
@@ -14,6 +14,7 @@ use gantry::domain::requirements::RequirementsPolicy;
 use gantry::domain::token::Role;
 use gantry::domain::uid_range::UidRange;
 use gantry::engine::docker::{Docker, Endpoint};
+use gantry::http::{AppState, EngineProbe, Parts};
 use gantry::images::{BaseSource, BuildDisk, InstallerSettings, Library, LibrarySettings};
 use gantry::metrics::Metrics;
 use gantry::orchestrator::{

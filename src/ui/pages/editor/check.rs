@@ -9,11 +9,11 @@ use axum::extract::State;
 use super::input::{field_of, readable};
 use super::values::Values;
 use super::{purpose_of, values_of};
-use crate::api::path::NamedScript;
-use crate::api::problem::Problem;
-use crate::api::state::AppState;
 use crate::domain::fault::Fault;
 use crate::domain::registry::RegisteredScript;
+use crate::http::path::NamedScript;
+use crate::http::problem::Problem;
+use crate::http::state::AppState;
 use crate::ui::door::Visitor;
 use crate::ui::form::{Fields, Form};
 

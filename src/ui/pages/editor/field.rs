@@ -4,7 +4,7 @@
 
 use maud::{Markup, html};
 
-use crate::api::problem::Problem;
+use crate::http::problem::Problem;
 use crate::ui::pieces::value::counted;
 
 /// Faults of a submission, by field.

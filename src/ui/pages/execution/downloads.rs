@@ -12,12 +12,12 @@ use uuid::Uuid;
 
 use crate::api::artifacts::disposition;
 use crate::api::executions::{Whole, find, room, whole};
-use crate::api::memory::Held;
-use crate::api::path::ExecutionId;
-use crate::api::problem::{Kind, Problem};
-use crate::api::state::AppState;
 use crate::domain::execution::Execution;
 use crate::domain::output_log::{OutputLog, Position};
+use crate::http::memory::Held;
+use crate::http::path::ExecutionId;
+use crate::http::problem::{Kind, Problem};
+use crate::http::state::AppState;
 use crate::ui::door::Visitor;
 use crate::ui::form::PageFields;
 

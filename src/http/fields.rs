@@ -31,11 +31,11 @@ const MAX_DETAIL_CHARS: usize = 400;
 const TWICE: &str = "twice: ";
 
 /// Fields of a body.
-pub(super) struct Fields<'a>(Vec<(String, &'a RawValue)>);
+pub(crate) struct Fields<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'a> Fields<'a> {
     /// Parses an object.
-    pub(super) fn parse(bytes: &'a [u8]) -> Result<Self, Problem> {
+    pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, Problem> {
         let text = std::str::from_utf8(bytes).map_err(|_| not_json(bytes))?;
         serde_json::from_str(text).map_err(|error| match error.classify() {
             Category::Data => {
@@ -52,7 +52,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Removes a field and returns its raw value.
-    pub(super) fn take(&mut self, name: &str) -> Option<&'a RawValue> {
+    pub(crate) fn take(&mut self, name: &str) -> Option<&'a RawValue> {
         let at = self.0.iter().position(|(known, _)| known == name)?;
         Some(self.0.remove(at).1)
     }
@@ -74,7 +74,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Parses the remaining fields into a value.
-    pub(super) fn into_value<T: DeserializeOwned>(self) -> Result<T, Problem> {
+    pub(crate) fn into_value<T: DeserializeOwned>(self) -> Result<T, Problem> {
         self.check_size()?;
         let fields = MapDeserializer::<_, serde_json::Error>::new(self.0.into_iter());
         serde_path_to_error::deserialize(fields).map_err(|error| {

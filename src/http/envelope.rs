@@ -29,7 +29,7 @@ const MAX_ID_CHARS: usize = 128;
 pub(crate) struct RequestId(pub(crate) String);
 
 /// Handles one request until the head of its answer.
-pub(super) async fn envelope(
+pub(crate) async fn envelope(
     State(state): State<AppState>,
     mut request: Request,
     next: Next,
@@ -128,7 +128,7 @@ fn harden(headers: &mut HeaderMap) {
 }
 
 /// Answer for a handler that panicked.
-pub(super) fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
+pub(crate) fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
     let text = match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
         (Some(text), _) => (*text).to_owned(),
         (None, Some(text)) => text.clone(),

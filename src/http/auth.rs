@@ -1,8 +1,8 @@
 //! Authentication and authorisation of requests.
 //!
 //! Authentication surrounds every route but the open ones, including answers for unsupported
-//! methods. The roles of a route are given at its registration ([`super::routes`]), which is the
-//! only way to register one.
+//! methods. The roles of a route ([`super::roles`]) are given at its registration, which is the only
+//! way to register one.
 
 use std::sync::Arc;
 use std::time::Duration;

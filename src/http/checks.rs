@@ -23,11 +23,11 @@ pub(crate) struct Check {
 
 /// Last results.
 #[derive(Default)]
-pub(super) struct LastChecks(Mutex<Option<(Instant, [Check; 3])>>);
+pub(crate) struct LastChecks(Mutex<Option<(Instant, [Check; 3])>>);
 
 impl LastChecks {
     /// Returns fresh or cached results; concurrent callers share one check.
-    pub(super) async fn or(&self, checks: impl Future<Output = [Check; 3]>) -> [Check; 3] {
+    pub(crate) async fn or(&self, checks: impl Future<Output = [Check; 3]>) -> [Check; 3] {
         let mut last = self.0.lock().await;
         if let Some((at, checks)) = &*last
             && at.elapsed() < FRESH

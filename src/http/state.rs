@@ -74,7 +74,7 @@ impl AppState {
     }
 
     /// Last results of the health checks.
-    pub(super) fn checks(&self) -> &LastChecks {
+    pub(crate) fn checks(&self) -> &LastChecks {
         &self.0.checks
     }
 

@@ -42,7 +42,7 @@ impl Query {
     }
 
     /// Takes a parameter as text.
-    pub(super) fn text(&mut self, name: &str) -> Result<Option<String>, Problem> {
+    pub(crate) fn text(&mut self, name: &str) -> Result<Option<String>, Problem> {
         let at = self.0.iter().position(|(known, _)| known == name);
         let value = at.map(|at| self.0.swap_remove(at).1);
         match value {
@@ -54,7 +54,7 @@ impl Query {
     }
 
     /// Takes a parameter of a type whose parser reports the fault.
-    pub(super) fn parsed<T>(&mut self, name: &str) -> Result<Option<T>, Problem>
+    pub(crate) fn parsed<T>(&mut self, name: &str) -> Result<Option<T>, Problem>
     where
         T: FromStr,
         T::Err: std::fmt::Display,
@@ -66,7 +66,7 @@ impl Query {
     }
 
     /// Takes `limit` and `offset`.
-    pub(super) fn page(&mut self) -> Result<PageQuery, Problem> {
+    pub(crate) fn page(&mut self) -> Result<PageQuery, Problem> {
         let default = PageQuery::default();
         let limit: u32 = self.parsed("limit")?.unwrap_or(default.limit);
         if !(1..=MAX_LIMIT).contains(&limit) {
@@ -81,7 +81,7 @@ impl Query {
     }
 
     /// Refuses the remaining parameters as unknown.
-    pub(super) fn finish(self) -> Result<(), Problem> {
+    pub(crate) fn finish(self) -> Result<(), Problem> {
         match self.0.into_iter().next() {
             None => Ok(()),
             Some((name, _)) => {

@@ -31,7 +31,7 @@ pub(crate) struct Admitted {
 
 impl Admission {
     /// Permits for so many connections: three quarters for everyone, and an eighth for admins.
-    pub(super) fn new(connections: usize) -> Self {
+    pub(crate) fn new(connections: usize) -> Self {
         Self(Shares::new(connections / 4 * 3, connections / 8))
     }
 

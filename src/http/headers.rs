@@ -8,11 +8,11 @@ use super::problem::{Kind, Problem};
 use crate::domain::output_log::Position;
 
 /// Longest wait for an answer.
-pub(super) const MAX_WAIT: Duration = Duration::from_secs(600);
+pub(crate) const MAX_WAIT: Duration = Duration::from_secs(600);
 
 /// Time that the caller prefers to wait: the first `Prefer: wait=SECONDS` (RFC 7240). Unknown
 /// preferences are ignored.
-pub(super) fn wait_preferred(headers: &HeaderMap) -> Result<Option<Duration>, Problem> {
+pub(crate) fn wait_preferred(headers: &HeaderMap) -> Result<Option<Duration>, Problem> {
     for value in headers.get_all("prefer") {
         for preference in text("Prefer", value)?.split(',') {
             let preference = preference.split(';').next().unwrap_or_default();
@@ -28,7 +28,7 @@ pub(super) fn wait_preferred(headers: &HeaderMap) -> Result<Option<Duration>, Pr
 }
 
 /// Idempotency key of the request.
-pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let name = "Idempotency-Key";
     let mut values = headers.get_all("idempotency-key").iter();
     let Some(value) = values.next() else { return Ok(None) };
@@ -39,7 +39,7 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Pro
 }
 
 /// Position of a follower, from the id of its last event.
-pub(super) fn last_event_id(headers: &HeaderMap) -> Result<Option<Position>, Problem> {
+pub(crate) fn last_event_id(headers: &HeaderMap) -> Result<Option<Position>, Problem> {
     let Some(value) = headers.get("last-event-id") else { return Ok(None) };
     let text = text("Last-Event-ID", value)?;
     // Browsers send an empty value before the first event.
@@ -50,7 +50,7 @@ pub(super) fn last_event_id(headers: &HeaderMap) -> Result<Option<Position>, Pro
 }
 
 /// Parses a position in an event's id: bytes of stdout, `-`, bytes of stderr.
-pub(super) fn position(name: &str, text: &str) -> Result<Position, Problem> {
+pub(crate) fn position(name: &str, text: &str) -> Result<Position, Problem> {
     let number = |text: &str| {
         // Numbers with a sign are never in our ids.
         text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))

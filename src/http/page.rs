@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::IntoParams;
 
 /// Most entries of one answer.
-pub(super) const MAX_LIMIT: u32 = 1_000;
+pub(crate) const MAX_LIMIT: u32 = 1_000;
 
 /// Header with the total number of entries.
 const TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
@@ -15,13 +15,13 @@ const TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
 /// Which part of a list is wanted.
 #[derive(Debug, Clone, Copy, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub(super) struct PageQuery {
+pub(crate) struct PageQuery {
     /// Most entries to return.
     #[param(minimum = 1, maximum = 1000, default = 50, required = false)]
-    pub(super) limit: u32,
+    pub(crate) limit: u32,
     /// Entries to skip.
     #[param(minimum = 0, maximum = 9_223_372_036_854_775_807_i64, default = 0, required = false)]
-    pub(super) offset: u64,
+    pub(crate) offset: u64,
 }
 
 impl Default for PageQuery {
@@ -32,11 +32,11 @@ impl Default for PageQuery {
 
 /// One page of a list.
 #[derive(Debug)]
-pub(super) struct Listed<T> {
+pub(crate) struct Listed<T> {
     /// Entries of the page.
-    pub(super) entries: Vec<T>,
+    pub(crate) entries: Vec<T>,
     /// Total number of entries.
-    pub(super) total: i64,
+    pub(crate) total: i64,
 }
 
 impl<T: Serialize> IntoResponse for Listed<T> {

@@ -72,7 +72,7 @@ impl Shares {
     }
 
     #[cfg(test)]
-    pub(super) fn in_use(&self) -> usize {
+    pub(crate) fn in_use(&self) -> usize {
         self.taken().values().sum()
     }
 }

@@ -23,10 +23,10 @@ use super::state::AppState;
 use crate::domain::script::MAX_SCRIPT_BYTES;
 
 /// Largest body of most routes, in bytes (1 MiB).
-pub(super) const SMALL: usize = 1024 * 1024;
+pub(crate) const SMALL: usize = 1024 * 1024;
 
 /// Largest body with an input, in bytes: the input and all other fields.
-pub(super) const WITH_INPUT: usize = crate::domain::json_input::MAX_INPUT_BYTES + 4 * SMALL;
+pub(crate) const WITH_INPUT: usize = crate::domain::json_input::MAX_INPUT_BYTES + 4 * SMALL;
 
 /// Largest body with a script, in bytes: base64, or a text with every byte escaped in two.
 #[expect(clippy::cast_possible_truncation, reason = "64 MiB")]
@@ -46,7 +46,7 @@ const READ_OF_REFUSED: usize = 128 * SMALL;
 const REFUSED_WITHIN: Duration = Duration::from_secs(5);
 
 /// Body with a JSON content type of at most `LIMIT` bytes, and its memory permit.
-pub(super) struct JsonBytes<const LIMIT: usize>(pub(super) Bytes, pub(super) Held);
+pub(crate) struct JsonBytes<const LIMIT: usize>(pub(crate) Bytes, pub(crate) Held);
 
 impl<const LIMIT: usize> FromRequest<AppState> for JsonBytes<LIMIT> {
     type Rejection = Problem;
@@ -64,7 +64,7 @@ impl<const LIMIT: usize> FromRequest<AppState> for JsonBytes<LIMIT> {
 }
 
 /// JSON object parsed into a value, of at most `LIMIT` bytes, and its memory permit.
-pub(super) struct Json<T, const LIMIT: usize = SMALL>(pub(super) T, pub(super) Held);
+pub(crate) struct Json<T, const LIMIT: usize = SMALL>(pub(crate) T, pub(crate) Held);
 
 impl<T: DeserializeOwned + Send + 'static, const LIMIT: usize> FromRequest<AppState>
     for Json<T, LIMIT>

@@ -1,0 +1,31 @@
+//! What the API and the console have in common: a request's way to its handler, and back.
+//!
+//! A request passes [`envelope`] (id, log line, error format), then authentication ([`auth`], or a
+//! session of the console), [`admission`] (the token's share of requests), and its handler, which
+//! parses it ([`extract`], [`query`], [`path`]) with the shared [`state`]. Failures are
+//! [`problem`]s. Large bodies and answers hold [`memory`], long waits hold [`streams`], both in fair
+//! [`shares`].
+//!
+//! It knows neither the API nor the console, and decides nothing that outlives a request.
+
+mod admission;
+pub(crate) mod aside;
+pub(crate) mod auth;
+pub(crate) mod checks;
+pub(crate) mod connection;
+pub(crate) mod envelope;
+pub(crate) mod extract;
+pub(crate) mod fields;
+pub(crate) mod headers;
+pub(crate) mod memory;
+pub(crate) mod page;
+pub(crate) mod path;
+pub(crate) mod problem;
+pub(crate) mod query;
+pub(crate) mod roles;
+pub(crate) mod script_ref;
+mod shares;
+pub(crate) mod state;
+mod streams;
+
+pub use state::{AppState, EngineProbe, Parts};
