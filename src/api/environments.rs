@@ -3,7 +3,6 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -13,14 +12,12 @@ use crate::domain::python::PythonVersion;
 use crate::domain::registry::{EnvironmentRecord, EnvironmentStatus};
 use crate::domain::runtime::Runtime;
 use crate::domain::system_packages::SystemPackages;
+use crate::http::environments::{key, missing, send_environment_log};
 use crate::http::page::{Listed, PageQuery};
 use crate::http::path::PathText;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::state::AppState;
-
-/// Characters of a key: SHA-256 in hexadecimal.
-const KEY_CHARS: usize = 64;
 
 /// An environment.
 #[derive(Debug, Serialize, ToSchema)]
@@ -135,12 +132,11 @@ pub(super) async fn get_environment(
     responses((status = 200, description = "The build log so far, at most its last MiB",
         body = String, content_type = "text/plain", example = json!("Resolved 3 packages in 12ms\n")))
 )]
-pub(crate) async fn get_environment_log(
-    State(state): State<AppState>,
+pub(super) async fn get_environment_log(
+    state: State<AppState>,
     path: PathText,
 ) -> Result<Response, Problem> {
-    let log = state.store.environment_log(key(&path)?).await?.ok_or_else(missing)?;
-    Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], log).into_response())
+    send_environment_log(state, path).await
 }
 
 /// Builds an environment
@@ -163,14 +159,4 @@ pub(super) async fn build_environment(
     state.environments.retry(key).await?;
     let record = state.store.environment(key).await?.ok_or_else(missing)?;
     Ok((StatusCode::ACCEPTED, Json(EnvironmentView::from(record))).into_response())
-}
-
-pub(crate) fn key(path: &PathText) -> Result<&str, Problem> {
-    let key = path.get("key");
-    let is_key = key.len() == KEY_CHARS && key.bytes().all(|byte| byte.is_ascii_hexdigit());
-    is_key.then_some(key).ok_or_else(missing)
-}
-
-pub(crate) fn missing() -> Problem {
-    Problem::not_found("environment")
 }

@@ -5,13 +5,11 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use utoipa::IntoParams;
-use uuid::Uuid;
 
 use crate::domain::execution::{Execution, ExecutionSummary, NewExecution, State as Stage};
 use crate::domain::outcome::Status;
-use crate::domain::output_log::OutputLog;
 use crate::http::auth::Identity;
-use crate::http::memory::Held;
+use crate::http::executions::{Whole, find, whole};
 use crate::http::page::{Listed, PageQuery};
 use crate::http::path::{ExecutionId, NamedScript};
 use crate::http::problem::{Kind, Problem};
@@ -197,50 +195,4 @@ pub(super) async fn cancel_execution(
     tracing::info!(execution = %id, by = identity.name(), "cancelled");
     let summary = find(&state, &identity, id).await?;
     Ok((status, Json(summary)).into_response())
-}
-
-/// Returns an execution of this id that the caller may see.
-pub(crate) async fn find(
-    state: &AppState,
-    identity: &Identity,
-    id: Uuid,
-) -> Result<ExecutionSummary, Problem> {
-    let found = state.store.execution_summary(id).await?;
-    let known = found.filter(|execution| identity.knows(execution));
-    known.ok_or_else(|| Problem::not_found("execution"))
-}
-
-/// An execution with its input and output, and the memory permit for it.
-pub(crate) struct Whole {
-    pub(crate) execution: Execution,
-    pub(crate) held: Held,
-}
-
-/// Returns an execution with its output as bytes instead of texts.
-pub(crate) async fn whole_and_log(
-    state: &AppState,
-    identity: &Identity,
-    id: Uuid,
-) -> Result<(Whole, OutputLog), Problem> {
-    let held = room(state, identity, id).await?;
-    let found = state.store.execution_and_log(id).await?;
-    let (execution, log) = found.ok_or_else(|| Problem::not_found("execution"))?;
-    Ok((Whole { execution, held }, log))
-}
-
-/// Returns an execution with its input and output.
-pub(crate) async fn whole(
-    state: &AppState,
-    identity: &Identity,
-    id: Uuid,
-) -> Result<Whole, Problem> {
-    let held = room(state, identity, id).await?;
-    let execution = state.store.execution(id).await?;
-    let execution = execution.ok_or_else(|| Problem::not_found("execution"))?;
-    Ok(Whole { execution, held })
-}
-
-/// Acquires memory for a whole execution. One that ends meanwhile may take more.
-pub(crate) async fn room(state: &AppState, identity: &Identity, id: Uuid) -> Result<Held, Problem> {
-    state.memory().hold(identity.taker(), state.store.execution_bytes(id).await?).await
 }

@@ -7,24 +7,24 @@
 //! No answer holds SQL, a chain of causes, or a host path that the caller did not give. No route
 //! answers without a token but `/healthz` and `/readyz`.
 
-pub(crate) mod artifacts;
+mod artifacts;
 mod audit;
 pub mod bodies;
 mod docs;
-pub(crate) mod environments;
-pub(crate) mod events;
-pub(crate) mod executions;
-pub(crate) mod health;
+mod environments;
+mod events;
+mod executions;
+mod health;
 mod openapi;
-pub(crate) mod order;
-pub(crate) mod routes;
+mod order;
+mod routes;
 mod schemas;
-pub(crate) mod script_view;
-pub(crate) mod scripts;
+mod script_view;
+mod scripts;
 mod sent_script;
 mod submit;
 mod tokens;
 mod trial;
-pub(crate) mod versions;
+mod versions;
 
 pub use routes::router;

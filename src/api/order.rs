@@ -11,16 +11,17 @@ use utoipa::ToSchema;
 
 use crate::domain::execution::{NewExecution, Priority};
 use crate::domain::fault::{Fault, pointer_to};
-use crate::domain::json_input::{JsonInput, JsonInputError};
+use crate::domain::json_input::JsonInput;
 use crate::domain::limits::Timeout;
 use crate::domain::registry::{RegisteredScript, ScriptVersion};
 use crate::domain::sanitize::sanitize;
 use crate::domain::variables::{EnvVar, MAX_VARIABLES, Variables};
 use crate::http::auth::Identity;
 use crate::http::fields::Fields;
-use crate::http::problem::{Kind, Problem};
+use crate::http::problem::Problem;
 use crate::http::script_ref::ScriptRef;
 use crate::http::state::AppState;
+use crate::http::submission::{NO_INPUT, read_input};
 
 /// An execution to run. It can only tighten the script's settings.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -148,28 +149,6 @@ impl Order {
         add(self.input.as_str().as_bytes());
         hasher.finalize().into()
     }
-}
-
-/// Input for requests without one.
-const NO_INPUT: &str = "{}";
-
-/// Raw input of a body; `{}` if it is absent.
-pub(crate) fn read_input(raw: Option<&RawValue>, pointer: &str) -> Result<JsonInput, Problem> {
-    let input = match raw {
-        Some(raw) => JsonInput::from_raw(raw),
-        None => JsonInput::parse(NO_INPUT.as_bytes().to_vec()),
-    };
-    input.map_err(|error| {
-        let kind = match error {
-            JsonInputError::TooLarge(_) => Kind::TooLarge,
-            JsonInputError::Empty | JsonInputError::Invalid(_) => Kind::Malformed,
-        };
-        let problem = Problem::new(kind, error.to_string()).at(pointer);
-        match error.hint() {
-            Some(hint) => problem.hint(hint),
-            None => problem,
-        }
-    })
 }
 
 /// Refuses arguments with a NUL (execve(2)). Names some of them.

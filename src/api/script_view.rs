@@ -22,14 +22,9 @@ use crate::domain::system_packages::SystemPackages;
 use crate::domain::token::Role;
 use crate::domain::variables::{AllowedVariables, Variables};
 use crate::http::problem::Problem;
+use crate::http::scripts::{HIDDEN, environment_of, pending_environment_of};
 use crate::http::state::AppState;
 use crate::registry::PreloadSchema;
-
-/// Replacement for a value that the caller may not see.
-pub(crate) const HIDDEN: &str = "***";
-
-/// Longest source included with its script, in bytes (256 KiB); a longer one has its own route.
-const MAX_SOURCE_BYTES: usize = 256 * 1024;
 
 /// A script.
 #[derive(Debug, Serialize, ToSchema)]
@@ -333,42 +328,4 @@ impl Environments {
             pending: pending_environment_of(state, script).await?,
         })
     }
-}
-
-/// Loads the environment of a script's pending version.
-pub(crate) async fn pending_environment_of(
-    state: &AppState,
-    script: &RegisteredScript,
-) -> Result<Option<EnvironmentRecord>, Problem> {
-    let Some(number) = script.pending_version else { return Ok(None) };
-    let version = state.store.version(script.id, number).await?;
-    match version.and_then(|it| it.environment_key) {
-        None => Ok(None),
-        Some(key) => Ok(state.store.environment(&key).await?),
-    }
-}
-
-/// Loads the environment of a script's current version.
-pub(crate) async fn environment_of(
-    state: &AppState,
-    script: &RegisteredScript,
-) -> Result<Option<EnvironmentRecord>, Problem> {
-    match &script.version.environment_key {
-        None => Ok(None),
-        Some(key) => Ok(state.store.environment(key).await?),
-    }
-}
-
-/// Source of a script that was sent, if it can be shown.
-pub(crate) async fn source_of(
-    state: &AppState,
-    script: &RegisteredScript,
-) -> Result<Option<String>, Problem> {
-    let definition = &script.version.definition;
-    if script.file_path.is_some() || definition.script_type == Runtime::Binary {
-        return Ok(None);
-    }
-    let code = state.store.code(&definition.digest).await?;
-    let is_shown = code.len() <= MAX_SOURCE_BYTES;
-    Ok(is_shown.then(|| String::from_utf8(code).ok()).flatten())
 }

@@ -9,7 +9,7 @@ use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
 use utoipa::IntoParams;
 
-use super::script_view::{Environments, ScriptView, source_of};
+use super::script_view::{Environments, ScriptView};
 use super::sent_script::SentScript;
 use crate::domain::registry::RegisteredScript;
 use crate::domain::runtime::Runtime;
@@ -20,6 +20,7 @@ use crate::http::page::{Listed, PageQuery};
 use crate::http::path::NamedScript;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
+use crate::http::scripts::source_of;
 use crate::http::state::AppState;
 use crate::registry::ScriptInput;
 use crate::store::ScriptFilter;

@@ -9,12 +9,12 @@ use axum::response::Response;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::executions::{Whole, whole};
 use super::order::{ExecutionRequest, Order};
 use crate::access::AccessError;
 use crate::domain::execution::{Execution, ExecutionSummary, IdempotencyKey};
 use crate::http::aside::aside;
 use crate::http::auth::Identity;
+use crate::http::executions::{Whole, whole};
 use crate::http::extract::{JsonBytes, WITH_INPUT};
 use crate::http::headers::{idempotency_key, wait_preferred};
 use crate::http::memory::Held;

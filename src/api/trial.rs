@@ -11,8 +11,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::executions::Whole;
-use super::order::{RequestVariables, check_args, read_input};
+use super::order::{RequestVariables, check_args};
 use super::submit::{read_back, unread};
 use crate::domain::execution::{Execution, Priority, State as Stage};
 use crate::domain::fault::Fault;
@@ -20,11 +19,13 @@ use crate::domain::json_input::JsonInput;
 use crate::domain::limits::{GRACE, Timeout};
 use crate::http::aside::aside;
 use crate::http::auth::Identity;
+use crate::http::executions::Whole;
 use crate::http::extract::{JsonBytes, WITH_INPUT};
 use crate::http::fields::Fields;
 use crate::http::path::NamedScript;
 use crate::http::problem::Problem;
 use crate::http::state::AppState;
+use crate::http::submission::read_input;
 use crate::orchestrator::Submission;
 
 /// Longest wait for the queue and for an environment's build before the script starts.

@@ -2,22 +2,16 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
-use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 
-use super::artifacts::disposition;
 use super::script_view::{ScriptView, VersionView};
 use super::scripts::view;
-use crate::domain::registry::{Definition, ScriptVersion};
-use crate::domain::runtime::Runtime;
-use crate::domain::script::MAX_SCRIPT_BYTES;
 use crate::http::auth::Identity;
-use crate::http::memory::Held;
 use crate::http::page::{Listed, PageQuery};
 use crate::http::path::{NamedScript, PathText};
 use crate::http::problem::Problem;
 use crate::http::query::Query;
+use crate::http::scripts::{send_source, version};
 use crate::http::state::AppState;
 
 /// Lists the versions of a script
@@ -78,33 +72,13 @@ pub(super) async fn get_script_version(
     responses((status = 200, description = "The script's bytes", body = Vec<u8>,
         content_type = "application/octet-stream"))
 )]
-pub(crate) async fn download_script_source(
-    State(state): State<AppState>,
+pub(super) async fn download_script_source(
+    state: State<AppState>,
     identity: Identity,
-    NamedScript(script): NamedScript,
+    script: NamedScript,
     path: PathText,
 ) -> Result<Response, Problem> {
-    let version = version(&state, script.id, &path).await?;
-    let held = room_for_source(&state, &identity, &version.definition).await?;
-    let code = state.store.code(&version.definition.digest).await?;
-    let mut headers = HeaderMap::new();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
-    headers.insert(CONTENT_DISPOSITION, disposition(&version.definition.file_name));
-    Ok((headers, held.body(code)).into_response())
-}
-
-/// Acquires memory for the source of a version: a binary's length is only known once it is loaded;
-/// texts are short.
-pub(crate) async fn room_for_source(
-    state: &AppState,
-    identity: &Identity,
-    definition: &Definition,
-) -> Result<Held, Problem> {
-    let at_most = match definition.script_type {
-        Runtime::Binary => MAX_SCRIPT_BYTES,
-        Runtime::Shell | Runtime::Python => 0,
-    };
-    state.memory().hold(identity.taker(), at_most).await
+    send_source(state, identity, script, path).await
 }
 
 /// Activates a version of a script
@@ -132,10 +106,4 @@ pub(super) async fn activate_script_version(
     let script = state.registry.activate(&identity.actor(), script.id, number).await?;
     state.executions.scripts_changed();
     view(&state, &identity, script).await.map(Json)
-}
-
-async fn version(state: &AppState, id: i64, path: &PathText) -> Result<ScriptVersion, Problem> {
-    let number = path.number("version", "version")?;
-    let version = state.store.version(id, number).await?;
-    version.ok_or_else(|| Problem::not_found("version"))
 }

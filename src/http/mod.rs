@@ -9,14 +9,19 @@
 //! It knows neither the API nor the console, and decides nothing that outlives a request.
 
 mod admission;
+pub(crate) mod artifacts;
 pub(crate) mod aside;
 pub(crate) mod auth;
 pub(crate) mod checks;
 pub(crate) mod connection;
 pub(crate) mod envelope;
+pub(crate) mod environments;
+pub(crate) mod events;
+pub(crate) mod executions;
 pub(crate) mod extract;
 pub(crate) mod fields;
 pub(crate) mod headers;
+pub(crate) mod health;
 pub(crate) mod memory;
 pub(crate) mod page;
 pub(crate) mod path;
@@ -24,8 +29,10 @@ pub(crate) mod problem;
 pub(crate) mod query;
 pub(crate) mod roles;
 pub(crate) mod script_ref;
+pub(crate) mod scripts;
 mod shares;
 pub(crate) mod state;
 mod streams;
+pub(crate) mod submission;
 
 pub use state::{AppState, EngineProbe, Parts};

@@ -13,10 +13,13 @@ use super::pages::{
     system, tokens, versions,
 };
 use super::{assets, door, failure};
-use crate::api::{artifacts, events};
 use crate::domain::token::Role;
+use crate::http::artifacts::send_artifact;
 use crate::http::auth::{Identity, authorise};
+use crate::http::environments::send_environment_log;
+use crate::http::events::stream_events;
 use crate::http::roles::{ADMIN, ANYBODY, CANCELLING, INVOKING, OPERATING, SEEING};
+use crate::http::scripts::send_source;
 use crate::http::state::AppState;
 
 /// Pages with their allowed roles.
@@ -67,22 +70,18 @@ fn of_scripts(pages: Pages) -> Pages {
         .allow(SEEING, "/scripts/{id}/versions", get(versions::list))
         .allow(SEEING, "/scripts/{id}/versions/{version}", get(versions::show))
         .allow(ADMIN, "/scripts/{id}/versions/{version}/activate", post(versions::activate))
-        .allow(
-            SEEING,
-            "/scripts/{id}/versions/{version}/source",
-            get(crate::api::versions::download_script_source),
-        )
+        .allow(SEEING, "/scripts/{id}/versions/{version}/source", get(send_source))
 }
 
 fn of_executions(pages: Pages) -> Pages {
     pages
         .allow(ANYBODY, "/executions", get(executions::list))
         .allow(ANYBODY, "/executions/{id}", get(execution::show))
-        .allow(ANYBODY, "/executions/{id}/events", get(events::stream_events))
+        .allow(ANYBODY, "/executions/{id}/events", get(stream_events))
         .allow(ANYBODY, "/executions/{id}/log", get(execution::download_log))
         .allow(ANYBODY, "/executions/{id}/input", get(execution::download_input))
         .allow(ANYBODY, "/executions/{id}/output", get(execution::download_output))
-        .allow(ANYBODY, "/executions/{id}/artifacts/{*name}", get(artifacts::download_artifact))
+        .allow(ANYBODY, "/executions/{id}/artifacts/{*name}", get(send_artifact))
         .allow(CANCELLING, "/executions/{id}/cancel", post(execution::cancel))
         .allow(INVOKING, "/executions/{id}/run-again", post(execution::run_again))
         .allow(ANYBODY, "/jobs", get(job::show))
@@ -93,11 +92,7 @@ fn of_the_rest(pages: Pages) -> Pages {
         .allow(ANYBODY, "/", get(overview::show))
         .allow(SEEING, "/environments", get(environments::list))
         .allow(SEEING, "/environments/{key}", get(environments::show))
-        .allow(
-            SEEING,
-            "/environments/{key}/log",
-            get(crate::api::environments::get_environment_log),
-        )
+        .allow(SEEING, "/environments/{key}/log", get(send_environment_log))
         .allow(ADMIN, "/environments/{key}/build", post(environments::build))
         .allow(ADMIN, "/tokens", get(tokens::list).post(tokens::create))
         .allow(ADMIN, "/tokens/{id}/revoke", post(tokens::revoke))

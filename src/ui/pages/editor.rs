@@ -21,11 +21,11 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::SecondsFormat;
 
-use crate::api::script_view::source_of;
 use crate::domain::registry::RegisteredScript;
 use crate::http::path::NamedScript;
 use crate::http::problem::{IsAnswer, Kind, Problem};
 use crate::http::roles::ADMIN;
+use crate::http::scripts::source_of;
 use crate::http::state::AppState;
 use crate::registry::ScriptInput;
 use crate::ui::assets::Asset;

@@ -4,9 +4,9 @@ use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, html};
 
-use crate::api::environments::{key, missing};
 use crate::domain::registry::{EnvironmentRecord, EnvironmentStatus};
 use crate::domain::sanitize::escaped;
+use crate::http::environments::{key, missing};
 use crate::http::path::PathText;
 use crate::http::problem::Problem;
 use crate::http::roles::ADMIN;

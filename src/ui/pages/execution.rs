@@ -17,16 +17,16 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
-use crate::api::executions::{Whole, find, whole, whole_and_log};
-use crate::api::order::read_input;
 use crate::domain::execution::{Execution, ExecutionSnapshot, ExecutionSummary, Priority};
 use crate::domain::output_log::OutputLog;
 use crate::domain::sanitize::escaped;
+use crate::http::executions::{Whole, find, whole, whole_and_log};
 use crate::http::path::ExecutionId;
 use crate::http::problem::{Problem, chain};
 use crate::http::roles::{CANCELLING, INVOKING, SEEING};
 use crate::http::script_ref::ScriptRef;
 use crate::http::state::AppState;
+use crate::http::submission::read_input;
 use crate::orchestrator::{Cancelled, Submission};
 use crate::store::StoreError;
 use crate::ui::assets::Asset;

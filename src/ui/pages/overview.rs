@@ -12,10 +12,10 @@ use super::executions::rows;
 pub(in crate::ui) use day::Day;
 use day::Hours;
 
-use crate::api::health::looked_at;
 use crate::clock;
 use crate::domain::execution::{ExecutionSummary, State as Stage};
 use crate::http::checks::Check;
+use crate::http::health::looked_at;
 use crate::http::problem::Problem;
 use crate::http::roles::{ADMIN, SEEING};
 use crate::http::state::AppState;

@@ -10,7 +10,6 @@ use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, html};
 
-use crate::api::script_view::{environment_of, pending_environment_of};
 use crate::domain::execution::ExecutionSummary;
 use crate::domain::registry::{
     EnvironmentRecord, EnvironmentStatus, RegisteredScript, ScriptVersion,
@@ -18,6 +17,7 @@ use crate::domain::registry::{
 use crate::http::path::NamedScript;
 use crate::http::problem::Problem;
 use crate::http::roles::{ADMIN, INVOKING, OPERATING};
+use crate::http::scripts::{environment_of, pending_environment_of};
 use crate::http::state::AppState;
 use crate::registry::FileState;
 use crate::store::{ExecutionFilter, Page, Run};

@@ -6,12 +6,12 @@ use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, html};
 
-use crate::api::script_view::environment_of;
 use crate::domain::registry::{EnvironmentRecord, RegisteredScript};
 use crate::domain::runtime::Runtime;
 use crate::http::path::NamedScript;
 use crate::http::problem::Problem;
 use crate::http::roles::{ADMIN, INVOKING, OPERATING};
+use crate::http::scripts::environment_of;
 use crate::http::state::AppState;
 use crate::registry::ScriptInput;
 use crate::store::{Run, ScriptFilter};

@@ -9,13 +9,12 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::script::{facts_shown, versions_table};
-use crate::api::script_view::HIDDEN;
-use crate::api::versions::room_for_source;
 use crate::domain::registry::{Definition, RegisteredScript, ScriptVersion};
 use crate::domain::runtime::Runtime;
 use crate::http::path::{NamedScript, PathText};
 use crate::http::problem::Problem;
 use crate::http::roles::ADMIN;
+use crate::http::scripts::{HIDDEN, room_for_source};
 use crate::http::state::AppState;
 use crate::ui::door::{Visitor, see};
 use crate::ui::form::{Fields, Form, PageFields};

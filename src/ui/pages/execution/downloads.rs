@@ -10,10 +10,10 @@ use axum::response::{IntoResponse, Response};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::api::artifacts::disposition;
-use crate::api::executions::{Whole, find, room, whole};
 use crate::domain::execution::Execution;
 use crate::domain::output_log::{OutputLog, Position};
+use crate::http::artifacts::disposition;
+use crate::http::executions::{Whole, find, room, whole};
 use crate::http::memory::Held;
 use crate::http::path::ExecutionId;
 use crate::http::problem::{Kind, Problem};

@@ -2,13 +2,13 @@
 
 use maud::{Markup, html};
 
-use crate::api::script_view::HIDDEN;
 use crate::domain::mount::Mount;
 use crate::domain::preload::Preload;
 use crate::domain::registry::Definition;
 use crate::domain::runtime::Runtime;
 use crate::domain::sandbox_spec::Network;
 use crate::domain::sanitize::escaped;
+use crate::http::scripts::HIDDEN;
 use crate::ui::pieces::badge;
 use crate::ui::pieces::value::short;
 
