@@ -13,7 +13,6 @@
 use axum::Router;
 use axum::extract::{Extension, Request};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
-use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
@@ -23,7 +22,6 @@ use super::{
 };
 use crate::domain::token::Role;
 use crate::http::auth::{Identity, authenticate, authorise};
-use crate::http::envelope::{envelope, panicked};
 use crate::http::roles::{ADMIN, ANYBODY, CANCELLING, INVOKING, OPERATING, SEEING};
 use crate::http::state::AppState;
 
@@ -43,8 +41,8 @@ impl Routes {
     }
 }
 
-/// Builds the router of the API and of the console's pages, which also answer unknown paths.
-pub fn router(state: AppState, pages: Router<AppState>) -> Router {
+/// Builds the router of the API.
+pub fn router(state: AppState) -> Router<AppState> {
     let closed = Routes(OpenApiRouter::default());
     let closed = of_scripts(of_executions(of_the_rest(closed))).0;
     let open =
@@ -54,13 +52,9 @@ pub fn router(state: AppState, pages: Router<AppState>) -> Router {
     document.merge(open_document);
     let document = openapi::finished(document);
     closed
-        .layer(from_fn_with_state(state.clone(), authenticate))
+        .layer(from_fn_with_state(state, authenticate))
         .merge(open)
-        .merge(pages)
         .layer(Extension(docs::Documents::new(&document)))
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn_with_state(state.clone(), envelope))
-        .with_state(state)
 }
 
 fn of_scripts(routes: Routes) -> Routes {

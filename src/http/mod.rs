@@ -35,4 +35,5 @@ pub(crate) mod state;
 mod streams;
 pub(crate) mod submission;
 
+pub use envelope::enveloped;
 pub use state::{AppState, EngineProbe, Parts};

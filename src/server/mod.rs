@@ -21,7 +21,7 @@ use crate::access::Access;
 use crate::api;
 use crate::config::{ServeSettings, Settings};
 use crate::doctor::{self, Examiner};
-use crate::http::{AppState, EngineProbe, Parts};
+use crate::http::{AppState, EngineProbe, Parts, enveloped};
 use crate::metrics::Metrics;
 use crate::orchestrator::{Environments, Executions, ExecutionsParts, ExecutionsSettings};
 use crate::pool::Pool;
@@ -152,7 +152,8 @@ impl Server {
     pub async fn run(self, stop: Cancel) {
         tracing::info!(address = %self.address, database = self.store.kind(), "listening");
         self.pool.start_keeper();
-        let router = api::router(self.state.clone(), ui::pages(self.state));
+        let routes = api::router(self.state.clone()).merge(ui::pages(self.state.clone()));
+        let router = enveloped(self.state, routes);
         let closing = Cancel::new();
         let patience = Patience::default();
         let serving = connections::serve(self.listener, router, patience, closing.clone());

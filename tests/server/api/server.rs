@@ -3,7 +3,6 @@ use std::sync::{Arc, Once};
 
 use chrono::{DateTime, Utc};
 use gantry::access::{Access, TokenRequest};
-use gantry::api::router;
 use gantry::clock;
 use gantry::doctor::Examiner;
 use gantry::domain::elf::Architecture;
@@ -14,7 +13,7 @@ use gantry::domain::requirements::RequirementsPolicy;
 use gantry::domain::token::Role;
 use gantry::domain::uid_range::UidRange;
 use gantry::engine::docker::{Docker, Endpoint};
-use gantry::http::{AppState, EngineProbe, Parts};
+use gantry::http::{AppState, EngineProbe, Parts, enveloped};
 use gantry::images::{BaseSource, BuildDisk, InstallerSettings, Library, LibrarySettings};
 use gantry::metrics::Metrics;
 use gantry::orchestrator::{
@@ -95,9 +94,8 @@ impl Server {
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move {
-            axum::serve(listener, router(state.clone(), gantry::ui::pages(state))).await
-        });
+        let routes = gantry::api::router(state.clone()).merge(gantry::ui::pages(state.clone()));
+        tokio::spawn(async move { axum::serve(listener, enveloped(state, routes)).await });
         let mut tokens = Vec::new();
         for role in Role::ALL {
             tokens.push(make_token(&access, role.name(), role, None, None).await.1);
