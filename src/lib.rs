@@ -1,20 +1,23 @@
 //! Gantry runs every execution of a script in its own fresh, hardened container.
 //!
-//! Dependencies point one way, and `tests/architecture.rs` holds them to it:
+//! Dependencies point one way, and `tests/architecture` holds them to it:
 //!
 //! ```text
-//! cli ─▶ server ─▶ ui ─▶ api ─┬─▶ registry ──┬─▶ orchestrator ─┬─▶ images ─▶ sandbox ─▶ engine ─┐
-//!  │                          └─▶ access     │                 └─▶ store ───────────────────────┼─▶ domain
-//!  │                                  └──────┴───────────────────▶ store                        │
-//!  ├─▶ services, config, doctor                                                                 │
-//!  └─▶ client ──────────────────────────────────────────────────────────────────────────────────┘
+//! cli ─▶ server ─┬─▶ ui ──┬─▶ http ─┬─▶ orchestrator ─┬─▶ pool ───┬─▶ sandbox ─▶ engine ─┐
+//!  │             └─▶ api ─┘         │                 ├─▶ images ─┘                      │
+//!  │                                │                 └─▶ store ─────────────────────────┼─▶ domain
+//!  │                                ├─▶ registry ─────┬─▶ store                          │
+//!  │                                └─▶ access ───────┘                                  │
+//!  ├─▶ services, config, metrics, doctor                                                 │
+//!  └─▶ client ───────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
 //! [`domain`] is pure. [`engine`] is the only module that knows bollard, and [`store`] the only
 //! one that knows SQL. A [`sandbox`] serves one request and is removed; the [`pool`] keeps some
 //! ready, and [`images`] finds or builds their images. The [`orchestrator`] accepts executions and
 //! runs each from start to end. The [`registry`] stores scripts, and [`access`] authenticates
-//! tokens. The [`api`] serves them over HTTP, the [`ui`] shows them in a browser, and the
+//! tokens. The [`api`] serves them over HTTP, and the [`ui`] shows them in a browser: neither knows
+//! the other, and both stand on [`http`], their common way from a request to its answer. The
 //! [`server`] assembles all parts. [`services`] assembles them for the [`cli`] commands that need
 //! no server, and for the [`doctor`], which examines all dependencies of Gantry. Commands that call
 //! a server use the [`client`].

@@ -2,9 +2,10 @@
 //!
 //! Pages are rendered completely here and work without JavaScript; modules in `assets/` update logs
 //! live and keep times current. A request passes [`door`] (session and origin), the same roles as
-//! in the API, and then a page, which calls the same functions as the API's handlers do. Failures
-//! are [`Problem`](crate::http::problem::Problem)s that [`failure`] renders as pages. Forms are
-//! parsed by [`form`], which refuses those without the session's own token.
+//! in the API, and then a page. The console stands beside the API, which it does not know; what
+//! they share is in [`crate::http`]. Failures are [`Problem`](crate::http::problem::Problem)s that
+//! [`failure`] renders as pages. Forms are parsed by [`form`], which refuses those without the
+//! session's own token.
 //!
 //! Output, names and results of scripts are hostile. They become text, never markup: [`maud`]
 //! escapes everything, and `PreEscaped` is not used here. Pages run only the files in `assets/`,

@@ -141,6 +141,10 @@ mod the_checker {
         finds("src/images/prune.rs", "use crate::orchestrator::Live;");
         finds("src/orchestrator/once.rs", "use crate::services::Services;");
         finds("src/domain/mod.rs", "use super::engine::Engine;");
+        finds("src/ui/layout.rs", "use crate::api::router;");
+        finds("src/api/routes.rs", "use crate::ui::pages;");
+        finds("src/http/envelope.rs", "use crate::api::router;");
+        finds("src/registry/change.rs", "use crate::orchestrator::Executions;");
         finds("src/domain/elf/read.rs", "use super::super::super::engine::Engine;");
         passes("src/domain/elf/read.rs", "use super::super::engine::Engine;");
         passes("src/domain/elf/read.rs", "use super::Header;");
@@ -173,6 +177,10 @@ mod the_checker {
         finds("src/domain/fault.rs", "use axum::http::StatusCode;");
         finds("src/orchestrator/once.rs", "fn status() -> http::StatusCode {");
         passes("src/api/schemas.rs", "use utoipa::ToSchema;");
+        finds("src/lib.rs", "pub use http::StatusCode;");
+        passes("src/lib.rs", "pub mod http;");
+        passes("src/http/problem.rs", "use utoipa::ToSchema;");
+        passes("src/http/problem.rs", "use axum::response::Response;");
         passes("src/ui/layout.rs", "use axum::response::Response;");
         finds("src/ui/layout.rs", "(PreEscaped(text))");
         passes("src/engine/docker/mod.rs", "use bollard::Docker;");
