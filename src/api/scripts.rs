@@ -1,7 +1,5 @@
 //! Scripts: registering, changing and reading them.
 
-use std::num::NonZeroU32;
-
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -69,7 +67,6 @@ pub(super) async fn register_script(
 ) -> Result<Response, Problem> {
     let input = aside(body.len(), move || SentScript::parse(&body)).await?.into_input();
     let script = state.registry.register(&identity.actor(), input).await?;
-    state.executions.scripts_changed();
     let location = format!("/api/v1/admin/scripts/{}", script.id);
     let view = view(&state, &identity, script).await?;
     Ok((StatusCode::CREATED, [(LOCATION, location)], Json(view)).into_response())
@@ -163,10 +160,6 @@ pub(super) async fn update_script(
         false => sent.into_input(),
     };
     let script = state.registry.change(&identity.actor(), id, input).await?;
-    // The queue applies it to waiting executions.
-    let limit = script.run_settings.max_concurrency.map(NonZeroU32::get);
-    state.executions.set_max_concurrency(id, limit);
-    state.executions.scripts_changed();
     view(&state, &identity, script).await.map(Json)
 }
 
@@ -184,7 +177,6 @@ pub(super) async fn deactivate_script(
     NamedScript(RegisteredScript { id, .. }): NamedScript,
 ) -> Result<Json<ScriptView>, Problem> {
     let script = state.registry.deactivate(&identity.actor(), id).await?;
-    state.executions.scripts_changed();
     view(&state, &identity, script).await.map(Json)
 }
 

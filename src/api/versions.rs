@@ -104,6 +104,5 @@ pub(super) async fn activate_script_version(
 ) -> Result<Json<ScriptView>, Problem> {
     let number = path.number("version", "version")?;
     let script = state.registry.activate(&identity.actor(), script.id, number).await?;
-    state.executions.scripts_changed();
     view(&state, &identity, script).await.map(Json)
 }

@@ -269,15 +269,11 @@ impl Executions {
         self.inner.engine.fault()
     }
 
-    /// Changes the number of executions of a script that may run at once.
-    pub fn set_max_concurrency(&self, script_id: i64, limit: Option<u32>) {
-        self.inner.queue.lock().set_max_concurrency(script_id, limit);
+    /// Applies a stored change of a script: its limit counts for executions that wait, and
+    /// the pool's content is brought up to date. Another node finds the change later.
+    pub fn script_changed(&self, script_id: i64, max_concurrency: Option<u32>) {
+        self.inner.queue.lock().set_max_concurrency(script_id, max_concurrency);
         self.inner.queue.nudge();
-    }
-
-    /// Has the pool's content for scripts brought up to date after a change. A change
-    /// that nobody reports is found, too, only later.
-    pub fn scripts_changed(&self) {
         self.inner.scripts_changed.notify_one();
     }
 }

@@ -110,8 +110,8 @@ impl Registry {
                 Change::Deactivate => deactivation(actor, &seen),
             };
             if self.write(actor, &seen, &prepared).await? {
-                self.request(prepared.environment.as_deref());
-                return self.script(id).await;
+                let limit = prepared.row.run_settings.max_concurrency;
+                return self.stored(id, limit, prepared.environment.as_deref()).await;
             }
         }
         Err(RegistryError::ChangedMeanwhile)

@@ -7,8 +7,9 @@
 //! Every change is recorded in the audit log in the same transaction; no value of an environment
 //! variable and no source is ever written there.
 //!
-//! It builds and runs nothing: it requests environments, and another part builds them. It does not
-//! know HTTP.
+//! It owns what follows from a command: whoever calls it need not wake anything. It builds and runs
+//! nothing: it requests environments and reports changed scripts, and other parts do the work. It
+//! does not know HTTP.
 
 mod audit;
 mod change;
@@ -36,7 +37,7 @@ pub use draft::definition_of;
 pub use error::RegistryError;
 pub use file_state::FileState;
 pub use input::{LimitsInput, MountInput, PreloadSchema, ScriptInput};
-pub use settings::{EngineFacts, EnvironmentRequests, HostLimits, RegistrySettings};
+pub use settings::{EngineFacts, EnvironmentRequests, HostLimits, RegistrySettings, ScriptChanges};
 
 /// Author of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,19 +55,21 @@ pub struct Registry {
     settings: Arc<RegistrySettings>,
     engine: EngineFacts,
     environments: EnvironmentRequests,
+    changes: ScriptChanges,
 }
 
 impl Registry {
     /// Creates a registry on a database. `environments` is called with an environment's key as soon
-    /// as a script needs it.
+    /// as a script needs it, and `changes` after every stored command.
     #[must_use]
     pub fn new(
         store: Store,
         settings: RegistrySettings,
         engine: EngineFacts,
         environments: EnvironmentRequests,
+        changes: ScriptChanges,
     ) -> Self {
-        Self { store, settings: Arc::new(settings), engine, environments }
+        Self { store, settings: Arc::new(settings), engine, environments, changes }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Registering a script.
 
+use std::num::NonZeroU32;
+
 use super::audit::AuditSnapshot;
 use super::draft::{Draft, draft};
 use super::source::Known;
@@ -62,8 +64,8 @@ impl Registry {
             StoreError::NameConflict => RegistryError::NameConflict(draft.name.to_string()),
             other => other.into(),
         })?;
-        self.request(environment.as_deref());
-        self.script(id).await
+        let limit = draft.run_settings.max_concurrency;
+        self.stored(id, limit, environment.as_deref()).await
     }
 
     /// Returns the checked input, also against the engine.
@@ -138,11 +140,18 @@ impl Registry {
         }
     }
 
-    /// Requests the build of an environment.
-    pub(super) fn request(&self, key: Option<&str>) {
-        if let Some(key) = key {
+    /// Wakes what follows from a stored command, and returns the script after it.
+    pub(super) async fn stored(
+        &self,
+        id: i64,
+        limit: Option<NonZeroU32>,
+        environment: Option<&str>,
+    ) -> Result<RegisteredScript, RegistryError> {
+        if let Some(key) = environment {
             (self.environments)(key);
         }
+        (self.changes)(id, limit);
+        self.script(id).await
     }
 
     /// Returns a script that must exist.

@@ -1,6 +1,7 @@
 //! Facts and settings of the node and its engine.
 
 use std::future::Future;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,6 +17,10 @@ use crate::images::Library;
 
 /// Callback that requests an environment by its key.
 pub type EnvironmentRequests = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// Callback that wakes what works with a script after a stored change. It takes the script's id and
+/// the number of its executions that may run at once.
+pub type ScriptChanges = Arc<dyn Fn(i64, Option<NonZeroU32>) + Send + Sync>;
 
 type Answer<T> = Pin<Box<dyn Future<Output = Result<T, EngineError>> + Send>>;
 

@@ -1,4 +1,5 @@
 use std::fs;
+use std::num::NonZeroU32;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -18,11 +19,15 @@ mod environment;
 mod registering;
 mod running;
 
+/// A reported change: the script's id, and its limit.
+type Changed = (i64, Option<u32>);
+
 /// Registry on its own database.
 struct World {
     folder: tempfile::TempDir,
     registry: Registry,
     requested: Arc<Mutex<Vec<String>>>,
+    changed: Arc<Mutex<Vec<Changed>>>,
 }
 
 impl World {
@@ -45,8 +50,13 @@ impl World {
         let engine = EngineFacts::fixed(Architecture::X86_64, |it| format!("gantry/{it}:1"));
         let environments: EnvironmentRequests =
             Arc::new(move |key| heard.lock().unwrap().push(key.to_owned()));
-        let registry = Registry::new(store, settings, engine, environments);
-        Self { folder, registry, requested }
+        let changed = Arc::new(Mutex::new(Vec::new()));
+        let reported = changed.clone();
+        let changes: ScriptChanges = Arc::new(move |id, limit| {
+            reported.lock().unwrap().push((id, limit.map(NonZeroU32::get)));
+        });
+        let registry = Registry::new(store, settings, engine, environments, changes);
+        Self { folder, registry, requested, changed }
     }
 
     fn path(&self, below: &str) -> String {

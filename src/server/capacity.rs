@@ -7,6 +7,7 @@ use crate::domain::limits::memory_for_scripts;
 use crate::engine::docker::Docker;
 use crate::orchestrator::Capacity;
 use crate::pool::{Budget, MachineMemory};
+use crate::registry::HostLimits;
 
 /// One CPU in nano CPUs.
 const CPU: u64 = 1_000_000_000;
@@ -15,9 +16,9 @@ const CPU: u64 = 1_000_000_000;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Machine {
     cpus: u32,
-    pub(super) nano_cpus: u64,
+    nano_cpus: u64,
     /// Memory available to scripts, in bytes.
-    pub(super) memory_bytes: u64,
+    memory_bytes: u64,
 }
 
 impl Machine {
@@ -43,6 +44,11 @@ impl Machine {
             memory_bytes: self.memory_bytes,
             nano_cpus: self.nano_cpus.max(u64::from(executions) * CPU),
         }
+    }
+
+    /// Most resources of one execution.
+    pub(super) fn host_limits(self) -> HostLimits {
+        HostLimits { nano_cpus: self.nano_cpus, memory_bytes: self.memory_bytes }
     }
 
     /// Budget of unused sandboxes. Free memory is only known for this machine.

@@ -9,6 +9,8 @@ mod lock;
 mod unstalled;
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,12 +23,13 @@ use crate::access::Access;
 use crate::api;
 use crate::config::{ServeSettings, Settings};
 use crate::doctor::{self, Examiner};
+use crate::domain::requirements::RequirementsPolicy;
 use crate::http::{AppState, EngineProbe, Parts, enveloped};
 use crate::metrics::Metrics;
 use crate::orchestrator::{Environments, Executions, ExecutionsParts, ExecutionsSettings};
 use crate::pool::Pool;
 use crate::process::Process;
-use crate::registry::{EngineFacts, HostLimits, Registry, RegistrySettings};
+use crate::registry::{EngineFacts, Registry, RegistrySettings};
 use crate::sandbox::{Cancel, Remover};
 use crate::services::Services;
 use crate::store::{NodeLock, Store};
@@ -85,25 +88,23 @@ impl Server {
             Arc::clone(&metrics) as _,
             serve.max_builds(),
         );
-        let registry = registry(settings, serve, &services, &store, &environments, machine)?;
         let parts = ExecutionsParts {
             store: store.clone(),
             runner: services.runner.clone(),
             environments: environments.clone(),
             observer: Arc::clone(&metrics) as _,
         };
-        let executions_settings = ExecutionsSettings {
-            node: serve.node(),
-            capacity: machine.capacity(serve),
-            queue_limit: serve.queue_limit(),
-            data_dir: data_dir.clone(),
-            oci_runtime: settings.oci_runtime(),
-            policy,
-            mount_roots: settings.mount_roots(),
-            retention: serve.retention(),
-        };
+        let executions_settings = executions_settings(settings, serve, &data_dir, machine, policy);
         let executions = Executions::start(parts, executions_settings)
             .map_err(|source| ServerError::DataDir { folder: data_dir.clone(), source })?;
+        let registry_settings = RegistrySettings {
+            script_roots: serve.script_roots(),
+            mount_roots: settings.mount_roots(),
+            requirements: policy,
+            host_limits: machine.host_limits(),
+            is_engine_local: services.docker.endpoint().is_local(),
+        };
+        let registry = registry(registry_settings, &services, &store, &environments, &executions);
         let stopping = Cancel::new();
         let state = AppState::new(Parts {
             store: store.clone(),
@@ -186,28 +187,40 @@ async fn lock_node(store: &Store, node: &str) -> Result<NodeLock, ServerError> {
     lock.ok_or_else(|| ServerError::NodeInUse(node.to_owned()))
 }
 
-fn registry(
+fn executions_settings(
     settings: &Settings,
     serve: &ServeSettings,
+    data_dir: &Path,
+    machine: Machine,
+    policy: RequirementsPolicy,
+) -> ExecutionsSettings {
+    ExecutionsSettings {
+        node: serve.node(),
+        capacity: machine.capacity(serve),
+        queue_limit: serve.queue_limit(),
+        data_dir: data_dir.to_owned(),
+        oci_runtime: settings.oci_runtime(),
+        policy,
+        mount_roots: settings.mount_roots(),
+        retention: serve.retention(),
+    }
+}
+
+/// Registry whose commands wake the environments' builds and the executions.
+fn registry(
+    settings: RegistrySettings,
     services: &Services,
     store: &Store,
     environments: &Environments,
-    machine: Machine,
-) -> Result<Registry, ServerError> {
-    let registry_settings = RegistrySettings {
-        script_roots: serve.script_roots(),
-        mount_roots: settings.mount_roots(),
-        requirements: settings.requirements_policy().map_err(ServerError::Setting)?,
-        host_limits: HostLimits {
-            nano_cpus: machine.nano_cpus,
-            memory_bytes: machine.memory_bytes,
-        },
-        is_engine_local: services.docker.endpoint().is_local(),
-    };
+    executions: &Executions,
+) -> Registry {
     let facts = EngineFacts::new(services.docker.clone(), services.library.clone());
-    let environments = environments.clone();
+    let (environments, executions) = (environments.clone(), executions.clone());
     let request = Arc::new(move |key: &str| environments.request(key));
-    Ok(Registry::new(store.clone(), registry_settings, facts, request))
+    let changed = Arc::new(move |id, limit: Option<NonZeroU32>| {
+        executions.script_changed(id, limit.map(NonZeroU32::get));
+    });
+    Registry::new(store.clone(), settings, facts, request, changed)
 }
 
 fn examiner(settings: &Settings, serve: &ServeSettings) -> Examiner {

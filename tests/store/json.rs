@@ -75,7 +75,7 @@ fn registry(database: &Database) -> Registry {
         is_engine_local: true,
     };
     let engine = EngineFacts::fixed(Architecture::X86_64, |it| format!("gantry/{it}:1"));
-    Registry::new(database.store.clone(), settings, engine, Arc::new(|_| ()))
+    Registry::new(database.store.clone(), settings, engine, Arc::new(|_| ()), Arc::new(|_, _| ()))
 }
 
 fn admin() -> Actor {

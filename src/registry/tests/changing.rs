@@ -187,3 +187,27 @@ async fn the_audit_log_says_who_changed_what_and_keeps_secrets() {
     assert_eq!(entries[5].after.as_ref().unwrap()["env"], json!(["KEY"]));
     assert!(!format!("{entries:?}").contains("HIDDEN"));
 }
+
+#[tokio::test]
+async fn every_command_reports_the_script_once() {
+    let world = World::new().await;
+    let reported = || std::mem::take(&mut *world.changed.lock().unwrap());
+    let id = world.register(with(plain("a"), json!({"max_concurrency": 2}))).await.unwrap().id;
+    assert_eq!(reported(), [(id, Some(2))]);
+    world.change(id, json!({"max_concurrency": 3, "source": "echo 2\n"})).await.unwrap();
+    assert_eq!(reported(), [(id, Some(3))]);
+    world.registry.activate(&admin(), id, 1).await.unwrap();
+    assert_eq!(reported(), [(id, Some(3))]);
+    let operated = sent(json!({"max_concurrency": null}));
+    world.registry.change(&operator(), id, operated).await.unwrap();
+    assert_eq!(reported(), [(id, None)]);
+    world.change(id, json!({"is_enabled": false})).await.unwrap();
+    world.change(id, json!({"is_enabled": true})).await.unwrap();
+    world.registry.deactivate(&admin(), id).await.unwrap();
+    assert_eq!(reported(), [(id, None); 3]);
+    world.change(id, json!({"timeout_secs": 0})).await.unwrap_err();
+    world.registry.activate(&admin(), id, 9).await.unwrap_err();
+    world.registry.deactivate(&operator(), id).await.unwrap_err();
+    world.register(plain("a")).await.unwrap_err();
+    assert_eq!(reported(), []);
+}

@@ -14,8 +14,6 @@ mod sections;
 mod source;
 mod values;
 
-use std::num::NonZeroU32;
-
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -63,9 +61,7 @@ async fn registered(
     fields: &Fields,
 ) -> Result<RegisteredScript, Problem> {
     let input = input_of(fields, &Values::of_new(), Purpose::Register).map_err(Problem::invalid)?;
-    let script = state.registry.register(&visitor.identity.actor(), input).await?;
-    state.executions.scripts_changed();
-    Ok(script)
+    Ok(state.registry.register(&visitor.identity.actor(), input).await?)
 }
 
 /// Shows the form of an existing script.
@@ -111,10 +107,6 @@ async fn changed(
         return Ok(script.name.to_string());
     }
     let script = state.registry.change(&visitor.identity.actor(), script.id, input).await?;
-    // The queue applies it to waiting executions.
-    let limit = script.run_settings.max_concurrency.map(NonZeroU32::get);
-    state.executions.set_max_concurrency(script.id, limit);
-    state.executions.scripts_changed();
     Ok(script.name.to_string())
 }
 

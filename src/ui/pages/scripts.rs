@@ -237,7 +237,6 @@ async fn set_enabled(
 ) -> Result<Response, Problem> {
     let input = ScriptInput { is_enabled: Some(is_enabled), ..ScriptInput::default() };
     let script = state.registry.change(&visitor.identity.actor(), script.id, input).await?;
-    state.executions.scripts_changed();
     let back = fields.text("back");
     let is_list = back == "/scripts" || back.starts_with("/scripts?");
     Ok(if is_list { see(back) } else { see(&format!("/scripts/{}", script.name)) })

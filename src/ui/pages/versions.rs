@@ -135,7 +135,6 @@ pub(in crate::ui) async fn activate(
 ) -> Result<Response, Problem> {
     let number = path.number("version", "version")?;
     let script = state.registry.activate(&visitor.identity.actor(), script.id, number).await?;
-    state.executions.scripts_changed();
     Ok(see(&format!("/scripts/{}", script.name)))
 }
 

@@ -1,3 +1,4 @@
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::{Arc, Once};
 
@@ -72,12 +73,13 @@ impl Server {
         let (executions, environments) = work(&store, folder.path(), &metrics, queue_limit);
         let database = folder.path().join("gantry.db");
         keep_pending(&database).await;
-        let requested = environments.clone();
+        let (requested, changed) = (environments.clone(), executions.clone());
         let registry = Registry::new(
             store.clone(),
             settings(),
             EngineFacts::fixed(Architecture::X86_64, |runtime| format!("gantry/{runtime}:1")),
             Arc::new(move |key| requested.request(key)),
+            Arc::new(move |id, limit| changed.script_changed(id, limit.map(NonZeroU32::get))),
         );
         let state = AppState::new(Parts {
             store: store.clone(),
