@@ -20,6 +20,7 @@ use crate::http::headers::{idempotency_key, wait_preferred};
 use crate::http::memory::Held;
 use crate::http::problem::Problem;
 use crate::http::state::AppState;
+use crate::http::submission::{submission, submit, submit_awaited};
 use crate::orchestrator::{Submission, Waiter};
 
 /// Header with the applied preferences (RFC 7240, 3).
@@ -76,26 +77,22 @@ pub(super) async fn submit_execution(
     let (script, version) = order.resolve(&state, &identity).await?;
     let (order, idempotency_key) = keyed(order, key, script.id).await?;
     let submission = Submission {
-        script,
         version,
-        caller: identity.caller(),
-        role: identity.role(),
         job_id: order.job_id,
         idempotency_key,
         priority: order.priority,
         args: order.args,
         env: order.env,
         timeout: order.timeout,
-        input: order.input,
+        ..submission(&identity, script, order.input)
     };
     let (accepted, waiting) = match wait {
-        None => (state.executions.submit(submission).await?, None),
+        None => (submit(&state, submission).await?, None),
         Some(at_most) => {
-            let (accepted, waiter) = state.executions.submit_awaited(submission).await?;
+            let (accepted, waiter) = submit_awaited(&state, submission).await?;
             (accepted, Some((waiter, at_most)))
         }
     };
-    tracing::Span::current().record("execution", tracing::field::display(accepted.id));
     let id = accepted.id;
     if let (None, Some(pending)) = (wait, &accepted.pending) {
         let stored = Whole { held, ..as_stored((**pending).clone(), input) };

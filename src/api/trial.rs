@@ -25,7 +25,7 @@ use crate::http::fields::Fields;
 use crate::http::path::NamedScript;
 use crate::http::problem::Problem;
 use crate::http::state::AppState;
-use crate::http::submission::read_input;
+use crate::http::submission::{read_input, submission, submit_awaited};
 use crate::orchestrator::Submission;
 
 /// Longest wait for the queue and for an environment's build before the script starts.
@@ -127,20 +127,13 @@ pub(super) async fn test_script(
     let timeout = request.timeout_secs.unwrap_or(script.run_settings.timeout_secs);
     let at_most = timeout.duration() + GRACE + BEFORE;
     let submission = Submission {
-        script,
-        version: None,
-        caller: identity.caller(),
-        role: identity.role(),
-        job_id: None,
-        idempotency_key: None,
         priority: Priority::new(Priority::MAX.into()).unwrap_or_default(),
         args: request.args,
         env,
         timeout: request.timeout_secs,
-        input,
+        ..submission(&identity, script, input)
     };
-    let (accepted, waiter) = state.executions.submit_awaited(submission).await?;
-    tracing::Span::current().record("execution", tracing::field::display(accepted.id));
+    let (accepted, waiter) = submit_awaited(&state, submission).await?;
     drop(held);
     let waiting = permit.as_ref().map(|_| (waiter, at_most));
     let read = read_back(&state, &identity, accepted.id, waiting).await;

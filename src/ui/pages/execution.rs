@@ -26,7 +26,7 @@ use crate::http::problem::{Problem, chain};
 use crate::http::roles::{CANCELLING, INVOKING, SEEING};
 use crate::http::script_ref::ScriptRef;
 use crate::http::state::AppState;
-use crate::http::submission::read_input;
+use crate::http::submission::{read_input, submission, submit};
 use crate::orchestrator::{Cancelled, Submission};
 use crate::store::StoreError;
 use crate::ui::assets::Asset;
@@ -246,21 +246,15 @@ pub(in crate::ui) async fn run_again(
     let input = read_input(execution.input_data.as_deref(), "/input")?;
     drop(execution);
     let submission = Submission {
-        script,
-        version: None,
-        caller: identity.caller(),
-        role: identity.role(),
         job_id: summary.job_id,
         idempotency_key: form.0.once(),
         priority: Priority::new(summary.priority.into()).unwrap_or_default(),
         args: snapshot.args,
         env: snapshot.env,
-        timeout: None,
-        input,
+        ..submission(identity, script, input)
     };
-    let accepted = state.executions.submit(submission).await?;
+    let accepted = submit(&state, submission).await?;
     drop(held);
-    tracing::Span::current().record("execution", tracing::field::display(accepted.id));
     Ok(see(&format!("/executions/{}", accepted.id)))
 }
 

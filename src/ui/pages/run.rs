@@ -19,11 +19,11 @@ use super::editor::lines::unix;
 use crate::domain::fault::Fault;
 use crate::domain::json_input::JsonInput;
 use crate::domain::registry::{RegisteredScript, ScriptVersion};
-use crate::domain::variables::Variables;
 use crate::http::executions::{find, whole};
 use crate::http::path::NamedScript;
 use crate::http::problem::{Kind, Problem};
 use crate::http::state::AppState;
+use crate::http::submission;
 use crate::orchestrator::Submission;
 use crate::ui::door::{Visitor, see};
 use crate::ui::form::{Fields, Form, PageFields};
@@ -118,22 +118,16 @@ async fn accepted(
     let (Ok(input), true) = (input, faults.is_empty()) else {
         return Err(Problem::invalid(faults));
     };
-    let submission = Submission {
-        script: script.clone(),
+    let request = Submission {
         version: asked,
-        caller: visitor.identity.caller(),
-        role: visitor.identity.role(),
         job_id: extra.job_id,
         idempotency_key: fields.once(),
         priority: extra.priority,
         args: extra.args,
-        env: Variables::default(),
         timeout: extra.timeout,
-        input,
+        ..submission::submission(&visitor.identity, script.clone(), input)
     };
-    let accepted = state.executions.submit(submission).await?;
-    tracing::Span::current().record("execution", tracing::field::display(accepted.id));
-    Ok(accepted.id)
+    Ok(submission::submit(state, request).await?.id)
 }
 
 /// Input from the fields, or as written in JSON.
