@@ -12,13 +12,15 @@ mod object;
 mod report;
 mod request;
 mod state;
+mod traces;
 mod unregistered;
 
 pub use id::first_id_at;
-pub use object::{Artifact, Execution, ExecutionSummary, SandboxReceipt, Usage};
+pub use object::{Execution, ExecutionSummary};
 pub use report::{Report, log_text, milliseconds};
 pub use request::{
     Caller, ExecutionSnapshot, IdempotencyKey, MAX_JOB_ID_CHARS, NewExecution, Priority,
     RequestFault,
 };
 pub use state::{State, UnknownState};
+pub use traces::{Artifact, SandboxReceipt, Usage};

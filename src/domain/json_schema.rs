@@ -12,6 +12,7 @@ mod counted;
 mod error;
 mod fault;
 mod look;
+mod reads;
 mod tree;
 
 use std::fmt;
@@ -21,7 +22,8 @@ use jsonschema::{PatternOptions, Retrieve, Uri, Validator};
 use serde_json::Value;
 
 use super::fault::Fault;
-use counted::{Counted, CountedJson, within};
+use counted::{Counted, CountedJson};
+use reads::within;
 use tree::Tree;
 
 pub use error::SchemaError;

@@ -5,8 +5,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::{NewExecution, Report, State, log_text};
-use crate::domain::confinement::SealedConfinement;
+use super::{Artifact, NewExecution, Report, SandboxReceipt, State, Usage, log_text};
 use crate::domain::outcome::ErrorKind;
 
 /// Execution without its input and output.
@@ -139,57 +138,4 @@ impl Execution {
             summary,
         }
     }
-}
-
-/// Resources that an execution used.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
-pub struct Usage {
-    /// CPU time, user and system, in milliseconds.
-    pub cpu_ms: f64,
-    /// Peak memory, in bytes.
-    pub peak_memory_bytes: u64,
-    /// Number of processes that the kernel killed for lack of memory.
-    pub oom_kills: u64,
-}
-
-/// Place where an execution ran.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct SandboxReceipt {
-    /// Image id.
-    pub image: String,
-    /// Unique name of the container.
-    pub container_id: String,
-    /// Node; null for `gantry run`.
-    pub node: Option<String>,
-    /// True if the container was started before the execution arrived.
-    pub warm: bool,
-    /// True if the script's interpreter had imported its modules before the execution
-    /// arrived, false if it started with the execution. Null for scripts that are not
-    /// Python, until the execution has ended, and if its end was not seen.
-    pub preloaded: Option<bool>,
-    /// Reason why `preloaded` is false; null otherwise.
-    pub preload_reason: Option<String>,
-    /// Confinement of the container, as the engine reports it. Absent from lists, until the
-    /// execution has ended, and if the engine did not report it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub confinement: Option<SealedConfinement>,
-}
-
-impl SandboxReceipt {
-    /// Records that the script's modules were preloaded, or the reason why not.
-    pub fn note_preload(&mut self, preload: Result<(), String>) {
-        self.preloaded = Some(preload.is_ok());
-        self.preload_reason = preload.err();
-    }
-}
-
-/// File that a script left.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Artifact {
-    /// Relative path, with `/` between components.
-    pub name: String,
-    /// Size in bytes; 0 if the file was not kept.
-    pub bytes: u64,
-    /// Reason why the file was not kept; null if it was.
-    pub skipped: Option<String>,
 }

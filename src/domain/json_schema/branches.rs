@@ -1,6 +1,6 @@
 //! Counts the paths through a schema that do not read the document: `allOf` of two
 //! references to an `allOf` of two references doubles them with every line. Paths that read
-//! the document are counted in [`super::counted`]; these are counted here, before
+//! the document are counted in [`super::reads`]; these are counted here, before
 //! compilation.
 
 use std::collections::HashMap;

@@ -5,7 +5,8 @@ use jsonschema::error::ValidationErrorKind;
 use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
 
-use super::counted::{Counted, CountedJson, within};
+use super::counted::{Counted, CountedJson};
+use super::reads::within;
 use super::tree::Tree;
 use super::{MAX_FAULTS, MAX_READS_FOR_FAULTS};
 use crate::domain::fault::Fault;

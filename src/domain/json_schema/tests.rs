@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use super::counted::Exhausted;
+use super::reads::{Exhausted, left};
 use super::*;
 
 fn compiled(schema: &Value) -> JsonSchema {
@@ -174,7 +174,7 @@ fn references_that_multiply_with_depth_are_given_up() {
     // It would find the same fault by 2 to the power of 100 ways.
     let all = || validator.iter_errors(Counted(&tree)).count();
     assert_eq!(within(1_000_000, all), Err(Exhausted));
-    assert_eq!(counted::left(), 0);
+    assert_eq!(left(), 0);
     assert_eq!(schema.check(&document).unwrap_err().len(), 1);
 }
 

@@ -10,7 +10,7 @@ use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Number, Value};
 
-use super::counted::count;
+use super::reads::count;
 use crate::domain::json_shape::Shape;
 
 /// Size of a value in an array, and of a member in an object, in bytes.
@@ -248,7 +248,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::domain::json_schema::counted::within;
+    use crate::domain::json_schema::reads::within;
 
     fn counting<T>(action: impl FnOnce() -> T) -> T {
         within(u64::MAX, action).unwrap()
