@@ -33,6 +33,7 @@ mod remover;
 mod replay;
 mod run;
 mod running;
+mod sink;
 mod start;
 #[cfg(test)]
 mod tests;
@@ -49,8 +50,8 @@ pub use output_limits::OutputLimits;
 pub use prepare::PrepareError;
 pub(crate) use prepare::printable;
 pub use remover::Remover;
-pub use run::{Cancel, ContainerGuard, RunResult, RunSignals, Sink};
 pub use running::Running;
+pub use sink::{Cancel, ContainerGuard, RunResult, RunSignals, Sink};
 
 use crate::domain::confinement::{ConfinementGap, SealedConfinement};
 use crate::engine::{Attached, Engine, EngineError};
