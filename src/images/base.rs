@@ -9,9 +9,9 @@ use tokio::process::{ChildStdout, Command};
 use tokio_util::io::ReaderStream;
 
 use super::ImageError;
-use super::library::{BaseSource, Library};
-use super::recipe::{BOOTSTRAP_ARGUMENTS, tag_hash};
-use super::release::{Base, Release};
+use super::library::Library;
+use super::recipe::BOOTSTRAP_ARGUMENTS;
+use super::release::{Base, BaseSource, Release, root_file_system_tag};
 use crate::engine::docker::Progress;
 
 /// Lines of mmdebstrap's output that an error shows.
@@ -93,12 +93,6 @@ impl Library {
         let stream = ReaderStream::with_capacity(tar, 256 * 1024).into_stream();
         Ok(self.docker.import(stream, tag, &self.labels("rootfs")).await?)
     }
-}
-
-/// The tag of the root file system that this version's arguments make.
-pub(super) fn root_file_system_tag(release: Release) -> String {
-    let suite = (release != Release::DEFAULT).then(|| release.suite().as_bytes());
-    format!("gantry/rootfs:{}", tag_hash([BOOTSTRAP_ARGUMENTS.as_bytes()].into_iter().chain(suite)))
 }
 
 fn mmdebstrap(release: Release) -> std::io::Result<tokio::process::Child> {

@@ -4,10 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::ImageError;
-use super::base::root_file_system_tag;
-use super::installer::InstallerSettings;
+use super::installer_settings::InstallerSettings;
 use super::recipe::Recipe;
-use super::release::{Base, Release};
+use super::release::{Base, BaseSource, Release, root_file_system_tag};
 use super::single_flight::Flight;
 use crate::domain::elf::Architecture;
 use crate::domain::python::PythonVersion;
@@ -18,15 +17,6 @@ use crate::sandbox::{Cancel, Remover};
 
 /// Target of this binary, as a Rust target triple.
 const TARGET: &str = env!("GANTRY_TARGET");
-
-/// Source of the root file system of all images.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum BaseSource {
-    /// This image, if it can be pulled, and otherwise mmdebstrap.
-    Registry(String),
-    /// mmdebstrap, without a registry.
-    Bootstrap,
-}
 
 /// Settings of a [`Library`].
 #[derive(Debug, Clone)]

@@ -27,6 +27,7 @@ mod build;
 mod environment;
 mod error;
 mod installer;
+mod installer_settings;
 pub mod layer;
 mod library;
 mod lock;
@@ -43,7 +44,8 @@ mod wheels;
 
 pub use environment::Environment;
 pub use error::{ImageError, LockSource};
-pub use installer::{BuildDisk, InstallerSettings};
-pub use library::{BaseSource, Library, LibrarySettings};
+pub use installer_settings::{BuildDisk, InstallerSettings};
+pub use library::{Library, LibrarySettings};
 pub use prepare::Prepared;
 pub use prune::{Listed, Prunable, Standing};
+pub use release::BaseSource;

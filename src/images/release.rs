@@ -1,6 +1,6 @@
 //! Debian releases, and what there is to make their root file systems of.
 
-use super::library::BaseSource;
+use super::recipe::{BOOTSTRAP_ARGUMENTS, tag_hash};
 use crate::domain::python::PythonVersion;
 
 /// A Debian release whose own Python scripts can ask for.
@@ -42,6 +42,15 @@ impl Release {
     }
 }
 
+/// Source of the root file system of all images.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BaseSource {
+    /// This image, if it can be pulled, and otherwise mmdebstrap.
+    Registry(String),
+    /// mmdebstrap, without a registry.
+    Bootstrap,
+}
+
 /// A release, and where its root file system comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Base {
@@ -73,6 +82,12 @@ impl Base {
             (BaseSource::Bootstrap, release) => format!("mmdebstrap {}", release.suite()),
         }
     }
+}
+
+/// The tag of the root file system that this version's arguments make.
+pub(super) fn root_file_system_tag(release: Release) -> String {
+    let suite = (release != Release::DEFAULT).then(|| release.suite().as_bytes());
+    format!("gantry/rootfs:{}", tag_hash([BOOTSTRAP_ARGUMENTS.as_bytes()].into_iter().chain(suite)))
 }
 
 /// `debian:bookworm-slim` of `debian:trixie-slim`. A digest is one image's alone.
