@@ -7,7 +7,18 @@ use serde_json::json;
 use sqlx::FromRow;
 
 use super::connection::{in_transaction, on_reader};
-use super::{Activation, NewAuditEntry, Store, StoreError};
+use super::{NewAuditEntry, Store, StoreError};
+
+/// Time at which a version becomes current.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Activation {
+    /// Once its environment is ready; at once if the current version's environment is not
+    /// ready either.
+    #[default]
+    WhenReady,
+    /// At once; its executions wait for the environment.
+    Now,
+}
 
 /// Actor in the audit log when a waiting version becomes current.
 const ACTOR: &str = "gantry";

@@ -16,7 +16,7 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, Connection};
 
 use super::StoreError;
-use super::receipts::KnownReceipts;
+use super::known_receipts::KnownReceipts;
 use crate::private_files::{Exposed, close_file, create_folder, open_to_append};
 
 static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");

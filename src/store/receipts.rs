@@ -3,46 +3,15 @@
 //! write, and renews their time of use every hour. A receipt is removed once it was unused
 //! for a day and no execution refers to it.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
-
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::connection::{on_reader, on_writer};
 use super::{Store, StoreError};
 use crate::domain::confinement::SealedConfinement;
 
-/// Time for which a written receipt counts as stored.
-const TRUSTED_FOR: Duration = Duration::from_secs(3600);
-
 /// Time after which an unreferenced receipt is removed; much longer than [`TRUSTED_FOR`],
 /// because clocks disagree.
 const UNUSED_FOR: TimeDelta = TimeDelta::days(1);
-
-/// Most receipts that a process remembers; beyond it, all are written again.
-const MAX_KNOWN: usize = 10_000;
-
-/// Receipts that this process knows to be stored.
-#[derive(Debug, Clone, Default)]
-pub(super) struct KnownReceipts {
-    written: Arc<Mutex<HashMap<[u8; 32], Instant>>>,
-}
-
-impl KnownReceipts {
-    fn has(&self, digest: &[u8; 32]) -> bool {
-        let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        written.get(digest).is_some_and(|at| at.elapsed() < TRUSTED_FOR)
-    }
-
-    fn note(&self, digest: [u8; 32]) {
-        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        if written.len() >= MAX_KNOWN {
-            written.clear();
-        }
-        written.insert(digest, Instant::now());
-    }
-}
 
 impl Store {
     /// Stores a receipt, unless it is known to be stored.

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::types::Json;
 use sqlx::{FromRow, QueryBuilder};
 
-use super::activation::activate;
+use super::activation::{Activation, activate};
 use super::audit::note;
 use super::code::INSERT_CODE;
 use super::connection::{in_transaction, on_reader};
@@ -79,17 +79,6 @@ pub enum VersionChange {
     Activate(i64),
     /// Defines a version, or selects the existing one with the same content.
     Define(Box<NewVersion>),
-}
-
-/// Time at which a version becomes current.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Activation {
-    /// Once its environment is ready; at once if the current version's environment is not
-    /// ready either.
-    #[default]
-    WhenReady,
-    /// At once; its executions wait for the environment.
-    Now,
 }
 
 /// Filter of a list of scripts.
