@@ -10,8 +10,6 @@ pub(in crate::ui::pages) mod field;
 mod form;
 mod input;
 pub(in crate::ui::pages) mod lines;
-mod sections;
-mod source;
 mod values;
 
 use axum::extract::State;

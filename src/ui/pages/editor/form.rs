@@ -1,10 +1,11 @@
 //! Rendering of a script's form. It repeats the typed values after a fault, and shows operators
 //! only the fields that they may change.
 
+mod sections;
+
 use maud::{Markup, html};
 
 use super::field::{Field, Input, Wrong, radios};
-use super::sections;
 use super::values::{TICKED, Values};
 use crate::domain::registry::RegisteredScript;
 use crate::ui::door::Visitor;

@@ -2,13 +2,14 @@
 //! is reverted, and an operator's request has no fields for admins only. It checks only that texts
 //! can be parsed; the registry validates the rest.
 
+mod source;
+
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use serde_json::Value;
 
 use super::lines::{entries, lines, read, unix};
-use super::source;
 use super::values::{FIELDS, MIB, TICKED, Values};
 use crate::domain::fault::{Fault, pointer_to};
 use crate::domain::preload::Preload;

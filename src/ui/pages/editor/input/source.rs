@@ -3,8 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::input::{Purpose, Reading};
-use super::lines::{lines, unix};
+use super::super::lines::{lines, unix};
+use super::{Purpose, Reading};
 use crate::registry::ScriptInput;
 use crate::ui::form::Upload;
 

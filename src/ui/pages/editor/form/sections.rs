@@ -2,8 +2,8 @@
 
 use maud::{Markup, html};
 
-use super::field::Field;
-use super::form::Sheet;
+use super::super::field::Field;
+use super::Sheet;
 
 /// Renders all sections.
 pub(super) fn of_admins(sheet: &Sheet<'_>) -> Markup {
