@@ -8,8 +8,9 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 
-use super::door::{Visitor, request_id};
 use super::layout::{self, Section};
+use super::session::Visitor;
+use crate::http::envelope::RequestId;
 use crate::http::problem::{IsAnswer, Problem, problem_in};
 
 /// Renders problems as pages.
@@ -67,4 +68,9 @@ pub(super) async fn missing(request: Request) -> Response {
         true => page(None, &problem, &request_id(&request)),
         false => problem.into_response(),
     }
+}
+
+/// Id of a request, for its error page.
+fn request_id(request: &Request) -> String {
+    request.extensions().get::<RequestId>().map(|it| it.0.clone()).unwrap_or_default()
 }

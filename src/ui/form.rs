@@ -15,7 +15,8 @@ use futures::{Stream, StreamExt};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::door::Visitor;
+use super::address::MAX_NEXT_BYTES;
+use super::session::Visitor;
 use crate::domain::execution::IdempotencyKey;
 use crate::http::auth::Identity;
 use crate::http::extract::{self, WITH_SCRIPT};
@@ -35,8 +36,8 @@ const MAX_FIELDS: usize = 1_000;
 /// Largest form, in bytes: a script and its settings.
 const MAX_BYTES: usize = WITH_SCRIPT;
 
-/// Largest form of a client without a session, in bytes (8 KiB).
-pub(super) const MAX_SIGN_IN_BYTES: usize = 8 * 1024;
+/// Largest form of a client without a session, in bytes (8 KiB); the address is half of it.
+const MAX_SIGN_IN_BYTES: usize = 2 * MAX_NEXT_BYTES;
 
 /// Time limit for the sign-in form: browsers send it together with its head.
 const SIGN_IN_WITHIN: Duration = Duration::from_secs(5);
@@ -258,7 +259,7 @@ impl FromRequest<AppState> for Form {
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, Problem> {
         let visitor = request.extensions().get::<Visitor>().cloned();
-        let visitor = visitor.ok_or_else(|| Problem::internal("a form behind no door"))?;
+        let visitor = visitor.ok_or_else(|| Problem::internal("a form without a session"))?;
         let (fields, held) = Fields::read(request, state, &visitor.identity).await?;
         match visitor.owns(fields.text(TOKEN_FIELD)) {
             true => Ok(Self(fields, held)),
@@ -266,21 +267,6 @@ impl FromRequest<AppState> for Form {
                 .hint("it may be from before you signed in: load its page again")),
         }
     }
-}
-
-/// Encodes a text as a part of an address.
-pub(super) fn encoded(text: &str) -> String {
-    form_urlencoded::byte_serialize(text.as_bytes()).collect()
-}
-
-/// Builds a query from the non-empty pairs.
-pub(super) fn query(pairs: &[(&str, &str)]) -> String {
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    for (name, value) in pairs.iter().filter(|(_, value)| !value.is_empty()) {
-        query.append_pair(name, value);
-    }
-    let query = query.finish();
-    if query.is_empty() { query } else { format!("?{query}") }
 }
 
 fn malformed(detail: &str) -> Problem {

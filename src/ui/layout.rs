@@ -7,8 +7,8 @@ use maud::{DOCTYPE, Markup, html};
 use uuid::Uuid;
 
 use super::assets::Asset;
-use super::door::Visitor;
 use super::form::{ONCE_FIELD, TOKEN_FIELD};
+use super::session::Visitor;
 use crate::access::AccessError;
 use crate::domain::token::Role;
 use crate::http::roles::{ADMIN, SEEING};

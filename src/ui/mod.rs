@@ -1,7 +1,7 @@
 //! The console: web pages for admins, operators and creators.
 //!
 //! Pages are rendered completely here and work without JavaScript; modules in `assets/` update logs
-//! live and keep times current. A request passes [`door`] (session and origin), the same roles as
+//! live and keep times current. A request passes [`session`] (session and origin), the same roles as
 //! in the API, and then a page. The console stands beside the API, which it does not know; what
 //! they share is in [`crate::http`]. Failures are [`Problem`](crate::http::problem::Problem)s that
 //! [`failure`] renders as pages. Forms are parsed by [`form`], which refuses those without the
@@ -12,14 +12,16 @@
 //! and load only these and the pictures of artifacts; no page contains styles or scripts. Pages
 //! decide nothing that outlives the request, and know no SQL.
 
+mod address;
 mod assets;
 mod attempts;
-mod door;
 mod failure;
 mod form;
 mod layout;
 mod pages;
 mod pieces;
 mod routes;
+mod session;
+mod sign_in;
 
 pub use routes::pages;

@@ -12,7 +12,7 @@ use super::pages::{
     audit, editor, environments, execution, executions, job, overview, run, script, scripts,
     system, tokens, versions,
 };
-use super::{assets, door, failure};
+use super::{assets, failure, session, sign_in};
 use crate::domain::token::Role;
 use crate::http::artifacts::send_artifact;
 use crate::http::auth::{Identity, authorise};
@@ -45,10 +45,10 @@ pub fn pages(state: AppState) -> Router<AppState> {
     let closed = closed
         .layer(Extension(overview::Day::default()))
         .layer(from_fn(failure::as_pages))
-        .layer(from_fn_with_state(state, door::enter))
+        .layer(from_fn_with_state(state, session::enter))
         .layer(from_fn(failure::as_pages));
     let open = Router::new()
-        .route("/sign-in", get(door::ask).post(door::sign_in))
+        .route("/sign-in", get(sign_in::ask).post(sign_in::sign_in))
         .layer(Extension(Arc::<Attempts>::default()))
         .layer(from_fn(failure::as_pages))
         .route("/assets/{version}/{name}", get(assets::send));
@@ -99,5 +99,5 @@ fn of_the_rest(pages: Pages) -> Pages {
         .allow(SEEING, "/audit", get(audit::list))
         .allow(SEEING, "/system", get(system::show))
         .allow(SEEING, "/system/examine", post(system::examine))
-        .allow(ANYBODY, "/sign-out", post(door::sign_out))
+        .allow(ANYBODY, "/sign-out", post(sign_in::sign_out))
 }

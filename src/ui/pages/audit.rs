@@ -8,11 +8,12 @@ use serde_json::Value;
 use crate::http::problem::Problem;
 use crate::http::state::AppState;
 use crate::store::AuditEntry;
-use crate::ui::door::Visitor;
-use crate::ui::form::{PageFields, query};
+use crate::ui::address::query;
+use crate::ui::form::PageFields;
 use crate::ui::layout::{self, Section};
 use crate::ui::pieces::pager::{PAGE, offset, pages};
 use crate::ui::pieces::value;
+use crate::ui::session::Visitor;
 
 /// Longest value shown, in characters.
 const MAX_VALUE: usize = 240;

@@ -11,11 +11,12 @@ use crate::http::path::PathText;
 use crate::http::problem::Problem;
 use crate::http::roles::ADMIN;
 use crate::http::state::AppState;
-use crate::ui::door::{Visitor, see};
+use crate::ui::address::see;
 use crate::ui::form::{Form, PageFields};
 use crate::ui::layout::{self, Section};
 use crate::ui::pieces::pager::{PAGE, offset, pages};
 use crate::ui::pieces::{ansi, badge, value};
+use crate::ui::session::Visitor;
 
 /// Most bytes shown of a log and of an error, from its end.
 const SHOWN: usize = 48 * 1024;

@@ -29,12 +29,13 @@ use crate::http::state::AppState;
 use crate::http::submission::{read_input, submission, submit};
 use crate::orchestrator::{Cancelled, Submission};
 use crate::store::StoreError;
+use crate::ui::address::{query, see};
 use crate::ui::assets::Asset;
-use crate::ui::door::{Visitor, see};
-use crate::ui::form::{Form, query};
+use crate::ui::form::Form;
 use crate::ui::layout::{self, Section};
 use crate::ui::pieces::ansi::visible;
 use crate::ui::pieces::{badge, value};
+use crate::ui::session::Visitor;
 
 pub(in crate::ui) use downloads::{download_input, download_log, download_output};
 

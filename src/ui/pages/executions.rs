@@ -13,11 +13,12 @@ use crate::http::roles::SEEING;
 use crate::http::script_ref::ScriptRef;
 use crate::http::state::AppState;
 use crate::store::{ExecutionFilter, Page};
-use crate::ui::door::Visitor;
-use crate::ui::form::{Fields, PageFields, query};
+use crate::ui::address::query;
+use crate::ui::form::{Fields, PageFields};
 use crate::ui::layout::{self, Section};
 use crate::ui::pieces::pager::PAGE;
 use crate::ui::pieces::{badge, cells, value};
+use crate::ui::session::Visitor;
 
 /// Filters as typed.
 struct Wanted {

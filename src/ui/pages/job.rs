@@ -9,11 +9,11 @@ use crate::http::problem::Problem;
 use crate::http::roles::SEEING;
 use crate::http::state::AppState;
 use crate::store::{ExecutionFilter, Page};
-use crate::ui::door::Visitor;
 use crate::ui::form::PageFields;
 use crate::ui::layout::{self, Section};
 use crate::ui::pieces::pager::{PAGE, offset, pages};
 use crate::ui::pieces::{badge, cells, value};
+use crate::ui::session::Visitor;
 
 /// Shows a job.
 pub(in crate::ui) async fn show(

@@ -22,12 +22,12 @@ use crate::http::state::AppState;
 use crate::orchestrator::Load;
 use crate::pool::PoolStatus;
 use crate::store::{Counts, ExecutionFilter, Page, Run};
-use crate::ui::door::Visitor;
-use crate::ui::form::query;
+use crate::ui::address::query;
 use crate::ui::layout::{self, Section};
 use crate::ui::pieces::runs::Summary;
 use crate::ui::pieces::value::{self, count, milliseconds};
 use crate::ui::pieces::{chart, runs};
+use crate::ui::session::Visitor;
 
 /// Most executions that the lists of scripts are computed from.
 const LOOKED_AT: u32 = 2_000;

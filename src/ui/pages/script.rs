@@ -21,11 +21,11 @@ use crate::http::scripts::{environment_of, pending_environment_of};
 use crate::http::state::AppState;
 use crate::registry::FileState;
 use crate::store::{ExecutionFilter, Page, Run};
-use crate::ui::door::Visitor;
-use crate::ui::form::query;
+use crate::ui::address::query;
 use crate::ui::layout::{self, Section};
 use crate::ui::pieces::runs::{self, LOOKED_AT, Summary};
 use crate::ui::pieces::{badge, value};
+use crate::ui::session::Visitor;
 use usage::Figures;
 
 pub(in crate::ui::pages) use facts::shown as facts_shown;

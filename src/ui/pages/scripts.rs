@@ -15,12 +15,13 @@ use crate::http::scripts::environment_of;
 use crate::http::state::AppState;
 use crate::registry::ScriptInput;
 use crate::store::{Run, ScriptFilter};
-use crate::ui::door::{Visitor, see};
-use crate::ui::form::{Fields, Form, PageFields, query};
+use crate::ui::address::{query, see};
+use crate::ui::form::{Fields, Form, PageFields};
 use crate::ui::layout::{self, Section};
 use crate::ui::pieces::pager::{PAGE, offset, pages};
 use crate::ui::pieces::runs::{self, LOOKED_AT, Summary};
 use crate::ui::pieces::{badge, value};
+use crate::ui::session::Visitor;
 
 /// Lists scripts.
 pub(in crate::ui) async fn list(

@@ -10,10 +10,11 @@ use crate::clock;
 use crate::doctor::{Examination, Finding, Severity};
 use crate::http::problem::Problem;
 use crate::http::state::AppState;
-use crate::ui::door::{Visitor, see};
+use crate::ui::address::see;
 use crate::ui::form::Form;
 use crate::ui::layout::{self, Section};
 use crate::ui::pieces::value;
+use crate::ui::session::Visitor;
 
 /// Age in minutes after which a visit repeats the examination.
 const FRESH_MINUTES: i64 = 10;

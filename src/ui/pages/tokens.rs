@@ -15,11 +15,12 @@ use crate::http::path::TokenId;
 use crate::http::problem::{IsAnswer, Problem};
 use crate::http::script_ref::ScriptRef;
 use crate::http::state::AppState;
-use crate::ui::door::{Visitor, see};
+use crate::ui::address::see;
 use crate::ui::form::{Fields, Form, PageFields};
 use crate::ui::layout::{self, Section};
 use crate::ui::pieces::pager::{PAGE, offset, pages};
 use crate::ui::pieces::value;
+use crate::ui::session::Visitor;
 
 /// Longest lifetime of a token, in days.
 const MAX_DAYS: u32 = 36_500;

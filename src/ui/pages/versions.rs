@@ -16,11 +16,12 @@ use crate::http::problem::Problem;
 use crate::http::roles::ADMIN;
 use crate::http::scripts::{HIDDEN, room_for_source};
 use crate::http::state::AppState;
-use crate::ui::door::{Visitor, see};
+use crate::ui::address::see;
 use crate::ui::form::{Fields, Form, PageFields};
 use crate::ui::layout::{self, Section};
 use crate::ui::pieces::pager::{PAGE, offset, pages};
 use crate::ui::pieces::value;
+use crate::ui::session::Visitor;
 use diff::{Diff, visible};
 
 /// Longest source shown, in bytes (48 KiB).

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use uuid::Uuid;
 
 use super::value;
-use crate::ui::form::query;
+use crate::ui::address::query;
 
 /// Longest job id in a cell, in characters.
 const JOB_CHARS: usize = 40;

@@ -3,7 +3,8 @@
 use maud::{Markup, html};
 
 use super::value::count;
-use crate::ui::form::{Fields, query};
+use crate::ui::address::query;
+use crate::ui::form::Fields;
 
 /// Entries of a page.
 pub(in crate::ui) const PAGE: u32 = 50;

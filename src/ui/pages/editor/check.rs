@@ -14,8 +14,8 @@ use crate::domain::registry::RegisteredScript;
 use crate::http::path::NamedScript;
 use crate::http::problem::Problem;
 use crate::http::state::AppState;
-use crate::ui::door::Visitor;
 use crate::ui::form::{Fields, Form};
+use crate::ui::session::Visitor;
 
 /// Faults by the ids of their fields.
 type Words = BTreeMap<String, Vec<String>>;

@@ -8,8 +8,8 @@ use maud::{Markup, html};
 use super::field::{Field, Input, Wrong, radios};
 use super::values::{TICKED, Values};
 use crate::domain::registry::RegisteredScript;
-use crate::ui::door::Visitor;
 use crate::ui::layout;
+use crate::ui::session::Visitor;
 
 /// Contents of the form.
 pub(super) struct Sheet<'a> {

@@ -18,8 +18,8 @@ use crate::http::memory::Held;
 use crate::http::path::ExecutionId;
 use crate::http::problem::{Kind, Problem};
 use crate::http::state::AppState;
-use crate::ui::door::Visitor;
 use crate::ui::form::PageFields;
+use crate::ui::session::Visitor;
 
 /// Sends the stored bytes of one stream, or of both in order of arrival.
 pub(in crate::ui) async fn download_log(

@@ -134,7 +134,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::ui::form::encoded;
+    use crate::ui::address::encoded;
     use crate::ui::pages::run::assembly::assembled;
 
     fn plan() -> Plan {

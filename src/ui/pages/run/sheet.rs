@@ -8,11 +8,11 @@ use super::plan::Plan;
 use super::{RAW, extra, render};
 use crate::domain::registry::{RegisteredScript, ScriptVersion};
 use crate::http::roles::SEEING;
-use crate::ui::door::Visitor;
 use crate::ui::form::Fields;
 use crate::ui::layout;
 use crate::ui::pages::editor::field::{Field, Wrong};
 use crate::ui::pieces::badge;
+use crate::ui::session::Visitor;
 
 /// Prefix of shared fields' ids in the schema's form.
 pub(super) const OF_FORM: &str = "a-";

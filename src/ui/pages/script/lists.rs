@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use crate::domain::execution::ExecutionSummary;
 use crate::domain::registry::{RegisteredScript, ScriptVersion};
-use crate::ui::form::query;
+use crate::ui::address::query;
 use crate::ui::pieces::{badge, cells, value};
 
 /// Characters of a digest that distinguish it.

@@ -3,7 +3,7 @@ use serde_json::json;
 
 use super::*;
 use crate::domain::registry::{Definition, RegisteredScript, ScriptName, ScriptVersion};
-use crate::ui::form::encoded;
+use crate::ui::address::encoded;
 
 fn fields(pairs: &[(&str, &str)]) -> Fields {
     let mut text = String::new();

@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::ui::form::encoded;
+use crate::ui::address::encoded;
 
 fn plan() -> Plan {
     let schema = json!({

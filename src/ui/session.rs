@@ -5,26 +5,19 @@
 //! checks: the browser's headers must name this origin, and the form must contain the session's own
 //! token ([`super::form`]).
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-use axum::extract::{Extension, FromRequestParts, Request, State};
-use axum::http::header::{COOKIE, HOST, LOCATION, ORIGIN, SET_COOKIE};
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::header::{COOKIE, HOST, ORIGIN, SET_COOKIE};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::attempts::Attempts;
-use super::form::{Fields, MAX_SIGN_IN_BYTES, SignInForm, encoded};
-use super::layout;
-use crate::access::{AccessError, SESSION_LIFETIME};
+use super::address::{MAX_NEXT_BYTES, encoded, see};
+use crate::access::AccessError;
 use crate::domain::token::Role;
 use crate::http::auth::Identity;
-use crate::http::connection::Connection;
-use crate::http::envelope::RequestId;
 use crate::http::problem::{Kind, Problem};
 use crate::http::state::AppState;
 
@@ -35,10 +28,7 @@ const NAME: &str = "gantry_session";
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Address of the sign-in page.
-const SIGN_IN: &str = "/sign-in";
-
-/// Longest address to return to after a sign-in, in bytes as encoded in a form: half of the form.
-const MAX_NEXT_BYTES: usize = MAX_SIGN_IN_BYTES / 2;
+pub(super) const SIGN_IN: &str = "/sign-in";
 
 /// Signed-in user of a page.
 #[derive(Debug, Clone)]
@@ -72,7 +62,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Visitor {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let missing = || Problem::internal("a page behind no door");
+        let missing = || Problem::internal("a page without a session");
         parts.extensions.get::<Self>().cloned().ok_or_else(missing)
     }
 }
@@ -94,7 +84,11 @@ pub(super) async fn enter(
     Ok(admitted.until_sent(next.run(request).await))
 }
 
-async fn visitor(state: &AppState, headers: &HeaderMap) -> Result<Option<Visitor>, Problem> {
+/// User of a request's session, if it has one.
+pub(super) async fn visitor(
+    state: &AppState,
+    headers: &HeaderMap,
+) -> Result<Option<Visitor>, Problem> {
     let Some(secret) = secret(headers) else { return Ok(None) };
     match state.access.session(secret).await {
         Ok(token) => Ok(Some(Visitor::new(Identity::new(token), secret))),
@@ -104,7 +98,7 @@ async fn visitor(state: &AppState, headers: &HeaderMap) -> Result<Option<Visitor
 }
 
 /// Secret of the session, if the cookie occurs once.
-fn secret(headers: &HeaderMap) -> Option<&str> {
+pub(super) fn secret(headers: &HeaderMap) -> Option<&str> {
     let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
     let pairs = cookies.flat_map(|cookies| cookies.split(';'));
     let mut found = pairs.filter_map(|pair| pair.trim().split_once('='));
@@ -115,7 +109,7 @@ fn secret(headers: &HeaderMap) -> Option<&str> {
 
 /// Refuses requests that change something and were not sent by a page of this server (the Fetch
 /// standard's `Origin`, and W3C's `Sec-Fetch-Site`).
-fn refuse_foreign(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
+pub(super) fn refuse_foreign(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
     if method.is_safe() {
         return Ok(());
     }
@@ -146,71 +140,8 @@ fn to_sign_in(request: &Request) -> Response {
     }
 }
 
-/// Redirects a browser to another page.
-pub(super) fn see(address: &str) -> Response {
-    let address = HeaderValue::from_str(address).unwrap_or(HeaderValue::from_static("/"));
-    (StatusCode::SEE_OTHER, [(LOCATION, address)]).into_response()
-}
-
-/// Renders the sign-in page.
-pub(super) async fn ask(
-    State(state): State<AppState>,
-    request: Request,
-) -> Result<Response, Problem> {
-    if visitor(&state, request.headers()).await?.is_some() {
-        return Ok(see("/"));
-    }
-    let fields = Fields::of_query(request.uri().query().unwrap_or_default());
-    Ok(layout::sign_in(fields.text("next"), None))
-}
-
-/// Signs in.
-pub(super) async fn sign_in(
-    State(state): State<AppState>,
-    Extension(attempts): Extension<Arc<Attempts>>,
-    connection: Option<Extension<Connection>>,
-    headers: HeaderMap,
-    SignInForm(fields): SignInForm,
-) -> Result<Response, Problem> {
-    refuse_foreign(&Method::POST, &headers)?;
-    let next = fields.text("next");
-    let secret = match state.access.sign_in(fields.text("token").trim()).await {
-        Ok(secret) => secret,
-        Err(error @ AccessError::Unknown) => {
-            let peer = connection.map(|it| it.peer());
-            attempts.fail(peer, Instant::now()).map_err(too_often)?;
-            return Ok(layout::sign_in(next, Some(&error)));
-        }
-        Err(error @ AccessError::TooManyUnknown) => return Ok(layout::sign_in(next, Some(&error))),
-        Err(error) => return Err(error.into()),
-    };
-    let mut response = see(local(next));
-    set_cookie(&mut response, &headers, &secret, SESSION_LIFETIME.num_seconds());
-    Ok(response)
-}
-
-fn too_often(wait: Duration) -> Problem {
-    Problem::new(Kind::TooManyRequests, "signing in has failed too often from this address")
-        .after(wait)
-        .hint("wait, and try again with a token that works")
-}
-
-/// Signs out.
-pub(super) async fn sign_out(
-    State(state): State<AppState>,
-    headers: HeaderMap,
-    _visitor: Visitor,
-    _form: super::form::Form,
-) -> Result<Response, Problem> {
-    if let Some(secret) = secret(&headers) {
-        state.access.sign_out(secret).await?;
-    }
-    let mut response = see(SIGN_IN);
-    set_cookie(&mut response, &headers, "", 0);
-    Ok(response)
-}
-
-fn set_cookie(response: &mut Response, headers: &HeaderMap, secret: &str, seconds: i64) {
+/// Sets the session's cookie; an empty secret of no seconds removes it.
+pub(super) fn set_cookie(response: &mut Response, headers: &HeaderMap, secret: &str, seconds: i64) {
     // Only a proxy knows if the browser used TLS.
     let is_tls = headers.get("x-forwarded-proto").is_some_and(|it| it == "https");
     let secure = if is_tls { "; Secure" } else { "" };
@@ -219,20 +150,6 @@ fn set_cookie(response: &mut Response, headers: &HeaderMap, secret: &str, second
     if let Ok(cookie) = HeaderValue::from_str(&cookie) {
         response.headers_mut().insert(SET_COOKIE, cookie);
     }
-}
-
-/// Restricts an address to pages of this server.
-fn local(address: &str) -> &str {
-    let is_local = address.starts_with('/')
-        && !address.starts_with("//")
-        && !address.contains('\\')
-        && !address.chars().any(char::is_control);
-    if is_local { address } else { "/" }
-}
-
-/// Id of a request, for its error page.
-pub(super) fn request_id(request: &Request) -> String {
-    request.extensions().get::<RequestId>().map(|it| it.0.clone()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -244,16 +161,6 @@ mod tests {
             .iter()
             .map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)));
         pairs.collect()
-    }
-
-    #[test]
-    fn only_pages_of_this_server_are_gone_to() {
-        for address in ["/", "/scripts?search=a", "/executions/1"] {
-            assert_eq!(local(address), address);
-        }
-        for address in ["", "//evil", "/\\evil", "https://evil", "javascript:1", "/a\nb"] {
-            assert_eq!(local(address), "/", "{address:?}");
-        }
     }
 
     #[test]

@@ -1,0 +1,76 @@
+//! Signing in and out.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::extract::{Extension, Request, State};
+use axum::http::{HeaderMap, Method};
+use axum::response::Response;
+
+use super::address::{local, see};
+use super::attempts::Attempts;
+use super::form::{Fields, Form, SignInForm};
+use super::layout;
+use super::session::{SIGN_IN, Visitor, refuse_foreign, secret, set_cookie, visitor};
+use crate::access::{AccessError, SESSION_LIFETIME};
+use crate::http::connection::Connection;
+use crate::http::problem::{Kind, Problem};
+use crate::http::state::AppState;
+
+/// Renders the sign-in page.
+pub(super) async fn ask(
+    State(state): State<AppState>,
+    request: Request,
+) -> Result<Response, Problem> {
+    if visitor(&state, request.headers()).await?.is_some() {
+        return Ok(see("/"));
+    }
+    let fields = Fields::of_query(request.uri().query().unwrap_or_default());
+    Ok(layout::sign_in(fields.text("next"), None))
+}
+
+/// Signs in.
+pub(super) async fn sign_in(
+    State(state): State<AppState>,
+    Extension(attempts): Extension<Arc<Attempts>>,
+    connection: Option<Extension<Connection>>,
+    headers: HeaderMap,
+    SignInForm(fields): SignInForm,
+) -> Result<Response, Problem> {
+    refuse_foreign(&Method::POST, &headers)?;
+    let next = fields.text("next");
+    let secret = match state.access.sign_in(fields.text("token").trim()).await {
+        Ok(secret) => secret,
+        Err(error @ AccessError::Unknown) => {
+            let peer = connection.map(|it| it.peer());
+            attempts.fail(peer, Instant::now()).map_err(too_often)?;
+            return Ok(layout::sign_in(next, Some(&error)));
+        }
+        Err(error @ AccessError::TooManyUnknown) => return Ok(layout::sign_in(next, Some(&error))),
+        Err(error) => return Err(error.into()),
+    };
+    let mut response = see(local(next));
+    set_cookie(&mut response, &headers, &secret, SESSION_LIFETIME.num_seconds());
+    Ok(response)
+}
+
+fn too_often(wait: Duration) -> Problem {
+    Problem::new(Kind::TooManyRequests, "signing in has failed too often from this address")
+        .after(wait)
+        .hint("wait, and try again with a token that works")
+}
+
+/// Signs out.
+pub(super) async fn sign_out(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    _visitor: Visitor,
+    _form: Form,
+) -> Result<Response, Problem> {
+    if let Some(secret) = secret(&headers) {
+        state.access.sign_out(secret).await?;
+    }
+    let mut response = see(SIGN_IN);
+    set_cookie(&mut response, &headers, "", 0);
+    Ok(response)
+}
