@@ -1,4 +1,4 @@
-//! Circles of imports between the files of a folder. A parent and its children may know
+//! Circles of imports between the files of a folder, its subfolders included. A parent and its children may know
 //! each other, because the language makes them; siblings may not, whether directly or
 //! through their own children.
 
