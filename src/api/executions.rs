@@ -9,7 +9,7 @@ use utoipa::IntoParams;
 use crate::domain::execution::{Execution, ExecutionSummary, NewExecution, State as Stage};
 use crate::domain::outcome::Status;
 use crate::http::auth::Identity;
-use crate::http::executions::{Whole, find, whole};
+use crate::http::executions::{BudgetedExecution, find, whole};
 use crate::http::page::{Listed, PageQuery};
 use crate::http::path::{ExecutionId, NamedScript};
 use crate::http::problem::{Kind, Problem};
@@ -143,7 +143,7 @@ pub(super) async fn get_execution(
     ExecutionId(id): ExecutionId,
 ) -> Result<Response, Problem> {
     find(&state, &identity, id).await?;
-    let Whole { execution, held } = whole(&state, &identity, id).await?;
+    let BudgetedExecution { execution, held } = whole(&state, &identity, id).await?;
     Ok(held.json(StatusCode::OK, execution).await)
 }
 
@@ -160,7 +160,7 @@ pub(super) async fn get_script_execution(
     identity: Identity,
     ExecutionId(id): ExecutionId,
 ) -> Result<Response, Problem> {
-    let Whole { execution, held } = whole(&state, &identity, id).await?;
+    let BudgetedExecution { execution, held } = whole(&state, &identity, id).await?;
     Ok(held.json(StatusCode::OK, execution).await)
 }
 

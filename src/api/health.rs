@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use crate::http::auth::identify;
 use crate::http::checks::Check;
-use crate::http::health::looked_at;
+use crate::http::health::cached_health;
 use crate::http::state::AppState;
 use crate::metrics::MEDIA_TYPE;
 use crate::pool::PoolStatus;
@@ -115,7 +115,7 @@ pub(super) async fn healthz() -> Response {
     )
 )]
 pub(super) async fn readyz(State(state): State<AppState>, headers: HeaderMap) -> Response {
-    let mut checks = looked_at(&state).await.to_vec();
+    let mut checks = cached_health(&state).await.to_vec();
     if state.stopping.is_cancelled() {
         let detail = "the server is about to stop".to_owned();
         checks.push(Check { name: "server", is_ok: false, detail: Some(detail) });

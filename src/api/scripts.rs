@@ -11,9 +11,9 @@ use super::script_view::{Environments, ScriptView};
 use super::sent_script::SentScript;
 use crate::domain::registry::RegisteredScript;
 use crate::domain::runtime::Runtime;
-use crate::http::aside::aside;
 use crate::http::auth::Identity;
 use crate::http::extract::{JsonBytes, WITH_SCRIPT};
+use crate::http::offload::offload_if_large;
 use crate::http::page::{Listed, PageQuery};
 use crate::http::path::NamedScript;
 use crate::http::problem::Problem;
@@ -65,7 +65,7 @@ pub(super) async fn register_script(
     identity: Identity,
     JsonBytes(body, _held): JsonBytes<WITH_SCRIPT>,
 ) -> Result<Response, Problem> {
-    let input = aside(body.len(), move || SentScript::parse(&body)).await?.into_input();
+    let input = offload_if_large(body.len(), move || SentScript::parse(&body)).await?.into_input();
     let script = state.registry.register(&identity.actor(), input).await?;
     let location = format!("/api/v1/admin/scripts/{}", script.id);
     let view = view(&state, &identity, script).await?;
@@ -154,7 +154,7 @@ pub(super) async fn update_script(
     JsonBytes(body, _held): JsonBytes<WITH_SCRIPT>,
 ) -> Result<Json<ScriptView>, Problem> {
     let (id, role) = (script.id, identity.role());
-    let sent = aside(body.len(), move || SentScript::parse(&body)).await?;
+    let sent = offload_if_large(body.len(), move || SentScript::parse(&body)).await?;
     let input = match sent.needs_shown(role) {
         true => sent.into_change(&view(&state, &identity, script).await?, role)?,
         false => sent.into_input(),

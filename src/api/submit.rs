@@ -12,12 +12,12 @@ use uuid::Uuid;
 use super::order::{ExecutionRequest, Order};
 use crate::access::AccessError;
 use crate::domain::execution::{Execution, ExecutionSummary, IdempotencyKey};
-use crate::http::aside::aside;
 use crate::http::auth::Identity;
-use crate::http::executions::{Whole, whole};
+use crate::http::executions::{BudgetedExecution, whole};
 use crate::http::extract::{JsonBytes, WITH_INPUT};
 use crate::http::headers::{idempotency_key, wait_preferred};
-use crate::http::memory::Held;
+use crate::http::memory::MemoryPermit;
+use crate::http::offload::offload_if_large;
 use crate::http::problem::Problem;
 use crate::http::state::AppState;
 use crate::http::submission::{submission, submit, submit_awaited};
@@ -68,7 +68,7 @@ pub(super) async fn submit_execution(
 ) -> Result<Response, Problem> {
     let preferred = wait_preferred(&headers)?;
     let key = idempotency_key(&headers)?;
-    let (order, input) = aside(body.len(), move || Order::parse(&body)).await?;
+    let (order, input) = offload_if_large(body.len(), move || Order::parse(&body)).await?;
     // Waiting is optional: a caller without a permit is answered on acceptance.
     let permit = preferred.and_then(|_| state.streams().wait(identity.taker()));
     let wait = preferred.filter(|_| permit.is_some());
@@ -95,7 +95,7 @@ pub(super) async fn submit_execution(
     };
     let id = accepted.id;
     if let (None, Some(pending)) = (wait, &accepted.pending) {
-        let stored = Whole { held, ..as_stored((**pending).clone(), input) };
+        let stored = BudgetedExecution { held, ..as_stored((**pending).clone(), input) };
         return Ok(answer(stored, None).await);
     }
     drop(held);
@@ -117,7 +117,7 @@ async fn keyed(
     script_id: i64,
 ) -> Result<(Order, Option<IdempotencyKey>), Problem> {
     let Some(key) = key else { return Ok((order, None)) };
-    aside(order.input.as_str().len(), move || {
+    offload_if_large(order.input.as_str().len(), move || {
         let key = IdempotencyKey::new(&key, order.fingerprint(script_id))
             .map_err(|error| Problem::parameter("Idempotency-Key", error.to_string()))?;
         Ok((order, Some(key)))
@@ -134,11 +134,11 @@ pub(super) async fn read_back(
     identity: &Identity,
     id: Uuid,
     waiting: Option<(Waiter, Duration)>,
-) -> Result<Whole, Problem> {
+) -> Result<BudgetedExecution, Problem> {
     if let Some((waiter, at_most)) = waiting {
         tokio::select! {
             ended = waiter.wait(at_most) => if let Some(execution) = ended? {
-                return Ok(Whole { execution, held: Held::default() });
+                return Ok(BudgetedExecution { execution, held: MemoryPermit::default() });
             },
             () = state.stopping.cancelled() => {}
             () = identity.until_expired(state) => return Err(AccessError::Unknown.into()),
@@ -148,13 +148,13 @@ pub(super) async fn read_back(
 }
 
 /// Returns an accepted execution that can't be read back, as it was accepted.
-pub(super) fn unread(accepted: ExecutionSummary, problem: &Problem) -> Whole {
+pub(super) fn unread(accepted: ExecutionSummary, problem: &Problem) -> BudgetedExecution {
     tracing::warn!(execution = %accepted.id, ?problem, "answered as it was accepted");
     as_stored(accepted, None)
 }
 
 /// Returns a newly stored execution without reading it back.
-fn as_stored(summary: ExecutionSummary, input: Option<Box<RawValue>>) -> Whole {
+fn as_stored(summary: ExecutionSummary, input: Option<Box<RawValue>>) -> BudgetedExecution {
     let execution = Execution {
         summary,
         input_data: input,
@@ -163,10 +163,13 @@ fn as_stored(summary: ExecutionSummary, input: Option<Box<RawValue>>) -> Whole {
         stderr_log: String::new(),
         artifacts: Vec::new(),
     };
-    Whole { execution, held: Held::default() }
+    BudgetedExecution { execution, held: MemoryPermit::default() }
 }
 
-async fn answer(Whole { execution, held }: Whole, wait: Option<Duration>) -> Response {
+async fn answer(
+    BudgetedExecution { execution, held }: BudgetedExecution,
+    wait: Option<Duration>,
+) -> Response {
     let has_ended = execution.summary.status.has_ended();
     let status = if has_ended { StatusCode::OK } else { StatusCode::ACCEPTED };
     let id = execution.summary.id;

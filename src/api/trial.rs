@@ -17,11 +17,11 @@ use crate::domain::execution::{Execution, Priority, State as Stage};
 use crate::domain::fault::Fault;
 use crate::domain::json_input::JsonInput;
 use crate::domain::limits::{GRACE, Timeout};
-use crate::http::aside::aside;
 use crate::http::auth::Identity;
-use crate::http::executions::Whole;
+use crate::http::executions::BudgetedExecution;
 use crate::http::extract::{JsonBytes, WITH_INPUT};
 use crate::http::fields::Fields;
+use crate::http::offload::offload_if_large;
 use crate::http::path::NamedScript;
 use crate::http::problem::Problem;
 use crate::http::state::AppState;
@@ -117,7 +117,7 @@ pub(super) async fn test_script(
     NamedScript(script): NamedScript,
     JsonBytes(body, held): JsonBytes<WITH_INPUT>,
 ) -> Result<Response, Problem> {
-    let (request, input) = aside(body.len(), move || parse(&body)).await?;
+    let (request, input) = offload_if_large(body.len(), move || parse(&body)).await?;
     let (env, mut faults) = request.env.check("/env");
     check_args(&request.args, &mut |pointer, detail| faults.push(Fault::new(pointer, detail)));
     if !faults.is_empty() {
@@ -137,7 +137,7 @@ pub(super) async fn test_script(
     drop(held);
     let waiting = permit.as_ref().map(|_| (waiter, at_most));
     let read = read_back(&state, &identity, accepted.id, waiting).await;
-    let Whole { execution, held } = match (read, accepted.pending) {
+    let BudgetedExecution { execution, held } = match (read, accepted.pending) {
         (Ok(whole), _) => whole,
         (Err(problem), Some(pending)) => unread(*pending, &problem),
         (Err(problem), None) => return Err(problem),

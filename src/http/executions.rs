@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::auth::Identity;
-use super::memory::Held;
+use super::memory::MemoryPermit;
 use super::problem::Problem;
 use super::state::AppState;
 use crate::domain::execution::{Execution, ExecutionSummary};
@@ -21,9 +21,9 @@ pub(crate) async fn find(
 }
 
 /// An execution with its input and output, and the memory permit for it.
-pub(crate) struct Whole {
+pub(crate) struct BudgetedExecution {
     pub(crate) execution: Execution,
-    pub(crate) held: Held,
+    pub(crate) held: MemoryPermit,
 }
 
 /// Returns an execution with its output as bytes instead of texts.
@@ -31,11 +31,11 @@ pub(crate) async fn whole_and_log(
     state: &AppState,
     identity: &Identity,
     id: Uuid,
-) -> Result<(Whole, OutputLog), Problem> {
+) -> Result<(BudgetedExecution, OutputLog), Problem> {
     let held = room(state, identity, id).await?;
     let found = state.store.execution_and_log(id).await?;
     let (execution, log) = found.ok_or_else(|| Problem::not_found("execution"))?;
-    Ok((Whole { execution, held }, log))
+    Ok((BudgetedExecution { execution, held }, log))
 }
 
 /// Returns an execution with its input and output.
@@ -43,14 +43,18 @@ pub(crate) async fn whole(
     state: &AppState,
     identity: &Identity,
     id: Uuid,
-) -> Result<Whole, Problem> {
+) -> Result<BudgetedExecution, Problem> {
     let held = room(state, identity, id).await?;
     let execution = state.store.execution(id).await?;
     let execution = execution.ok_or_else(|| Problem::not_found("execution"))?;
-    Ok(Whole { execution, held })
+    Ok(BudgetedExecution { execution, held })
 }
 
 /// Acquires memory for a whole execution. One that ends meanwhile may take more.
-pub(crate) async fn room(state: &AppState, identity: &Identity, id: Uuid) -> Result<Held, Problem> {
+pub(crate) async fn room(
+    state: &AppState,
+    identity: &Identity,
+    id: Uuid,
+) -> Result<MemoryPermit, Problem> {
     state.memory().hold(identity.taker(), state.store.execution_bytes(id).await?).await
 }

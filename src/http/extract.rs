@@ -1,6 +1,6 @@
 //! Body parsing: bounded, as JSON, with errors that point at the fault. A body is read once; parts
 //! kept byte for byte are taken out unchanged ([`Fields::take`]). Large bodies hold memory
-//! ([`Held`]) and are parsed off the serving threads ([`super::aside`]).
+//! ([`MemoryPermit`]) and are parsed off the serving threads ([`super::offload`]).
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use futures::StreamExt;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
-use super::aside::aside;
 use super::auth::Identity;
 use super::fields::Fields;
-use super::memory::{Held, Memory};
+use super::memory::{BodyBudget, MemoryPermit};
+use super::offload::offload_if_large;
 use super::problem::{Kind, Problem};
 use super::shares::Taker;
 use super::state::AppState;
@@ -46,7 +46,7 @@ const READ_OF_REFUSED: usize = 128 * SMALL;
 const REFUSED_WITHIN: Duration = Duration::from_secs(5);
 
 /// Body with a JSON content type of at most `LIMIT` bytes, and its memory permit.
-pub(crate) struct JsonBytes<const LIMIT: usize>(pub(crate) Bytes, pub(crate) Held);
+pub(crate) struct JsonBytes<const LIMIT: usize>(pub(crate) Bytes, pub(crate) MemoryPermit);
 
 impl<const LIMIT: usize> FromRequest<AppState> for JsonBytes<LIMIT> {
     type Rejection = Problem;
@@ -64,7 +64,7 @@ impl<const LIMIT: usize> FromRequest<AppState> for JsonBytes<LIMIT> {
 }
 
 /// JSON object parsed into a value, of at most `LIMIT` bytes, and its memory permit.
-pub(crate) struct Json<T, const LIMIT: usize = SMALL>(pub(crate) T, pub(crate) Held);
+pub(crate) struct Json<T, const LIMIT: usize = SMALL>(pub(crate) T, pub(crate) MemoryPermit);
 
 impl<T: DeserializeOwned + Send + 'static, const LIMIT: usize> FromRequest<AppState>
     for Json<T, LIMIT>
@@ -73,7 +73,8 @@ impl<T: DeserializeOwned + Send + 'static, const LIMIT: usize> FromRequest<AppSt
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, Problem> {
         let JsonBytes(bytes, held) = JsonBytes::<LIMIT>::from_request(request, state).await?;
-        let value = aside(bytes.len(), move || Fields::parse(&bytes)?.into_value()).await?;
+        let value =
+            offload_if_large(bytes.len(), move || Fields::parse(&bytes)?.into_value()).await?;
         Ok(Self(value, held))
     }
 }
@@ -117,10 +118,10 @@ pub(crate) async fn read(
     headers: &HeaderMap,
     body: Body,
     limit: usize,
-    (memory, taker): (&Memory, Taker),
-) -> Result<(Bytes, Held), Problem> {
+    (memory, taker): (&BodyBudget, Taker),
+) -> Result<(Bytes, MemoryPermit), Problem> {
     let mut incoming = Incoming::new(body);
-    let mut held = Held::default();
+    let mut held = MemoryPermit::default();
     let reading = async {
         check_length(headers, limit)?;
         let mut read = BytesMut::new();

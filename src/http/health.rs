@@ -7,7 +7,7 @@ use super::state::AppState;
 const MIN_FREE_BYTES: u64 = 256 * 1024 * 1024;
 
 /// Results of all checks, fresh or cached; concurrent callers share one check.
-pub(crate) async fn looked_at(state: &AppState) -> [Check; 3] {
+pub(crate) async fn cached_health(state: &AppState) -> [Check; 3] {
     let checks = async { tokio::join!(database(state), engine(state), disk(state)).into() };
     state.checks().or(checks).await
 }

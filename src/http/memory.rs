@@ -15,7 +15,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::aside::aside;
+use super::offload::offload_if_large;
 use super::problem::{Kind, Problem};
 use super::shares::{Share, Shares, Taker};
 
@@ -43,9 +43,9 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Remaining memory.
 #[derive(Debug)]
-pub(crate) struct Memory(Shares);
+pub(crate) struct BodyBudget(Shares);
 
-impl Default for Memory {
+impl Default for BodyBudget {
     fn default() -> Self {
         Self(Shares::new(TOTAL, FOR_ADMINS))
     }
@@ -53,21 +53,21 @@ impl Default for Memory {
 
 /// Memory held by a caller; released on drop.
 #[derive(Debug, Default)]
-pub(crate) struct Held {
+pub(crate) struct MemoryPermit {
     /// Bytes of data that the permit covers.
     bytes: usize,
     share: Option<Share>,
 }
 
-impl Memory {
+impl BodyBudget {
     /// Holds memory for this many bytes in all their copies, capped at the most that a caller can
     /// have.
     ///
     /// # Errors
     /// A [`Problem`] if no memory becomes free in time.
-    pub(crate) async fn hold(&self, taker: Taker, bytes: u64) -> Result<Held, Problem> {
+    pub(crate) async fn hold(&self, taker: Taker, bytes: u64) -> Result<MemoryPermit, Problem> {
         let bytes = usize::try_from(bytes).unwrap_or(TOTAL);
-        let mut held = Held::default();
+        let mut held = MemoryPermit::default();
         self.reach(&mut held, taker, bytes, COPIES).await?;
         Ok(held)
     }
@@ -78,7 +78,7 @@ impl Memory {
     /// Those of [`Self::hold`].
     pub(crate) async fn extend(
         &self,
-        held: &mut Held,
+        held: &mut MemoryPermit,
         taker: Taker,
         bytes: usize,
     ) -> Result<(), Problem> {
@@ -95,7 +95,7 @@ impl Memory {
     /// Those of [`Self::hold`].
     pub(crate) async fn complete(
         &self,
-        held: &mut Held,
+        held: &mut MemoryPermit,
         taker: Taker,
         bytes: usize,
     ) -> Result<(), Problem> {
@@ -104,7 +104,7 @@ impl Memory {
 
     async fn reach(
         &self,
-        held: &mut Held,
+        held: &mut MemoryPermit,
         taker: Taker,
         bytes: usize,
         copies: usize,
@@ -128,13 +128,13 @@ fn refused() -> Problem {
     Problem::new(Kind::TooMuch, detail).after(RETRY_AFTER).hint("try again in a moment")
 }
 
-impl Held {
+impl MemoryPermit {
     /// Answers in JSON, and holds the memory until the answer is sent.
     pub(crate) async fn json<T>(self, status: StatusCode, value: T) -> Response
     where
         T: Serialize + Send + 'static,
     {
-        let written = aside(self.bytes, move || {
+        let written = offload_if_large(self.bytes, move || {
             serde_json::to_vec(&value).map_err(|error| Problem::internal(error.to_string()))
         });
         match written.await {
@@ -158,7 +158,7 @@ impl Held {
 
 struct Content<T> {
     content: T,
-    _held: Held,
+    _held: MemoryPermit,
 }
 
 impl<T: AsRef<[u8]>> AsRef<[u8]> for Content<T> {
@@ -180,7 +180,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_large_waits_for_room_and_what_is_small_does_not() {
-        let memory = Memory::default();
+        let memory = BodyBudget::default();
         let all = memory.hold(RUNNER, u64::MAX).await.unwrap();
         assert_eq!(memory.0.in_use(), TOTAL / 2);
         memory.hold(RUNNER, SMALL as u64).await.unwrap();
@@ -197,7 +197,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_largest_input_has_room_for_one_token_and_for_an_admin_beside_two() {
-        let memory = Memory::default();
+        let memory = BodyBudget::default();
         let one = memory.hold(RUNNER, LARGEST).await.unwrap();
         assert_eq!(memory.0.in_use() as u64, COPIES as u64 * LARGEST);
         let rest = memory.hold(OTHER, 20 << 20).await.unwrap();
@@ -207,7 +207,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_takes_room_as_it_comes_and_for_its_copies_when_it_is_there() {
-        let (memory, mut held) = (Memory::default(), Held::default());
+        let (memory, mut held) = (BodyBudget::default(), MemoryPermit::default());
         for (bytes, steps) in [(SMALL, 0), (SMALL + 1, 1), (STEP, 1), (STEP + 1, 2), (7 * STEP, 7)]
         {
             memory.extend(&mut held, RUNNER, bytes).await.unwrap();
@@ -219,7 +219,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_holds_its_own_size_until_it_is_sent() {
-        let memory = Memory::default();
+        let memory = BodyBudget::default();
         let held = memory.hold(RUNNER, STEP as u64).await.unwrap();
         let body = held.body(vec![b'x'; STEP]);
         assert_eq!(memory.0.in_use(), STEP);

@@ -10,7 +10,6 @@
 
 mod admission;
 pub(crate) mod artifacts;
-pub(crate) mod aside;
 pub(crate) mod auth;
 pub(crate) mod checks;
 pub(crate) mod connection;
@@ -23,6 +22,7 @@ pub(crate) mod fields;
 pub(crate) mod headers;
 pub(crate) mod health;
 pub(crate) mod memory;
+pub(crate) mod offload;
 pub(crate) mod page;
 pub(crate) mod path;
 pub(crate) mod problem;

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::artifacts::disposition;
 use super::auth::Identity;
-use super::memory::Held;
+use super::memory::MemoryPermit;
 use super::path::{NamedScript, PathText};
 use super::problem::Problem;
 use super::state::AppState;
@@ -92,7 +92,7 @@ pub(crate) async fn room_for_source(
     state: &AppState,
     identity: &Identity,
     definition: &Definition,
-) -> Result<Held, Problem> {
+) -> Result<MemoryPermit, Problem> {
     let at_most = match definition.script_type {
         Runtime::Binary => MAX_SCRIPT_BYTES,
         Runtime::Shell | Runtime::Python => 0,

@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 
 use super::admission::Admission;
 use super::checks::LastChecks;
-use super::memory::Memory;
+use super::memory::BodyBudget;
 use super::streams::Streams;
 use crate::access::Access;
 use crate::doctor::Examiner;
@@ -59,7 +59,7 @@ pub(crate) struct Inner {
     outages: LogThrottle,
     admission: Admission,
     streams: Streams,
-    memory: Memory,
+    memory: BodyBudget,
 }
 
 impl AppState {
@@ -67,7 +67,7 @@ impl AppState {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let checks = LastChecks::default();
-        let (streams, memory) = (Streams::default(), Memory::default());
+        let (streams, memory) = (Streams::default(), BodyBudget::default());
         let outages = LogThrottle::default();
         let admission = Admission::new(parts.connections);
         Self(Arc::new(Inner { parts, checks, outages, admission, streams, memory }))
@@ -94,7 +94,7 @@ impl AppState {
     }
 
     /// Memory permits for large data.
-    pub(crate) fn memory(&self) -> &Memory {
+    pub(crate) fn memory(&self) -> &BodyBudget {
         &self.0.memory
     }
 }

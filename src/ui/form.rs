@@ -20,7 +20,7 @@ use super::session::Visitor;
 use crate::domain::execution::IdempotencyKey;
 use crate::http::auth::Identity;
 use crate::http::extract::{self, WITH_SCRIPT};
-use crate::http::memory::Held;
+use crate::http::memory::MemoryPermit;
 use crate::http::problem::{Kind, Problem};
 use crate::http::state::AppState;
 
@@ -124,7 +124,7 @@ impl Fields {
         request: Request,
         state: &AppState,
         identity: &Identity,
-    ) -> Result<(Self, Held), Problem> {
+    ) -> Result<(Self, MemoryPermit), Problem> {
         let (parts, body) = request.into_parts();
         let kind = FormKind::of(&parts.headers)?;
         let room = (state.memory(), identity.taker());
@@ -252,7 +252,7 @@ impl<S: Send + Sync> FromRequestParts<S> for PageFields {
 }
 
 /// Form sent by a page of this session, and its memory permit.
-pub(super) struct Form(pub(super) Fields, #[expect(dead_code, reason = "held")] Held);
+pub(super) struct Form(pub(super) Fields, #[expect(dead_code, reason = "held")] MemoryPermit);
 
 impl FromRequest<AppState> for Form {
     type Rejection = Problem;

@@ -20,7 +20,7 @@ use maud::{Markup, html};
 use crate::domain::execution::{Execution, ExecutionSnapshot, ExecutionSummary, Priority};
 use crate::domain::output_log::OutputLog;
 use crate::domain::sanitize::escaped;
-use crate::http::executions::{Whole, find, whole, whole_and_log};
+use crate::http::executions::{BudgetedExecution, find, whole, whole_and_log};
 use crate::http::path::ExecutionId;
 use crate::http::problem::{Problem, chain};
 use crate::http::roles::{CANCELLING, INVOKING, SEEING};
@@ -52,7 +52,8 @@ pub(in crate::ui) async fn show(
     ExecutionId(id): ExecutionId,
 ) -> Result<Response, Problem> {
     find(&state, &visitor.identity, id).await?;
-    let (Whole { execution, held }, log) = whole_and_log(&state, &visitor.identity, id).await?;
+    let (BudgetedExecution { execution, held }, log) =
+        whole_and_log(&state, &visitor.identity, id).await?;
     // It provides the limits; the page is useful without them.
     let snapshot = state.store.execution_snapshot(id).await.unwrap_or_else(|error| {
         tracing::warn!(execution = %id, error = chain(&error), "its limits can't be read");
@@ -243,7 +244,7 @@ pub(in crate::ui) async fn run_again(
     let script = script.ok_or_else(|| Problem::not_found("script"))?;
     let snapshot =
         state.store.execution_snapshot(id).await?.ok_or_else(|| Problem::not_found("execution"))?;
-    let Whole { execution, held } = whole(&state, &visitor.identity, id).await?;
+    let BudgetedExecution { execution, held } = whole(&state, &visitor.identity, id).await?;
     let input = read_input(execution.input_data.as_deref(), "/input")?;
     drop(execution);
     let submission = Submission {

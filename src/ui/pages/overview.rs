@@ -15,7 +15,7 @@ use day::Hours;
 use crate::clock;
 use crate::domain::execution::{ExecutionSummary, State as Stage};
 use crate::http::checks::Check;
-use crate::http::health::looked_at;
+use crate::http::health::cached_health;
 use crate::http::problem::Problem;
 use crate::http::roles::{ADMIN, SEEING};
 use crate::http::state::AppState;
@@ -69,7 +69,7 @@ async fn everything(state: &AppState, visitor: &Visitor, day: &Day) -> Result<Ma
     let ids: Vec<_> = summaries.iter().map(|(id, _)| *id).collect();
     let names = state.store.script_names(&ids).await?;
     let running = newest(state, visitor, Some(Stage::Running)).await?;
-    let checks = looked_at(state).await;
+    let checks = cached_health(state).await;
     let load = state.executions.load();
     Ok(html! {
         div.head data-refresh="5" { h1 { "Overview" } span.grow {} (job_search()) }

@@ -13,8 +13,8 @@ use uuid::Uuid;
 use crate::domain::execution::Execution;
 use crate::domain::output_log::{OutputLog, Position};
 use crate::http::artifacts::disposition;
-use crate::http::executions::{Whole, find, room, whole};
-use crate::http::memory::Held;
+use crate::http::executions::{BudgetedExecution, find, room, whole};
+use crate::http::memory::MemoryPermit;
 use crate::http::path::ExecutionId;
 use crate::http::problem::{Kind, Problem};
 use crate::http::state::AppState;
@@ -82,7 +82,7 @@ async fn document(
     chosen: fn(Execution) -> Option<Box<RawValue>>,
 ) -> Result<Response, Problem> {
     let summary = find(state, &visitor.identity, id).await?;
-    let Whole { execution, held } = whole(state, &visitor.identity, id).await?;
+    let BudgetedExecution { execution, held } = whole(state, &visitor.identity, id).await?;
     let document = chosen(execution).ok_or_else(|| Problem::not_found(what))?;
     let name = format!("{}-{id}.{what}.json", summary.script_name);
     let text = Box::<str>::from(document).into_string();
@@ -90,7 +90,7 @@ async fn document(
 }
 
 fn attachment(
-    held: Held,
+    held: MemoryPermit,
     content: impl AsRef<[u8]> + Send + 'static,
     media_type: &'static str,
     name: &str,

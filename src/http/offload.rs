@@ -6,7 +6,7 @@ use super::problem::Problem;
 const LONG: usize = 256 * 1024;
 
 /// Does work on so many bytes: in place if they are few, otherwise off the serving threads.
-pub(crate) async fn aside<T: Send + 'static>(
+pub(crate) async fn offload_if_large<T: Send + 'static>(
     bytes: usize,
     work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
