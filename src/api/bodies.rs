@@ -1,7 +1,7 @@
 //! Parsers of request bodies, without a server. For the fuzzers (`tests/fuzz`), which feed them
 //! arbitrary bytes; handlers read theirs through [`crate::http::extract`].
 
-use super::order::Order;
+use super::execution_request::ValidatedRequest;
 use crate::http::fields::Fields;
 use crate::http::problem::Problem;
 use crate::registry::ScriptInput;
@@ -47,8 +47,13 @@ pub fn registration(body: &[u8]) -> Result<ScriptInput, Refusal> {
 /// # Errors
 /// The answer if the body is invalid.
 pub fn submission(body: &[u8]) -> Result<Submission, Refusal> {
-    let (order, _) = Order::parse(body)?;
-    let fingerprint = order.fingerprint(1);
-    let env = order.env.iter().map(|it| (it.name().to_owned(), it.value().to_owned())).collect();
-    Ok(Submission { input: order.input.as_str().to_owned(), args: order.args, env, fingerprint })
+    let (request, _) = ValidatedRequest::parse(body)?;
+    let fingerprint = request.fingerprint(1);
+    let env = request.env.iter().map(|it| (it.name().to_owned(), it.value().to_owned())).collect();
+    Ok(Submission {
+        input: request.input.as_str().to_owned(),
+        args: request.args,
+        env,
+        fingerprint,
+    })
 }

@@ -18,7 +18,7 @@ use utoipa_axum::routes;
 
 use super::{
     artifacts, audit, docs, environments, events, executions, health, openapi, scripts, submit,
-    tokens, trial, versions,
+    test_run, tokens, versions,
 };
 use crate::domain::token::Role;
 use crate::http::auth::{Identity, authenticate, authorise};
@@ -64,7 +64,7 @@ fn of_scripts(routes: Routes) -> Routes {
         .allow(SEEING, routes!(scripts::get_script))
         .allow(OPERATING, routes!(scripts::update_script))
         .allow(ADMIN, routes!(scripts::deactivate_script))
-        .allow(ADMIN, routes!(trial::test_script))
+        .allow(ADMIN, routes!(test_run::test_script))
         .allow(SEEING, routes!(versions::list_script_versions))
         .allow(SEEING, routes!(versions::get_script_version))
         .allow(SEEING, routes!(versions::download_script_source))

@@ -9,7 +9,7 @@ use axum::response::Response;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::order::{ExecutionRequest, Order};
+use super::execution_request::{ExecutionRequest, ValidatedRequest};
 use crate::access::AccessError;
 use crate::domain::execution::{Execution, ExecutionSummary, IdempotencyKey};
 use crate::http::auth::Identity;
@@ -68,23 +68,24 @@ pub(super) async fn submit_execution(
 ) -> Result<Response, Problem> {
     let preferred = wait_preferred(&headers)?;
     let key = idempotency_key(&headers)?;
-    let (order, input) = offload_if_large(body.len(), move || Order::parse(&body)).await?;
+    let (request, input) =
+        offload_if_large(body.len(), move || ValidatedRequest::parse(&body)).await?;
     // Waiting is optional: a caller without a permit is answered on acceptance.
     let permit = preferred.and_then(|_| state.streams().wait(identity.taker()));
     let wait = preferred.filter(|_| permit.is_some());
     // A waiting caller gets the stored result.
     let input = input.filter(|_| wait.is_none());
-    let (script, version) = order.resolve(&state, &identity).await?;
-    let (order, idempotency_key) = keyed(order, key, script.id).await?;
+    let (script, version) = request.resolve(&state, &identity).await?;
+    let (request, idempotency_key) = keyed(request, key, script.id).await?;
     let submission = Submission {
         version,
-        job_id: order.job_id,
+        job_id: request.job_id,
         idempotency_key,
-        priority: order.priority,
-        args: order.args,
-        env: order.env,
-        timeout: order.timeout,
-        ..submission(&identity, script, order.input)
+        priority: request.priority,
+        args: request.args,
+        env: request.env,
+        timeout: request.timeout,
+        ..submission(&identity, script, request.input)
     };
     let (accepted, waiting) = match wait {
         None => (submit(&state, submission).await?, None),
@@ -112,15 +113,15 @@ pub(super) async fn submit_execution(
 
 /// Returns the validated request and its idempotency key.
 async fn keyed(
-    order: Order,
+    request: ValidatedRequest,
     key: Option<String>,
     script_id: i64,
-) -> Result<(Order, Option<IdempotencyKey>), Problem> {
-    let Some(key) = key else { return Ok((order, None)) };
-    offload_if_large(order.input.as_str().len(), move || {
-        let key = IdempotencyKey::new(&key, order.fingerprint(script_id))
+) -> Result<(ValidatedRequest, Option<IdempotencyKey>), Problem> {
+    let Some(key) = key else { return Ok((request, None)) };
+    offload_if_large(request.input.as_str().len(), move || {
+        let key = IdempotencyKey::new(&key, request.fingerprint(script_id))
             .map_err(|error| Problem::parameter("Idempotency-Key", error.to_string()))?;
-        Ok((order, Some(key)))
+        Ok((request, Some(key)))
     })
     .await
 }

@@ -58,7 +58,7 @@ pub(super) struct ExecutionRequest {
 }
 
 /// A request validated as far as is possible without its script.
-pub(super) struct Order {
+pub(super) struct ValidatedRequest {
     script: ScriptRef,
     version: Option<i64>,
     pub(super) args: Vec<String>,
@@ -69,7 +69,7 @@ pub(super) struct Order {
     pub(super) input: JsonInput,
 }
 
-impl Order {
+impl ValidatedRequest {
     /// Parses a body, and returns the raw input with it.
     pub(super) fn parse(body: &[u8]) -> Result<(Self, Option<Box<RawValue>>), Problem> {
         let mut fields = Fields::parse(body)?;
@@ -88,7 +88,7 @@ impl Order {
         if !faults.is_empty() {
             return Err(Problem::invalid(faults));
         }
-        let order = Self {
+        let validated = Self {
             input: read_input(input.as_deref(), "/input")?,
             script: request.script,
             version: request.version,
@@ -98,7 +98,7 @@ impl Order {
             timeout: request.timeout_secs,
             priority: priority.unwrap_or_default(),
         };
-        Ok((order, input.or_else(|| RawValue::from_string(NO_INPUT.to_owned()).ok())))
+        Ok((validated, input.or_else(|| RawValue::from_string(NO_INPUT.to_owned()).ok())))
     }
 
     /// Returns the script and its version, if the caller may see them.
@@ -221,15 +221,15 @@ impl<'de> Deserialize<'de> for RequestVariables {
 mod tests {
     use super::*;
 
-    fn order(body: &str) -> Order {
-        Order::parse(body.as_bytes()).unwrap().0
+    fn validated(body: &str) -> ValidatedRequest {
+        ValidatedRequest::parse(body.as_bytes()).unwrap().0
     }
 
     #[test]
     fn equal_requests_have_equal_fingerprints_and_others_have_others() {
         let same = r#"{"script": "a", "input": [1], "env": {"A": "1", "B": "2"}}"#;
         let reordered = r#"{"input": [1], "env": {"B": "2", "A": "1"}, "script": "a"}"#;
-        assert_eq!(order(same).fingerprint(7), order(reordered).fingerprint(7));
+        assert_eq!(validated(same).fingerprint(7), validated(reordered).fingerprint(7));
         let all = [
             r#"{"script": "a"}"#,
             r#"{"script": "a", "input": [1]}"#,
@@ -244,9 +244,13 @@ mod tests {
         ];
         for (at, one) in all.iter().enumerate() {
             for other in &all[..at] {
-                assert_ne!(order(one).fingerprint(7), order(other).fingerprint(7), "{one} {other}");
+                assert_ne!(
+                    validated(one).fingerprint(7),
+                    validated(other).fingerprint(7),
+                    "{one} {other}"
+                );
             }
-            assert_ne!(order(one).fingerprint(7), order(one).fingerprint(8), "{one}");
+            assert_ne!(validated(one).fingerprint(7), validated(one).fingerprint(8), "{one}");
         }
     }
 
@@ -254,16 +258,16 @@ mod tests {
     fn the_input_is_kept_byte_for_byte() {
         let sent = r#"{"n": 123456789012345678901234567890, "n": 1E+400, "s":  "\u00e4"}"#;
         let body = format!(r#"{{"script": 3, "input": {sent}}}"#);
-        assert_eq!(order(&body).input.as_str(), sent);
-        assert_eq!(order(r#"{"script": "a"}"#).input.as_str(), "{}");
-        assert_eq!(order(r#"{"script": "a", "input": null}"#).input.as_str(), "null");
+        assert_eq!(validated(&body).input.as_str(), sent);
+        assert_eq!(validated(r#"{"script": "a"}"#).input.as_str(), "{}");
+        assert_eq!(validated(r#"{"script": "a", "input": null}"#).input.as_str(), "null");
     }
 
     #[test]
     fn everything_that_is_wrong_is_said_at_once() {
         let body = r#"{"script": "a", "env": {"PATH": "x", "1": "y"}, "args": ["\u0000"],
             "job_id": "", "priority": 11}"#;
-        let problem = format!("{:?}", Order::parse(body.as_bytes()).err().unwrap());
+        let problem = format!("{:?}", ValidatedRequest::parse(body.as_bytes()).err().unwrap());
         for pointer in ["/env/PATH", "/env/1", "/args/0", "/job_id", "/priority"] {
             assert!(problem.contains(pointer), "{pointer}: {problem}");
         }
@@ -274,7 +278,7 @@ mod tests {
         let args = vec!["\0"; 1_000];
         let env: BTreeMap<_, _> = (0..1_000).map(|number| (number.to_string(), "")).collect();
         let body = serde_json::json!({"script": "a", "args": args, "env": env}).to_string();
-        let problem = Order::parse(body.as_bytes()).err().unwrap();
+        let problem = ValidatedRequest::parse(body.as_bytes()).err().unwrap();
         assert_eq!(problem.status().as_u16(), 422);
         assert!(problem.json("").len() < 8_192, "{}", problem.json("").len());
     }
@@ -283,14 +287,14 @@ mod tests {
     fn variables_are_counted_while_they_are_read() {
         let env: BTreeMap<_, _> = (0..=MAX_VARIABLES).map(|it| (format!("V{it}"), "")).collect();
         let body = serde_json::json!({"script": "a", "env": env}).to_string();
-        let problem = Order::parse(body.as_bytes()).err().unwrap();
+        let problem = ValidatedRequest::parse(body.as_bytes()).err().unwrap();
         assert!(format!("{problem:?}").contains("more than 1000 variables"), "{problem:?}");
     }
 
     #[test]
     fn a_variable_that_is_there_twice_is_refused() {
         let body = r#"{"script": "a", "env": {"A": "1", "B": "2", "A": "1"}}"#;
-        let problem = Order::parse(body.as_bytes()).err().unwrap();
+        let problem = ValidatedRequest::parse(body.as_bytes()).err().unwrap();
         assert_eq!(problem.status().as_u16(), 422);
         assert!(format!("{problem:?}").contains("/env"), "{problem:?}");
     }
@@ -299,7 +303,7 @@ mod tests {
     fn an_input_that_is_too_deep_is_refused() {
         let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
         let body = format!(r#"{{"script": "a", "input": {deep}}}"#);
-        let problem = Order::parse(body.as_bytes()).err().unwrap();
+        let problem = ValidatedRequest::parse(body.as_bytes()).err().unwrap();
         assert_eq!(problem.status().as_u16(), 400);
     }
 }

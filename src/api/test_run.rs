@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::order::{RequestVariables, check_args};
+use super::execution_request::{RequestVariables, check_args};
 use super::submit::{read_back, unread};
 use crate::domain::execution::{Execution, Priority, State as Stage};
 use crate::domain::fault::Fault;
@@ -34,8 +34,7 @@ const BEFORE: Duration = Duration::from_secs(600);
 /// A test run of a script.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = TestRequest)]
-pub(super) struct TrialRequest {
+pub(super) struct TestRequest {
     /// The script's stdin, byte for byte; `{}` by default.
     #[schema(value_type = serde_json::Value)]
     #[expect(dead_code, reason = "it is taken out as it stands, before the rest is read")]
@@ -55,8 +54,7 @@ pub(super) struct TrialRequest {
 
 /// Result of a test run.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = TestResult)]
-pub(super) struct TrialResult {
+pub(super) struct TestResult {
     /// Id of the execution, which stays in the history.
     #[schema(value_type = String, format = "uuid")]
     execution_id: Uuid,
@@ -78,7 +76,7 @@ pub(super) struct TrialResult {
     parsed_output: Option<Box<RawValue>>,
 }
 
-impl From<Execution> for TrialResult {
+impl From<Execution> for TestResult {
     fn from(execution: Execution) -> Self {
         let summary = execution.summary;
         Self {
@@ -103,10 +101,10 @@ impl From<Execution> for TrialResult {
 #[utoipa::path(
     post, path = "/api/v1/admin/scripts/{id}/test", tag = "scripts",
     params(("id" = String, Path, description = "The script's id or name")),
-    request_body(content = TrialRequest, example = json!({"test_data": {"city": "Turin"}})),
+    request_body(content = TestRequest, example = json!({"test_data": {"city": "Turin"}})),
     responses(
-        (status = 200, description = "The execution has ended", body = TrialResult),
-        (status = 202, description = "The execution has not ended yet, or can't be read right now", body = TrialResult),
+        (status = 200, description = "The execution has ended", body = TestResult),
+        (status = 202, description = "The execution has not ended yet, or can't be read right now", body = TestResult),
         (status = 409, description = "The script is disabled"),
         (status = 429, description = "The queue is full"),
     )
@@ -144,10 +142,10 @@ pub(super) async fn test_script(
     };
     let has_ended = execution.summary.status.has_ended();
     let status = if has_ended { StatusCode::OK } else { StatusCode::ACCEPTED };
-    Ok(held.json(status, TrialResult::from(execution)).await)
+    Ok(held.json(status, TestResult::from(execution)).await)
 }
 
-fn parse(body: &[u8]) -> Result<(TrialRequest, JsonInput), Problem> {
+fn parse(body: &[u8]) -> Result<(TestRequest, JsonInput), Problem> {
     let mut fields = Fields::parse(body)?;
     let input = read_input(fields.take("test_data"), "/test_data")?;
     Ok((fields.into_value()?, input))
