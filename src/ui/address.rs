@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 pub(super) const MAX_NEXT_BYTES: usize = 4 * 1024;
 
 /// Redirects a browser to another page.
-pub(super) fn see(address: &str) -> Response {
+pub(super) fn redirect(address: &str) -> Response {
     let address = HeaderValue::from_str(address).unwrap_or(HeaderValue::from_static("/"));
     (StatusCode::SEE_OTHER, [(LOCATION, address)]).into_response()
 }

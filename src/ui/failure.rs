@@ -9,22 +9,22 @@ use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 
 use super::layout::{self, Section};
-use super::session::Visitor;
+use super::session::CurrentUser;
 use crate::http::envelope::RequestId;
 use crate::http::problem::{IsAnswer, Problem, problem_in};
 
 /// Renders problems as pages.
 pub(super) async fn as_pages(request: Request, next: Next) -> Response {
-    let (visitor, id) = (request.extensions().get::<Visitor>().cloned(), request_id(&request));
+    let (user, id) = (request.extensions().get::<CurrentUser>().cloned(), request_id(&request));
     let response = next.run(request).await;
     match problem_in(&response) {
         None => response,
-        Some(problem) => page(visitor.as_ref(), &problem, &id),
+        Some(problem) => page(user.as_ref(), &problem, &id),
     }
 }
 
 /// Page of a problem. The problem is still logged with its cause.
-fn page(visitor: Option<&Visitor>, problem: &Problem, id: &str) -> Response {
+fn page(user: Option<&CurrentUser>, problem: &Problem, id: &str) -> Response {
     let content = html! {
         section.notice-page {
             h1 { (problem.title()) }
@@ -35,8 +35,8 @@ fn page(visitor: Option<&Visitor>, problem: &Problem, id: &str) -> Response {
             p { a.button href="/" { "Overview" } }
         }
     };
-    let mut response = match visitor {
-        Some(visitor) => layout::page(visitor, Section::None, problem.title(), content),
+    let mut response = match user {
+        Some(user) => layout::page(user, Section::None, problem.title(), content),
         None => layout::bare(problem.title(), content),
     };
     *response.status_mut() = problem.status();

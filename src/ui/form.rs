@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::address::MAX_NEXT_BYTES;
-use super::session::Visitor;
+use super::session::CurrentUser;
 use crate::domain::execution::IdempotencyKey;
 use crate::http::auth::Identity;
 use crate::http::extract::{self, WITH_SCRIPT};
@@ -258,10 +258,10 @@ impl FromRequest<AppState> for Form {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, Problem> {
-        let visitor = request.extensions().get::<Visitor>().cloned();
-        let visitor = visitor.ok_or_else(|| Problem::internal("a form without a session"))?;
-        let (fields, held) = Fields::read(request, state, &visitor.identity).await?;
-        match visitor.owns(fields.text(TOKEN_FIELD)) {
+        let user = request.extensions().get::<CurrentUser>().cloned();
+        let user = user.ok_or_else(|| Problem::internal("a form without a session"))?;
+        let (fields, held) = Fields::read(request, state, &user.identity).await?;
+        match user.owns(fields.text(TOKEN_FIELD)) {
             true => Ok(Self(fields, held)),
             false => Err(Problem::new(Kind::Forbidden, "the form does not belong to this session")
                 .hint("it may be from before you signed in: load its page again")),

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::assets::Asset;
 use super::form::{ONCE_FIELD, TOKEN_FIELD};
-use super::session::Visitor;
+use super::session::CurrentUser;
 use crate::access::AccessError;
 use crate::domain::token::Role;
 use crate::http::roles::{ADMIN, SEEING};
@@ -64,13 +64,13 @@ impl Section {
 }
 
 /// A page of the console.
-pub(super) fn page(visitor: &Visitor, section: Section, title: &str, content: Markup) -> Response {
-    page_with(visitor, section, title, &[], content)
+pub(super) fn page(user: &CurrentUser, section: Section, title: &str, content: Markup) -> Response {
+    page_with(user, section, title, &[], content)
 }
 
 /// Page of the console with its own modules.
 pub(super) fn page_with(
-    visitor: &Visitor,
+    user: &CurrentUser,
     section: Section,
     title: &str,
     modules: &[Asset],
@@ -83,7 +83,7 @@ pub(super) fn page_with(
             nav aria-label="Main" {
                 @for entry in Section::ALL {
                     @let (address, title, roles) = entry.entry();
-                    @if roles.is_none_or(|roles| visitor.is(roles)) {
+                    @if roles.is_none_or(|roles| user.is(roles)) {
                         a href=(address) aria-current=[(entry == section).then_some("page")] {
                             (title)
                         }
@@ -91,8 +91,8 @@ pub(super) fn page_with(
                 }
             }
             form.who method="post" action="/sign-out" {
-                (token(visitor))
-                span { (visitor.identity.name()) " " span.muted { (visitor.identity.role()) } }
+                (token(user))
+                span { (user.identity.name()) " " span.muted { (user.identity.role()) } }
                 button.quiet type="submit" { "Sign out" }
             }
         }
@@ -138,8 +138,8 @@ pub(super) fn sign_in(next: &str, error: Option<&AccessError>) -> Response {
 }
 
 /// Hidden field with the session's token.
-pub(super) fn token(visitor: &Visitor) -> Markup {
-    html! { input type="hidden" name=(TOKEN_FIELD) value=(visitor.form_token); }
+pub(super) fn token(user: &CurrentUser) -> Markup {
+    html! { input type="hidden" name=(TOKEN_FIELD) value=(user.form_token); }
 }
 
 /// Hidden field with the idempotency key of a form that runs something.
@@ -148,10 +148,10 @@ pub(super) fn once() -> Markup {
 }
 
 /// Form with one button for one action.
-pub(super) fn action(visitor: &Visitor, address: &str, class: &str, content: Markup) -> Markup {
+pub(super) fn action(user: &CurrentUser, address: &str, class: &str, content: Markup) -> Markup {
     html! {
         form.action method="post" action=(address) {
-            (token(visitor))
+            (token(user))
             button type="submit" class=(class) { (content) }
         }
     }

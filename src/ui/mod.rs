@@ -15,11 +15,11 @@
 mod address;
 mod assets;
 mod attempts;
+mod components;
 mod failure;
 mod form;
 mod layout;
 mod pages;
-mod pieces;
 mod routes;
 mod session;
 mod sign_in;

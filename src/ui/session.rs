@@ -14,7 +14,7 @@ use axum::response::Response;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::address::{MAX_NEXT_BYTES, encoded, see};
+use super::address::{MAX_NEXT_BYTES, encoded, redirect};
 use crate::access::AccessError;
 use crate::domain::token::Role;
 use crate::http::auth::Identity;
@@ -32,14 +32,14 @@ pub(super) const SIGN_IN: &str = "/sign-in";
 
 /// Signed-in user of a page.
 #[derive(Debug, Clone)]
-pub(super) struct Visitor {
+pub(super) struct CurrentUser {
     /// Identity of the session's token.
     pub(super) identity: Identity,
     /// Token that each form of this session contains.
     pub(super) form_token: String,
 }
 
-impl Visitor {
+impl CurrentUser {
     fn new(identity: Identity, secret: &str) -> Self {
         // Derived one-way from the secret, so nothing more is stored.
         let form_token = hex::encode(Sha256::digest(format!("form\0{secret}")));
@@ -58,7 +58,7 @@ impl Visitor {
 }
 
 /// Fails only on routes without a session.
-impl<S: Send + Sync> FromRequestParts<S> for Visitor {
+impl<S: Send + Sync> FromRequestParts<S> for CurrentUser {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
@@ -74,24 +74,24 @@ pub(super) async fn enter(
     next: Next,
 ) -> Result<Response, Problem> {
     refuse_foreign(request.method(), request.headers())?;
-    let Some(visitor) = visitor(&state, request.headers()).await? else {
+    let Some(user) = current_user(&state, request.headers()).await? else {
         return Ok(to_sign_in(&request));
     };
-    let taker = visitor.identity.taker();
+    let taker = user.identity.taker();
     let admitted = state.admission().admit(taker, request.extensions().get())?;
-    request.extensions_mut().insert(visitor.identity.clone());
-    request.extensions_mut().insert(visitor);
+    request.extensions_mut().insert(user.identity.clone());
+    request.extensions_mut().insert(user);
     Ok(admitted.until_sent(next.run(request).await))
 }
 
 /// User of a request's session, if it has one.
-pub(super) async fn visitor(
+pub(super) async fn current_user(
     state: &AppState,
     headers: &HeaderMap,
-) -> Result<Option<Visitor>, Problem> {
+) -> Result<Option<CurrentUser>, Problem> {
     let Some(secret) = secret(headers) else { return Ok(None) };
     match state.access.session(secret).await {
-        Ok(token) => Ok(Some(Visitor::new(Identity::new(token), secret))),
+        Ok(token) => Ok(Some(CurrentUser::new(Identity::new(token), secret))),
         Err(AccessError::Unknown) => Ok(None),
         Err(error) => Err(error.into()),
     }
@@ -135,8 +135,8 @@ fn to_sign_in(request: &Request) -> Response {
     };
     // The returning form has it too.
     match wanted.len() {
-        1..=MAX_NEXT_BYTES => see(&format!("{SIGN_IN}?next={wanted}")),
-        _ => see(SIGN_IN),
+        1..=MAX_NEXT_BYTES => redirect(&format!("{SIGN_IN}?next={wanted}")),
+        _ => redirect(SIGN_IN),
     }
 }
 

@@ -7,11 +7,11 @@ use axum::extract::{Extension, Request, State};
 use axum::http::{HeaderMap, Method};
 use axum::response::Response;
 
-use super::address::{local, see};
+use super::address::{local, redirect};
 use super::attempts::Attempts;
 use super::form::{Fields, Form, SignInForm};
 use super::layout;
-use super::session::{SIGN_IN, Visitor, refuse_foreign, secret, set_cookie, visitor};
+use super::session::{CurrentUser, SIGN_IN, current_user, refuse_foreign, secret, set_cookie};
 use crate::access::{AccessError, SESSION_LIFETIME};
 use crate::http::connection::Connection;
 use crate::http::problem::{Kind, Problem};
@@ -22,8 +22,8 @@ pub(super) async fn ask(
     State(state): State<AppState>,
     request: Request,
 ) -> Result<Response, Problem> {
-    if visitor(&state, request.headers()).await?.is_some() {
-        return Ok(see("/"));
+    if current_user(&state, request.headers()).await?.is_some() {
+        return Ok(redirect("/"));
     }
     let fields = Fields::of_query(request.uri().query().unwrap_or_default());
     Ok(layout::sign_in(fields.text("next"), None))
@@ -49,7 +49,7 @@ pub(super) async fn sign_in(
         Err(error @ AccessError::TooManyUnknown) => return Ok(layout::sign_in(next, Some(&error))),
         Err(error) => return Err(error.into()),
     };
-    let mut response = see(local(next));
+    let mut response = redirect(local(next));
     set_cookie(&mut response, &headers, &secret, SESSION_LIFETIME.num_seconds());
     Ok(response)
 }
@@ -64,13 +64,13 @@ fn too_often(wait: Duration) -> Problem {
 pub(super) async fn sign_out(
     State(state): State<AppState>,
     headers: HeaderMap,
-    _visitor: Visitor,
+    _user: CurrentUser,
     _form: Form,
 ) -> Result<Response, Problem> {
     if let Some(secret) = secret(&headers) {
         state.access.sign_out(secret).await?;
     }
-    let mut response = see(SIGN_IN);
+    let mut response = redirect(SIGN_IN);
     set_cookie(&mut response, &headers, "", 0);
     Ok(response)
 }

@@ -1,4 +1,4 @@
-// Colour sequences in the output of programs, by the same rules as pieces/ansi.rs. The
+// Colour sequences in the output of programs, by the same rules as components/ansi.rs. The
 // output is hostile: it becomes texts and class names, never markup.
 
 // A style is a number: colours + 1 in five bits each, flags above.

@@ -6,7 +6,7 @@
 const TWICE = 2000; // milliseconds within which a repeated submission is ignored
 const UNITS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
 
-/** Relative time in the same words as pieces/value.rs. */
+/** Relative time in the same words as components/value.rs. */
 function since(time, now) {
   const signed = Math.trunc((now - time) / 1000);
   const seconds = Math.abs(signed);

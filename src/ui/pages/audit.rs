@@ -9,11 +9,11 @@ use crate::http::problem::Problem;
 use crate::http::state::AppState;
 use crate::store::AuditEntry;
 use crate::ui::address::query;
+use crate::ui::components::pager::{PAGE, offset, pages};
+use crate::ui::components::value;
 use crate::ui::form::PageFields;
 use crate::ui::layout::{self, Section};
-use crate::ui::pieces::pager::{PAGE, offset, pages};
-use crate::ui::pieces::value;
-use crate::ui::session::Visitor;
+use crate::ui::session::CurrentUser;
 
 /// Longest value shown, in characters.
 const MAX_VALUE: usize = 240;
@@ -24,7 +24,7 @@ const MAX_FIELDS: usize = 20;
 /// Lists changes.
 pub(in crate::ui) async fn list(
     State(state): State<AppState>,
-    visitor: Visitor,
+    user: CurrentUser,
     PageFields(fields): PageFields,
 ) -> Result<Response, Problem> {
     let subject = fields.given("subject");
@@ -59,7 +59,7 @@ pub(in crate::ui) async fn list(
             }
         }
     };
-    Ok(layout::page(&visitor, Section::Audit, "Audit", content))
+    Ok(layout::page(&user, Section::Audit, "Audit", content))
 }
 
 fn row(entry: &AuditEntry) -> Markup {

@@ -24,73 +24,73 @@ use crate::http::roles::ADMIN;
 use crate::http::scripts::source_of;
 use crate::http::state::AppState;
 use crate::registry::ScriptInput;
-use crate::ui::address::see;
+use crate::ui::address::redirect;
 use crate::ui::assets::Asset;
 use crate::ui::form::{Fields, Form};
 use crate::ui::layout::{self, Section};
-use crate::ui::session::Visitor;
-use field::Wrong;
-use form::Sheet;
+use crate::ui::session::CurrentUser;
+use field::FieldErrors;
+use form::FormView;
 use input::{Purpose, field_of, input_of};
 use values::Values;
 
 pub(in crate::ui) use check::{check_change, check_new};
 
 /// Shows the form for a new script.
-pub(in crate::ui) async fn new(visitor: Visitor) -> Result<Response, Problem> {
-    Ok(shown(&visitor, None, &Values::of_new(), &Wrong::default()))
+pub(in crate::ui) async fn new(user: CurrentUser) -> Result<Response, Problem> {
+    Ok(shown(&user, None, &Values::of_new(), &FieldErrors::default()))
 }
 
 /// Registers a script.
 pub(in crate::ui) async fn register(
     State(state): State<AppState>,
-    visitor: Visitor,
+    user: CurrentUser,
     form: Form,
 ) -> Result<Response, Problem> {
     let fields = &form.0;
-    match registered(&state, &visitor, fields).await {
-        Ok(script) => Ok(see(&format!("/scripts/{}", script.name))),
-        Err(problem) => refused(&visitor, None, fields, problem),
+    match registered(&state, &user, fields).await {
+        Ok(script) => Ok(redirect(&format!("/scripts/{}", script.name))),
+        Err(problem) => refused(&user, None, fields, problem),
     }
 }
 
 async fn registered(
     state: &AppState,
-    visitor: &Visitor,
+    user: &CurrentUser,
     fields: &Fields,
 ) -> Result<RegisteredScript, Problem> {
     let input = input_of(fields, &Values::of_new(), Purpose::Register).map_err(Problem::invalid)?;
-    Ok(state.registry.register(&visitor.identity.actor(), input).await?)
+    Ok(state.registry.register(&user.identity.actor(), input).await?)
 }
 
 /// Shows the form of an existing script.
 pub(in crate::ui) async fn edit(
     State(state): State<AppState>,
-    visitor: Visitor,
+    user: CurrentUser,
     NamedScript(script): NamedScript,
 ) -> Result<Response, Problem> {
-    let values = values_of(&state, &visitor, &script).await?;
-    Ok(shown(&visitor, Some(&script), &values, &Wrong::default()))
+    let values = values_of(&state, &user, &script).await?;
+    Ok(shown(&user, Some(&script), &values, &FieldErrors::default()))
 }
 
 /// Changes a script.
 pub(in crate::ui) async fn change(
     State(state): State<AppState>,
-    visitor: Visitor,
+    user: CurrentUser,
     NamedScript(script): NamedScript,
     form: Form,
 ) -> Result<Response, Problem> {
     let fields = &form.0;
-    match changed(&state, &visitor, &script, fields).await {
-        Ok(name) => Ok(see(&format!("/scripts/{name}"))),
-        Err(problem) => refused(&visitor, Some(&script), fields, problem),
+    match changed(&state, &user, &script, fields).await {
+        Ok(name) => Ok(redirect(&format!("/scripts/{name}"))),
+        Err(problem) => refused(&user, Some(&script), fields, problem),
     }
 }
 
 /// Applies a change, and returns the script's name after it.
 async fn changed(
     state: &AppState,
-    visitor: &Visitor,
+    user: &CurrentUser,
     script: &RegisteredScript,
     fields: &Fields,
 ) -> Result<String, Problem> {
@@ -99,13 +99,13 @@ async fn changed(
              put what stands here over it";
         return Err(Problem::new(Kind::Conflict, detail).at(""));
     }
-    let before = values_of(state, visitor, script).await?;
-    let purpose = purpose_of(visitor, Some(script));
+    let before = values_of(state, user, script).await?;
+    let purpose = purpose_of(user, Some(script));
     let input = input_of(fields, &before, purpose).map_err(Problem::invalid)?;
     if input == ScriptInput::default() && !reads_files(script, purpose) {
         return Ok(script.name.to_string());
     }
-    let script = state.registry.change(&visitor.identity.actor(), script.id, input).await?;
+    let script = state.registry.change(&user.identity.actor(), script.id, input).await?;
     Ok(script.name.to_string())
 }
 
@@ -115,10 +115,10 @@ fn reads_files(script: &RegisteredScript, purpose: Purpose) -> bool {
 }
 
 /// Purpose of a form.
-fn purpose_of(visitor: &Visitor, script: Option<&RegisteredScript>) -> Purpose {
+fn purpose_of(user: &CurrentUser, script: Option<&RegisteredScript>) -> Purpose {
     match script {
         None => Purpose::Register,
-        Some(_) if visitor.is(ADMIN) => Purpose::Change,
+        Some(_) if user.is(ADMIN) => Purpose::Change,
         Some(_) => Purpose::Operate,
     }
 }
@@ -126,11 +126,11 @@ fn purpose_of(visitor: &Visitor, script: Option<&RegisteredScript>) -> Purpose {
 /// Values in the form of a script. Operators see nothing of its source.
 async fn values_of(
     state: &AppState,
-    visitor: &Visitor,
+    user: &CurrentUser,
     script: &RegisteredScript,
 ) -> Result<Values, Problem> {
     let script = state.registry.newest(script.clone()).await?;
-    let source = match visitor.is(ADMIN) {
+    let source = match user.is(ADMIN) {
         true => source_of(state, &script).await?,
         false => None,
     };
@@ -143,19 +143,19 @@ fn seen(script: &RegisteredScript) -> String {
 }
 
 fn shown(
-    visitor: &Visitor,
+    user: &CurrentUser,
     script: Option<&RegisteredScript>,
     values: &Values,
-    wrong: &Wrong,
+    wrong: &FieldErrors,
 ) -> Response {
-    let sheet = Sheet { visitor, script, is_whole: visitor.is(ADMIN), values, wrong };
+    let view = FormView { user, script, is_whole: user.is(ADMIN), values, wrong };
     let title = script.map_or("Register a script".to_owned(), |it| format!("Edit {}", it.name));
-    layout::page_with(visitor, Section::Scripts, &title, &[Asset::Form], sheet.shown())
+    layout::page_with(user, Section::Scripts, &title, &[Asset::Form], view.shown())
 }
 
 /// Shows the form again with its faults; a problem without fields gets a page of its own.
 fn refused(
-    visitor: &Visitor,
+    user: &CurrentUser,
     script: Option<&RegisteredScript>,
     fields: &Fields,
     problem: Problem,
@@ -164,8 +164,8 @@ fn refused(
         return Err(problem);
     }
     let source_from = fields.text("source_from");
-    let wrong = Wrong::of(&problem, |pointer| field_of(pointer, source_from));
-    let response = shown(visitor, script, &Values::of_fields(fields), &wrong);
+    let wrong = FieldErrors::of(&problem, |pointer| field_of(pointer, source_from));
+    let response = shown(user, script, &Values::of_fields(fields), &wrong);
     Ok(answered(response, problem.status()))
 }
 

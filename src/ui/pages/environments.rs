@@ -11,12 +11,12 @@ use crate::http::path::PathText;
 use crate::http::problem::Problem;
 use crate::http::roles::ADMIN;
 use crate::http::state::AppState;
-use crate::ui::address::see;
+use crate::ui::address::redirect;
+use crate::ui::components::pager::{PAGE, offset, pages};
+use crate::ui::components::{ansi, badge, value};
 use crate::ui::form::{Form, PageFields};
 use crate::ui::layout::{self, Section};
-use crate::ui::pieces::pager::{PAGE, offset, pages};
-use crate::ui::pieces::{ansi, badge, value};
-use crate::ui::session::Visitor;
+use crate::ui::session::CurrentUser;
 
 /// Most bytes shown of a log and of an error, from its end.
 const SHOWN: usize = 48 * 1024;
@@ -24,7 +24,7 @@ const SHOWN: usize = 48 * 1024;
 /// Lists environments.
 pub(in crate::ui) async fn list(
     State(state): State<AppState>,
-    visitor: Visitor,
+    user: CurrentUser,
     PageFields(fields): PageFields,
 ) -> Result<Response, Problem> {
     let start = offset(&fields);
@@ -46,7 +46,7 @@ pub(in crate::ui) async fn list(
             }
         }
     };
-    Ok(layout::page(&visitor, Section::Environments, "Environments", content))
+    Ok(layout::page(&user, Section::Environments, "Environments", content))
 }
 
 fn table(records: &[EnvironmentRecord]) -> Markup {
@@ -101,7 +101,7 @@ fn is_on_its_way(record: &EnvironmentRecord) -> bool {
 /// Shows an environment with its live log.
 pub(in crate::ui) async fn show(
     State(state): State<AppState>,
-    visitor: Visitor,
+    user: CurrentUser,
     path: PathText,
 ) -> Result<Response, Problem> {
     let key = key(&path)?;
@@ -115,8 +115,8 @@ pub(in crate::ui) async fn show(
             h1 { (title) }
             (badge::environment(record.status))
             span.grow {}
-            @if visitor.is(ADMIN) && record.status == EnvironmentStatus::Failed {
-                (layout::action(&visitor, &format!("/environments/{key}/build"), "primary", html! { "Build again" }))
+            @if user.is(ADMIN) && record.status == EnvironmentStatus::Failed {
+                (layout::action(&user, &format!("/environments/{key}/build"), "primary", html! { "Build again" }))
             }
         }
         div #error data-live {
@@ -144,7 +144,7 @@ pub(in crate::ui) async fn show(
             div.stack { (facts(&record)) (used_by(&scripts)) }
         }
     };
-    Ok(layout::page(&visitor, Section::Environments, &title, content))
+    Ok(layout::page(&user, Section::Environments, &title, content))
 }
 
 fn lines(text: &str) -> Markup {
@@ -211,7 +211,7 @@ pub(in crate::ui) async fn build(
     let key = key(&path)?;
     state.store.environment(key).await?.ok_or_else(missing)?;
     state.environments.retry(key).await?;
-    Ok(see(&format!("/environments/{key}")))
+    Ok(redirect(&format!("/environments/{key}")))
 }
 
 #[cfg(test)]

@@ -29,13 +29,13 @@ use crate::http::state::AppState;
 use crate::http::submission::{read_input, submission, submit};
 use crate::orchestrator::{Cancelled, Submission};
 use crate::store::StoreError;
-use crate::ui::address::{query, see};
+use crate::ui::address::{query, redirect};
 use crate::ui::assets::Asset;
+use crate::ui::components::ansi::visible;
+use crate::ui::components::{badge, value};
 use crate::ui::form::Form;
 use crate::ui::layout::{self, Section};
-use crate::ui::pieces::ansi::visible;
-use crate::ui::pieces::{badge, value};
-use crate::ui::session::Visitor;
+use crate::ui::session::CurrentUser;
 
 pub(in crate::ui) use downloads::{download_input, download_log, download_output};
 
@@ -48,12 +48,12 @@ const MAX_MESSAGE: usize = 2_000;
 /// Shows an execution.
 pub(in crate::ui) async fn show(
     State(state): State<AppState>,
-    visitor: Visitor,
+    user: CurrentUser,
     ExecutionId(id): ExecutionId,
 ) -> Result<Response, Problem> {
-    find(&state, &visitor.identity, id).await?;
+    find(&state, &user.identity, id).await?;
     let (BudgetedExecution { execution, held }, log) =
-        whole_and_log(&state, &visitor.identity, id).await?;
+        whole_and_log(&state, &user.identity, id).await?;
     // It provides the limits; the page is useful without them.
     let snapshot = state.store.execution_snapshot(id).await.unwrap_or_else(|error| {
         tracing::warn!(execution = %id, error = chain(&error), "its limits can't be read");
@@ -64,10 +64,10 @@ pub(in crate::ui) async fn show(
         None
     });
     let facts = Facts { execution: &execution, log: &log, snapshot: snapshot.as_ref(), built_at };
-    let content = content(&visitor, &facts);
+    let content = content(&user, &facts);
     drop((log, held));
     let title = format!("{} {}", execution.summary.script_name, execution.summary.status);
-    Ok(layout::page_with(&visitor, Section::Executions, &title, &[Asset::Log], content))
+    Ok(layout::page_with(&user, Section::Executions, &title, &[Asset::Log], content))
 }
 
 /// Build time of the execution's environment, if it has one of its own.
@@ -90,10 +90,10 @@ struct Facts<'a> {
     built_at: Option<DateTime<Utc>>,
 }
 
-fn content(visitor: &Visitor, facts: &Facts<'_>) -> Markup {
+fn content(user: &CurrentUser, facts: &Facts<'_>) -> Markup {
     let Facts { execution, log, snapshot, built_at } = *facts;
     let summary = &execution.summary;
-    let head = head(visitor, summary);
+    let head = head(user, summary);
     let results = html! {
         div.stack #results data-live {
             (documents::cards(execution))
@@ -120,7 +120,7 @@ fn content(visitor: &Visitor, facts: &Facts<'_>) -> Markup {
     }
 }
 
-fn head(visitor: &Visitor, summary: &ExecutionSummary) -> Markup {
+fn head(user: &CurrentUser, summary: &ExecutionSummary) -> Markup {
     let name = &summary.script_name;
     let is_registered = summary.script_id.is_some();
     // The state already tells of a cancellation.
@@ -134,14 +134,14 @@ fn head(visitor: &Visitor, summary: &ExecutionSummary) -> Markup {
             }
             div.head {
                 h1 {
-                    @if is_registered && visitor.is(SEEING) {
+                    @if is_registered && user.is(SEEING) {
                         a href={ "/scripts/" (name) } { (name) }
                     } @else { (name) }
                 }
                 @if let Some(version) = summary.version { span.muted { "v" (version) } }
                 (badge::outcome(summary.status, summary.error_kind))
                 span.grow {}
-                (actions(visitor, summary))
+                (actions(user, summary))
             }
             (origin(summary))
             @if let Some(message) = message {
@@ -151,22 +151,22 @@ fn head(visitor: &Visitor, summary: &ExecutionSummary) -> Markup {
     }
 }
 
-fn actions(visitor: &Visitor, summary: &ExecutionSummary) -> Markup {
+fn actions(user: &CurrentUser, summary: &ExecutionSummary) -> Markup {
     let address = format!("/executions/{}", summary.id);
     html! {
         div.actions {
-            @if visitor.is(CANCELLING) && !summary.status.has_ended() {
+            @if user.is(CANCELLING) && !summary.status.has_ended() {
                 @let cancel = format!("{address}/cancel");
-                (layout::action(visitor, &cancel, "danger", html! { "Cancel" }))
+                (layout::action(user, &cancel, "danger", html! { "Cancel" }))
             }
-            @if visitor.is(INVOKING) && summary.script_id.is_some() {
+            @if user.is(INVOKING) && summary.script_id.is_some() {
                 @let again = format!("{address}/run-again");
-                @if visitor.is(SEEING) {
+                @if user.is(SEEING) {
                     @let from = query(&[("from", &summary.id.to_string())]);
                     a.button href={ "/scripts/" (summary.script_name) "/run" (from) } { "Edit and run" }
                 }
                 form.action method="post" action=(again) {
-                    (layout::token(visitor))
+                    (layout::token(user))
                     (layout::once())
                     button type="submit" { "Run again" }
                 }
@@ -212,30 +212,30 @@ fn plain(text: &str, most: usize) -> String {
 /// Cancels an execution. The next page shows the result.
 pub(in crate::ui) async fn cancel(
     State(state): State<AppState>,
-    visitor: Visitor,
+    user: CurrentUser,
     ExecutionId(id): ExecutionId,
     _form: Form,
 ) -> Result<Response, Problem> {
-    find(&state, &visitor.identity, id).await?;
+    find(&state, &user.identity, id).await?;
     match state.executions.cancel(id).await? {
         Cancelled::Unknown => return Err(Problem::not_found("execution")),
         Cancelled::Done | Cancelled::Asked => {
-            tracing::info!(execution = %id, by = visitor.identity.name(), "cancelled");
+            tracing::info!(execution = %id, by = user.identity.name(), "cancelled");
         }
         Cancelled::Ended(_) => {}
     }
-    Ok(see(&format!("/executions/{id}")))
+    Ok(redirect(&format!("/executions/{id}")))
 }
 
 /// Runs the script's current version with the same input. Limits and timeout are the script's own:
 /// they may have been changed because of this execution.
 pub(in crate::ui) async fn run_again(
     State(state): State<AppState>,
-    visitor: Visitor,
+    user: CurrentUser,
     ExecutionId(id): ExecutionId,
     form: Form,
 ) -> Result<Response, Problem> {
-    let identity = &visitor.identity;
+    let identity = &user.identity;
     let summary = find(&state, identity, id).await?;
     let script = match summary.script_id {
         Some(script_id) => ScriptRef::Id(script_id).find(&state, identity).await?,
@@ -244,7 +244,7 @@ pub(in crate::ui) async fn run_again(
     let script = script.ok_or_else(|| Problem::not_found("script"))?;
     let snapshot =
         state.store.execution_snapshot(id).await?.ok_or_else(|| Problem::not_found("execution"))?;
-    let BudgetedExecution { execution, held } = whole(&state, &visitor.identity, id).await?;
+    let BudgetedExecution { execution, held } = whole(&state, &user.identity, id).await?;
     let input = read_input(execution.input_data.as_deref(), "/input")?;
     drop(execution);
     let submission = Submission {
@@ -257,7 +257,7 @@ pub(in crate::ui) async fn run_again(
     };
     let accepted = submit(&state, submission).await?;
     drop(held);
-    Ok(see(&format!("/executions/{}", accepted.id)))
+    Ok(redirect(&format!("/executions/{}", accepted.id)))
 }
 
 #[cfg(test)]

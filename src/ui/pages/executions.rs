@@ -14,11 +14,11 @@ use crate::http::script_ref::ScriptRef;
 use crate::http::state::AppState;
 use crate::store::{ExecutionFilter, Page};
 use crate::ui::address::query;
+use crate::ui::components::pager::PAGE;
+use crate::ui::components::{badge, cells, value};
 use crate::ui::form::{Fields, PageFields};
 use crate::ui::layout::{self, Section};
-use crate::ui::pieces::pager::PAGE;
-use crate::ui::pieces::{badge, cells, value};
-use crate::ui::session::Visitor;
+use crate::ui::session::CurrentUser;
 
 /// Filters as typed.
 struct Wanted {
@@ -65,12 +65,12 @@ impl Wanted {
     async fn filter(
         &self,
         state: &AppState,
-        visitor: &Visitor,
+        user: &CurrentUser,
     ) -> Result<Option<ExecutionFilter>, Problem> {
         let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         let script_id = match given(&self.script) {
             None => None,
-            Some(name) => match ScriptRef::of_text(name).find(state, &visitor.identity).await? {
+            Some(name) => match ScriptRef::of_text(name).find(state, &user.identity).await? {
                 None => return Ok(None),
                 Some(script) => Some(script.id),
             },
@@ -82,7 +82,7 @@ impl Wanted {
             script_id,
             job_id: given(&self.job_id),
             status: self.status.parse::<Stage>().ok(),
-            scope: visitor.identity.scope().cloned(),
+            scope: user.identity.scope().cloned(),
             triggered_by: given(&self.triggered_by),
             since: time(&self.since),
             until: time(&self.until),
@@ -101,12 +101,12 @@ fn time(text: &str) -> Option<DateTime<Utc>> {
 /// Lists executions.
 pub(in crate::ui) async fn list(
     State(state): State<AppState>,
-    visitor: Visitor,
+    user: CurrentUser,
     PageFields(fields): PageFields,
 ) -> Result<Response, Problem> {
     let wanted = Wanted::read(&fields);
     let (mut found, mut total) = (Vec::new(), None);
-    if let Some(filter) = wanted.filter(&state, &visitor).await? {
+    if let Some(filter) = wanted.filter(&state, &user).await? {
         // One extra entry tells if there are more.
         found = state.store.executions(&filter, Page { limit: PAGE + 1, offset: 0 }).await?;
         let is_counted = wanted.pairs("")[2..].iter().all(|(_, value)| value.is_empty());
@@ -126,10 +126,10 @@ pub(in crate::ui) async fn list(
         (filters(&wanted))
         section.card.flush {
             @if found.is_empty() {
-                (empty(&visitor, &wanted))
+                (empty(&user, &wanted))
             } @else {
                 div #list data-live=[is_first.then_some("")] data-refresh=[is_first.then_some("5")] {
-                    (rows(&visitor, &found))
+                    (rows(&user, &found))
                 }
             }
             @if has_more || !is_first {
@@ -144,7 +144,7 @@ pub(in crate::ui) async fn list(
             }
         }
     };
-    Ok(layout::page(&visitor, Section::Executions, "Executions", content))
+    Ok(layout::page(&user, Section::Executions, "Executions", content))
 }
 
 fn filters(wanted: &Wanted) -> Markup {
@@ -180,7 +180,7 @@ fn filters(wanted: &Wanted) -> Markup {
     }
 }
 
-fn empty(visitor: &Visitor, wanted: &Wanted) -> Markup {
+fn empty(user: &CurrentUser, wanted: &Wanted) -> Markup {
     html! {
         div.empty {
             @if wanted.is_narrowed() || !wanted.before.is_empty() {
@@ -190,15 +190,15 @@ fn empty(visitor: &Visitor, wanted: &Wanted) -> Markup {
             } @else {
                 strong { "Nothing has been run yet" }
                 p { "An execution is made with " code { "POST /api/v1/executions" } ", or from a script's page." }
-                @if visitor.is(SEEING) { a.button href="/scripts" { "Scripts" } }
+                @if user.is(SEEING) { a.button href="/scripts" { "Scripts" } }
             }
         }
     }
 }
 
 /// Renders executions as a table.
-pub(in crate::ui) fn rows(visitor: &Visitor, executions: &[ExecutionSummary]) -> Markup {
-    let sees_scripts = visitor.is(SEEING);
+pub(in crate::ui) fn rows(user: &CurrentUser, executions: &[ExecutionSummary]) -> Markup {
+    let sees_scripts = user.is(SEEING);
     html! {
         div.table {
             table {

@@ -9,16 +9,16 @@ use crate::http::problem::Problem;
 use crate::http::roles::SEEING;
 use crate::http::state::AppState;
 use crate::store::{ExecutionFilter, Page};
+use crate::ui::components::pager::{PAGE, offset, pages};
+use crate::ui::components::{badge, cells, value};
 use crate::ui::form::PageFields;
 use crate::ui::layout::{self, Section};
-use crate::ui::pieces::pager::{PAGE, offset, pages};
-use crate::ui::pieces::{badge, cells, value};
-use crate::ui::session::Visitor;
+use crate::ui::session::CurrentUser;
 
 /// Shows a job.
 pub(in crate::ui) async fn show(
     State(state): State<AppState>,
-    visitor: Visitor,
+    user: CurrentUser,
     PageFields(fields): PageFields,
 ) -> Result<Response, Problem> {
     let job_id = fields.text("job_id").trim();
@@ -26,7 +26,7 @@ pub(in crate::ui) async fn show(
         .map_err(|error| Problem::parameter("job_id", error.to_string()))?;
     let filter = ExecutionFilter {
         job_id: Some(job_id.to_owned()),
-        scope: visitor.identity.scope().cloned(),
+        scope: user.identity.scope().cloned(),
         ..ExecutionFilter::default()
     };
     let total = state.store.count_executions(&filter).await?.unsigned_abs();
@@ -52,16 +52,16 @@ pub(in crate::ui) async fn show(
                     p { "A job's id is what the pipeline sends as " code { "job_id" } "; case matters." }
                 }
             } @else {
-                (rows(&visitor, &executions, start))
+                (rows(&user, &executions, start))
                 (pages("/jobs", &[("job_id", job_id)], start, total))
             }
         }
     };
-    Ok(layout::page(&visitor, Section::Executions, &format!("Job {job_id}"), content))
+    Ok(layout::page(&user, Section::Executions, &format!("Job {job_id}"), content))
 }
 
-fn rows(visitor: &Visitor, executions: &[ExecutionSummary], start: u64) -> Markup {
-    let sees_scripts = visitor.is(SEEING);
+fn rows(user: &CurrentUser, executions: &[ExecutionSummary], start: u64) -> Markup {
+    let sees_scripts = user.is(SEEING);
     html! {
         div.table {
             table {

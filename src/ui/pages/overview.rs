@@ -23,11 +23,11 @@ use crate::orchestrator::Load;
 use crate::pool::PoolStatus;
 use crate::store::{Counts, ExecutionFilter, Page, Run};
 use crate::ui::address::query;
+use crate::ui::components::runs::Summary;
+use crate::ui::components::value::{self, count, milliseconds};
+use crate::ui::components::{chart, runs};
 use crate::ui::layout::{self, Section};
-use crate::ui::pieces::runs::Summary;
-use crate::ui::pieces::value::{self, count, milliseconds};
-use crate::ui::pieces::{chart, runs};
-use crate::ui::session::Visitor;
+use crate::ui::session::CurrentUser;
 
 /// Most executions that the lists of scripts are computed from.
 const LOOKED_AT: u32 = 2_000;
@@ -39,36 +39,36 @@ const LISTED: usize = 6;
 pub(in crate::ui) async fn show(
     State(state): State<AppState>,
     Extension(day): Extension<Day>,
-    visitor: Visitor,
+    user: CurrentUser,
 ) -> Result<Response, Problem> {
-    let content = match visitor.is(SEEING) {
-        true => everything(&state, &visitor, &day).await?,
-        false => own(&state, &visitor).await?,
+    let content = match user.is(SEEING) {
+        true => everything(&state, &user, &day).await?,
+        false => own(&state, &user).await?,
     };
-    Ok(layout::page(&visitor, Section::Overview, "Overview", content))
+    Ok(layout::page(&user, Section::Overview, "Overview", content))
 }
 
 /// Overview for roles that see only executions: their own, and a search for jobs.
-async fn own(state: &AppState, visitor: &Visitor) -> Result<Markup, Problem> {
-    let newest = newest(state, visitor, None).await?;
+async fn own(state: &AppState, user: &CurrentUser) -> Result<Markup, Problem> {
+    let newest = newest(state, user, None).await?;
     Ok(html! {
         div.head { h1 { "Overview" } }
         (job_search())
         section.card.flush #newest data-live data-refresh="5" {
             div.card-head { h2 { "Newest executions" } a href="/executions" { "All executions" } }
-            (newest_rows(visitor, &newest))
+            (newest_rows(user, &newest))
         }
     })
 }
 
-async fn everything(state: &AppState, visitor: &Visitor, day: &Day) -> Result<Markup, Problem> {
+async fn everything(state: &AppState, user: &CurrentUser, day: &Day) -> Result<Markup, Problem> {
     let hours = day.until(clock::now(), &state.store).await?;
     let since = hours.times.first().copied().unwrap_or_default();
     let recent = state.store.newest_runs(since, LOOKED_AT).await?;
     let summaries = summaries(&recent);
     let ids: Vec<_> = summaries.iter().map(|(id, _)| *id).collect();
     let names = state.store.script_names(&ids).await?;
-    let running = newest(state, visitor, Some(Stage::Running)).await?;
+    let running = newest(state, user, Some(Stage::Running)).await?;
     let checks = cached_health(state).await;
     let load = state.executions.load();
     Ok(html! {
@@ -83,7 +83,7 @@ async fn everything(state: &AppState, visitor: &Visitor, day: &Day) -> Result<Ma
                         h2 { "Running now" }
                         a href="/executions?status=running" { "All that run" }
                     }
-                    (newest_rows(visitor, &running))
+                    (newest_rows(user, &running))
                 }
             }
             div.stack {
@@ -93,27 +93,27 @@ async fn everything(state: &AppState, visitor: &Visitor, day: &Day) -> Result<Ma
             }
         }
         @if names.is_empty() && running.is_empty() && recent.is_empty() {
-            (first_steps(state, visitor).await?)
+            (first_steps(state, user).await?)
         }
     })
 }
 
 async fn newest(
     state: &AppState,
-    visitor: &Visitor,
+    user: &CurrentUser,
     status: Option<Stage>,
 ) -> Result<Vec<ExecutionSummary>, Problem> {
-    let scope = visitor.identity.scope().cloned();
+    let scope = user.identity.scope().cloned();
     let filter = ExecutionFilter { status, scope, ..ExecutionFilter::default() };
     Ok(state.store.executions(&filter, Page { limit: 12, offset: 0 }).await?)
 }
 
-fn newest_rows(visitor: &Visitor, executions: &[ExecutionSummary]) -> Markup {
+fn newest_rows(user: &CurrentUser, executions: &[ExecutionSummary]) -> Markup {
     html! {
         @if executions.is_empty() {
             div.empty { "Nothing runs right now." }
         } @else {
-            (rows(visitor, executions))
+            (rows(user, executions))
         }
     }
 }
@@ -300,7 +300,7 @@ pub(super) fn pool_words(pool: &PoolStatus) -> Markup {
     }
 }
 
-async fn first_steps(state: &AppState, visitor: &Visitor) -> Result<Markup, Problem> {
+async fn first_steps(state: &AppState, user: &CurrentUser) -> Result<Markup, Problem> {
     let scripts = state.store.count_scripts(&crate::store::ScriptFilter::default()).await?;
     Ok(html! {
         @if scripts == 0 {
@@ -309,7 +309,7 @@ async fn first_steps(state: &AppState, visitor: &Visitor) -> Result<Markup, Prob
                     strong { "There is no script yet" }
                     p { "Register one: a shell script, a Python script or a binary. Every execution of \
                          it gets a container of its own." }
-                    @if visitor.is(ADMIN) {
+                    @if user.is(ADMIN) {
                         a.button.primary href="/register" { "Register a script" }
                     }
                 }

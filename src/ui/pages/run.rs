@@ -4,9 +4,9 @@
 mod assembly;
 mod extra;
 mod filled;
+mod form_view;
 mod plan;
 mod render;
-mod sheet;
 
 use axum::extract::State;
 use axum::response::Response;
@@ -14,8 +14,8 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::editor::answered;
-use super::editor::field::Wrong;
-use super::editor::lines::unix;
+use super::editor::field::FieldErrors;
+use super::editor::lines::normalize_newlines;
 use crate::domain::fault::Fault;
 use crate::domain::json_input::JsonInput;
 use crate::domain::registry::{RegisteredScript, ScriptVersion};
@@ -25,15 +25,15 @@ use crate::http::problem::{Kind, Problem};
 use crate::http::state::AppState;
 use crate::http::submission;
 use crate::orchestrator::Submission;
-use crate::ui::address::see;
+use crate::ui::address::redirect;
 use crate::ui::form::{Fields, Form, PageFields};
 use crate::ui::layout::{self, Section};
-use crate::ui::session::Visitor;
+use crate::ui::session::CurrentUser;
 use assembly::assembled;
 use extra::Extra;
 use filled::Filled;
+use form_view::{FormView, OF_FORM, OF_RAW};
 use plan::{Part, Plan};
-use sheet::{OF_FORM, OF_RAW, Sheet};
 
 /// Field for the input as JSON, and the mode in which it applies.
 const RAW: &str = "raw";
@@ -44,7 +44,7 @@ const MAX_AGAIN_BYTES: usize = 256 * 1024;
 /// Shows the form.
 pub(in crate::ui) async fn show(
     State(state): State<AppState>,
-    visitor: Visitor,
+    user: CurrentUser,
     NamedScript(script): NamedScript,
     PageFields(fields): PageFields,
 ) -> Result<Response, Problem> {
@@ -52,11 +52,11 @@ pub(in crate::ui) async fn show(
     let version = asked.as_ref().unwrap_or(&script.version);
     let plan = Plan::of(&version.definition.argument_schema);
     let begun = match fields.given("from") {
-        Some(id) => Begun::again(&state, &visitor, &script, id, plan.as_ref()).await?,
+        Some(id) => Begun::again(&state, &user, &script, id, plan.as_ref()).await?,
         None => Begun::new(plan.as_ref(), &version.definition.argument_schema),
     };
-    let sheet = Sheet {
-        visitor: &visitor,
+    let view = FormView {
+        user: &user,
         script: &script,
         version,
         is_pinned: asked.is_some(),
@@ -65,25 +65,25 @@ pub(in crate::ui) async fn show(
         raw: &begun.raw,
         is_raw: begun.is_raw,
         fields: &Fields::default(),
-        wrong: &Wrong::default(),
+        wrong: &FieldErrors::default(),
         note: begun.note,
     };
-    Ok(page(&sheet))
+    Ok(page(&view))
 }
 
 /// Submits an execution.
 pub(in crate::ui) async fn submit(
     State(state): State<AppState>,
-    visitor: Visitor,
+    user: CurrentUser,
     NamedScript(script): NamedScript,
     form: Form,
 ) -> Result<Response, Problem> {
     let fields = &form.0;
     let asked = asked_version(&state, &script, fields).await?;
-    match accepted(&state, &visitor, &script, asked.clone(), fields).await {
-        Ok(id) => Ok(see(&format!("/executions/{id}"))),
+    match accepted(&state, &user, &script, asked.clone(), fields).await {
+        Ok(id) => Ok(redirect(&format!("/executions/{id}"))),
         Err(problem) if problem.faults().next().is_none() => Err(problem),
-        Err(problem) => Ok(refused(&visitor, &script, asked.as_ref(), fields, &problem)),
+        Err(problem) => Ok(refused(&user, &script, asked.as_ref(), fields, &problem)),
     }
 }
 
@@ -101,7 +101,7 @@ async fn asked_version(
 
 async fn accepted(
     state: &AppState,
-    visitor: &Visitor,
+    user: &CurrentUser,
     script: &RegisteredScript,
     asked: Option<ScriptVersion>,
     fields: &Fields,
@@ -126,7 +126,7 @@ async fn accepted(
         priority: extra.priority,
         args: extra.args,
         timeout: extra.timeout,
-        ..submission::submission(&visitor.identity, script.clone(), input)
+        ..submission::submission(&user.identity, script.clone(), input)
     };
     Ok(submission::submit(state, request).await?.id)
 }
@@ -135,7 +135,7 @@ async fn accepted(
 fn input(schema: &Value, fields: &Fields) -> Result<JsonInput, Vec<Fault>> {
     let text = match Plan::of(schema).filter(|_| !is_raw(fields)) {
         Some(plan) => assembled(&plan, fields)?,
-        None => unix(fields.text(RAW)),
+        None => normalize_newlines(fields.text(RAW)),
     };
     JsonInput::parse(text.into_bytes()).map_err(|error| {
         let hint = error.hint().map_or(String::new(), |hint| format!("; {hint}"));
@@ -150,7 +150,7 @@ fn is_raw(fields: &Fields) -> bool {
 
 /// Shows the form again with the typed values and their faults.
 fn refused(
-    visitor: &Visitor,
+    user: &CurrentUser,
     script: &RegisteredScript,
     asked: Option<&ScriptVersion>,
     fields: &Fields,
@@ -164,9 +164,9 @@ fn refused(
         Some(plan) => Filled::of_fields(plan, fields),
         None => Filled::default(),
     };
-    let written = unix(fields.text(RAW));
-    let sheet = Sheet {
-        visitor,
+    let written = normalize_newlines(fields.text(RAW));
+    let view = FormView {
+        user,
         script,
         version,
         is_pinned: asked.is_some(),
@@ -175,10 +175,10 @@ fn refused(
         raw: if is_raw { written.as_str() } else { "{}" },
         is_raw,
         fields,
-        wrong: &Wrong::of(problem, |pointer| field_of(plan.as_ref(), is_raw, pointer)),
+        wrong: &FieldErrors::of(problem, |pointer| field_of(plan.as_ref(), is_raw, pointer)),
         note: None,
     };
-    answered(page(&sheet), problem.status())
+    answered(page(&view), problem.status())
 }
 
 /// Id of the field for a pointer into the API's request.
@@ -194,9 +194,9 @@ fn field_of(plan: Option<&Plan>, is_raw: bool, pointer: &str) -> Option<String> 
     }
 }
 
-fn page(sheet: &Sheet<'_>) -> Response {
-    let title = format!("Run {}", sheet.script.name);
-    layout::page(sheet.visitor, Section::Scripts, &title, sheet.shown())
+fn page(view: &FormView<'_>) -> Response {
+    let title = format!("Run {}", view.script.name);
+    layout::page(view.user, Section::Scripts, &title, view.shown())
 }
 
 /// Initial contents of the form.
@@ -224,18 +224,18 @@ impl Begun {
     /// Initial contents from an earlier execution of the same script.
     async fn again(
         state: &AppState,
-        visitor: &Visitor,
+        user: &CurrentUser,
         script: &RegisteredScript,
         id: &str,
         plan: Option<&Plan>,
     ) -> Result<Self, Problem> {
         let missing = || Problem::not_found("execution");
         let id = Uuid::try_parse(id).map_err(|_| missing())?;
-        let summary = find(state, &visitor.identity, id).await?;
+        let summary = find(state, &user.identity, id).await?;
         if summary.script_id != Some(script.id) {
             return Err(missing());
         }
-        let whole = whole(state, &visitor.identity, id).await?;
+        let whole = whole(state, &user.identity, id).await?;
         let input = whole.execution.input_data.as_ref().map_or("{}", |input| input.get());
         Ok(Self::of_input(plan, input))
     }

@@ -22,10 +22,10 @@ use crate::http::state::AppState;
 use crate::registry::FileState;
 use crate::store::{ExecutionFilter, Page, Run};
 use crate::ui::address::query;
+use crate::ui::components::runs::{self, LOOKED_AT, Summary};
+use crate::ui::components::{badge, value};
 use crate::ui::layout::{self, Section};
-use crate::ui::pieces::runs::{self, LOOKED_AT, Summary};
-use crate::ui::pieces::{badge, value};
-use crate::ui::session::Visitor;
+use crate::ui::session::CurrentUser;
 use usage::Figures;
 
 pub(in crate::ui::pages) use facts::shown as facts_shown;
@@ -75,18 +75,18 @@ impl Looked {
 /// Shows a script.
 pub(in crate::ui) async fn show(
     State(state): State<AppState>,
-    visitor: Visitor,
+    user: CurrentUser,
     NamedScript(script): NamedScript,
 ) -> Result<Response, Problem> {
     let looked = Looked::at(&state, script).await?;
     let script = &looked.script;
     let definition = &script.version.definition;
     let content = html! {
-        (head(&visitor, script))
+        (head(&user, script))
         (description(&script.description))
         (environment(looked.environment.as_ref()))
         (pending(script, looked.pending_environment.as_ref()))
-        (file(&visitor, script, &looked.file))
+        (file(&user, script, &looked.file))
         (figures(&runs_of(script.id, &looked.executions)))
         div.grid.wide-left {
             div.stack {
@@ -99,16 +99,16 @@ pub(in crate::ui) async fn show(
                 (usage::shown(&Figures::of(&looked.executions), &script.run_settings))
                 section.card {
                     h2 { "What is run" }
-                    (facts::shown(definition, visitor.is(ADMIN)))
+                    (facts::shown(definition, user.is(ADMIN)))
                 }
                 (registered(script))
             }
         }
     };
-    Ok(layout::page(&visitor, Section::Scripts, script.name.as_str(), content))
+    Ok(layout::page(&user, Section::Scripts, script.name.as_str(), content))
 }
 
-fn head(visitor: &Visitor, script: &RegisteredScript) -> Markup {
+fn head(user: &CurrentUser, script: &RegisteredScript) -> Markup {
     let address = format!("/scripts/{}", script.name);
     html! {
         nav.crumbs aria-label="Breadcrumb" {
@@ -123,16 +123,16 @@ fn head(visitor: &Visitor, script: &RegisteredScript) -> Markup {
             }
             span.grow {}
             div.actions {
-                @if visitor.is(INVOKING) && script.is_enabled {
+                @if user.is(INVOKING) && script.is_enabled {
                     a.button.primary href={ (address) "/run" } { "Run" }
                 }
-                @if visitor.is(OPERATING) {
+                @if user.is(OPERATING) {
                     a.button href={ (address) "/edit" } { "Edit" }
                     @if script.is_enabled {
-                        (layout::action(visitor, &format!("{address}/disable"), "danger",
+                        (layout::action(user, &format!("{address}/disable"), "danger",
                             html! { "Disable" }))
                     } @else {
-                        (layout::action(visitor, &format!("{address}/enable"), "",
+                        (layout::action(user, &format!("{address}/enable"), "",
                             html! { "Enable" }))
                     }
                 }
@@ -208,7 +208,7 @@ fn error(record: &EnvironmentRecord) -> Markup {
     }
 }
 
-fn file(visitor: &Visitor, script: &RegisteredScript, state: &FileState) -> Markup {
+fn file(user: &CurrentUser, script: &RegisteredScript, state: &FileState) -> Markup {
     let Some(path) = &script.file_path else { return html! {} };
     html! {
         @match state {
@@ -218,7 +218,7 @@ fn file(visitor: &Visitor, script: &RegisteredScript, state: &FileState) -> Mark
             FileState::Differs => {
                 div.note.warn {
                     p { "The file " code { (path) } " is another one than the registered version." }
-                    @if visitor.is(ADMIN) {
+                    @if user.is(ADMIN) {
                         p { a href={ "/scripts/" (script.name.as_str()) "/edit" } {
                             "Register what is there now"
                         } ": saving reads it again." }

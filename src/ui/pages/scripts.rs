@@ -15,25 +15,25 @@ use crate::http::scripts::environment_of;
 use crate::http::state::AppState;
 use crate::registry::ScriptInput;
 use crate::store::{Run, ScriptFilter};
-use crate::ui::address::{query, see};
+use crate::ui::address::{query, redirect};
+use crate::ui::components::pager::{PAGE, offset, pages};
+use crate::ui::components::runs::{self, LOOKED_AT, Summary};
+use crate::ui::components::{badge, value};
 use crate::ui::form::{Fields, Form, PageFields};
 use crate::ui::layout::{self, Section};
-use crate::ui::pieces::pager::{PAGE, offset, pages};
-use crate::ui::pieces::runs::{self, LOOKED_AT, Summary};
-use crate::ui::pieces::{badge, value};
-use crate::ui::session::Visitor;
+use crate::ui::session::CurrentUser;
 
 /// Lists scripts.
 pub(in crate::ui) async fn list(
     State(state): State<AppState>,
-    visitor: Visitor,
+    user: CurrentUser,
     PageFields(fields): PageFields,
 ) -> Result<Response, Problem> {
     let filter = ScriptFilter {
         search: fields.given("search").map(|text| text.chars().take(200).collect()),
         script_type: fields.text("type").parse().ok(),
         is_enabled: fields.text("enabled").parse().ok(),
-        scope: visitor.identity.scope().cloned(),
+        scope: user.identity.scope().cloned(),
     };
     let total = state.store.count_scripts(&filter).await?.unsigned_abs();
     let start = offset(&fields);
@@ -54,19 +54,19 @@ pub(in crate::ui) async fn list(
             h1 { "Scripts" }
             span.muted { (value::count(total)) }
             span.grow {}
-            @if visitor.is(ADMIN) { a.button.primary href="/register" { "Register a script" } }
+            @if user.is(ADMIN) { a.button.primary href="/register" { "Register a script" } }
         }
         (filters(&fields))
         section.card.flush {
             @if scripts.is_empty() {
-                (empty(&visitor, is_narrowed))
+                (empty(&user, is_narrowed))
             } @else {
-                (table(&visitor, &scripts, &runs, &environments, &here))
+                (table(&user, &scripts, &runs, &environments, &here))
                 (pages("/scripts", &pairs, start, total))
             }
         }
     };
-    Ok(layout::page(&visitor, Section::Scripts, "Scripts", content))
+    Ok(layout::page(&user, Section::Scripts, "Scripts", content))
 }
 
 fn filters(fields: &Fields) -> Markup {
@@ -100,7 +100,7 @@ fn filters(fields: &Fields) -> Markup {
     }
 }
 
-fn empty(visitor: &Visitor, is_narrowed: bool) -> Markup {
+fn empty(user: &CurrentUser, is_narrowed: bool) -> Markup {
     html! {
         div.empty {
             @if is_narrowed {
@@ -109,7 +109,7 @@ fn empty(visitor: &Visitor, is_narrowed: bool) -> Markup {
             } @else {
                 strong { "There is no script yet" }
                 p { "A script is registered once; every execution of it gets a container of its own." }
-                @if visitor.is(ADMIN) {
+                @if user.is(ADMIN) {
                     a.button.primary href="/register" { "Register a script" }
                 }
             }
@@ -118,7 +118,7 @@ fn empty(visitor: &Visitor, is_narrowed: bool) -> Markup {
 }
 
 fn table(
-    visitor: &Visitor,
+    user: &CurrentUser,
     scripts: &[RegisteredScript],
     runs: &HashMap<i64, Vec<Run>>,
     environments: &HashMap<i64, EnvironmentRecord>,
@@ -144,7 +144,7 @@ fn table(
                 tbody {
                     @for script in scripts {
                         @let runs = runs.get(&script.id).map_or(&[][..], Vec::as_slice);
-                        (row(visitor, script, runs, environments.get(&script.id), here))
+                        (row(user, script, runs, environments.get(&script.id), here))
                     }
                 }
             }
@@ -153,7 +153,7 @@ fn table(
 }
 
 fn row(
-    visitor: &Visitor,
+    user: &CurrentUser,
     script: &RegisteredScript,
     runs: &[Run],
     environment: Option<&EnvironmentRecord>,
@@ -184,10 +184,10 @@ fn row(
             td.nowrap { (value::maybe_ago(runs.first().map(|run| run.created_at))) }
             td.nowrap {
                 div.actions {
-                    @if visitor.is(INVOKING) && script.is_enabled {
+                    @if user.is(INVOKING) && script.is_enabled {
                         a.button.quiet href={ "/scripts/" (name) "/run" } { "Run" }
                     }
-                    @if visitor.is(OPERATING) { (switch(visitor, script, here)) }
+                    @if user.is(OPERATING) { (switch(user, script, here)) }
                 }
             }
         }
@@ -195,14 +195,14 @@ fn row(
 }
 
 /// Renders the switch of a script, which returns to `here`.
-pub(in crate::ui) fn switch(visitor: &Visitor, script: &RegisteredScript, here: &str) -> Markup {
+pub(in crate::ui) fn switch(user: &CurrentUser, script: &RegisteredScript, here: &str) -> Markup {
     let (address, word) = match script.is_enabled {
         true => ("disable", "Disable"),
         false => ("enable", "Enable"),
     };
     html! {
         form.action method="post" action={ "/scripts/" (script.name.as_str()) "/" (address) } {
-            (layout::token(visitor))
+            (layout::token(user))
             input type="hidden" name="back" value=(here);
             button.quiet type="submit" aria-label={ (word) " " (script.name.as_str()) } { (word) }
         }
@@ -212,33 +212,33 @@ pub(in crate::ui) fn switch(visitor: &Visitor, script: &RegisteredScript, here: 
 /// Enables a script.
 pub(in crate::ui) async fn enable(
     State(state): State<AppState>,
-    visitor: Visitor,
+    user: CurrentUser,
     NamedScript(script): NamedScript,
     form: Form,
 ) -> Result<Response, Problem> {
-    set_enabled(&state, &visitor, script, true, &form.0).await
+    set_enabled(&state, &user, script, true, &form.0).await
 }
 
 /// Disables a script.
 pub(in crate::ui) async fn disable(
     State(state): State<AppState>,
-    visitor: Visitor,
+    user: CurrentUser,
     NamedScript(script): NamedScript,
     form: Form,
 ) -> Result<Response, Problem> {
-    set_enabled(&state, &visitor, script, false, &form.0).await
+    set_enabled(&state, &user, script, false, &form.0).await
 }
 
 async fn set_enabled(
     state: &AppState,
-    visitor: &Visitor,
+    user: &CurrentUser,
     script: RegisteredScript,
     is_enabled: bool,
     fields: &Fields,
 ) -> Result<Response, Problem> {
     let input = ScriptInput { is_enabled: Some(is_enabled), ..ScriptInput::default() };
-    let script = state.registry.change(&visitor.identity.actor(), script.id, input).await?;
+    let script = state.registry.change(&user.identity.actor(), script.id, input).await?;
     let back = fields.text("back");
     let is_list = back == "/scripts" || back.starts_with("/scripts?");
-    Ok(if is_list { see(back) } else { see(&format!("/scripts/{}", script.name)) })
+    Ok(if is_list { redirect(back) } else { redirect(&format!("/scripts/{}", script.name)) })
 }

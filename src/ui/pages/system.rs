@@ -10,11 +10,11 @@ use crate::clock;
 use crate::doctor::{Examination, Finding, Severity};
 use crate::http::problem::Problem;
 use crate::http::state::AppState;
-use crate::ui::address::see;
+use crate::ui::address::redirect;
+use crate::ui::components::value;
 use crate::ui::form::Form;
 use crate::ui::layout::{self, Section};
-use crate::ui::pieces::value;
-use crate::ui::session::Visitor;
+use crate::ui::session::CurrentUser;
 
 /// Age in minutes after which a visit repeats the examination.
 const FRESH_MINUTES: i64 = 10;
@@ -22,7 +22,7 @@ const FRESH_MINUTES: i64 = 10;
 /// Shows the page.
 pub(in crate::ui) async fn show(
     State(state): State<AppState>,
-    visitor: Visitor,
+    user: CurrentUser,
 ) -> Result<Response, Problem> {
     let last = state.examiner.last();
     let is_old = |it: &Examination| (clock::now() - it.at).num_minutes() >= FRESH_MINUTES;
@@ -34,7 +34,7 @@ pub(in crate::ui) async fn show(
         div.head {
             h1 { "System" }
             span.grow {}
-            (layout::action(&visitor, "/system/examine", "", html! { "Examine again" }))
+            (layout::action(&user, "/system/examine", "", html! { "Examine again" }))
         }
         section.card.flush #findings data-live data-refresh=[is_busy.then_some("1")] {
             div.card-head {
@@ -51,7 +51,7 @@ pub(in crate::ui) async fn show(
         }
         (server(&state))
     };
-    Ok(layout::page(&visitor, Section::System, "System", content))
+    Ok(layout::page(&user, Section::System, "System", content))
 }
 
 fn findings(findings: &[Finding]) -> Markup {
@@ -108,5 +108,5 @@ pub(in crate::ui) async fn examine(
     _form: Form,
 ) -> Result<Response, Problem> {
     state.examiner.begin();
-    Ok(see("/system"))
+    Ok(redirect("/system"))
 }

@@ -15,12 +15,12 @@ use crate::http::path::TokenId;
 use crate::http::problem::{IsAnswer, Problem};
 use crate::http::script_ref::ScriptRef;
 use crate::http::state::AppState;
-use crate::ui::address::see;
+use crate::ui::address::redirect;
+use crate::ui::components::pager::{PAGE, offset, pages};
+use crate::ui::components::value;
 use crate::ui::form::{Fields, Form, PageFields};
 use crate::ui::layout::{self, Section};
-use crate::ui::pieces::pager::{PAGE, offset, pages};
-use crate::ui::pieces::value;
-use crate::ui::session::Visitor;
+use crate::ui::session::CurrentUser;
 
 /// Longest lifetime of a token, in days.
 const MAX_DAYS: u32 = 36_500;
@@ -35,28 +35,28 @@ enum Answer {
 /// Lists tokens.
 pub(in crate::ui) async fn list(
     State(state): State<AppState>,
-    visitor: Visitor,
+    user: CurrentUser,
     PageFields(fields): PageFields,
 ) -> Result<Response, Problem> {
-    page(&state, &visitor, &fields, &Answer::None).await
+    page(&state, &user, &fields, &Answer::None).await
 }
 
 /// Creates a token.
 pub(in crate::ui) async fn create(
     State(state): State<AppState>,
-    visitor: Visitor,
+    user: CurrentUser,
     form: Form,
 ) -> Result<Response, Problem> {
     let fields = form.0;
-    match created(&state, &visitor, &fields).await {
+    match created(&state, &user, &fields).await {
         Ok(secret) => {
             let name = fields.text("name").to_owned();
-            page(&state, &visitor, &Fields::default(), &Answer::Created { name, secret }).await
+            page(&state, &user, &Fields::default(), &Answer::Created { name, secret }).await
         }
         Err(problem) if problem.status().is_client_error() => {
             let status = problem.status();
             let answer = Answer::Refused(Box::new(problem));
-            let mut response = page(&state, &visitor, &fields, &answer).await?;
+            let mut response = page(&state, &user, &fields, &answer).await?;
             *response.status_mut() = status;
             response.extensions_mut().insert(IsAnswer);
             Ok(response)
@@ -65,7 +65,7 @@ pub(in crate::ui) async fn create(
     }
 }
 
-async fn created(state: &AppState, visitor: &Visitor, fields: &Fields) -> Result<String, Problem> {
+async fn created(state: &AppState, user: &CurrentUser, fields: &Fields) -> Result<String, Problem> {
     let role: Role =
         fields.text("role").parse().map_err(|error: crate::domain::token::UnknownRole| {
             Problem::invalid(vec![Fault::new("/role", error.to_string())])
@@ -73,10 +73,10 @@ async fn created(state: &AppState, visitor: &Visitor, fields: &Fields) -> Result
     let wanted = TokenRequest {
         name: fields.text("name").to_owned(),
         role,
-        scope: scope(state, visitor, fields.text("scripts")).await?,
+        scope: scope(state, user, fields.text("scripts")).await?,
         expires_at: end(fields.text("days").trim())?,
     };
-    let created = state.access.create(visitor.identity.name(), wanted).await;
+    let created = state.access.create(user.identity.name(), wanted).await;
     created.map(|it| it.secret).map_err(|error: AccessError| error.into())
 }
 
@@ -96,7 +96,7 @@ fn end(days: &str) -> Result<Option<DateTime<Utc>>, Problem> {
 /// Ids of the named scripts, separated by lines or commas.
 async fn scope(
     state: &AppState,
-    visitor: &Visitor,
+    user: &CurrentUser,
     text: &str,
 ) -> Result<Option<Vec<i64>>, Problem> {
     let refused = |detail: String| Problem::invalid(vec![Fault::new("/scripts", detail)]);
@@ -107,7 +107,7 @@ async fn scope(
     }
     let mut ids = Vec::new();
     for name in &names {
-        let found = ScriptRef::of_text((*name).to_owned()).find(state, &visitor.identity).await?;
+        let found = ScriptRef::of_text((*name).to_owned()).find(state, &user.identity).await?;
         let excerpt = crate::domain::sanitize::sanitize(name);
         ids.push(found.ok_or_else(|| refused(format!("there is no script {excerpt:?}")))?.id);
     }
@@ -119,18 +119,18 @@ async fn scope(
 /// Revokes a token.
 pub(in crate::ui) async fn revoke(
     State(state): State<AppState>,
-    visitor: Visitor,
+    user: CurrentUser,
     TokenId(id): TokenId,
     _form: Form,
 ) -> Result<Response, Problem> {
-    let revoked = state.access.revoke(visitor.identity.name(), id).await?;
+    let revoked = state.access.revoke(user.identity.name(), id).await?;
     revoked.ok_or_else(|| Problem::not_found("token"))?;
-    Ok(see("/tokens"))
+    Ok(redirect("/tokens"))
 }
 
 async fn page(
     state: &AppState,
-    visitor: &Visitor,
+    user: &CurrentUser,
     fields: &Fields,
     answer: &Answer,
 ) -> Result<Response, Problem> {
@@ -151,15 +151,15 @@ async fn page(
                         thead {
                             tr { th { "Name" } th { "Role" } th { "Scripts" } th { "Last used" } th { "Expires" } th { "Made" } th { "" } }
                         }
-                        tbody { @for token in &tokens { (row(visitor, token, &names, now)) } }
+                        tbody { @for token in &tokens { (row(user, token, &names, now)) } }
                     }
                 }
                 (pages("/tokens", &[], start, total))
             }
-            (form(visitor, fields, answer))
+            (form(user, fields, answer))
         }
     };
-    Ok(layout::page(visitor, Section::Tokens, "Tokens", content))
+    Ok(layout::page(user, Section::Tokens, "Tokens", content))
 }
 
 fn shown_once(answer: &Answer) -> Markup {
@@ -180,12 +180,12 @@ fn shown_once(answer: &Answer) -> Markup {
 }
 
 fn row(
-    visitor: &Visitor,
+    user: &CurrentUser,
     token: &Token,
     names: &HashMap<i64, String>,
     now: DateTime<Utc>,
 ) -> Markup {
-    let is_own = token.id == visitor.identity.token_id();
+    let is_own = token.id == user.identity.token_id();
     html! {
         tr {
             td.break { strong { (token.shown_name()) } @if is_own { span.muted { " (yours)" } } }
@@ -204,7 +204,7 @@ fn row(
                 } @else {
                     form.action method="post" action={ "/tokens/" (token.id) "/revoke" }
                         data-confirm={ "Revoke the token " (token.shown_name()) "? Whoever uses it is locked out at once." } {
-                        (layout::token(visitor))
+                        (layout::token(user))
                         button.danger type="submit" aria-label={ "Revoke " (token.shown_name()) } { "Revoke" }
                     }
                 }
@@ -227,7 +227,7 @@ fn scope_of(token: &Token, names: &HashMap<i64, String>) -> Markup {
     }
 }
 
-fn form(visitor: &Visitor, fields: &Fields, answer: &Answer) -> Markup {
+fn form(user: &CurrentUser, fields: &Fields, answer: &Answer) -> Markup {
     let wrong = |place: &str| match answer {
         Answer::Refused(problem) => problem
             .faults()
@@ -249,7 +249,7 @@ fn form(visitor: &Visitor, fields: &Fields, answer: &Answer) -> Markup {
         section.card {
             h2 { "New token" }
             form.fields method="post" action="/tokens" {
-                (layout::token(visitor))
+                (layout::token(user))
                 (field("name", "/name", "Name", "For people; unique among those that work.", html! {
                     input #name name="name" required maxlength="100" value=(fields.text("name")) autocomplete="off";
                 }))

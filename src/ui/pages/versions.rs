@@ -16,12 +16,12 @@ use crate::http::problem::Problem;
 use crate::http::roles::ADMIN;
 use crate::http::scripts::{HIDDEN, room_for_source};
 use crate::http::state::AppState;
-use crate::ui::address::see;
+use crate::ui::address::redirect;
+use crate::ui::components::pager::{PAGE, offset, pages};
+use crate::ui::components::value;
 use crate::ui::form::{Fields, Form, PageFields};
 use crate::ui::layout::{self, Section};
-use crate::ui::pieces::pager::{PAGE, offset, pages};
-use crate::ui::pieces::value;
-use crate::ui::session::Visitor;
+use crate::ui::session::CurrentUser;
 use diff::{Diff, visible};
 
 /// Longest source shown, in bytes (48 KiB).
@@ -33,7 +33,7 @@ const COMPARED_BYTES: usize = 256 * 1024;
 /// Lists the versions of a script.
 pub(in crate::ui) async fn list(
     State(state): State<AppState>,
-    visitor: Visitor,
+    user: CurrentUser,
     NamedScript(script): NamedScript,
     PageFields(fields): PageFields,
 ) -> Result<Response, Problem> {
@@ -56,7 +56,7 @@ pub(in crate::ui) async fn list(
             (pages(&address, &[], start, total))
         }
     };
-    Ok(layout::page(&visitor, Section::Scripts, &format!("Versions of {}", script.name), content))
+    Ok(layout::page(&user, Section::Scripts, &format!("Versions of {}", script.name), content))
 }
 
 /// Bytes of a version, as far as they are needed.
@@ -88,27 +88,27 @@ struct Compared {
 /// Shows a version.
 pub(in crate::ui) async fn show(
     State(state): State<AppState>,
-    visitor: Visitor,
+    user: CurrentUser,
     NamedScript(script): NamedScript,
     path: PathText,
     PageFields(fields): PageFields,
 ) -> Result<Response, Problem> {
     let number = path.number("version", "version")?;
     let version = find(&state, &script, number).await?;
-    let source = source_of(&state, &visitor, &version.definition).await?;
-    let is_admin = visitor.is(ADMIN);
+    let source = source_of(&state, &user, &version.definition).await?;
+    let is_admin = user.is(ADMIN);
     let against = against(&fields, number)?;
     let compared = match against {
         None => None,
         Some(against) => {
             let other = find(&state, &script, against).await?;
-            Some(compare(&state, &visitor, &other, (&version, &source)).await?)
+            Some(compare(&state, &user, &other, (&version, &source)).await?)
         }
     };
     let title = format!("{} version {number}", script.name);
     let content = html! {
         (crumbs(&script, Some(number)))
-        (head(&visitor, &script, &version))
+        (head(&user, &script, &version))
         div.grid.wide-left {
             div.stack {
                 (comparison(&script, &version, compared.as_ref()))
@@ -123,20 +123,20 @@ pub(in crate::ui) async fn show(
             }
         }
     };
-    Ok(layout::page(&visitor, Section::Scripts, &title, content))
+    Ok(layout::page(&user, Section::Scripts, &title, content))
 }
 
 /// Activates a version.
 pub(in crate::ui) async fn activate(
     State(state): State<AppState>,
-    visitor: Visitor,
+    user: CurrentUser,
     NamedScript(script): NamedScript,
     path: PathText,
     _form: Form,
 ) -> Result<Response, Problem> {
     let number = path.number("version", "version")?;
-    let script = state.registry.activate(&visitor.identity.actor(), script.id, number).await?;
-    Ok(see(&format!("/scripts/{}", script.name)))
+    let script = state.registry.activate(&user.identity.actor(), script.id, number).await?;
+    Ok(redirect(&format!("/scripts/{}", script.name)))
 }
 
 async fn find(
@@ -159,10 +159,10 @@ fn against(fields: &Fields, number: i64) -> Result<Option<i64>, Problem> {
 
 async fn source_of(
     state: &AppState,
-    visitor: &Visitor,
+    user: &CurrentUser,
     definition: &Definition,
 ) -> Result<Source, Problem> {
-    let _held = room_for_source(state, &visitor.identity, definition).await?;
+    let _held = room_for_source(state, &user.identity, definition).await?;
     let code = state.store.code(&definition.digest).await?;
     let size = code.len();
     if definition.script_type == Runtime::Binary || size > COMPARED_BYTES {
@@ -173,14 +173,14 @@ async fn source_of(
 
 async fn compare(
     state: &AppState,
-    visitor: &Visitor,
+    user: &CurrentUser,
     old: &ScriptVersion,
     (new, new_source): (&ScriptVersion, &Source),
 ) -> Result<Compared, Problem> {
-    let is_admin = visitor.is(ADMIN);
+    let is_admin = user.is(ADMIN);
     let old_source = match old.definition.digest == new.definition.digest {
         true => None,
-        false => Some(source_of(state, visitor, &old.definition).await?),
+        false => Some(source_of(state, user, &old.definition).await?),
     };
     let texts = match (old_source, new_source) {
         (None, _) => Some((String::new(), String::new())),
@@ -225,7 +225,7 @@ fn crumbs(script: &RegisteredScript, number: Option<i64>) -> Markup {
     }
 }
 
-fn head(visitor: &Visitor, script: &RegisteredScript, version: &ScriptVersion) -> Markup {
+fn head(user: &CurrentUser, script: &RegisteredScript, version: &ScriptVersion) -> Markup {
     let address = format!("/scripts/{}/versions/{}", script.name, version.number);
     let is_current = version.number == script.version.number;
     html! {
@@ -235,8 +235,8 @@ fn head(visitor: &Visitor, script: &RegisteredScript, version: &ScriptVersion) -
             span.grow {}
             div.actions {
                 a.button href={ (address) "/source" } { "Download source" }
-                @if !is_current && visitor.is(ADMIN) {
-                    (layout::action(visitor, &format!("{address}/activate"), "primary",
+                @if !is_current && user.is(ADMIN) {
+                    (layout::action(user, &format!("{address}/activate"), "primary",
                         html! { "Make current" }))
                 }
             }

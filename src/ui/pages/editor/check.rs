@@ -15,7 +15,7 @@ use crate::http::path::NamedScript;
 use crate::http::problem::Problem;
 use crate::http::state::AppState;
 use crate::ui::form::{Fields, Form};
-use crate::ui::session::Visitor;
+use crate::ui::session::CurrentUser;
 
 /// Faults by the ids of their fields.
 type Words = BTreeMap<String, Vec<String>>;
@@ -23,34 +23,34 @@ type Words = BTreeMap<String, Vec<String>>;
 /// Checks the form of a new script.
 pub(in crate::ui) async fn check_new(
     State(state): State<AppState>,
-    visitor: Visitor,
+    user: CurrentUser,
     form: Form,
 ) -> Result<Json<Words>, Problem> {
-    checked(&state, &visitor, None, &form.0).await
+    checked(&state, &user, None, &form.0).await
 }
 
 /// Checks a change.
 pub(in crate::ui) async fn check_change(
     State(state): State<AppState>,
-    visitor: Visitor,
+    user: CurrentUser,
     NamedScript(script): NamedScript,
     form: Form,
 ) -> Result<Json<Words>, Problem> {
-    checked(&state, &visitor, Some(&script), &form.0).await
+    checked(&state, &user, Some(&script), &form.0).await
 }
 
 async fn checked(
     state: &AppState,
-    visitor: &Visitor,
+    user: &CurrentUser,
     script: Option<&RegisteredScript>,
     fields: &Fields,
 ) -> Result<Json<Words>, Problem> {
     let before = match script {
-        Some(script) => values_of(state, visitor, script).await?,
+        Some(script) => values_of(state, user, script).await?,
         None => Values::of_new(),
     };
-    let (input, unread) = readable(fields, &before, purpose_of(visitor, script));
-    let actor = visitor.identity.actor();
+    let (input, unread) = readable(fields, &before, purpose_of(user, script));
+    let actor = user.identity.actor();
     let refused = state.registry.check(&actor, script.map(|it| it.id), input).await?;
     Ok(Json(by_field(unread, refused, fields.text("source_from"))))
 }

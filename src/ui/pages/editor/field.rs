@@ -5,11 +5,11 @@
 use maud::{Markup, html};
 
 use crate::http::problem::Problem;
-use crate::ui::pieces::value::counted;
+use crate::ui::components::value::counted;
 
 /// Faults of a submission, by field.
 #[derive(Debug, Default)]
-pub(in crate::ui::pages) struct Wrong(Vec<Entry>);
+pub(in crate::ui::pages) struct FieldErrors(Vec<Entry>);
 
 #[derive(Debug)]
 struct Entry {
@@ -19,7 +19,7 @@ struct Entry {
     detail: String,
 }
 
-impl Wrong {
+impl FieldErrors {
     /// Faults of a problem. `field_of` maps a JSON pointer to the id of a field.
     pub(in crate::ui::pages) fn of(
         problem: &Problem,
@@ -123,7 +123,7 @@ impl<'a> Field<'a> {
     }
 
     /// Renders an input of one line.
-    pub(in crate::ui::pages) fn input(&self, wrong: &Wrong, input: Input<'_>) -> Markup {
+    pub(in crate::ui::pages) fn input(&self, wrong: &FieldErrors, input: Input<'_>) -> Markup {
         self.around(
             wrong,
             &html! {
@@ -137,7 +137,7 @@ impl<'a> Field<'a> {
     }
 
     /// Renders an input of several lines.
-    pub(in crate::ui::pages) fn area(&self, wrong: &Wrong, rows: u32, value: &str) -> Markup {
+    pub(in crate::ui::pages) fn area(&self, wrong: &FieldErrors, rows: u32, value: &str) -> Markup {
         self.around(
             wrong,
             &html! {
@@ -154,7 +154,7 @@ impl<'a> Field<'a> {
     /// Renders a choice: values with their labels.
     pub(in crate::ui::pages) fn select(
         &self,
-        wrong: &Wrong,
+        wrong: &FieldErrors,
         options: &[(&str, &str)],
         chosen: &str,
     ) -> Markup {
@@ -172,7 +172,7 @@ impl<'a> Field<'a> {
     }
 
     /// Renders a file input.
-    pub(in crate::ui::pages) fn file(&self, wrong: &Wrong, accept: Option<&str>) -> Markup {
+    pub(in crate::ui::pages) fn file(&self, wrong: &FieldErrors, accept: Option<&str>) -> Markup {
         self.around(
             wrong,
             &html! {
@@ -184,7 +184,12 @@ impl<'a> Field<'a> {
     }
 
     /// Renders a checkbox.
-    pub(in crate::ui::pages) fn tick(&self, wrong: &Wrong, value: &str, is_ticked: bool) -> Markup {
+    pub(in crate::ui::pages) fn tick(
+        &self,
+        wrong: &FieldErrors,
+        value: &str,
+        is_ticked: bool,
+    ) -> Markup {
         html! {
             div.field {
                 label.tick for=(self.id) {
@@ -201,7 +206,7 @@ impl<'a> Field<'a> {
     /// Renders a group of related fields.
     pub(in crate::ui::pages) fn group(
         &self,
-        wrong: &Wrong,
+        wrong: &FieldErrors,
         is_required: bool,
         fields: &Markup,
     ) -> Markup {
@@ -217,7 +222,7 @@ impl<'a> Field<'a> {
         }
     }
 
-    fn around(&self, wrong: &Wrong, control: &Markup) -> Markup {
+    fn around(&self, wrong: &FieldErrors, control: &Markup) -> Markup {
         html! {
             div.field {
                 label for=(self.id) {
@@ -230,7 +235,7 @@ impl<'a> Field<'a> {
         }
     }
 
-    fn notes(&self, wrong: &Wrong) -> Markup {
+    fn notes(&self, wrong: &FieldErrors) -> Markup {
         html! {
             @if wrong.is_at(self.id) {
                 div.wrong id={ (self.id) "-wrong" } { (wrong.words_at(self.id)) }
@@ -239,11 +244,11 @@ impl<'a> Field<'a> {
         }
     }
 
-    fn invalid(&self, wrong: &Wrong) -> Option<&'static str> {
+    fn invalid(&self, wrong: &FieldErrors) -> Option<&'static str> {
         wrong.is_at(self.id).then_some("true")
     }
 
-    fn described_by(&self, wrong: &Wrong) -> Option<String> {
+    fn described_by(&self, wrong: &FieldErrors) -> Option<String> {
         let wrong = wrong.is_at(self.id).then(|| format!("{}-wrong", self.id));
         let help = (!self.help.is_empty()).then(|| format!("{}-help", self.id));
         let both: Vec<_> = wrong.into_iter().chain(help).collect();
@@ -278,7 +283,8 @@ mod tests {
     #[test]
     fn what_is_wrong_stands_beside_its_field_and_above_all_of_them() {
         let problem = Problem::invalid(vec![Fault::new("/name", "<bad>"), Fault::new("/x", "odd")]);
-        let wrong = Wrong::of(&problem, |pointer| (pointer == "/name").then(|| "name".to_owned()));
+        let wrong =
+            FieldErrors::of(&problem, |pointer| (pointer == "/name").then(|| "name".to_owned()));
         let field = Field::new("name", "Name", "A word.").required(true);
         let shown = field.input(&wrong, Input { kind: "text", value: "\"", ..Input::default() });
         let shown = shown.into_string();
@@ -293,7 +299,7 @@ mod tests {
 
     #[test]
     fn nothing_is_said_where_nothing_is_wrong() {
-        let wrong = Wrong::default();
+        let wrong = FieldErrors::default();
         assert_eq!(wrong.summary().into_string(), "");
         let shown = Field::new("a", "A", "").area(&wrong, 3, "\nx").into_string();
         assert!(shown.contains(">\n\nx</textarea>"), "{shown}");

@@ -5,24 +5,24 @@ mod sections;
 
 use maud::{Markup, html};
 
-use super::field::{Field, Input, Wrong, radios};
+use super::field::{Field, FieldErrors, Input, radios};
 use super::values::{TICKED, Values};
 use crate::domain::registry::RegisteredScript;
 use crate::ui::layout;
-use crate::ui::session::Visitor;
+use crate::ui::session::CurrentUser;
 
 /// Contents of the form.
-pub(super) struct Sheet<'a> {
-    pub(super) visitor: &'a Visitor,
+pub(super) struct FormView<'a> {
+    pub(super) user: &'a CurrentUser,
     /// The script, if it exists.
     pub(super) script: Option<&'a RegisteredScript>,
     /// True if all fields may be changed.
     pub(super) is_whole: bool,
     pub(super) values: &'a Values,
-    pub(super) wrong: &'a Wrong,
+    pub(super) wrong: &'a FieldErrors,
 }
 
-impl Sheet<'_> {
+impl FormView<'_> {
     /// Renders the page's content.
     pub(super) fn shown(&self) -> Markup {
         let (title, action) = match self.script {
@@ -44,7 +44,7 @@ impl Sheet<'_> {
             (self.wrong.summary())
             form.sheet method="post" action=(action) enctype="multipart/form-data"
                 data-check={ (action) "/check" } {
-                (layout::token(self.visitor))
+                (layout::token(self.user))
                 @if let Some(script) = self.script {
                     input type="hidden" name="seen" value=(super::seen(script));
                 }

@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use serde_json::Value;
 
-use super::lines::{entries, lines, read, unix};
+use super::lines::{entries, lines, normalize_newlines, read};
 use super::values::{FIELDS, MIB, TICKED, Values};
 use crate::domain::fault::{Fault, pointer_to};
 use crate::domain::preload::Preload;
@@ -100,7 +100,7 @@ impl Reading<'_> {
         if !self.fields.has(name) {
             return None;
         }
-        let typed = unix(self.fields.text(name));
+        let typed = normalize_newlines(self.fields.text(name));
         (typed != self.before.text(name)).then_some(typed)
     }
 
@@ -299,7 +299,7 @@ impl Reading<'_> {
             "on" => Ok(Preload::Automatic),
             "off" => Ok(Preload::Off),
             "list" => {
-                let text = unix(self.fields.text("preload"));
+                let text = normalize_newlines(self.fields.text("preload"));
                 let names = lines(&text).map(|(_, line)| line.trim().to_owned()).collect();
                 Preload::modules(names).map_err(|error| error.to_string())
             }

@@ -3,7 +3,7 @@
 //! returns the same list.
 
 /// Normalises line ends to `\n`: browsers send `\r\n` (HTML, "constructing the entry list").
-pub(in crate::ui::pages) fn unix(text: &str) -> String {
+pub(in crate::ui::pages) fn normalize_newlines(text: &str) -> String {
     text.replace("\r\n", "\n")
 }
 
@@ -74,7 +74,7 @@ mod tests {
         assert_eq!(entries("\"\"\n\"a\\nb\"").unwrap(), ["", "a\nb"]);
         assert_eq!(entries("").unwrap(), Vec::<String>::new());
         assert_eq!(entries("a\n\"b").unwrap_err().len(), 1);
-        assert_eq!(unix("a\r\nb\rc"), "a\nb\rc");
+        assert_eq!(normalize_newlines("a\r\nb\rc"), "a\nb\rc");
     }
 
     proptest! {

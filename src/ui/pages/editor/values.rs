@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 
 use serde_json::Value;
 
-use super::lines::{all_shown, shown_value, unix};
+use super::lines::{all_shown, normalize_newlines, shown_value};
 use crate::domain::limits::Limits;
 use crate::domain::mount::Mount;
 use crate::domain::preload::Preload;
@@ -121,7 +121,7 @@ impl Values {
     }
 
     fn put(&mut self, name: &'static str, text: &str) {
-        self.0.insert(name, unix(text));
+        self.0.insert(name, normalize_newlines(text));
     }
 
     fn put_definition(&mut self, definition: &Definition) {

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::domain::execution::Artifact;
 use crate::domain::sanitize::escaped;
-use crate::ui::pieces::value::{bytes, count, counted, short};
+use crate::ui::components::value::{bytes, count, counted, short};
 
 /// Most artifacts listed.
 const MAX_LISTED: usize = 200;

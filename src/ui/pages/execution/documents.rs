@@ -5,8 +5,8 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::domain::execution::Execution;
-use crate::ui::pieces::json;
-use crate::ui::pieces::value::bytes;
+use crate::ui::components::json;
+use crate::ui::components::value::bytes;
 
 /// Renders the output, once it exists, and the input.
 pub(super) fn cards(execution: &Execution) -> Markup {

@@ -19,16 +19,16 @@ use crate::http::path::ExecutionId;
 use crate::http::problem::{Kind, Problem};
 use crate::http::state::AppState;
 use crate::ui::form::PageFields;
-use crate::ui::session::Visitor;
+use crate::ui::session::CurrentUser;
 
 /// Sends the stored bytes of one stream, or of both in order of arrival.
 pub(in crate::ui) async fn download_log(
     State(state): State<AppState>,
-    visitor: Visitor,
+    user: CurrentUser,
     ExecutionId(id): ExecutionId,
     PageFields(fields): PageFields,
 ) -> Result<Response, Problem> {
-    let summary = find(&state, &visitor.identity, id).await?;
+    let summary = find(&state, &user.identity, id).await?;
     let kept: fn(&OutputLog) -> Vec<u8> = match fields.text("stream") {
         "stdout" => |log: &OutputLog| log.stdout().to_vec(),
         "stderr" => |log: &OutputLog| log.stderr().to_vec(),
@@ -39,7 +39,7 @@ pub(in crate::ui) async fn download_log(
         return Err(Problem::new(Kind::Conflict, "the execution has not ended yet")
             .hint("its log can be downloaded when it has"));
     }
-    let held = room(&state, &visitor.identity, id).await?;
+    let held = room(&state, &user.identity, id).await?;
     let log = state.store.log(id).await?.unwrap_or_default();
     let what = fields.given("stream").filter(|stream| *stream != "both").unwrap_or("log");
     let name = format!("{}-{id}.{what}.txt", summary.script_name);
@@ -59,30 +59,30 @@ fn in_order(log: &OutputLog) -> Vec<u8> {
 /// Sends the input.
 pub(in crate::ui) async fn download_input(
     State(state): State<AppState>,
-    visitor: Visitor,
+    user: CurrentUser,
     ExecutionId(id): ExecutionId,
 ) -> Result<Response, Problem> {
-    document(&state, &visitor, id, "input", |execution| execution.input_data).await
+    document(&state, &user, id, "input", |execution| execution.input_data).await
 }
 
 /// Sends the output.
 pub(in crate::ui) async fn download_output(
     State(state): State<AppState>,
-    visitor: Visitor,
+    user: CurrentUser,
     ExecutionId(id): ExecutionId,
 ) -> Result<Response, Problem> {
-    document(&state, &visitor, id, "output", |execution| execution.output_data).await
+    document(&state, &user, id, "output", |execution| execution.output_data).await
 }
 
 async fn document(
     state: &AppState,
-    visitor: &Visitor,
+    user: &CurrentUser,
     id: Uuid,
     what: &str,
     chosen: fn(Execution) -> Option<Box<RawValue>>,
 ) -> Result<Response, Problem> {
-    let summary = find(state, &visitor.identity, id).await?;
-    let BudgetedExecution { execution, held } = whole(state, &visitor.identity, id).await?;
+    let summary = find(state, &user.identity, id).await?;
+    let BudgetedExecution { execution, held } = whole(state, &user.identity, id).await?;
     let document = chosen(execution).ok_or_else(|| Problem::not_found(what))?;
     let name = format!("{}-{id}.{what}.json", summary.script_name);
     let text = Box::<str>::from(document).into_string();

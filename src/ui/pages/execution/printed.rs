@@ -7,8 +7,8 @@ use maud::{Markup, html};
 
 use crate::domain::execution::{ExecutionSummary, State};
 use crate::domain::output_log::{OutputLog, Position, StreamName};
-use crate::ui::pieces::ansi::Ansi;
-use crate::ui::pieces::value::{bytes, counted};
+use crate::ui::components::ansi::Ansi;
+use crate::ui::components::value::{bytes, counted};
 
 /// Most bytes read of the log.
 const MAX_TAIL: usize = 32 * 1024;

@@ -5,8 +5,8 @@ use maud::{Markup, html};
 
 use super::usage::cpus;
 use crate::domain::confinement::{Confinement, SealedConfinement};
-use crate::ui::pieces::json;
-use crate::ui::pieces::value::{bytes, count, short};
+use crate::ui::components::json;
+use crate::ui::components::value::{bytes, count, short};
 
 /// Longest word or list, in characters.
 const MAX_CHARACTERS: usize = 200;

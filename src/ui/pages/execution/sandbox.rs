@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::receipt;
 use crate::domain::execution::{ExecutionSummary, SandboxReceipt};
-use crate::ui::pieces::value::short;
+use crate::ui::components::value::short;
 
 /// Characters of an image's id that distinguish it.
 const IMAGE_CHARACTERS: usize = 19;

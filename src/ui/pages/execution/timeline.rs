@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
 use crate::domain::execution::ExecutionSummary;
-use crate::ui::pieces::value::milliseconds;
+use crate::ui::components::value::milliseconds;
 
 /// Width and height of the picture, in its own units.
 const SIZE: (f64, f64) = (600.0, 14.0);

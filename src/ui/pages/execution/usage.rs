@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use crate::domain::execution::{ExecutionSnapshot, ExecutionSummary};
 use crate::domain::output_log::OutputLog;
 use crate::domain::quantities::{NANO_CPUS_PER_CPU, show_duration};
-use crate::ui::pieces::value::{bytes, count, counted, milliseconds};
+use crate::ui::components::value::{bytes, count, counted, milliseconds};
 
 /// Renders known figures against their limits.
 pub(super) fn card(

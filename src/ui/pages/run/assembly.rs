@@ -11,7 +11,7 @@ use super::plan::{Item, Kind, Part, Plan};
 use crate::domain::fault::{Fault, pointer_to};
 use crate::domain::sanitize::sanitize;
 use crate::ui::form::Fields;
-use crate::ui::pages::editor::lines::{lines, read, unix};
+use crate::ui::pages::editor::lines::{lines, normalize_newlines, read};
 
 /// Largest file in an input, in bytes (16 MiB).
 const MAX_FILE_BYTES: usize = 16 * 1024 * 1024;
@@ -66,7 +66,7 @@ impl Assembly<'_> {
             | Kind::Choice(_)
             | Kind::Switch
             | Kind::Json => {
-                let text = unix(fields.text(&part.name()));
+                let text = normalize_newlines(fields.text(&part.name()));
                 if text.is_empty() { self.nothing(part) } else { self.single(part, &text) }
             }
         }
@@ -108,7 +108,7 @@ impl Assembly<'_> {
     }
 
     fn list(&mut self, part: &Part, item: Item) -> Option<String> {
-        let text = unix(self.fields.text(&part.name()));
+        let text = normalize_newlines(self.fields.text(&part.name()));
         let mut entries = Vec::new();
         for (index, (_, line)) in lines(&text).enumerate() {
             let entry = match item {

@@ -8,8 +8,8 @@ use crate::domain::limits::Timeout;
 use crate::domain::quantities::show_duration;
 use crate::domain::registry::RegisteredScript;
 use crate::ui::form::Fields;
-use crate::ui::pages::editor::field::{Field, Input, Wrong};
-use crate::ui::pages::editor::lines::{entries, unix};
+use crate::ui::pages::editor::field::{Field, FieldErrors, Input};
+use crate::ui::pages::editor::lines::{entries, normalize_newlines};
 
 /// Fields, by their names in the API.
 pub(super) const FIELDS: [&str; 4] = ["job_id", "timeout_secs", "priority", "args"];
@@ -48,7 +48,7 @@ impl Extra {
                 Err(_) => fault("/priority", "it is not a whole number".to_owned()),
             }
         }
-        match entries(&unix(fields.text("args"))) {
+        match entries(&normalize_newlines(fields.text("args"))) {
             Ok(args) => extra.args = args,
             Err(wrong) => wrong.into_iter().for_each(|words| fault("/args", words)),
         }
@@ -60,7 +60,7 @@ impl Extra {
 pub(super) fn shown(
     prefix: &str,
     fields: &Fields,
-    wrong: &Wrong,
+    wrong: &FieldErrors,
     script: &RegisteredScript,
 ) -> Markup {
     let ids = FIELDS.map(|name| format!("{prefix}{name}"));
@@ -90,7 +90,7 @@ pub(super) fn shown(
                         }))
                 }
                 (Field::new(args, "Arguments", "One a line, behind the script's own.").named("args")
-                    .area(wrong, 2, &unix(fields.text("args"))))
+                    .area(wrong, 2, &normalize_newlines(fields.text("args"))))
             }
         }
     }

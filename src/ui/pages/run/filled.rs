@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::assembly::with_zone;
 use super::plan::{Item, Kind, Part, Plan};
 use crate::ui::form::Fields;
-use crate::ui::pages::editor::lines::{all_shown, unix};
+use crate::ui::pages::editor::lines::{all_shown, normalize_newlines};
 
 /// Texts by field name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -82,7 +82,7 @@ impl Filled {
             match &part.kind {
                 Kind::Group(parts) => self.put_typed(parts, fields),
                 _ => {
-                    self.0.insert(part.name(), unix(fields.text(&part.name())));
+                    self.0.insert(part.name(), normalize_newlines(fields.text(&part.name())));
                 }
             }
         }

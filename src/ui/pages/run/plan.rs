@@ -4,9 +4,9 @@
 use serde_json::{Map, Value};
 
 use crate::domain::fault::pointer_to;
+use crate::ui::components::value::short;
 use crate::ui::pages::script::schema::{is_required, required_first};
 use crate::ui::pages::script::words::{constraints, shown};
-use crate::ui::pieces::value::short;
 
 /// Most fields of a form; a larger schema is entered as JSON.
 const MAX_FIELDS: usize = 200;

@@ -7,17 +7,17 @@ use serde_json::Value;
 
 use super::filled::Filled;
 use super::plan::{Kind, Part};
-use crate::ui::pages::editor::field::{Field, Input, Wrong};
+use crate::ui::pages::editor::field::{Field, FieldErrors, Input};
 use crate::ui::pages::script::words::shown;
 
 /// Renders all fields of an object.
-pub(super) fn parts(parts: &[Part], filled: &Filled, wrong: &Wrong) -> Markup {
+pub(super) fn parts(parts: &[Part], filled: &Filled, wrong: &FieldErrors) -> Markup {
     html! {
         div.fields { @for it in parts { (part(it, filled, wrong)) } }
     }
 }
 
-fn part(part: &Part, filled: &Filled, wrong: &Wrong) -> Markup {
+fn part(part: &Part, filled: &Filled, wrong: &FieldErrors) -> Markup {
     let (id, name) = (part.id(), part.name());
     let field = Field::new(&id, &part.label, &part.help).named(&name).required(part.is_needed());
     let text = filled.text(part);
@@ -53,7 +53,7 @@ fn input<'a>(kind: &'a str, value: &'a str, part: &'a Part) -> Input<'a> {
 }
 
 /// Renders a time picker, unless it would lose a part of the value.
-fn time(field: Field<'_>, wrong: &Wrong, text: &str, part: &Part) -> Markup {
+fn time(field: Field<'_>, wrong: &FieldErrors, text: &str, part: &Part) -> Markup {
     let is = |text: &str, format: &str| NaiveDateTime::parse_from_str(text, format).is_ok();
     let is_exact = |text: &&str| is(text, "%Y-%m-%dT%H:%M:%S");
     let local = match text.strip_suffix('Z') {
@@ -70,7 +70,13 @@ fn time(field: Field<'_>, wrong: &Wrong, text: &str, part: &Part) -> Markup {
     }
 }
 
-fn choice(field: Field<'_>, wrong: &Wrong, values: &[Value], text: &str, part: &Part) -> Markup {
+fn choice(
+    field: Field<'_>,
+    wrong: &FieldErrors,
+    values: &[Value],
+    text: &str,
+    part: &Part,
+) -> Markup {
     let known: Vec<_> = values.iter().map(|value| (value.to_string(), shown(value))).collect();
     let mut options: Vec<(&str, &str)> = Vec::new();
     if !part.is_settled() {
@@ -95,7 +101,7 @@ mod tests {
     fn page(schema: Value) -> String {
         let plan = Plan::of(&schema).unwrap();
         let filled = Filled::of_defaults(&plan);
-        parts(&plan.parts, &filled, &Wrong::default()).into_string()
+        parts(&plan.parts, &filled, &FieldErrors::default()).into_string()
     }
 
     #[test]

@@ -9,8 +9,8 @@ use crate::domain::runtime::Runtime;
 use crate::domain::sandbox_spec::Network;
 use crate::domain::sanitize::escaped;
 use crate::http::scripts::HIDDEN;
-use crate::ui::pieces::badge;
-use crate::ui::pieces::value::short;
+use crate::ui::components::badge;
+use crate::ui::components::value::short;
 
 /// Entries of a list shown.
 const MAX_ENTRIES: usize = 100;

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use crate::domain::execution::ExecutionSummary;
 use crate::domain::registry::{RegisteredScript, ScriptVersion};
 use crate::ui::address::query;
-use crate::ui::pieces::{badge, cells, value};
+use crate::ui::components::{badge, cells, value};
 
 /// Characters of a digest that distinguish it.
 const DIGEST_CHARS: usize = 12;

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use serde_json::{Map, Value};
 
 use super::words;
-use crate::ui::pieces::value::short;
+use crate::ui::components::value::short;
 
 /// Most rows.
 const MAX_ROWS: usize = 100;

@@ -9,7 +9,7 @@ use crate::domain::execution::{ExecutionSummary, State};
 use crate::domain::outcome::{ErrorKind, Status};
 use crate::domain::quantities::{NANO_CPUS_PER_CPU, show_duration};
 use crate::domain::registry::RunSettings;
-use crate::ui::pieces::value::{bytes, counted, milliseconds};
+use crate::ui::components::value::{bytes, counted, milliseconds};
 
 /// Least runs before lower limits are advised.
 const ENOUGH_RUNS: usize = 5;

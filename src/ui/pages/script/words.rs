@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::ui::pieces::value::short;
+use crate::ui::components::value::short;
 
 /// Values of an enumeration shown.
 const NAMED: usize = 12;

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use similar::{ChangeTag, TextDiff};
 
 use crate::domain::sanitize::is_invisible;
-use crate::ui::pieces::value::short;
+use crate::ui::components::value::short;
 
 /// Time limit of a comparison.
 const WITHIN: Duration = Duration::from_millis(200);

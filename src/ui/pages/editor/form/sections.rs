@@ -3,20 +3,20 @@
 use maud::{Markup, html};
 
 use super::super::field::Field;
-use super::Sheet;
+use super::FormView;
 
 /// Renders all sections.
-pub(super) fn of_admins(sheet: &Sheet<'_>) -> Markup {
+pub(super) fn of_admins(view: &FormView<'_>) -> Markup {
     html! {
-        (basics(sheet))
-        (source(sheet))
-        (needed(sheet))
-        (contract(sheet))
-        (run(sheet))
+        (basics(view))
+        (source(view))
+        (needed(view))
+        (contract(view))
+        (run(view))
     }
 }
 
-fn basics(sheet: &Sheet<'_>) -> Markup {
+fn basics(view: &FormView<'_>) -> Markup {
     let name = Field::new(
         "name",
         "Name",
@@ -28,20 +28,20 @@ fn basics(sheet: &Sheet<'_>) -> Markup {
             h2 { "Script" }
             div.fields {
                 div.fields.two {
-                    (sheet.line(name.required(true), "name", "weather"))
-                    (sheet.choice("script_type", "Type", "", &types))
+                    (view.line(name.required(true), "name", "weather"))
+                    (view.choice("script_type", "Type", "", &types))
                 }
-                (sheet.area("description", "Description",
+                (view.area("description", "Description",
                     "For people: what it does, what it needs, whom to ask.", 3))
             }
         }
     }
 }
 
-fn source(sheet: &Sheet<'_>) -> Markup {
-    let file = sheet.script.and_then(|script| script.file_path.as_deref());
+fn source(view: &FormView<'_>) -> Markup {
+    let file = view.script.and_then(|script| script.file_path.as_deref());
     let mut ways = Vec::new();
-    if sheet.script.is_some() && file.is_none() {
+    if view.script.is_some() && file.is_none() {
         ways.push(("keep", "Keep what there is"));
     }
     ways.extend([
@@ -62,20 +62,20 @@ fn source(sheet: &Sheet<'_>) -> Markup {
                 p.note { "Saving reads the file again, as it is then." }
             }
             div.fields.ways {
-                (sheet.ways("source_from", "Where the source comes from", &ways))
-                div.way.text { (sheet.area("source", "Source", "", 16)) }
+                (view.ways("source_from", "Where the source comes from", &ways))
+                div.way.text { (view.area("source", "Source", "", 16)) }
                 div.way.file {
                     (Field::new("upload", "File", "A script or a binary, at most 64 MiB. It has to \
-                        be chosen again when something else was wrong.").file(sheet.wrong, None))
+                        be chosen again when something else was wrong.").file(view.wrong, None))
                 }
-                div.way.path { (sheet.line(path, "file_path", "/srv/scripts/weather.sh")) }
-                (sheet.line(name, "file_name", ""))
+                div.way.path { (view.line(path, "file_path", "/srv/scripts/weather.sh")) }
+                (view.line(name, "file_name", ""))
             }
         }
     }
 }
 
-fn needed(sheet: &Sheet<'_>) -> Markup {
+fn needed(view: &FormView<'_>) -> Markup {
     let ways = [("text", "Write them here"), ("path", "A file on the server")];
     let path = Field::new(
         "requirements_path",
@@ -88,15 +88,15 @@ fn needed(sheet: &Sheet<'_>) -> Markup {
             div.fields {
                 fieldset.ways {
                     legend { "Python packages" }
-                    (sheet.ways("requirements_from", "Where the requirements come from", &ways))
+                    (view.ways("requirements_from", "Where the requirements come from", &ways))
                     div.way.text {
-                        (sheet.area("requirements", "Requirements",
+                        (view.area("requirements", "Requirements",
                             "As in a requirements.txt; Python only.", 4))
                     }
-                    div.way.path { (sheet.line(path, "requirements_path", "")) }
+                    div.way.path { (view.line(path, "requirements_path", "")) }
                 }
                 div.fields.two {
-                    (sheet.choice("python", "Python", "Python only.", &[
+                    (view.choice("python", "Python", "Python only.", &[
                         ("", "as its #! line says, or the base image's"),
                         ("3.10", "3.10"),
                         ("3.11", "3.11"),
@@ -104,22 +104,22 @@ fn needed(sheet: &Sheet<'_>) -> Markup {
                         ("3.13", "3.13"),
                         ("3.14", "3.14"),
                     ]))
-                    (sheet.choice("sources", "Packages without a wheel", "Of the requirements. \
+                    (view.choice("sources", "Packages without a wheel", "Of the requirements. \
                         Building one from source runs its code.", &[
                         ("off", "are refused, unless the server allows them"),
                         ("on", "are built from source"),
                     ]))
                 }
-                (sheet.area("system_packages", "Debian packages",
+                (view.area("system_packages", "Debian packages",
                     "One a line: name or name=version.", 3))
-                (sheet.choice("preload_mode", "Imported ahead", "Python only: what a waiting \
+                (view.choice("preload_mode", "Imported ahead", "Python only: what a waiting \
                     interpreter has imported before a run comes.", &[
                     ("on", "what the script imports at its top"),
                     ("off", "nothing"),
                     ("list", "these modules"),
                 ]))
-                (sheet.area("preload", "Modules", "One a line, for \u{201c}these modules\u{201d}.", 2))
-                (sheet.area("warm_up", "Warm-up", "A program and its arguments, one a line, that \
+                (view.area("preload", "Modules", "One a line, for \u{201c}these modules\u{201d}.", 2))
+                (view.area("warm_up", "Warm-up", "A program and its arguments, one a line, that \
                     run once when the environment is built: the caches that they fill become \
                     part of it.", 3))
             }
@@ -127,21 +127,21 @@ fn needed(sheet: &Sheet<'_>) -> Markup {
     }
 }
 
-fn contract(sheet: &Sheet<'_>) -> Markup {
+fn contract(view: &FormView<'_>) -> Markup {
     html! {
         section.card {
             h2 { "Input and output" }
             div.fields.two {
-                (sheet.area("argument_schema", "Schema of inputs",
+                (view.area("argument_schema", "Schema of inputs",
                     "JSON Schema; empty accepts everything. The form for running is made of it.", 10))
-                (sheet.area("output_schema", "Schema of outputs",
+                (view.area("output_schema", "Schema of outputs",
                     "JSON Schema; empty accepts everything. An output that does not match fails.", 10))
             }
         }
     }
 }
 
-fn run(sheet: &Sheet<'_>) -> Markup {
+fn run(view: &FormView<'_>) -> Markup {
     let folder =
         Field::new("working_directory", "Working directory", "Below /work; empty is /work.");
     let output = Field::new("output_file", "Output file", "Below /work; empty is stdout.");
@@ -151,27 +151,27 @@ fn run(sheet: &Sheet<'_>) -> Markup {
             h2 { "How it runs" }
             div.fields {
                 div.fields.two {
-                    (sheet.area("args", "Arguments", "One a line. In quotation marks, as JSON has \
+                    (view.area("args", "Arguments", "One a line. In quotation marks, as JSON has \
                         strings, one may be empty or have several lines.", 3))
-                    (sheet.area("env", "Environment variables", "NAME=value, one a line; values may \
+                    (view.area("env", "Environment variables", "NAME=value, one a line; values may \
                         stand in quotation marks, too.", 3))
                 }
-                (sheet.area("env_allowed", "Variables of requests", "Names that a request may set \
+                (view.area("env_allowed", "Variables of requests", "Names that a request may set \
                     beside PARAM_*, one a line; a * at the end stands for anything.", 2))
                 div.fields.two {
-                    (sheet.line(folder, "working_directory", ""))
-                    (sheet.line(output, "output_file", "out/result.json"))
-                    (sheet.choice("network", "Network", "", &[
+                    (view.line(folder, "working_directory", ""))
+                    (view.line(output, "output_file", "out/result.json"))
+                    (view.choice("network", "Network", "", &[
                         ("none", "none"),
                         ("egress", "egress: it reaches the outside"),
                     ]))
-                    (sheet.choice("exec", "Files that it writes", "In /work and /tmp.", &[
+                    (view.choice("exec", "Files that it writes", "In /work and /tmp.", &[
                         ("on", "can be executed and loaded"),
                         ("off", "can't be executed"),
                     ]))
-                    (sheet.line(runtime, "runtime", "runsc"))
+                    (view.line(runtime, "runtime", "runsc"))
                 }
-                (sheet.area("mounts", "Mounts", "One a line: /on/the/server:/in/the/sandbox, with \
+                (view.area("mounts", "Mounts", "One a line: /on/the/server:/in/the/sandbox, with \
                     :rw at its end when the script may write there. Below one of \
                     GANTRY_MOUNT_ROOTS.", 2))
             }

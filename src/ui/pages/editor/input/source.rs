@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::super::lines::{lines, unix};
+use super::super::lines::{lines, normalize_newlines};
 use super::{Purpose, Reading};
 use crate::registry::ScriptInput;
 use crate::ui::form::Upload;
@@ -25,7 +25,7 @@ pub(super) fn read(reading: &mut Reading<'_>, input: &mut ScriptInput) {
 }
 
 fn written(reading: &mut Reading<'_>, input: &mut ScriptInput) {
-    let text = unix(reading.fields.text("source"));
+    let text = normalize_newlines(reading.fields.text("source"));
     if text.is_empty() {
         return reading.fault("/source", "write the script, or bring it in another way");
     }
@@ -102,7 +102,7 @@ fn requirements(reading: &Reading<'_>, input: &mut ScriptInput) {
         }
         "path" if path != before_path => input.requirements_path = Some(path.to_owned()),
         "text" => {
-            let text = unix(fields.text("requirements"));
+            let text = normalize_newlines(fields.text("requirements"));
             if !before_path.is_empty() || text != before.text("requirements") {
                 input.requirements = reading.unless_empty(text.trim().is_empty(), text);
             }

@@ -8,11 +8,11 @@ use super::plan::Plan;
 use super::{RAW, extra, render};
 use crate::domain::registry::{RegisteredScript, ScriptVersion};
 use crate::http::roles::SEEING;
+use crate::ui::components::badge;
 use crate::ui::form::Fields;
 use crate::ui::layout;
-use crate::ui::pages::editor::field::{Field, Wrong};
-use crate::ui::pieces::badge;
-use crate::ui::session::Visitor;
+use crate::ui::pages::editor::field::{Field, FieldErrors};
+use crate::ui::session::CurrentUser;
 
 /// Prefix of shared fields' ids in the schema's form.
 pub(super) const OF_FORM: &str = "a-";
@@ -21,8 +21,8 @@ pub(super) const OF_FORM: &str = "a-";
 pub(super) const OF_RAW: &str = "b-";
 
 /// Contents of the page.
-pub(super) struct Sheet<'a> {
-    pub(super) visitor: &'a Visitor,
+pub(super) struct FormView<'a> {
+    pub(super) user: &'a CurrentUser,
     pub(super) script: &'a RegisteredScript,
     /// Version whose schema is shown.
     pub(super) version: &'a ScriptVersion,
@@ -37,18 +37,18 @@ pub(super) struct Sheet<'a> {
     pub(super) is_raw: bool,
     /// Typed fields.
     pub(super) fields: &'a Fields,
-    pub(super) wrong: &'a Wrong,
+    pub(super) wrong: &'a FieldErrors,
     /// Note about the initial values.
     pub(super) note: Option<&'a str>,
 }
 
-impl Sheet<'_> {
+impl FormView<'_> {
     /// Renders the page's content.
     pub(super) fn shown(&self) -> Markup {
         let script = self.script;
         html! {
             nav.crumbs aria-label="Breadcrumb" {
-                @if self.visitor.is(SEEING) {
+                @if self.user.is(SEEING) {
                     a href="/scripts" { "Scripts" } span { "/" }
                     a href={ "/scripts/" (script.name.as_str()) } { (script.name.as_str()) }
                 } @else { span { (script.name.as_str()) } }
@@ -115,7 +115,7 @@ impl Sheet<'_> {
 
     fn hidden(&self) -> Markup {
         html! {
-            (layout::token(self.visitor))
+            (layout::token(self.user))
             (layout::once())
             input type="hidden" name="seen" value=(self.version.number);
             @if self.is_pinned { input type="hidden" name="version" value=(self.version.number); }
