@@ -19,6 +19,7 @@ mod health;
 mod openapi;
 mod routes;
 mod schemas;
+mod script_settings;
 mod script_view;
 mod scripts;
 mod sent_script;

@@ -6,6 +6,7 @@ use utoipa::OpenApi;
 use utoipa::openapi::path::{Operation, Paths};
 use utoipa::openapi::security::SecurityRequirement;
 
+use crate::domain::registry::ScriptSettings;
 use crate::domain::token::Role;
 use crate::http::problem::{MEDIA_TYPE, ProblemBody};
 
@@ -45,7 +46,7 @@ pub(super) fn finished(mut document: utoipa::openapi::OpenApi) -> Value {
     document.merge(Shared::openapi());
     // Serialising strings and numbers can't fail.
     let mut document = serde_json::to_value(&document).unwrap_or_default();
-    let examples: Value = serde_json::from_str(EXAMPLES).unwrap_or_default();
+    let examples = examples();
     document["openapi"] = json!("3.1.0");
     document["info"] = info();
     document["tags"] = tags();
@@ -66,6 +67,19 @@ pub(super) fn finished(mut document: utoipa::openapi::OpenApi) -> Value {
     });
     document["paths"] = Value::Object(paths.collect());
     document
+}
+
+/// Examples of answers. The settings of a script that its example leaves out have their defaults.
+fn examples() -> Value {
+    let mut examples: Value = serde_json::from_str(EXAMPLES).unwrap_or_default();
+    let settings = serde_json::to_value(ScriptSettings::default());
+    let script = examples.get_mut("Script").and_then(Value::as_object_mut);
+    if let (Ok(Value::Object(settings)), Some(script)) = (settings, script) {
+        for (name, value) in settings {
+            script.entry(name).or_insert(value);
+        }
+    }
+    examples
 }
 
 fn info() -> Value {

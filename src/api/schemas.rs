@@ -12,8 +12,9 @@ use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 use uuid::Uuid;
 
+use super::script_settings::SettingsView;
 use crate::domain::outcome::ErrorKind;
-use crate::domain::registry::EnvironmentStatus;
+use crate::domain::registry::{self, EnvironmentStatus};
 use crate::domain::token::Role;
 use crate::domain::{confinement, execution};
 
@@ -43,6 +44,7 @@ described! {
     execution::Artifact: Artifact,
     execution::Execution: Execution,
     execution::ExecutionSummary: ExecutionSummary,
+    registry::ScriptSettings: SettingsView,
 }
 
 /// Describes types that are one of several words.
@@ -333,6 +335,12 @@ mod tests {
             created_at: DateTime::default(),
         };
         execution::ExecutionSummary::pending(&new, String::new(), 1, String::new())
+    }
+
+    #[test]
+    fn the_twin_of_the_settings_has_their_fields() {
+        let settings = registry::ScriptSettings::default();
+        assert_fields(&settings, described::<SettingsView>());
     }
 
     #[test]

@@ -1,20 +1,19 @@
 //! Answer for a script. Values of variables may be secrets: only admins see them.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::domain::limits::{Limits, Timeout};
 use crate::domain::mount::Mount;
 use crate::domain::oci_runtime::OciRuntime;
 use crate::domain::preload::Preload;
 use crate::domain::python::PythonVersion;
 use crate::domain::registry::{
-    Definition, EnvironmentRecord, EnvironmentStatus, RegisteredScript, ScriptVersion,
+    Definition, EnvironmentRecord, EnvironmentStatus, RegisteredScript, ScriptSettings,
+    ScriptVersion,
 };
 use crate::domain::runtime::Runtime;
 use crate::domain::sandbox_spec::Network;
@@ -50,26 +49,14 @@ pub(super) struct ScriptView {
     definition: DefinitionView,
     /// The environment of the current version; null if it needs no image of its own.
     environment: Option<EnvironmentBrief>,
-    /// Time limit of one execution, in seconds.
-    #[schema(value_type = f64, minimum = 0.1, maximum = 86400, example = 300)]
-    timeout_secs: Timeout,
-    /// Limits of one execution.
-    #[schema(value_type = LimitsView)]
-    limits: Limits,
-    /// Executions of it at once, on each node; null is as many as fit.
-    #[schema(value_type = Option<u32>, minimum = 1)]
-    max_concurrency: Option<NonZeroU32>,
-    /// Unused sandboxes that each node always holds for it, as far as its pool has
-    /// room.
-    #[schema(maximum = 64, example = 0)]
-    warm: u32,
+    /// Settings that operators may change.
+    #[serde(flatten)]
+    settings: ScriptSettings,
     /// The current version, from 1.
     version: i64,
     /// The version that becomes current as soon as its environment is ready; null if
     /// there is none.
     pending: Option<PendingVersion>,
-    /// True if it can be invoked.
-    is_enabled: bool,
     /// The name of the token that registered it.
     created_by: String,
     /// Time of its registration.
@@ -78,23 +65,6 @@ pub(super) struct ScriptView {
     /// Time of the script's last change.
     #[schema(value_type = String, format = "date-time")]
     updated_at: DateTime<Utc>,
-}
-
-/// Limits of one execution.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Limits)]
-struct LimitsView {
-    /// CPUs.
-    #[schema(example = 1)]
-    cpus: f64,
-    /// Memory with all files in `/work` and `/tmp`, in bytes.
-    memory_bytes: u64,
-    /// Processes and threads at once.
-    pids: u32,
-    /// Size of the private writable directories, in bytes.
-    scratch_bytes: u64,
-    /// Bytes kept of each of stdout and stderr.
-    output_bytes: u64,
 }
 
 /// A part of the host that a script sees.
@@ -275,11 +245,7 @@ impl ScriptView {
             version: script.version.number,
             definition: DefinitionView::new(script.version.definition, role),
             environment: current.map(EnvironmentBrief::from),
-            timeout_secs: script.run_settings.timeout_secs,
-            limits: script.run_settings.limits,
-            max_concurrency: script.run_settings.max_concurrency,
-            warm: script.run_settings.warm,
-            is_enabled: script.is_enabled,
+            settings: script.settings,
             created_by: script.created_by,
             created_at: script.created_at,
             updated_at: script.updated_at,

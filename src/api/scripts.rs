@@ -5,12 +5,11 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
-use utoipa::IntoParams;
 
+use super::script_settings::ScriptsQuery;
 use super::script_view::{Environments, ScriptView};
 use super::sent_script::SentScript;
 use crate::domain::registry::RegisteredScript;
-use crate::domain::runtime::Runtime;
 use crate::http::auth::Identity;
 use crate::http::extract::{JsonBytes, WITH_SCRIPT};
 use crate::http::offload::offload_if_large;
@@ -21,24 +20,6 @@ use crate::http::query::Query;
 use crate::http::scripts::source_of;
 use crate::http::state::AppState;
 use crate::registry::ScriptInput;
-use crate::store::ScriptFilter;
-
-/// Which scripts are wanted.
-#[derive(Debug, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(super) struct ScriptsQuery {
-    /// Only scripts with this text in their name or description, ignoring case.
-    #[param(max_length = 200)]
-    search: Option<String>,
-    /// Only scripts of this type: shell, python or binary.
-    #[param(value_type = Option<String>, example = "python")]
-    r#type: Option<Runtime>,
-    /// Only enabled scripts (true), or only disabled ones (false).
-    enabled: Option<bool>,
-}
-
-/// Longest search text, in characters.
-const MAX_SEARCH_CHARS: usize = 200;
 
 /// Registers a script
 ///
@@ -86,23 +67,10 @@ pub(super) async fn list_scripts(
     identity: Identity,
     mut query: Query,
 ) -> Result<Response, Problem> {
-    let wanted = ScriptsQuery {
-        search: query.text("search")?,
-        r#type: query.parsed("type")?,
-        enabled: query.parsed("enabled")?,
-    };
+    let wanted = ScriptsQuery::take(&mut query)?;
     let page = query.page()?;
     query.finish()?;
-    if wanted.search.as_ref().is_some_and(|it| it.chars().count() > MAX_SEARCH_CHARS) {
-        let detail = format!("search has more than {MAX_SEARCH_CHARS} characters");
-        return Err(Problem::parameter("search", detail));
-    }
-    let filter = ScriptFilter {
-        search: wanted.search,
-        script_type: wanted.r#type,
-        is_enabled: wanted.enabled,
-        scope: identity.scope().cloned(),
-    };
+    let filter = wanted.filter(&identity);
     let scripts = state.store.scripts(&filter, page.limit, page.offset).await?;
     let total = state.store.count_scripts(&filter).await?;
     let mut entries = Vec::with_capacity(scripts.len());
@@ -135,7 +103,7 @@ pub(super) async fn get_script(
 /// script's file is read again, and a changed file makes a new version. A new version
 /// becomes current as soon as its environment is ready, and is `pending` until then; it
 /// becomes current at once if the environment of the current version is not ready either.
-/// Operators may change limits, timeout, concurrency, `warm` and `is_enabled`. A client may
+/// Operators may change its settings (`ScriptSettings`), which make no version. A client may
 /// send back a whole script as `GET` returned it, with its changes: if somebody else
 /// changed the script meanwhile, `updated_at` differs and nothing is changed (409).
 #[utoipa::path(

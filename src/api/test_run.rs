@@ -122,7 +122,7 @@ pub(super) async fn test_script(
         return Err(Problem::invalid(faults));
     }
     let permit = state.streams().wait(identity.taker());
-    let timeout = request.timeout_secs.unwrap_or(script.run_settings.timeout_secs);
+    let timeout = request.timeout_secs.unwrap_or(script.settings.timeout_secs);
     let at_most = timeout.duration() + GRACE + BEFORE;
     let submission = Submission {
         priority: Priority::new(Priority::MAX.into()).unwrap_or_default(),

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::client::wire::Shown;
+use crate::client::wire::{Script, Shown};
 use crate::domain::quantities::show_bytes;
 use crate::domain::sanitize::{escaped, sanitize};
 
@@ -14,6 +14,13 @@ impl Lines {
     /// A value, cut to one line of bounded length.
     pub(super) fn add(&mut self, name: &'static str, value: &Shown) -> &mut Self {
         self.text(name, sanitize(value.as_str()))
+    }
+
+    /// Fields of a script under their names, as [`Self::add`] does.
+    pub(super) fn fields(&mut self, script: &Script, fields: &[(&'static str, &str)]) {
+        for (name, field) in fields {
+            self.add(name, &script.shown(field));
+        }
     }
 
     /// Adds a value that must not be shortened.

@@ -3,6 +3,7 @@
 mod change;
 mod environment;
 mod flags;
+mod settings;
 mod show;
 mod test;
 mod versions;

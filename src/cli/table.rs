@@ -9,18 +9,18 @@ use crate::domain::sanitize::sanitize;
 ///
 /// # Errors
 /// When stdout can't be written to.
-pub(super) fn print<const COLUMNS: usize>(
-    header: [&str; COLUMNS],
-    rows: &[[String; COLUMNS]],
+pub(super) fn print<'a>(
+    header: impl AsRef<[&'a str]>,
+    rows: &[impl AsRef<[String]>],
 ) -> io::Result<()> {
-    let header = header.map(str::to_owned);
-    let rows: Vec<[String; COLUMNS]> =
-        rows.iter().map(|row| row.each_ref().map(|cell| sanitize(cell))).collect();
+    let header: Vec<String> = header.as_ref().iter().map(|&title| title.to_owned()).collect();
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| row.as_ref().iter().map(|cell| sanitize(cell)).collect()).collect();
     let all = || std::iter::once(&header).chain(&rows);
     let width = |column: usize| {
         all().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
     };
-    let widths: Vec<usize> = (0..COLUMNS).map(|column| width(column).unwrap_or(0)).collect();
+    let widths: Vec<usize> = (0..header.len()).map(|column| width(column).unwrap_or(0)).collect();
     let mut stdout = io::stdout().lock();
     for row in all() {
         let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));

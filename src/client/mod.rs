@@ -31,6 +31,5 @@ pub use executions::{ExecutionFilter, MAX_LISTED};
 pub use fields::Fields;
 pub use follow::{ExecutionEvent, Follower};
 pub use problem::Problem;
-pub use scripts::ScriptFilter;
 pub use sse::{Event, EventParser, EventTooLong};
 pub use token::{Token, TokenError};

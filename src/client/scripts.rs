@@ -11,17 +11,6 @@ use crate::domain::script::MAX_SCRIPT_BYTES;
 
 const SCRIPTS: [&str; 4] = ["api", "v1", "admin", "scripts"];
 
-/// Filter of a list of scripts.
-#[derive(Debug, Clone, Default)]
-pub struct ScriptFilter {
-    /// Part of a name or description.
-    pub search: Option<String>,
-    /// `shell`, `python` or `binary`.
-    pub script_type: Option<String>,
-    /// Only enabled, or only disabled ones.
-    pub enabled: Option<bool>,
-}
-
 /// A path below the scripts.
 fn path<'a>(below: &[&'a str]) -> Vec<&'a str> {
     [SCRIPTS.as_slice(), below].concat()
@@ -29,15 +18,15 @@ fn path<'a>(below: &[&'a str]) -> Vec<&'a str> {
 
 /// A script is named by its id or its name everywhere.
 impl Client {
-    /// Scripts, in the server's order.
+    /// Scripts, in the server's order. `query` has the filters.
     ///
     /// # Errors
     /// [`ClientError`], here and in all others.
-    pub async fn scripts(&self, filter: &ScriptFilter, page: Page) -> Result<List, ClientError> {
-        let mut query = Vec::new();
-        query.extend(filter.search.clone().map(|text| ("search", text)));
-        query.extend(filter.script_type.clone().map(|kind| ("type", kind)));
-        query.extend(filter.enabled.map(|enabled| ("enabled", enabled.to_string())));
+    pub async fn scripts(
+        &self,
+        mut query: Vec<(&'static str, String)>,
+        page: Page,
+    ) -> Result<List, ClientError> {
         page.add_to(&mut query);
         self.list(&path(&[]), &query).await
     }

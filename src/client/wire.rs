@@ -2,6 +2,9 @@
 //! or of another type, and unknown fields are ignored, so that a client goes on working
 //! with a newer server.
 
+use std::collections::BTreeMap;
+
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -53,45 +56,24 @@ impl<'de> Deserialize<'de> for Shown {
     }
 }
 
-/// A script.
+/// A script: its fields by name.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-#[expect(missing_docs, reason = "the fields are those of the API")]
-pub struct Script {
-    pub id: Shown,
-    pub name: Shown,
-    pub description: Shown,
-    pub script_type: Shown,
-    pub file_path: Shown,
-    pub requirements_path: Shown,
-    pub working_directory: Shown,
-    pub requirements_hash: Shown,
-    pub python: Shown,
-    pub sources: Shown,
-    pub warm_up: Shown,
-    pub system_packages: Shown,
-    pub environment: Option<Environment>,
-    pub argument_schema: Shown,
-    pub output_schema: Shown,
-    pub args: Shown,
-    pub output_file: Shown,
-    pub timeout_secs: Shown,
-    pub limits: Option<Limits>,
-    pub network: Shown,
-    pub mounts: Shown,
-    pub max_concurrency: Shown,
-    pub warm: Shown,
-    pub preload: Shown,
-    pub runtime: Shown,
-    pub env_allowed: Shown,
-    pub exec: Shown,
-    pub version: Shown,
-    pub pending: Option<Pending>,
-    pub digest: Shown,
-    pub is_enabled: Shown,
-    pub created_by: Shown,
-    pub created_at: Shown,
-    pub updated_at: Shown,
+#[serde(transparent)]
+pub struct Script(BTreeMap<String, Box<RawValue>>);
+
+impl Script {
+    /// A field; nothing if it is missing.
+    #[must_use]
+    pub fn shown(&self, name: &str) -> Shown {
+        self.object(name).unwrap_or_default()
+    }
+
+    /// A field of a known form; `None` if it is missing, null or of another form.
+    #[must_use]
+    pub fn object<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
+        let field = self.0.get(name).map(|raw| raw.get()).filter(|json| *json != "null")?;
+        serde_json::from_str(field).ok()
+    }
 }
 
 /// A version that waits to be the current one.
@@ -275,12 +257,15 @@ mod tests {
         let json = r#"{"id": 7, "name": "a\n\"b\"", "description": null, "version": 1e999,
                        "is_enabled": true, "mounts": [], "new": {"x": 1}}"#;
         let script: Script = serde_json::from_str(json).unwrap();
-        assert_eq!(script.id.number(), Some(7));
-        assert_eq!(script.name.as_str(), "a\n\"b\"");
-        assert_eq!(script.description.some(), None);
-        assert_eq!(script.version.as_str(), "1e999");
-        assert!(script.is_enabled.is_true());
-        assert_eq!(script.mounts.as_str(), "[]");
+        assert_eq!(script.shown("id").number(), Some(7));
+        assert_eq!(script.shown("name").as_str(), "a\n\"b\"");
+        assert_eq!(script.shown("description").some(), None);
+        assert_eq!(script.shown("version").as_str(), "1e999");
+        assert!(script.shown("is_enabled").is_true());
+        assert_eq!(script.shown("mounts").as_str(), "[]");
+        assert_eq!(script.shown("missing").some(), None);
+        assert_eq!(script.object::<Vec<String>>("mounts"), Some(Vec::new()));
+        assert!(script.object::<Vec<String>>("name").is_none());
     }
 
     #[test]

@@ -31,9 +31,8 @@ impl Query {
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let (name, value) = (decoded(name)?, decoded(value)?);
-            if pairs.len() == MAX_PARAMETERS || pairs.iter().any(|(known, _)| *known == name) {
-                let detail =
-                    format!("{:?} is given more than once, or too much is", sanitize(&name));
+            if pairs.len() == MAX_PARAMETERS {
+                let detail = format!("more than {MAX_PARAMETERS} parameters are given");
                 return Err(Problem::parameter(&sanitize(&name), detail));
             }
             pairs.push((name, value));
@@ -41,16 +40,22 @@ impl Query {
         Ok(Self(pairs))
     }
 
+    /// Takes a parameter that may be repeated, as texts.
+    pub(crate) fn texts(&mut self, name: &str) -> Result<Vec<String>, Problem> {
+        let taken: Vec<_> = self.0.extract_if(.., |(known, _)| known == name).collect();
+        if taken.iter().any(|(_, value)| value.contains('\0')) {
+            return Err(Problem::parameter(name, format!("{name} has a NUL character")));
+        }
+        Ok(taken.into_iter().map(|(_, value)| value).collect())
+    }
+
     /// Takes a parameter as text.
     pub(crate) fn text(&mut self, name: &str) -> Result<Option<String>, Problem> {
-        let at = self.0.iter().position(|(known, _)| known == name);
-        let value = at.map(|at| self.0.swap_remove(at).1);
-        match value {
-            Some(value) if value.contains('\0') => {
-                Err(Problem::parameter(name, format!("{name} has a NUL character")))
-            }
-            value => Ok(value),
+        let mut values = self.texts(name)?;
+        if values.len() > 1 {
+            return Err(Problem::parameter(name, format!("{name} is given more than once")));
         }
+        Ok(values.pop())
     }
 
     /// Takes a parameter of a type whose parser reports the fault.

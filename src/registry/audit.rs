@@ -4,56 +4,23 @@
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::domain::registry::{Definition, RegisteredScript, RunSettings};
+use crate::domain::registry::{Definition, ScriptFields};
 
 /// Longest value that is logged, in bytes of JSON (4 KiB).
 const MAX_VALUE_BYTES: usize = 4 * 1024;
 
-/// Snapshot of a script for the audit log.
-pub(super) struct AuditSnapshot<'a> {
-    pub(super) name: &'a str,
-    pub(super) description: &'a str,
-    pub(super) file_path: Option<&'a str>,
-    pub(super) requirements_path: Option<&'a str>,
-    pub(super) run_settings: &'a RunSettings,
-    pub(super) is_enabled: bool,
-    pub(super) definition: &'a Definition,
-}
-
-impl<'a> From<&'a RegisteredScript> for AuditSnapshot<'a> {
-    fn from(script: &'a RegisteredScript) -> Self {
-        Self {
-            name: script.name.as_str(),
-            description: &script.description,
-            file_path: script.file_path.as_deref(),
-            requirements_path: script.requirements_path.as_deref(),
-            run_settings: &script.run_settings,
-            is_enabled: script.is_enabled,
-            definition: &script.version.definition,
+/// All fields of a script, as the audit log has them.
+pub(super) fn snapshot(fields: &ScriptFields, definition: &Definition) -> Map<String, Value> {
+    let mut all = Map::new();
+    for part in [serde_json::to_value(definition), serde_json::to_value(fields)] {
+        if let Ok(Value::Object(part)) = part {
+            all.extend(part);
         }
     }
-}
-
-impl AuditSnapshot<'_> {
-    /// All fields.
-    pub(super) fn fields(&self) -> Map<String, Value> {
-        let mut fields = Map::new();
-        for part in [serde_json::to_value(self.definition), serde_json::to_value(self.run_settings)]
-        {
-            if let Ok(Value::Object(part)) = part {
-                fields.extend(part);
-            }
-        }
-        let names: Vec<_> = self.definition.env.iter().map(|it| it.name()).collect();
-        fields.insert("env".to_owned(), json!(names));
-        fields.insert("name".to_owned(), json!(self.name));
-        fields.insert("description".to_owned(), json!(self.description));
-        fields.insert("file_path".to_owned(), json!(self.file_path));
-        fields.insert("requirements_path".to_owned(), json!(self.requirements_path));
-        fields.insert("is_enabled".to_owned(), json!(self.is_enabled));
-        fields.insert("content".to_owned(), json!(self.definition.content_digest()));
-        fields.into_iter().map(|(name, value)| (name, bounded(value))).collect()
-    }
+    let names: Vec<_> = definition.env.iter().map(|it| it.name()).collect();
+    all.insert("env".to_owned(), json!(names));
+    all.insert("content".to_owned(), json!(definition.content_digest()));
+    all.into_iter().map(|(name, value)| (name, bounded(value))).collect()
 }
 
 /// Changed fields, before and after.

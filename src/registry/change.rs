@@ -3,9 +3,8 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::audit::{AuditSnapshot, difference};
-use super::draft::run_settings;
-use super::fields::{Faults, check_held};
+use super::audit::{difference, snapshot};
+use super::faults::Faults;
 use super::register::{admins_only, subject};
 use super::{Actor, Registry, RegistryError, ScriptInput};
 use crate::clock;
@@ -110,7 +109,7 @@ impl Registry {
                 Change::Deactivate => deactivation(actor, &seen),
             };
             if self.write(actor, &seen, &prepared).await? {
-                let limit = prepared.row.run_settings.max_concurrency;
+                let limit = prepared.row.fields.settings.max_concurrency;
                 return self.stored(id, limit, prepared.environment.as_deref()).await;
             }
         }
@@ -142,7 +141,7 @@ impl Registry {
         input: &ScriptInput,
     ) -> Result<PreparedChange, RegistryError> {
         if actor.role != Role::Admin || input.is_switch_only() {
-            return self.run_settings_alone(actor, seen, input);
+            return self.settings_alone(actor, seen, input);
         }
         let newest = self.newest(seen.clone()).await?;
         // The file is read again.
@@ -161,31 +160,26 @@ impl Registry {
             environment = version.environment.as_ref().map(|it| it.key.clone());
             change.row.version = VersionChange::Define(Box::new(version));
         }
-        change.row.name = draft.name;
-        change.row.description = draft.description;
-        change.row.file_path = draft.file_path;
-        change.row.requirements_path = draft.requirements_path;
-        change.row.run_settings = draft.run_settings;
-        change.row.is_enabled = draft.is_enabled;
+        change.row.fields = draft.fields;
         Ok(PreparedChange { definition: draft.definition, environment, ..change })
     }
 
     /// Prepares a change of the fields that operators may change.
-    fn run_settings_alone(
+    fn settings_alone(
         &self,
         actor: &Actor,
         seen: &RegisteredScript,
         input: &ScriptInput,
     ) -> Result<PreparedChange, RegistryError> {
         let mut faults = Faults::default();
-        let run_settings = run_settings(input, seen.run_settings, &self.settings, &mut faults);
+        let settings = input.settings(&seen.settings, &self.settings, &mut faults);
         if input.says_what_is_held() {
-            check_held(run_settings, &seen.version.definition.mounts, &mut faults);
+            let held = settings.check_held(&seen.version.definition.mounts);
+            faults.keep("/warm", held, |_| None);
         }
         faults.into_result().map_err(RegistryError::Invalid)?;
         let mut change = unchanged(actor, seen);
-        change.row.run_settings = run_settings;
-        change.row.is_enabled = input.is_enabled.unwrap_or(seen.is_enabled);
+        change.row.fields.settings = settings;
         change.action = action(input);
         Ok(change)
     }
@@ -215,16 +209,8 @@ impl Registry {
         change: &PreparedChange,
     ) -> Result<bool, RegistryError> {
         let row = &change.row;
-        let after = AuditSnapshot {
-            name: row.name.as_str(),
-            description: &row.description,
-            file_path: row.file_path.as_deref(),
-            requirements_path: row.requirements_path.as_deref(),
-            run_settings: &row.run_settings,
-            is_enabled: row.is_enabled,
-            definition: &change.definition,
-        };
-        let (before, after) = difference(AuditSnapshot::from(seen).fields(), after.fields());
+        let before = snapshot(&seen.fields(), &seen.version.definition);
+        let (before, after) = difference(before, snapshot(&row.fields, &change.definition));
         let audit = NewAuditEntry {
             at: row.changed_at,
             actor: actor.name.clone(),
@@ -234,7 +220,7 @@ impl Registry {
             after,
         };
         self.store.change_script(row, &audit).await.map_err(|error| match error {
-            StoreError::NameConflict => RegistryError::NameConflict(row.name.to_string()),
+            StoreError::NameConflict => RegistryError::NameConflict(row.fields.name.to_string()),
             other => other.into(),
         })
     }
@@ -258,12 +244,7 @@ fn unchanged(actor: &Actor, seen: &RegisteredScript) -> PreparedChange {
         row: ScriptChange {
             id: seen.id,
             seen_at: seen.updated_at,
-            name: seen.name.clone(),
-            description: seen.description.clone(),
-            file_path: seen.file_path.clone(),
-            requirements_path: seen.requirements_path.clone(),
-            run_settings: seen.run_settings,
-            is_enabled: seen.is_enabled,
+            fields: seen.fields(),
             version: VersionChange::Keep,
             activation: Activation::WhenReady,
             changed_by: actor.name.clone(),
@@ -277,7 +258,7 @@ fn unchanged(actor: &Actor, seen: &RegisteredScript) -> PreparedChange {
 
 fn deactivation(actor: &Actor, seen: &RegisteredScript) -> PreparedChange {
     let mut change = unchanged(actor, seen);
-    change.row.is_enabled = false;
+    change.row.fields.settings.is_enabled = false;
     change.action = "script.deactivate";
     change
 }

@@ -1,11 +1,12 @@
 //! New state of a script: the sent fields over the current ones.
 
-use super::fields::{self, Faults};
+use super::faults::Faults;
+use super::fields;
 use super::source::{self, Known, Required, Source};
-use super::{RegistrySettings, ScriptInput, environment, limits, schemas};
+use super::{RegistrySettings, ScriptInput, environment, schemas};
 use crate::domain::environment::EnvironmentSpec;
 use crate::domain::fault::Fault;
-use crate::domain::registry::{Definition, RunSettings, ScriptName, WarmUpRecord};
+use crate::domain::registry::{Definition, ScriptFields, WarmUpRecord};
 use crate::domain::requirements::Requirements;
 use crate::domain::runtime::Runtime;
 use crate::domain::script::Script;
@@ -14,12 +15,7 @@ use crate::store::NewEnvironment;
 
 /// A valid script, not yet checked against the engine.
 pub(super) struct Draft {
-    pub(super) name: ScriptName,
-    pub(super) description: String,
-    pub(super) file_path: Option<String>,
-    pub(super) requirements_path: Option<String>,
-    pub(super) run_settings: RunSettings,
-    pub(super) is_enabled: bool,
+    pub(super) fields: ScriptFields,
     pub(super) definition: Definition,
     pub(super) script: Script,
     pub(super) requirements: Option<Requirements>,
@@ -42,13 +38,8 @@ pub(super) fn draft(
         input.description.take(),
         faults,
     );
-    let run_settings = run_settings(
-        &input,
-        script.map(|it| it.run_settings).unwrap_or_default(),
-        settings,
-        faults,
-    );
-    let is_enabled = input.is_enabled.or(script.map(|it| it.is_enabled)).unwrap_or(true);
+    let script_settings = script.map(|it| it.settings.clone()).unwrap_or_default();
+    let script_settings = input.settings(&script_settings, settings, faults);
     let says_what_is_held = input.says_what_is_held();
     let source = source::source(&mut input, known, settings, faults);
     let runtime = input.script_type.or(before.map(|it| it.script_type));
@@ -66,27 +57,21 @@ pub(super) fn draft(
         faults,
     );
     if says_what_is_held {
-        fields::check_held(run_settings, &definition.mounts, faults);
+        faults.keep("/warm", script_settings.check_held(&definition.mounts), |_| None);
     }
     std::mem::take(faults).into_result()?;
     let (Some(name), Some(Source { script, file_path, pointer })) = (name, source) else {
         return Err(vec![Fault::new("", "the script is incomplete")]);
     };
     let (requirements, requirements_path) = requirements.map(|it| (it.parsed, it.path)).unzip();
-    let requirements_path = requirements_path.flatten();
-    let source_pointer = pointer;
-    Ok(Draft {
+    let fields = ScriptFields {
         name,
         description,
         file_path,
-        requirements_path,
-        run_settings,
-        is_enabled,
-        definition,
-        script,
-        requirements,
-        source_pointer,
-    })
+        requirements_path: requirements_path.flatten(),
+        settings: script_settings,
+    };
+    Ok(Draft { fields, definition, script, requirements, source_pointer: pointer })
 }
 
 /// Returns the definition that a registration results in, or all faults that are detectable without
@@ -100,23 +85,6 @@ pub fn definition_of(
     settings: &RegistrySettings,
 ) -> Result<Definition, Vec<Fault>> {
     draft(input, None, settings).map(|draft| draft.definition)
-}
-
-/// Returns the new run settings.
-pub(super) fn run_settings(
-    input: &ScriptInput,
-    before: RunSettings,
-    settings: &RegistrySettings,
-    faults: &mut Faults,
-) -> RunSettings {
-    let concurrency =
-        fields::max_concurrency(before.max_concurrency, input.max_concurrency, faults);
-    RunSettings {
-        timeout_secs: fields::timeout(before.timeout_secs, input.timeout_secs, faults),
-        limits: limits::merged(before.limits, input.limits, settings.host_limits, faults),
-        max_concurrency: concurrency,
-        warm: fields::warm(before.warm, input.warm, faults),
-    }
 }
 
 fn definition(

@@ -1,6 +1,6 @@
 //! Fields of a script's environment besides its packages.
 
-use super::fields::Faults;
+use super::faults::Faults;
 use super::source::{Required, Source};
 use crate::domain::python::PythonVersion;
 use crate::domain::registry::Definition;

@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use crate::domain::fault::Fault;
+use crate::domain::registry::ScriptSettings;
 use crate::engine::EngineError;
 use crate::store::StoreError;
 
@@ -46,8 +47,8 @@ impl RegistryError {
             Self::NoSuchVersion(_) => "its versions are listed at /versions",
             Self::Forbidden(fields) if fields.is_empty() => "ask an admin",
             Self::Forbidden(_) => {
-                "operators change limits, timeout_secs, max_concurrency, warm and is_enabled; ask an \
-                 admin"
+                let settings = ScriptSettings::names().join(", ");
+                return Some(format!("operators change {settings} and nothing else; ask an admin"));
             }
             Self::ChangedMeanwhile => "look at it again, and try again",
             Self::Engine(error) => return error.hint().map(str::to_owned),

@@ -1,20 +1,16 @@
 //! Validators of single fields: each is checked by itself, so that all faults are reported at once.
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
-use std::num::NonZeroU32;
 use std::path::PathBuf;
 
+use super::faults::{Faults, advised};
 use super::{MountInput, RegistrySettings, mounts};
-use crate::domain::fault::{Fault, pointer_to};
+use crate::domain::fault::pointer_to;
 use crate::domain::job::check_arguments;
-use crate::domain::limits::Timeout;
 use crate::domain::mount::{self, Mount};
 use crate::domain::oci_runtime::OciRuntime;
 use crate::domain::preload::Preload;
-use crate::domain::registry::{
-    Definition, MAX_DESCRIPTION_BYTES, MAX_WARM, RunSettings, ScriptName, check_below_work,
-};
+use crate::domain::registry::{Definition, MAX_DESCRIPTION_BYTES, ScriptName, check_below_work};
 use crate::domain::runtime::Runtime;
 use crate::domain::sanitize::sanitize;
 use crate::domain::system_packages::SystemPackages;
@@ -22,51 +18,6 @@ use crate::domain::variables::{AllowedVariables, EnvVar, Variables};
 
 /// Most arguments of a script.
 const MAX_ARGUMENTS: usize = 10_000;
-
-/// Most faults that are reported.
-const MAX_FAULTS: usize = 50;
-
-/// Faults found so far.
-#[derive(Default)]
-pub(super) struct Faults(Vec<Fault>);
-
-impl Faults {
-    /// Adds a fault.
-    pub(super) fn add(&mut self, pointer: &str, detail: impl Into<String>) {
-        if self.0.len() < MAX_FAULTS {
-            self.0.push(Fault::new(pointer, detail));
-        }
-    }
-
-    /// Returns the value, or records why there is none.
-    pub(super) fn keep<T, E: Display>(
-        &mut self,
-        pointer: &str,
-        checked: Result<T, E>,
-        hint: impl Fn(&E) -> Option<String>,
-    ) -> Option<T> {
-        let error = match checked {
-            Ok(value) => return Some(value),
-            Err(error) => error,
-        };
-        let detail = match hint(&error) {
-            Some(hint) => format!("{error}; {hint}"),
-            None => error.to_string(),
-        };
-        self.add(pointer, detail);
-        None
-    }
-
-    /// True if a fault's pointer begins with this prefix.
-    pub(super) fn has_below(&self, pointer: &str) -> bool {
-        self.0.iter().any(|fault| fault.pointer.starts_with(pointer))
-    }
-
-    /// Returns all faults as an error, if there are any.
-    pub(super) fn into_result(self) -> Result<(), Vec<Fault>> {
-        if self.0.is_empty() { Ok(()) } else { Err(self.0) }
-    }
-}
 
 pub(super) fn name(
     before: Option<&ScriptName>,
@@ -153,9 +104,10 @@ pub(super) fn env_allowed(
     input: Option<Option<Vec<String>>>,
     faults: &mut Faults,
 ) -> AllowedVariables {
-    let Some(sent) = input else { return before.cloned().unwrap_or_default() };
-    let checked = AllowedVariables::new(sent.unwrap_or_default());
-    faults.keep("/env_allowed", checked, |error| error.hint()).unwrap_or_default()
+    let before = before.cloned().unwrap_or_default();
+    faults.merged("/env_allowed", &before, input, |sent| {
+        AllowedVariables::new(sent).map_err(|error| advised(&error, error.hint()))
+    })
 }
 
 pub(super) fn system_packages(
@@ -163,62 +115,10 @@ pub(super) fn system_packages(
     input: Option<Option<Vec<String>>>,
     faults: &mut Faults,
 ) -> SystemPackages {
-    let Some(sent) = input else { return before.cloned().unwrap_or_default() };
-    let checked = SystemPackages::new(sent.unwrap_or_default());
-    faults.keep("/system_packages", checked, |error| error.hint()).unwrap_or_default()
-}
-
-pub(super) fn timeout(before: Timeout, input: Option<Option<f64>>, faults: &mut Faults) -> Timeout {
-    let seconds = match input {
-        None => return before,
-        Some(None) => return Timeout::default(),
-        Some(Some(seconds)) => seconds,
-    };
-    let checked = Timeout::try_from(seconds);
-    faults.keep("/timeout_secs", checked, |error| error.hint()).unwrap_or(before)
-}
-
-pub(super) fn max_concurrency(
-    before: Option<NonZeroU32>,
-    input: Option<Option<u32>>,
-    faults: &mut Faults,
-) -> Option<NonZeroU32> {
-    let sent = match input {
-        None => return before,
-        Some(None) => return None,
-        Some(Some(sent)) => sent,
-    };
-    let checked = NonZeroU32::new(sent);
-    if checked.is_none() {
-        faults.add(
-            "/max_concurrency",
-            "0 would never run it; set is_enabled to false, or null for as many as fit",
-        );
-    }
-    checked
-}
-
-pub(super) fn warm(before: u32, input: Option<Option<u32>>, faults: &mut Faults) -> u32 {
-    let Some(sent) = input else { return before };
-    let sent = sent.unwrap_or_default();
-    if sent > MAX_WARM {
-        faults.add("/warm", format!("{sent} sandboxes, at most {MAX_WARM} are held for a script"));
-        return before;
-    }
-    sent
-}
-
-/// Refuses held sandboxes for scripts with mounts: the engine resolves mounts at a container's
-/// start, and they may point elsewhere when it is used.
-pub(super) fn check_held(run_settings: RunSettings, mounts: &[Mount], faults: &mut Faults) {
-    if run_settings.warm > 0 && !mounts.is_empty() {
-        let warm = run_settings.warm;
-        let detail = format!(
-            "{warm} sandboxes can't be held for a script with mounts, which are looked up when \
-             a sandbox is started; set warm to 0"
-        );
-        faults.add("/warm", detail);
-    }
+    let before = before.cloned().unwrap_or_default();
+    faults.merged("/system_packages", &before, input, |sent| {
+        SystemPackages::new(sent).map_err(|error| advised(&error, error.hint()))
+    })
 }
 
 /// Returns the new preload setting; none for other script types than Python, even if one was set

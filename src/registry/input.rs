@@ -1,20 +1,20 @@
 //! Input to register or to change a script.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::marker::PhantomData;
 
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Error as _, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::openapi::{ArrayBuilder, OneOfBuilder, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
+use super::faults::{Faults, advised};
+use super::present::{present, present_object, present_objects, present_variables};
+use super::{RegistrySettings, limits};
+use crate::domain::limits::Timeout;
 use crate::domain::preload::{MAX_MODULES, Preload};
+use crate::domain::registry::ScriptSettings;
 use crate::domain::runtime::Runtime;
 use crate::domain::sandbox_spec::Network;
-use crate::domain::sanitize::sanitize;
 use crate::domain::unique_keys::once;
 
 /// A script as it is sent. What is absent stays as it is, or has its default;
@@ -100,14 +100,6 @@ pub struct ScriptInput {
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub output_file: Option<Option<String>>,
-    /// Time limit of one execution, in seconds.
-    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<f64>)]
-    pub timeout_secs: Option<Option<f64>>,
-    /// Limits of one execution; absent ones stay as they are.
-    #[serde(deserialize_with = "present_object", skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<LimitsInput>)]
-    pub limits: Option<Option<LimitsInput>>,
     /// Network that it can reach.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
@@ -116,15 +108,6 @@ pub struct ScriptInput {
     #[serde(deserialize_with = "present_objects", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<MountInput>>)]
     pub mounts: Option<Option<Vec<MountInput>>>,
-    /// Executions of it at once, on each node; `null` is as many as fit.
-    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<u32>)]
-    pub max_concurrency: Option<Option<u32>>,
-    /// Unused sandboxes that each node always holds for it, from 0 to 64, as far as
-    /// `GANTRY_POOL_SIZE` and `GANTRY_POOL_MEMORY` allow; not with `mounts`.
-    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<u32>, maximum = 64)]
-    pub warm: Option<Option<u32>>,
     /// Modules that a waiting interpreter has imported: `true` (what the script imports at
     /// its top), `false` (nothing), or a list of modules; Python only.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
@@ -144,6 +127,24 @@ pub struct ScriptInput {
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<bool>)]
     pub exec: Option<Option<bool>>,
+    // The settings: what operators may change.
+    /// Time limit of one execution, in seconds.
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<f64>)]
+    pub timeout_secs: Option<Option<f64>>,
+    /// Limits of one execution; absent ones stay as they are.
+    #[serde(deserialize_with = "present_object", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<LimitsInput>)]
+    pub limits: Option<Option<LimitsInput>>,
+    /// Executions of it at once, on each node; `null` is as many as fit.
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u32>)]
+    pub max_concurrency: Option<Option<u32>>,
+    /// Unused sandboxes that each node always holds for it, from 0 to 64, as far as
+    /// `GANTRY_POOL_SIZE` and `GANTRY_POOL_MEMORY` allow; not with `mounts`.
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u32>, maximum = 64)]
+    pub warm: Option<Option<u32>>,
     /// True if it can be invoked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub is_enabled: Option<bool>,
@@ -200,101 +201,38 @@ fn read_only_by_default() -> bool {
     true
 }
 
-/// Deserialises a field that is present, `null` or not.
-fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    T::deserialize(deserializer).map(Some)
-}
-
-/// An object deserialised from a map only: serde's derived code also accepts a list of the values.
-struct ByName<T>(T);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for ByName<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reader<T>(PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Reader<T> {
-            type Value = T;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
-                T::deserialize(MapAccessDeserializer::new(map))
-            }
-        }
-        deserializer.deserialize_map(Reader(PhantomData)).map(Self)
-    }
-}
-
-/// Deserialises an object that is present, `null` or not.
-fn present_object<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    let object = Option::<ByName<T>>::deserialize(deserializer)?;
-    Ok(Some(object.map(|object| object.0)))
-}
-
-/// Variables without repeated names.
-struct Once(BTreeMap<String, String>);
-
-impl<'de> Deserialize<'de> for Once {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reader;
-        impl<'de> Visitor<'de> for Reader {
-            type Value = Once;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("an object of strings")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Once, A::Error> {
-                let mut variables = BTreeMap::new();
-                while let Some((name, value)) = map.next_entry::<String, String>()? {
-                    if variables.contains_key(&name) {
-                        let detail = format!("{:?} is there more than once", sanitize(&name));
-                        return Err(A::Error::custom(detail));
-                    }
-                    variables.insert(name, value);
-                }
-                Ok(Once(variables))
-            }
-        }
-        deserializer.deserialize_map(Reader)
-    }
-}
-
-/// Deserialises variables that are present, `null` or not.
-fn present_variables<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Option<BTreeMap<String, String>>>, D::Error> {
-    Ok(Some(Option::<Once>::deserialize(deserializer)?.map(|once| once.0)))
-}
-
-/// Deserialises objects that are present, `null` or not.
-fn present_objects<'de, D, T>(deserializer: D) -> Result<Option<Option<Vec<T>>>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    let objects = Option::<Vec<ByName<T>>>::deserialize(deserializer)?;
-    Ok(Some(objects.map(|objects| objects.into_iter().map(|object| object.0).collect())))
-}
-
-/// Fields that operators may change.
-const OF_OPERATORS: [&str; 5] = ["limits", "timeout_secs", "max_concurrency", "warm", "is_enabled"];
-
 impl ScriptInput {
+    /// Returns the settings after this input: what was sent over what there is.
+    pub(super) fn settings(
+        &self,
+        before: &ScriptSettings,
+        registry: &RegistrySettings,
+        faults: &mut Faults,
+    ) -> ScriptSettings {
+        ScriptSettings {
+            timeout_secs: faults.merged(
+                "/timeout_secs",
+                &before.timeout_secs,
+                self.timeout_secs,
+                |sent| Timeout::try_from(sent).map_err(|error| advised(&error, error.hint())),
+            ),
+            limits: limits::merged(before.limits, self.limits, registry.host_limits, faults),
+            max_concurrency: faults.merged(
+                "/max_concurrency",
+                &before.max_concurrency,
+                self.max_concurrency,
+                ScriptSettings::check_max_concurrency,
+            ),
+            warm: faults.merged("/warm", &before.warm, self.warm, ScriptSettings::check_warm),
+            is_enabled: self.is_enabled.unwrap_or(before.is_enabled),
+        }
+    }
+
     /// Fields that are present and that operators may not change.
     pub(super) fn fields_of_admins(&self) -> Vec<String> {
         let Ok(Value::Object(fields)) = serde_json::to_value(self) else { return Vec::new() };
-        let is_theirs = |name: &String| !OF_OPERATORS.contains(&name.as_str());
-        fields.into_iter().map(|(name, _)| name).filter(is_theirs).collect()
+        let settings = ScriptSettings::names();
+        fields.into_iter().map(|(name, _)| name).filter(|name| !settings.contains(name)).collect()
     }
 
     /// True if it has the script's bytes or their location.

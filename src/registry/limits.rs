@@ -1,19 +1,20 @@
 //! Limits: the sent fields over the current ones, within the machine's resources.
 
+use serde::Serialize;
 use serde_json::Value;
 
-use super::fields::Faults;
-use super::{HostLimits, LimitsInput};
+use super::HostLimits;
+use super::faults::Faults;
 use crate::domain::limits::Limits;
 use crate::domain::quantities::{NANO_CPUS_PER_CPU, show_bytes};
 
 /// Names of the fields, with which errors begin.
 const FIELDS: [&str; 5] = ["cpus", "memory_bytes", "pids", "scratch_bytes", "output_bytes"];
 
-/// Returns the new limits.
+/// Returns the new limits; `input` has the fields that were sent.
 pub(super) fn merged(
     before: Limits,
-    input: Option<Option<LimitsInput>>,
+    input: Option<Option<impl Serialize>>,
     host_limits: HostLimits,
     faults: &mut Faults,
 ) -> Limits {
@@ -22,7 +23,7 @@ pub(super) fn merged(
         Some(None) => return Limits::default(),
         Some(Some(sent)) => sent,
     };
-    match overlaid(before, sent) {
+    match overlaid(before, &sent) {
         Ok(limits) => {
             check_host_limits(limits, host_limits, faults);
             limits
@@ -38,12 +39,12 @@ pub(super) fn merged(
 }
 
 /// Applies the sent fields to the current limits.
-fn overlaid(before: Limits, sent: LimitsInput) -> Result<Limits, serde_json::Error> {
+fn overlaid(before: Limits, sent: &impl Serialize) -> Result<Limits, serde_json::Error> {
     let mut limits = serde_json::to_value(before)?;
     let Value::Object(over) = serde_json::to_value(sent)? else { return Ok(before) };
     if let Value::Object(fields) = &mut limits {
         // Scratch space derived from the memory keeps following it.
-        if sent.memory_bytes.is_some() && before == before.with_fitting_scratch() {
+        if over.contains_key("memory_bytes") && before == before.with_fitting_scratch() {
             fields.remove("scratch_bytes");
         }
         fields.extend(over);

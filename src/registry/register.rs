@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use super::audit::AuditSnapshot;
+use super::audit::snapshot;
 use super::draft::{Draft, draft};
 use super::source::Known;
 use super::{Actor, Registry, RegistryError, ScriptInput};
@@ -32,39 +32,25 @@ impl Registry {
         let now = clock::now();
         let version = self.version(&draft);
         let environment = version.environment.as_ref().map(|it| it.key.clone());
-        let seen = AuditSnapshot {
-            name: draft.name.as_str(),
-            description: &draft.description,
-            file_path: draft.file_path.as_deref(),
-            requirements_path: draft.requirements_path.as_deref(),
-            run_settings: &draft.run_settings,
-            is_enabled: draft.is_enabled,
-            definition: &draft.definition,
-        };
         let audit = NewAuditEntry {
             at: now,
             actor: actor.name.clone(),
             action: "script.register",
-            subject: subject(draft.name.as_str()),
+            subject: subject(draft.fields.name.as_str()),
             before: None,
-            after: Some(seen.fields().into()),
+            after: Some(snapshot(&draft.fields, &draft.definition).into()),
         };
         let script = NewScript {
-            name: draft.name.clone(),
-            description: draft.description.clone(),
-            file_path: draft.file_path.clone(),
-            requirements_path: draft.requirements_path.clone(),
-            run_settings: draft.run_settings,
-            is_enabled: draft.is_enabled,
+            fields: draft.fields,
             version,
             created_by: actor.name.clone(),
             created_at: now,
         };
         let id = self.store.insert_script(&script, &audit).await.map_err(|error| match error {
-            StoreError::NameConflict => RegistryError::NameConflict(draft.name.to_string()),
+            StoreError::NameConflict => RegistryError::NameConflict(script.fields.name.to_string()),
             other => other.into(),
         })?;
-        let limit = draft.run_settings.max_concurrency;
+        let limit = script.fields.settings.max_concurrency;
         self.stored(id, limit, environment.as_deref()).await
     }
 

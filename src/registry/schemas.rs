@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::fields::Faults;
+use super::faults::Faults;
 use crate::domain::json_form::canonical;
 use crate::domain::json_schema::JsonSchema;
 

@@ -5,7 +5,8 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::fields::{Faults, check_text};
+use super::faults::Faults;
+use super::fields::check_text;
 use super::files::{ServerFile, read_below};
 use super::{RegistrySettings, ScriptInput};
 use crate::domain::registry::RegisteredScript;

@@ -71,9 +71,19 @@ impl Fields {
         fields
     }
 
+    /// Values of a field, in order.
+    pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.values.get(name).into_iter().flatten().map(String::as_str)
+    }
+
     /// First value of a field; empty if it is absent.
     pub(super) fn text(&self, name: &str) -> &str {
-        self.values.get(name).and_then(|values| values.first()).map_or("", String::as_str)
+        self.all(name).next().unwrap_or_default()
+    }
+
+    /// Values of the named fields, each with its name.
+    pub(super) fn pairs<'a>(&'a self, names: &[&'a str]) -> Vec<(&'a str, &'a str)> {
+        names.iter().flat_map(|&name| self.all(name).map(move |value| (name, value))).collect()
     }
 
     /// First value of a field, trimmed; `None` if nothing is left.

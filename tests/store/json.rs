@@ -203,7 +203,7 @@ async fn is_read_as_it_was_written(
     input.name = None;
     let again = registry.change(&admin(), script.id, input).await.unwrap();
     prop_assert_eq!(&again.version, &script.version);
-    prop_assert_eq!(again.run_settings, script.run_settings);
+    prop_assert_eq!(again.settings, script.settings);
     prop_assert_eq!(database.store.count_versions(script.id).await.unwrap(), 1);
     Ok(())
 }

@@ -9,7 +9,9 @@ use gantry::domain::json_input::JsonInput;
 use gantry::domain::limits::{Limits, Timeout};
 use gantry::domain::outcome::{Outcome, Status};
 use gantry::domain::preload::Preload;
-use gantry::domain::registry::{Definition, RegisteredScript, RunSettings, ScriptName};
+use gantry::domain::registry::{
+    Definition, RegisteredScript, ScriptFields, ScriptName, ScriptSettings,
+};
 use gantry::domain::runtime::Runtime;
 use gantry::domain::sandbox_spec::Network;
 use gantry::domain::system_packages::SystemPackages;
@@ -73,12 +75,13 @@ pub(crate) fn version(content: &str) -> NewVersion {
 
 pub(crate) fn script(name: &str) -> NewScript {
     NewScript {
-        name: ScriptName::new(name).unwrap(),
-        description: "Tells the weather".to_owned(),
-        file_path: Some("/srv/weather.sh".to_owned()),
-        requirements_path: Some("/srv/requirements.txt".to_owned()),
-        run_settings: RunSettings::default(),
-        is_enabled: true,
+        fields: ScriptFields {
+            name: ScriptName::new(name).unwrap(),
+            description: "Tells the weather".to_owned(),
+            file_path: Some("/srv/weather.sh".to_owned()),
+            requirements_path: Some("/srv/requirements.txt".to_owned()),
+            settings: ScriptSettings::default(),
+        },
         version: version("first"),
         created_by: "alice".to_owned(),
         created_at: now(),
@@ -90,12 +93,7 @@ pub(crate) fn change(script: &RegisteredScript) -> ScriptChange {
     ScriptChange {
         id: script.id,
         seen_at: script.updated_at,
-        name: script.name.clone(),
-        description: script.description.clone(),
-        file_path: script.file_path.clone(),
-        requirements_path: script.requirements_path.clone(),
-        run_settings: script.run_settings,
-        is_enabled: script.is_enabled,
+        fields: script.fields(),
         version: VersionChange::Keep,
         activation: Activation::WhenReady,
         changed_by: "bob".to_owned(),

@@ -3,8 +3,9 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use gantry::domain::limits::{Limits, Timeout};
 use gantry::domain::oci_runtime::OciRuntime;
-use gantry::domain::registry::{RunSettings, ScriptName};
+use gantry::domain::registry::{ScriptFields, ScriptName, ScriptSettings};
 use gantry::domain::runtime::Runtime;
 use gantry::store::{Needs, NewScript, ScriptChange, ScriptFilter, StoreError, VersionChange};
 
@@ -30,21 +31,17 @@ on_both! {
 
 async fn a_script_is_read_back_as_it_was_registered(database: Database) {
     let store = &database.store;
-    let new = NewScript {
-        description: "Grüße, 世界 \u{1f324}".to_owned(),
-        run_settings: RunSettings {
-            max_concurrency: NonZeroU32::new(3),
-            warm: 64,
-            ..RunSettings::default()
-        },
-        ..script("weather")
+    let mut new = script("weather");
+    new.fields.description = "Grüße, 世界 \u{1f324}".to_owned();
+    new.fields.settings = ScriptSettings {
+        max_concurrency: NonZeroU32::new(3),
+        warm: 64,
+        ..ScriptSettings::default()
     };
     let id = store.insert_script(&new, &audit("script.create")).await.unwrap();
     let found = store.script(id).await.unwrap().unwrap();
     assert_eq!(store.script_named("weather").await.unwrap(), Some(found.clone()));
-    assert_eq!((found.name, found.description), (new.name, new.description));
-    assert_eq!((found.file_path, found.run_settings), (new.file_path, new.run_settings));
-    assert_eq!(found.requirements_path, new.requirements_path);
+    assert_eq!(found.fields(), new.fields);
     assert_eq!(found.version.definition, new.version.definition);
     let digest = &new.version.definition.digest;
     assert_eq!(found.version.definition.content_digest(), new.version.definition.content_digest());
@@ -64,11 +61,11 @@ async fn a_name_is_taken_once_and_what_is_refused_leaves_nothing(database: Datab
     let error = store.insert_script(&new, &audit("script.create")).await.unwrap_err();
     assert!(matches!(error, StoreError::NameConflict), "{error:?}");
     let second = registered(store, "second").await;
-    let renamed = ScriptChange {
-        name: ScriptName::new("weather").unwrap(),
+    let mut renamed = ScriptChange {
         version: VersionChange::Define(Box::new(version("third"))),
         ..change(&second)
     };
+    renamed.fields.name = ScriptName::new("weather").unwrap();
     let error = store.change_script(&renamed, &audit("script.update")).await.unwrap_err();
     assert!(matches!(error, StoreError::NameConflict), "{error:?}");
     assert_eq!(store.script(second.id).await.unwrap(), Some(second));
@@ -82,11 +79,11 @@ async fn a_change_of_what_was_changed_meanwhile_changes_nothing(database: Databa
     let script = registered(store, "weather").await;
     assert!(store.change_script(&change(&script), &audit("script.update")).await.unwrap());
     let seen = store.script(script.id).await.unwrap().unwrap();
-    let late = ScriptChange {
-        description: "lost".to_owned(),
+    let mut late = ScriptChange {
         version: VersionChange::Define(Box::new(version("lost"))),
         ..change(&script)
     };
+    late.fields.description = "lost".to_owned();
     assert!(!store.change_script(&late, &audit("script.update")).await.unwrap());
     assert_eq!(store.script(script.id).await.unwrap(), Some(seen));
     assert_eq!(store.count_versions(script.id).await.unwrap(), 1);
@@ -111,23 +108,30 @@ async fn a_change_of_a_script_that_is_not_there_changes_nothing(database: Databa
 async fn every_setting_is_changed(database: Database) {
     let store = &database.store;
     let script = registered(store, "weather").await;
-    let run_settings =
-        RunSettings { max_concurrency: NonZeroU32::new(7), warm: 2, ..script.run_settings };
-    let changed = ScriptChange {
-        name: ScriptName::new("climate").unwrap(),
-        description: "NUL \0 in it".to_owned(),
-        file_path: None,
-        requirements_path: None,
-        run_settings,
+    let settings = ScriptSettings {
+        timeout_secs: Timeout::try_from(7.5).unwrap(),
+        limits: Limits { pids: 77, ..Limits::default() },
+        max_concurrency: NonZeroU32::new(7),
+        warm: 2,
         is_enabled: false,
+    };
+    let changed = ScriptChange {
+        fields: ScriptFields {
+            name: ScriptName::new("climate").unwrap(),
+            description: "NUL \0 in it".to_owned(),
+            file_path: None,
+            requirements_path: None,
+            settings: settings.clone(),
+        },
         version: VersionChange::Define(Box::new(version("second"))),
         ..change(&script)
     };
     assert!(store.change_script(&changed, &audit("script.update")).await.unwrap());
     let found = store.script(script.id).await.unwrap().unwrap();
     assert_eq!((found.name.as_str(), found.file_path), ("climate", None));
+    assert_eq!(found.requirements_path, None);
     assert_eq!(found.description, "NUL \u{fffd} in it");
-    assert_eq!((found.run_settings, found.is_enabled), (run_settings, false));
+    assert_eq!(found.settings, settings);
     assert_eq!((found.version.number, found.version.created_by.as_str()), (2, "bob"));
     assert_eq!((found.created_by.as_str(), found.updated_at), ("alice", changed.changed_at));
 }
@@ -137,7 +141,8 @@ async fn activating_a_version_that_is_not_there_changes_nothing(database: Databa
     let script = registered(store, "weather").await;
     for number in [0, 2, -1, i64::MAX] {
         let version = VersionChange::Activate(number);
-        let missing = ScriptChange { version, description: "lost".to_owned(), ..change(&script) };
+        let mut missing = ScriptChange { version, ..change(&script) };
+        missing.fields.description = "lost".to_owned();
         assert!(!store.change_script(&missing, &audit("script.activate")).await.unwrap());
     }
     assert_eq!(store.script(script.id).await.unwrap(), Some(script));
@@ -187,7 +192,8 @@ async fn names(database: &Database, filter: &ScriptFilter) -> Vec<String> {
 }
 
 async fn described(database: &Database, name: &str, description: &str) {
-    let new = NewScript { description: description.to_owned(), ..script(name) };
+    let mut new = script(name);
+    new.fields.description = description.to_owned();
     database.store.insert_script(&new, &audit("script.create")).await.unwrap();
 }
 
@@ -236,7 +242,7 @@ async fn scripts_are_filtered_by_type_state_and_scope(database: Database) {
     let second = registered(store, "second").await;
     let mut python = script("third");
     python.version.definition.script_type = Runtime::Python;
-    python.is_enabled = false;
+    python.fields.settings.is_enabled = false;
     store.insert_script(&python, &audit("script.create")).await.unwrap();
     let of_type =
         |script_type| ScriptFilter { script_type: Some(script_type), ..Default::default() };
@@ -300,8 +306,8 @@ async fn what_scripts_need_of_a_machine_is_found_without_a_server(database: Data
         ("e", 64, Some("kata"), false),
     ] {
         let mut new = script(name);
-        new.run_settings.warm = warm;
-        new.is_enabled = is_enabled;
+        new.fields.settings.warm = warm;
+        new.fields.settings.is_enabled = is_enabled;
         new.version.definition.runtime = runtime.map(|it| OciRuntime::new(it).unwrap());
         store.insert_script(&new, &audit("script.create")).await.unwrap();
     }

@@ -35,10 +35,8 @@ async fn code_is_kept_once(database: Database) {
     let mut new = crate::samples::script("binary");
     new.version.code = (0..=255).cycle().take(3_000_000).collect();
     store.insert_script(&new, &audit("script.create")).await.unwrap();
-    let again = gantry::store::NewScript {
-        name: gantry::domain::registry::ScriptName::new("again").unwrap(),
-        ..new.clone()
-    };
+    let mut again = new.clone();
+    again.fields.name = gantry::domain::registry::ScriptName::new("again").unwrap();
     store.insert_script(&again, &audit("script.create")).await.unwrap();
     assert_eq!(store.code(&new.version.definition.digest).await.unwrap(), new.version.code);
     assert_eq!(database.number("SELECT count(*) FROM script_code").await, 1);

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::environment;
-use super::flags::{Clearable, ScriptFlags, changed_script, new_script};
+use super::flags::{ScriptFlags, changed_script, clearable, new_script};
 use crate::cli::remote::{self, Failure};
 use crate::cli::{message, stdout};
-use crate::client::wire::Script;
+use crate::client::wire::{Pending, Script};
 use crate::client::{Client, Document};
 use crate::domain::sanitize::sanitize;
 
@@ -38,8 +38,8 @@ pub(super) struct UpdateArguments {
     flags: ScriptFlags,
 
     /// Take this from it; may be repeated
-    #[arg(long, value_name = "FIELD")]
-    clear: Vec<Clearable>,
+    #[arg(long, value_name = "FIELD", value_parser = clearable())]
+    clear: Vec<&'static str>,
 
     #[command(flatten)]
     after: After,
@@ -79,29 +79,31 @@ async fn finish(
     after: &After,
 ) -> Result<u8, Failure> {
     let script: Script = document.read()?;
-    let (name, version) = (sanitize(script.name.as_str()), sanitize(script.version.as_str()));
+    let shown = |field: &str| sanitize(script.shown(field).as_str());
+    let (name, version) = (shown("name"), shown("version"));
+    let pending = script.object::<Pending>("pending");
+    let hint = match pending {
+        Some(_) => "the version before goes on running: mend it with `gantry scripts update`",
+        None => "the script is registered and can't run: mend it with `gantry scripts update`",
+    };
     if !after.json {
         stdout::line(&format!("{done} {name}, version {version}"))?;
     }
-    let environment = match &script.pending {
+    let environment = match pending {
         Some(pending) => {
             let next = sanitize(pending.version.as_str());
             message::note(&format!("version {next} runs as soon as its environment is ready"));
-            pending.environment.as_ref()
+            pending.environment
         }
-        None => script.environment.as_ref(),
+        None => script.object("environment"),
     };
     let mut built = Ok(());
     if let Some(environment) = environment {
-        let hint = match script.pending {
-            Some(_) => "the version before goes on running: mend it with `gantry scripts update`",
-            None => "the script is registered and can't run: mend it with `gantry scripts update`",
-        };
-        built = environment::report(client, environment, after.wait, hint).await;
+        built = environment::report(client, &environment, after.wait, hint).await;
     }
     if after.json {
         if after.wait {
-            document = client.script(script.id.as_str()).await?;
+            document = client.script(script.shown("id").as_str()).await?;
         }
         remote::print_json(&document)?;
     }

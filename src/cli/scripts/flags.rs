@@ -4,22 +4,21 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use clap::{Args, ValueEnum};
-use serde_json::{Map, Number, Value};
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use serde_json::{Map, Value};
 
+use super::settings::{self, SettingFlags};
 use crate::cli::remote::Failure;
 use crate::cli::run::environment::python;
 use crate::cli::run::file::{self, Problem, read_file_or_pipe};
-use crate::cli::run::{NetworkArgument, cpus, memory, mount_argument, runtime, timeout, variables};
+use crate::cli::run::{NetworkArgument, mount_argument, runtime, variables};
 use crate::client::{ClientError, Fields};
 use crate::domain::json_input::{JsonInput, JsonInputError};
-use crate::domain::limits::Timeout;
 use crate::domain::mount::Mount;
 use crate::domain::oci_runtime::OciRuntime;
 use crate::domain::preload::Preload;
 use crate::domain::python::PythonVersion;
-use crate::domain::quantities::NANO_CPUS_PER_CPU;
-use crate::domain::registry::MAX_WARM;
 use crate::domain::runtime::Runtime;
 
 /// Largest JSON Schema that is read, in bytes (1 MiB).
@@ -90,17 +89,8 @@ pub(super) struct ScriptFlags {
     #[arg(long, value_name = "on|off", value_parser = switch)]
     exec: Option<bool>,
 
-    /// Time that it may take, such as 30s or 5m
-    #[arg(long, value_name = "TIME", value_parser = timeout)]
-    timeout: Option<Timeout>,
-
-    /// Memory that it may use, such as 256MiB
-    #[arg(long, value_name = "SIZE", value_parser = memory)]
-    memory: Option<u64>,
-
-    /// CPUs that it may use, such as 0.5
-    #[arg(long, value_name = "CPUS", value_parser = cpus)]
-    cpus: Option<u64>,
+    #[command(flatten)]
+    settings: SettingFlags,
 
     /// What it can reach
     #[arg(long, value_name = "NETWORK")]
@@ -110,14 +100,6 @@ pub(super) struct ScriptFlags {
     /// read-only unless it ends with :rw; may be repeated
     #[arg(long = "mount", value_name = "SRC:DST[:rw]", value_parser = mount_argument)]
     mounts: Vec<Mount>,
-
-    /// Executions of it that may run at once
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    max_concurrency: Option<u32>,
-
-    /// Unused sandboxes that are always held for it
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=i64::from(MAX_WARM)))]
-    warm: Option<u32>,
 
     /// What is imported before a request comes: `on` (what the script imports at
     /// its top), `off`, or modules separated by commas; Python only
@@ -161,53 +143,33 @@ fn oci_runtime(text: &str) -> Result<OciRuntime, String> {
     OciRuntime::new(text).map_err(|error| error.to_string())
 }
 
-/// What can be taken from a script again.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(super) enum Clearable {
-    Description,
-    Requirements,
-    Sources,
-    Python,
-    WarmUp,
-    SystemPackages,
-    ArgumentSchema,
-    OutputSchema,
-    Args,
-    Env,
-    EnvAllowed,
-    Exec,
-    OutputFile,
-    Mounts,
-    MaxConcurrency,
-    Warm,
-    Preload,
-    Runtime,
-}
+/// What can be taken from a script again: words of `--clear`, and the fields.
+const CLEARABLE: [(&str, &str); 16] = [
+    ("description", "description"),
+    ("requirements", "requirements"),
+    ("sources", "sources"),
+    ("python", "python"),
+    ("warm-up", "warm_up"),
+    ("system-packages", "system_packages"),
+    ("argument-schema", "argument_schema"),
+    ("output-schema", "output_schema"),
+    ("args", "args"),
+    ("env", "env"),
+    ("env-allowed", "env_allowed"),
+    ("exec", "exec"),
+    ("output-file", "output_file"),
+    ("mounts", "mounts"),
+    ("preload", "preload"),
+    ("runtime", "runtime"),
+];
 
-impl Clearable {
-    /// The field, and what it is without anything.
-    fn cleared(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Description => ("description", "null"),
-            Self::Requirements => ("requirements", "null"),
-            Self::Sources => ("sources", "null"),
-            Self::Python => ("python", "null"),
-            Self::WarmUp => ("warm_up", "[]"),
-            Self::SystemPackages => ("system_packages", "[]"),
-            Self::ArgumentSchema => ("argument_schema", "{}"),
-            Self::OutputSchema => ("output_schema", "{}"),
-            Self::Args => ("args", "[]"),
-            Self::Env => ("env", "{}"),
-            Self::EnvAllowed => ("env_allowed", "[]"),
-            Self::Exec => ("exec", "null"),
-            Self::OutputFile => ("output_file", "null"),
-            Self::Mounts => ("mounts", "[]"),
-            Self::MaxConcurrency => ("max_concurrency", "null"),
-            Self::Warm => ("warm", "null"),
-            Self::Preload => ("preload", "null"),
-            Self::Runtime => ("runtime", "null"),
-        }
-    }
+/// Reads a word of `--clear` as the field that it names.
+pub(super) fn clearable() -> impl TypedValueParser<Value = &'static str> {
+    let all = || CLEARABLE.into_iter().chain(settings::CLEARABLE);
+    PossibleValuesParser::new(all().map(|(word, _)| word)).try_map(move |word| {
+        let found = all().find(|(known, _)| *known == word);
+        found.map(|(_, field)| field).ok_or("it can't be cleared")
+    })
 }
 
 /// The fields of a script that is new.
@@ -228,11 +190,11 @@ pub(super) fn new_script(file: &Path, flags: &ScriptFlags) -> Result<Fields, Fai
 pub(super) fn changed_script(
     file: Option<&Path>,
     flags: &ScriptFlags,
-    clear: &[Clearable],
+    clear: &[&'static str],
 ) -> Result<Fields, Failure> {
     let mut fields = fields(file, flags)?;
-    for (field, nothing) in clear.iter().map(|it| it.cleared()) {
-        fields.set_json(field, nothing)?;
+    for field in clear {
+        fields.set_json(field, "null")?;
     }
     if fields.is_empty() {
         let hint = "name a file, or what is to be changed: see --help";
@@ -264,11 +226,7 @@ fn fields(file: Option<&Path>, flags: &ScriptFlags) -> Result<Fields, Failure> {
     }
     fields.set_list("env_allowed", &flags.env_allowed)?;
     fields.set_some("exec", flags.exec.as_ref())?;
-    fields.set_some("timeout_secs", flags.timeout.as_ref())?;
-    let limits = limits(flags);
-    if !limits.is_empty() {
-        fields.set("limits", &limits)?;
-    }
+    flags.settings.set(&mut fields)?;
     let network = flags.network.map(|network| match network {
         NetworkArgument::None => "none",
         NetworkArgument::Egress => "egress",
@@ -277,8 +235,6 @@ fn fields(file: Option<&Path>, flags: &ScriptFlags) -> Result<Fields, Failure> {
     if !flags.mounts.is_empty() {
         fields.set("mounts", &flags.mounts)?;
     }
-    fields.set_some("max_concurrency", flags.max_concurrency.as_ref())?;
-    fields.set_some("warm", flags.warm.as_ref())?;
     fields.set_some("preload", flags.preload.as_ref())?;
     fields.set_some("runtime", flags.runtime.as_ref())?;
     fields.set_some("output_file", flags.output_file.as_ref())?;
@@ -300,26 +256,6 @@ fn set_content(file: &Path, flags: &ScriptFlags, fields: &mut Fields) -> Result<
     fields.set("file_name", &name)?;
     fields.set("source_base64", &STANDARD.encode(bytes))?;
     Ok(())
-}
-
-fn limits(flags: &ScriptFlags) -> Map<String, Value> {
-    let mut limits = Map::new();
-    if let Some(bytes) = flags.memory {
-        limits.insert("memory_bytes".to_owned(), bytes.into());
-    }
-    if let Some(cpus) = flags.cpus.and_then(number_of_cpus) {
-        limits.insert("cpus".to_owned(), Value::Number(cpus));
-    }
-    limits
-}
-
-/// Whole CPUs as whole numbers: not every reader takes `1.0` for `1`.
-#[expect(clippy::cast_precision_loss, reason = "1024 CPUs in nano CPUs are below 2^53")]
-fn number_of_cpus(nano_cpus: u64) -> Option<Number> {
-    if nano_cpus.is_multiple_of(NANO_CPUS_PER_CPU) {
-        return Some((nano_cpus / NANO_CPUS_PER_CPU).into());
-    }
-    Number::from_f64(nano_cpus as f64 / NANO_CPUS_PER_CPU as f64)
 }
 
 /// `--env`, checked as `gantry run` checks it.
@@ -397,12 +333,6 @@ mod tests {
         let modules = vec!["numpy".to_owned(), "PIL.Image".to_owned()];
         assert_eq!(preload("numpy, PIL.Image"), Ok(Preload::Modules(modules)));
         assert!(preload("").is_err() && preload("a;b").is_err());
-    }
-
-    #[test]
-    fn cpus_are_numbers_as_people_write_them() {
-        let shown = |nano| number_of_cpus(nano).unwrap().to_string();
-        assert_eq!((shown(2_000_000_000), shown(500_000_000)), ("2".into(), "0.5".into()));
     }
 
     proptest! {

@@ -98,7 +98,7 @@ pub(super) async fn source(client: &Client, arguments: &SourceArguments) -> Resu
         Some(version) => version.to_string(),
         None => {
             let script: Script = client.script(&arguments.name).await?.read()?;
-            script.version.as_str().to_owned()
+            script.shown("version").as_str().to_owned()
         }
     };
     let mut download = client.source(&arguments.name, &version).await?;

@@ -10,14 +10,14 @@ async fn what_is_not_sent_stays_as_it_is() {
     let before = world.register(with(plain("a"), rich)).await.unwrap();
     let after = world.change(before.id, json!({"timeout_secs": 5})).await.unwrap();
     assert_eq!(after.version, before.version);
-    assert_eq!(after.run_settings.limits, before.run_settings.limits);
+    assert_eq!(after.settings.limits, before.settings.limits);
     assert_eq!(after.description, "d");
-    assert_eq!(after.run_settings.timeout_secs.as_millis(), 5_000);
+    assert_eq!(after.settings.timeout_secs.as_millis(), 5_000);
     let nulls = json!({"description": null, "args": null, "env": null, "limits": null, "max_concurrency": null});
     let after = world.change(before.id, nulls).await.unwrap();
     assert_eq!((after.description.as_str(), after.version.definition.args.len()), ("", 0));
-    assert_eq!(after.run_settings.limits, Default::default());
-    assert_eq!(after.run_settings.max_concurrency, None);
+    assert_eq!(after.settings.limits, Default::default());
+    assert_eq!(after.settings.max_concurrency, None);
     assert_eq!(after.version.number, 2);
 }
 
@@ -28,7 +28,7 @@ async fn limits_are_merged() {
     let before = world.register(with(plain("a"), limits)).await.unwrap();
     let after =
         world.change(before.id, json!({"limits": {"memory_bytes": 64 << 20}})).await.unwrap();
-    let limits = after.run_settings.limits;
+    let limits = after.settings.limits;
     assert_eq!((limits.nano_cpus, limits.pids), (NANO_CPUS_PER_CPU / 2, 100));
     assert_eq!((limits.memory_bytes, limits.scratch_bytes), (64 << 20, 32 << 20));
 }
@@ -63,7 +63,9 @@ async fn a_changed_file_is_a_new_version_at_the_next_change() {
     let found = invalid(world.change(script.id, json!({})).await);
     assert_eq!(pointers(&found), ["/file_path"]);
     // A script can be disabled whatever the state of its file.
-    assert!(!world.change(script.id, json!({"is_enabled": false})).await.unwrap().is_enabled);
+    assert!(
+        !world.change(script.id, json!({"is_enabled": false})).await.unwrap().settings.is_enabled
+    );
     let sent = world.change(script.id, json!({"source": "echo"})).await.unwrap();
     assert_eq!(sent.file_path, None);
 }
@@ -83,7 +85,9 @@ async fn changed_requirements_are_a_new_version_at_the_next_change() {
     fs::remove_file(world.path("scripts/r.txt")).unwrap();
     let found = invalid(world.change(script.id, json!({})).await);
     assert_eq!(pointers(&found), ["/requirements_path"]);
-    assert!(!world.change(script.id, json!({"is_enabled": false})).await.unwrap().is_enabled);
+    assert!(
+        !world.change(script.id, json!({"is_enabled": false})).await.unwrap().settings.is_enabled
+    );
     let none = world.change(script.id, json!({"requirements": null})).await.unwrap();
     assert_eq!((none.requirements_path, none.version.definition.requirements), (None, None));
     assert_eq!(world.change(script.id, json!({})).await.unwrap().version.number, 3);
@@ -153,7 +157,7 @@ async fn changes_at_the_same_time_are_all_kept() {
     let script = world.registry.script(id).await.unwrap();
     assert_eq!(script.description, "new");
     assert_eq!(script.version.definition.args, ["x"]);
-    assert_eq!(script.run_settings.timeout_secs.as_millis(), 7_000);
+    assert_eq!(script.settings.timeout_secs.as_millis(), 7_000);
     assert_eq!(world.audit().await.len(), 4);
 }
 

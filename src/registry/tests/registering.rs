@@ -18,12 +18,12 @@ async fn a_script_is_registered_with_all_that_was_sent() {
         .await
         .unwrap();
     let definition = &script.version.definition;
-    assert_eq!((script.version.number, script.is_enabled), (1, false));
+    assert_eq!((script.version.number, script.settings.is_enabled), (1, false));
     assert_eq!(definition.file_name, "w.py");
     assert_eq!(definition.requirements_hash.as_ref().unwrap().len(), 64);
     assert_eq!(definition.output_schema, json!({"minimum": 100}));
     assert!(definition.mounts[0].read_only);
-    assert_eq!(script.run_settings.limits.nano_cpus, NANO_CPUS_PER_CPU / 2);
+    assert_eq!(script.settings.limits.nano_cpus, NANO_CPUS_PER_CPU / 2);
     assert_eq!(world.registry.store.code(&definition.digest).await.unwrap(), b"print(1)");
     let key = script.version.environment_key.unwrap();
     assert_eq!(*world.requested.lock().unwrap(), [key]);
@@ -222,7 +222,7 @@ async fn limits_stay_inside_what_the_machine_has() {
     let found = world.faults(limited(json!({"pids": 1}))).await;
     assert_eq!(pointers(&found), ["/limits/pids"]);
     let script = world.register(limited(json!({"memory_bytes": 64 << 20}))).await.unwrap();
-    assert_eq!(script.run_settings.limits.scratch_bytes, 32 << 20);
+    assert_eq!(script.settings.limits.scratch_bytes, 32 << 20);
 }
 
 #[tokio::test]

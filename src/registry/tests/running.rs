@@ -11,17 +11,17 @@ fn python(name: &str) -> Value {
 async fn what_is_held_is_changed_by_operators_and_makes_no_version() {
     let world = World::new().await;
     let script = world.register(plain("a")).await.unwrap();
-    assert_eq!(script.run_settings.warm, 0);
+    assert_eq!(script.settings.warm, 0);
     let input = sent(json!({"warm": 64}));
     let changed = world.registry.change(&operator(), script.id, input).await.unwrap();
-    assert_eq!((changed.run_settings.warm, changed.version.number), (64, 1));
+    assert_eq!((changed.settings.warm, changed.version.number), (64, 1));
     let kept = world.change(script.id, json!({"description": "d"})).await.unwrap();
-    assert_eq!(kept.run_settings.warm, 64);
+    assert_eq!(kept.settings.warm, 64);
     let audit = &world.audit().await[1];
     assert_eq!(audit.before, Some(json!({"warm": 0})));
     assert_eq!(audit.after, Some(json!({"warm": 64})));
     let back = world.change(script.id, json!({"warm": null})).await.unwrap();
-    assert_eq!(back.run_settings.warm, 0);
+    assert_eq!(back.settings.warm, 0);
     let faults = invalid(world.change(script.id, json!({"warm": 65})).await);
     assert_eq!(pointers(&faults), ["/warm"]);
     assert_eq!(faults[0].detail, "65 sandboxes, at most 64 are held for a script");
@@ -41,7 +41,7 @@ async fn nothing_is_held_with_mounts() {
     let fields = json!({"mounts": null, "warm": 1});
     world.change(script.id, fields).await.unwrap();
     let back = world.registry.activate(&admin(), script.id, 1).await.unwrap();
-    assert_eq!((back.run_settings.warm, back.version.definition.mounts.len()), (1, 1));
+    assert_eq!((back.settings.warm, back.version.definition.mounts.len()), (1, 1));
     let input = sent(json!({"is_enabled": false}));
     world.registry.change(&operator(), script.id, input).await.unwrap();
     world.change(script.id, json!({"description": "d"})).await.unwrap();

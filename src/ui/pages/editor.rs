@@ -10,6 +10,7 @@ pub(in crate::ui::pages) mod field;
 mod form;
 mod input;
 pub(in crate::ui::pages) mod lines;
+pub(in crate::ui::pages) mod settings;
 mod values;
 
 use axum::extract::State;

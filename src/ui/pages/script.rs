@@ -25,6 +25,7 @@ use crate::ui::address::query;
 use crate::ui::components::runs::{self, LOOKED_AT, Summary};
 use crate::ui::components::{badge, value};
 use crate::ui::layout::{self, Section};
+use crate::ui::pages::editor::settings;
 use crate::ui::session::CurrentUser;
 use usage::Figures;
 
@@ -96,7 +97,7 @@ pub(in crate::ui) async fn show(
                 (versions(script, &looked.versions, looked.version_count))
             }
             div.stack {
-                (usage::shown(&Figures::of(&looked.executions), &script.run_settings))
+                (usage::shown(&Figures::of(&looked.executions), &script.settings))
                 section.card {
                     h2 { "What is run" }
                     (facts::shown(definition, user.is(ADMIN)))
@@ -117,18 +118,18 @@ fn head(user: &CurrentUser, script: &RegisteredScript) -> Markup {
         div.head {
             h1 { (script.name.as_str()) }
             (badge::runtime(script.version.definition.script_type))
-            (badge::enabled(script.is_enabled))
+            (settings::marks(&script.settings))
             a.muted href={ (address) "/versions/" (script.version.number) } {
                 "version " (script.version.number)
             }
             span.grow {}
             div.actions {
-                @if user.is(INVOKING) && script.is_enabled {
+                @if user.is(INVOKING) && script.settings.is_enabled {
                     a.button.primary href={ (address) "/run" } { "Run" }
                 }
                 @if user.is(OPERATING) {
                     a.button href={ (address) "/edit" } { "Edit" }
-                    @if script.is_enabled {
+                    @if script.settings.is_enabled {
                         (layout::action(user, &format!("{address}/disable"), "danger",
                             html! { "Disable" }))
                     } @else {

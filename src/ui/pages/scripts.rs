@@ -7,7 +7,6 @@ use axum::response::Response;
 use maud::{Markup, html};
 
 use crate::domain::registry::{EnvironmentRecord, RegisteredScript};
-use crate::domain::runtime::Runtime;
 use crate::http::path::NamedScript;
 use crate::http::problem::Problem;
 use crate::http::roles::{ADMIN, INVOKING, OPERATING};
@@ -21,6 +20,7 @@ use crate::ui::components::runs::{self, LOOKED_AT, Summary};
 use crate::ui::components::{badge, value};
 use crate::ui::form::{Fields, Form, PageFields};
 use crate::ui::layout::{self, Section};
+use crate::ui::pages::editor::settings;
 use crate::ui::session::CurrentUser;
 
 /// Lists scripts.
@@ -29,12 +29,8 @@ pub(in crate::ui) async fn list(
     user: CurrentUser,
     PageFields(fields): PageFields,
 ) -> Result<Response, Problem> {
-    let filter = ScriptFilter {
-        search: fields.given("search").map(|text| text.chars().take(200).collect()),
-        script_type: fields.text("type").parse().ok(),
-        is_enabled: fields.text("enabled").parse().ok(),
-        scope: user.identity.scope().cloned(),
-    };
+    let scope = user.identity.scope().cloned();
+    let filter = ScriptFilter { scope, ..settings::filter(&fields) };
     let total = state.store.count_scripts(&filter).await?.unsigned_abs();
     let start = offset(&fields);
     let scripts = state.store.scripts(&filter, PAGE, start).await?;
@@ -46,7 +42,7 @@ pub(in crate::ui) async fn list(
             environments.insert(script.id, environment);
         }
     }
-    let pairs = ["search", "type", "enabled"].map(|name| (name, fields.text(name)));
+    let pairs = fields.pairs(&settings::FILTERS);
     let is_narrowed = pairs.iter().any(|(_, value)| !value.is_empty());
     let here = format!("/scripts{}", query(&pairs));
     let content = html! {
@@ -56,7 +52,7 @@ pub(in crate::ui) async fn list(
             span.grow {}
             @if user.is(ADMIN) { a.button.primary href="/register" { "Register a script" } }
         }
-        (filters(&fields))
+        (settings::filters(&fields))
         section.card.flush {
             @if scripts.is_empty() {
                 (empty(&user, is_narrowed))
@@ -67,37 +63,6 @@ pub(in crate::ui) async fn list(
         }
     };
     Ok(layout::page(&user, Section::Scripts, "Scripts", content))
-}
-
-fn filters(fields: &Fields) -> Markup {
-    let option = |name: &str, value: &str, words: &str| {
-        html! { option value=(value) selected[fields.text(name) == value] { (words) } }
-    };
-    html! {
-        form.filters role="search" action="/scripts" {
-            div.field {
-                label for="search" { "Search" }
-                input #search type="search" name="search" value=(fields.text("search"))
-                    placeholder="Name or description ( / )" maxlength="200";
-            }
-            div.field {
-                label for="type" { "Type" }
-                select #type name="type" {
-                    (option("type", "", "any"))
-                    @for it in Runtime::ALL { (option("type", it.name(), it.name())) }
-                }
-            }
-            div.field {
-                label for="enabled" { "State" }
-                select #enabled name="enabled" {
-                    (option("enabled", "", "any"))
-                    (option("enabled", "true", "enabled"))
-                    (option("enabled", "false", "disabled"))
-                }
-            }
-            button type="submit" { "Filter" }
-        }
-    }
 }
 
 fn empty(user: &CurrentUser, is_narrowed: bool) -> Markup {
@@ -170,7 +135,7 @@ fn row(
                 }
             }
             td.roomy { (badge::runtime(script.version.definition.script_type)) }
-            td { (badge::enabled(script.is_enabled)) }
+            td { (settings::marks(&script.settings)) }
             td {
                 @match environment {
                     None => span.muted { "none needed" },
@@ -184,7 +149,7 @@ fn row(
             td.nowrap { (value::maybe_ago(runs.first().map(|run| run.created_at))) }
             td.nowrap {
                 div.actions {
-                    @if user.is(INVOKING) && script.is_enabled {
+                    @if user.is(INVOKING) && script.settings.is_enabled {
                         a.button.quiet href={ "/scripts/" (name) "/run" } { "Run" }
                     }
                     @if user.is(OPERATING) { (switch(user, script, here)) }
@@ -196,7 +161,7 @@ fn row(
 
 /// Renders the switch of a script, which returns to `here`.
 pub(in crate::ui) fn switch(user: &CurrentUser, script: &RegisteredScript, here: &str) -> Markup {
-    let (address, word) = match script.is_enabled {
+    let (address, word) = match script.settings.is_enabled {
         true => ("disable", "Disable"),
         false => ("enable", "Enable"),
     };

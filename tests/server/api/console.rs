@@ -132,10 +132,10 @@ async fn forged_forms_are_refused() {
         assert_eq!(foreign.status(), StatusCode::FORBIDDEN, "{name}");
         assert!(foreign.text().await.unwrap().contains("another site"));
     }
-    assert!(server.store.script(id).await.unwrap().unwrap().is_enabled);
+    assert!(server.store.script(id).await.unwrap().unwrap().settings.is_enabled);
     let sent = visit.post(path, &[]).await;
     assert_eq!(sent.status(), StatusCode::SEE_OTHER);
-    assert!(!server.store.script(id).await.unwrap().unwrap().is_enabled);
+    assert!(!server.store.script(id).await.unwrap().unwrap().settings.is_enabled);
 }
 
 #[tokio::test]

@@ -41,7 +41,7 @@ pub(super) async fn check(
     schemas: &Schemas,
     fits: impl Fn(&Demand) -> bool,
 ) -> Result<Checked, SubmitError> {
-    if !submission.script.is_enabled {
+    if !submission.script.settings.is_enabled {
         return Err(SubmitError::Disabled(submission.script.name.to_string()));
     }
     let version = submission.version.as_ref().unwrap_or(&submission.script.version);
@@ -61,7 +61,7 @@ fn faults(
     version: &ScriptVersion,
     fits: impl Fn(&Demand) -> bool,
 ) -> Vec<Fault> {
-    let run_settings = submission.script.run_settings;
+    let settings = &submission.script.settings;
     let mut faults = Vec::new();
     let mut args = version.definition.args.clone();
     args.extend_from_slice(&submission.args);
@@ -76,17 +76,16 @@ fn faults(
         let refused = refused.take(MAX_REFUSED_VARIABLES);
         faults.extend(refused.map(|name| Fault::new(pointer_to("/env", name), NOT_ALLOWED)));
     }
-    if let Some(timeout) = submission.timeout.filter(|it| *it > run_settings.timeout_secs) {
-        faults.push(Fault::new("/timeout_secs", too_long(timeout, run_settings.timeout_secs)));
+    if let Some(timeout) = submission.timeout.filter(|it| *it > settings.timeout_secs) {
+        faults.push(Fault::new("/timeout_secs", too_long(timeout, settings.timeout_secs)));
     }
-    let (input, memory) =
-        (submission.input.as_str().len() as u64, run_settings.limits.memory_bytes);
+    let (input, memory) = (submission.input.as_str().len() as u64, settings.limits.memory_bytes);
     if input > memory / 2 {
         let (input, memory) = (show_bytes(input), show_bytes(memory));
         let detail = format!("{input} are more than half of the memory limit of {memory}");
         faults.push(Fault::new("/input", detail));
     }
-    let limits = run_settings.limits;
+    let limits = settings.limits;
     if !fits(&Demand { memory_bytes: limits.memory_bytes, nano_cpus: limits.nano_cpus }) {
         faults.push(Fault::new("/script", "its limits are more than this machine has"));
     }
@@ -97,7 +96,7 @@ impl Checked {
     fn freeze(submission: Submission) -> Self {
         let script = submission.script;
         let version = submission.version.unwrap_or(script.version);
-        let run_settings = script.run_settings;
+        let settings = script.settings;
         let new = NewExecution {
             id: Uuid::now_v7(),
             script_id: script.id,
@@ -109,14 +108,13 @@ impl Checked {
             snapshot: ExecutionSnapshot {
                 args: submission.args,
                 env: submission.env,
-                limits: run_settings.limits,
-                timeout_secs: submission.timeout.unwrap_or(run_settings.timeout_secs),
+                limits: settings.limits,
+                timeout_secs: submission.timeout.unwrap_or(settings.timeout_secs),
             },
             input: submission.input,
             created_at: clock::now(),
         };
-        let (script_name, max_concurrency) =
-            (script.name.to_string(), run_settings.max_concurrency);
+        let (script_name, max_concurrency) = (script.name.to_string(), settings.max_concurrency);
         Self { new, script_name, version, max_concurrency }
     }
 

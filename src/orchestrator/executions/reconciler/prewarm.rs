@@ -151,7 +151,7 @@ impl Prewarm {
         reading: &mut Reading,
     ) -> Result<(), StoreError> {
         let definition = &script.version.definition;
-        let warm = script.run_settings.warm as usize;
+        let warm = script.settings.warm as usize;
         let key = script.version.environment_key.as_deref();
         let Some(image) = self.environments.known(key, definition.script_type) else {
             // Without a floor nobody waits for the image yet.
@@ -195,8 +195,8 @@ impl Prewarm {
             snapshot: ExecutionSnapshot {
                 args: Vec::new(),
                 env: Variables::default(),
-                limits: script.run_settings.limits,
-                timeout_secs: script.run_settings.timeout_secs,
+                limits: script.settings.limits,
+                timeout_secs: script.settings.timeout_secs,
             },
             input: JsonInput::null(),
             created_at: script.created_at,
@@ -216,7 +216,7 @@ impl Prewarm {
         let definition = &script.version.definition;
         SandboxSpec {
             image,
-            limits: script.run_settings.limits,
+            limits: script.settings.limits,
             network: definition.network,
             mounts: definition.mounts.clone(),
             oci_runtime: self.jobs.oci_runtime(definition),

@@ -6,7 +6,8 @@ mod sections;
 use maud::{Markup, html};
 
 use super::field::{Field, FieldErrors, Input, radios};
-use super::values::{TICKED, Values};
+use super::settings::{Control, SETTINGS, Setting};
+use super::values::Values;
 use crate::domain::registry::RegisteredScript;
 use crate::ui::layout;
 use crate::ui::session::CurrentUser;
@@ -49,7 +50,7 @@ impl FormView<'_> {
                     input type="hidden" name="seen" value=(super::seen(script));
                 }
                 @if self.is_whole { (sections::of_admins(self)) }
-                (self.run_settings())
+                (self.settings())
                 (self.end())
             }
         }
@@ -88,42 +89,16 @@ impl FormView<'_> {
         radios(name, legend, options, self.text(name))
     }
 
-    fn number(&self, name: &str, label: &str, help: &str, bounds: Bounds) -> Markup {
-        let (min, max, step) = bounds;
-        let input = Input {
-            kind: "number",
-            value: self.text(name),
-            min: Some(min),
-            max: Some(max).filter(|it| !it.is_empty()),
-            step: Some(step),
-            ..Input::default()
-        };
-        Field::new(name, label, help).input(self.wrong, input)
-    }
-
     /// Renders the fields that operators may change.
-    fn run_settings(&self) -> Markup {
+    fn settings(&self) -> Markup {
+        let shown = |setting: &Setting| setting.shown(self.wrong, self.text(setting.name));
+        let (ticks, others): (Vec<_>, Vec<_>) =
+            SETTINGS.iter().partition(|setting| setting.control == Control::Tick);
         html! {
             section.card {
-                h2 { "Limits" }
-                div.fields.two {
-                    (self.number("memory_mib", "Memory, in MiB",
-                        "With all files in /work and /tmp.", ("16", "", "any")))
-                    (self.number("cpus", "CPUs", "0.5 is half of one.", ("0.01", "", "any")))
-                    (self.number("timeout_secs", "Time, in seconds",
-                        "A run that takes longer is ended; empty is 300.", ("0.1", "86400", "any")))
-                    (self.number("pids", "Processes and threads", "", ("8", "32768", "1")))
-                    (self.number("scratch_mib", "Files, in MiB",
-                        "In /work and /tmp; at most half of the memory.", ("1", "", "any")))
-                    (self.number("output_mib", "Kept output, in MiB",
-                        "Of stdout and of stderr each.", ("0.001", "256", "any")))
-                    (self.number("max_concurrency", "Runs at once, on each node",
-                        "Empty is as many as fit.", ("1", "", "1")))
-                    (self.number("warm", "Sandboxes held ready, on each node",
-                        "Runs that find one start faster; not with mounts.", ("0", "64", "1")))
-                }
-                (Field::new("is_enabled", "It can be invoked", "")
-                    .tick(self.wrong, TICKED, self.text("is_enabled") == TICKED))
+                h2 { "Settings" }
+                div.fields.two { @for setting in others { (shown(setting)) } }
+                @for setting in ticks { (shown(setting)) }
             }
         }
     }
@@ -141,6 +116,3 @@ impl FormView<'_> {
         }
     }
 }
-
-/// Minimum, maximum and step of a number; an empty maximum means none.
-type Bounds = (&'static str, &'static str, &'static str);

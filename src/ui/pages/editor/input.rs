@@ -5,22 +5,19 @@
 mod source;
 
 use std::collections::BTreeMap;
-use std::str::FromStr;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::lines::{entries, lines, normalize_newlines, read};
-use super::values::{FIELDS, MIB, TICKED, Values};
+use super::settings::{Control, SETTINGS, Setting};
+use super::values::{Values, names};
 use crate::domain::fault::{Fault, pointer_to};
 use crate::domain::preload::Preload;
 use crate::domain::sandbox_spec::Network;
 use crate::domain::sanitize::sanitize;
 use crate::domain::unique_keys::once;
-use crate::registry::{LimitsInput, MountInput, ScriptInput};
+use crate::registry::{MountInput, ScriptInput};
 use crate::ui::form::Fields;
-
-/// Most bytes in a size: larger floating-point numbers skip integers (2^53).
-const MAX_BYTES: f64 = 9_007_199_254_740_992.0;
 
 /// Purpose of a form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,8 +50,7 @@ pub(super) fn readable(
     purpose: Purpose,
 ) -> (ScriptInput, Vec<Fault>) {
     let mut reading = Reading { fields, before, purpose, faults: Vec::new() };
-    let mut input = ScriptInput::default();
-    reading.run_settings(&mut input);
+    let mut input = reading.settings();
     if purpose != Purpose::Operate {
         reading.basics(&mut input);
         source::read(&mut reading, &mut input);
@@ -67,18 +63,32 @@ pub(super) fn readable(
 /// Id of the field for a pointer.
 pub(super) fn field_of(pointer: &str, source_from: &str) -> Option<String> {
     let first = pointer.strip_prefix('/')?.split('/').next()?;
+    if let Some(setting) = SETTINGS.iter().find(|it| it.pointer() == pointer) {
+        return Some(setting.name.to_owned());
+    }
     let field = match pointer {
-        "/limits/cpus" => "cpus",
-        "/limits/memory_bytes" => "memory_mib",
-        "/limits/pids" => "pids",
-        "/limits/scratch_bytes" => "scratch_mib",
-        "/limits/output_bytes" => "output_mib",
         "/source" | "/source_base64" if source_from == "file" => "upload",
         "/source_base64" => "source",
         _ if first == "preload" => "preload_mode",
-        _ => FIELDS.into_iter().find(|name| *name == first)?,
+        _ => names().find(|name| *name == first)?,
     };
     Some(field.to_owned())
+}
+
+/// Puts a value at a place in an object.
+fn put(object: &mut Map<String, Value>, place: &[&str], value: Value) {
+    match place {
+        [] => {}
+        [name] => {
+            object.insert((*name).to_owned(), value);
+        }
+        [name, rest @ ..] => {
+            let inner = object.entry(*name).or_insert_with(|| Value::Object(Map::new()));
+            if let Value::Object(inner) = inner {
+                put(inner, rest, value);
+            }
+        }
+    }
 }
 
 /// State of reading a form.
@@ -119,63 +129,37 @@ impl Reading<'_> {
         }
     }
 
-    fn parsed<T: FromStr>(&mut self, name: &str, pointer: &str, what: &str) -> Option<Option<T>> {
-        let Some(text) = self.optional(name)? else { return Some(None) };
-        let parsed = text.parse::<T>().ok();
-        if parsed.is_none() {
-            self.fault(pointer, format!("{:?} is not {what}", sanitize(&text)));
+    /// Reads the settings that differ.
+    fn settings(&mut self) -> ScriptInput {
+        let mut sent = Map::new();
+        for setting in &SETTINGS {
+            match self.setting(setting) {
+                Ok(Some(value)) => put(&mut sent, setting.place, value),
+                Ok(None) => {}
+                Err(words) => self.fault(&setting.pointer(), words),
+            }
         }
-        parsed.map(Some)
+        serde_json::from_value(Value::Object(sent)).unwrap_or_else(|error| {
+            self.fault("", error.to_string());
+            ScriptInput::default()
+        })
     }
 
-    fn whole(&mut self, name: &str, pointer: &str) -> Option<Option<u32>> {
-        self.parsed(name, pointer, "a whole number")
-    }
-
-    fn decimal(&mut self, name: &str, pointer: &str) -> Option<Option<f64>> {
-        let parsed = self.parsed::<f64>(name, pointer, "a number")?;
-        if parsed.is_some_and(|number| !number.is_finite()) {
-            self.fault(pointer, "it is not a number");
-            return None;
+    /// Changed value of a setting. A cleared one is reset to its default, but a single limit has
+    /// none.
+    fn setting(&self, setting: &Setting) -> Result<Option<Value>, String> {
+        if setting.control == Control::Tick {
+            // Browsers do not send unticked boxes.
+            let text = self.fields.text(setting.name);
+            let is_changed = text != self.before.text(setting.name);
+            return is_changed.then(|| setting.read(text)).transpose();
         }
-        Some(parsed)
-    }
-
-    fn run_settings(&mut self, input: &mut ScriptInput) {
-        let is_enabled = self.fields.text("is_enabled") == TICKED;
-        let was_enabled = self.before.text("is_enabled") == TICKED;
-        input.is_enabled = (is_enabled != was_enabled).then_some(is_enabled);
-        input.timeout_secs = self.decimal("timeout_secs", "/timeout_secs");
-        input.max_concurrency = self.whole("max_concurrency", "/max_concurrency");
-        input.warm = self.whole("warm", "/warm");
-        let cpus = self.decimal("cpus", "/limits/cpus");
-        let pids = self.whole("pids", "/limits/pids");
-        let limits = LimitsInput {
-            cpus: self.needed("/limits/cpus", cpus),
-            memory_bytes: self.bytes("memory_mib", "/limits/memory_bytes"),
-            pids: self.needed("/limits/pids", pids),
-            scratch_bytes: self.bytes("scratch_mib", "/limits/scratch_bytes"),
-            output_bytes: self.bytes("output_mib", "/limits/output_bytes"),
-        };
-        input.limits = (limits != LimitsInput::default()).then_some(Some(limits));
-    }
-
-    /// Rejects a cleared limit: a single limit can't be reset to its default.
-    fn needed<T>(&mut self, pointer: &str, number: Option<Option<T>>) -> Option<T> {
-        if matches!(number, Some(None)) {
-            self.fault(pointer, "it takes a number");
+        match self.optional(setting.name) {
+            None => Ok(None),
+            Some(None) if setting.place.len() > 1 => Err("it takes a number".to_owned()),
+            Some(None) => Ok(Some(Value::Null)),
+            Some(Some(text)) => setting.read(&text).map(Some),
         }
-        number.flatten()
-    }
-
-    fn bytes(&mut self, name: &str, pointer: &str) -> Option<u64> {
-        let mebibytes = self.decimal(name, pointer);
-        let bytes = (self.needed(pointer, mebibytes)? * MIB).round();
-        if !(0.0..=MAX_BYTES).contains(&bytes) {
-            self.fault(pointer, "it is not a size");
-            return None;
-        }
-        Some(bytes as u64)
     }
 
     fn basics(&mut self, input: &mut ScriptInput) {

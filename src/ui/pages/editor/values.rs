@@ -2,31 +2,22 @@
 //! so that changed fields can be told from unchanged ones. Nothing is parsed or checked.
 
 use std::collections::HashMap;
-use std::num::NonZeroU32;
 
 use serde_json::Value;
 
 use super::lines::{all_shown, normalize_newlines, shown_value};
-use crate::domain::limits::Limits;
+use super::settings::SETTINGS;
 use crate::domain::mount::Mount;
 use crate::domain::preload::Preload;
 use crate::domain::python::PythonVersion;
-use crate::domain::quantities::NANO_CPUS_PER_CPU;
-use crate::domain::registry::{Definition, RegisteredScript, RunSettings};
+use crate::domain::registry::{Definition, RegisteredScript, ScriptSettings};
 use crate::domain::runtime::Runtime;
 use crate::domain::sandbox_spec::Network;
 use crate::domain::variables::Variables;
 use crate::ui::form::Fields;
 
-/// One mebibyte in bytes.
-pub(super) const MIB: f64 = 1_048_576.0;
-
-/// Value of a ticked box.
-pub(super) const TICKED: &str = "on";
-
-/// All fields by name, which is also their id. The file input is not among them: a browser can't
-/// show a chosen file again.
-pub(super) const FIELDS: [&str; 36] = [
+/// Fields for admins, by name.
+const FIELDS: [&str; 27] = [
     "name",
     "description",
     "script_type",
@@ -54,16 +45,13 @@ pub(super) const FIELDS: [&str; 36] = [
     "preload_mode",
     "preload",
     "runtime",
-    "timeout_secs",
-    "cpus",
-    "memory_mib",
-    "pids",
-    "scratch_mib",
-    "output_mib",
-    "max_concurrency",
-    "warm",
-    "is_enabled",
 ];
+
+/// All fields by name, which is also their id. The file input is not among them: a browser can't
+/// show a chosen file again.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    FIELDS.into_iter().chain(SETTINGS.iter().map(|setting| setting.name))
+}
 
 /// Texts of the fields.
 #[derive(Debug, Clone, Default)]
@@ -80,7 +68,7 @@ impl Values {
         values.put("preload_mode", preload_mode(&Preload::default()));
         values.put("exec", switch(true));
         values.put("sources", switch(false));
-        values.put_run_settings(RunSettings::default(), true);
+        values.put_settings(&ScriptSettings::default());
         values
     }
 
@@ -102,14 +90,14 @@ impl Values {
         let path = script.requirements_path.as_deref();
         values.put("requirements_path", path.unwrap_or_default());
         values.put_definition(&script.version.definition);
-        values.put_run_settings(script.run_settings, script.is_enabled);
+        values.put_settings(&script.settings);
         values
     }
 
     /// Values as typed.
     pub(super) fn of_fields(fields: &Fields) -> Self {
         let mut values = Self::default();
-        for name in FIELDS {
+        for name in names() {
             values.put(name, fields.text(name));
         }
         values
@@ -151,27 +139,11 @@ impl Values {
         self.put("runtime", definition.runtime.as_ref().map_or("", |it| it.as_str()));
     }
 
-    fn put_run_settings(&mut self, run_settings: RunSettings, is_enabled: bool) {
-        let Limits { nano_cpus, memory_bytes, pids, scratch_bytes, output_bytes } =
-            run_settings.limits;
-        let seconds = run_settings.timeout_secs.duration().as_secs_f64();
-        self.put("timeout_secs", &seconds.to_string());
-        self.put("cpus", &(nano_cpus as f64 / NANO_CPUS_PER_CPU as f64).to_string());
-        self.put("memory_mib", &mebibytes(memory_bytes));
-        self.put("pids", &pids.to_string());
-        self.put("scratch_mib", &mebibytes(scratch_bytes));
-        self.put("output_mib", &mebibytes(output_bytes));
-        let most = run_settings.max_concurrency.map(NonZeroU32::get);
-        self.put("max_concurrency", &most.map(|it| it.to_string()).unwrap_or_default());
-        self.put("warm", &run_settings.warm.to_string());
-        self.put("is_enabled", if is_enabled { TICKED } else { "" });
+    fn put_settings(&mut self, settings: &ScriptSettings) {
+        for setting in &SETTINGS {
+            self.put(setting.name, &(setting.text)(settings));
+        }
     }
-}
-
-/// Writes bytes exactly, so that reading returns the same number: a mebibyte is a power of two, and
-/// sizes are below 2^53.
-fn mebibytes(bytes: u64) -> String {
-    (bytes as f64 / MIB).to_string()
 }
 
 /// A schema that accepts everything is shown as none.

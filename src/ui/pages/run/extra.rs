@@ -66,7 +66,7 @@ pub(super) fn shown(
     let ids = FIELDS.map(|name| format!("{prefix}{name}"));
     let [job_id, timeout, priority, args] = &ids;
     let is_open = FIELDS.iter().any(|name| fields.given(name).is_some()) || wrong.is_below(prefix);
-    let most = script.run_settings.timeout_secs.duration();
+    let most = script.settings.timeout_secs.duration();
     let limit = most.as_secs_f64().to_string();
     let help = format!("At most what the script has: {}.", show_duration(most));
     let text = |kind, name| Input { kind, value: fields.text(name), ..Input::default() };

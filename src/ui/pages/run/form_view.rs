@@ -59,7 +59,7 @@ impl FormView<'_> {
                 (badge::runtime(self.version.definition.script_type))
                 @if self.is_pinned { span.muted { "version " (self.version.number) } }
             }
-            @if !script.is_enabled {
+            @if !script.settings.is_enabled {
                 p.note.warn { "The script is disabled: an operator can enable it." }
             }
             @if let Some(note) = self.note { p.note { (note) } }
@@ -125,7 +125,7 @@ impl FormView<'_> {
     fn button(&self) -> Markup {
         html! {
             div.actions {
-                button.primary type="submit" disabled[!self.script.is_enabled] { "Run" }
+                button.primary type="submit" disabled[!self.script.settings.is_enabled] { "Run" }
             }
         }
     }

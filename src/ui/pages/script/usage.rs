@@ -8,8 +8,9 @@ use maud::{Markup, html};
 use crate::domain::execution::{ExecutionSummary, State};
 use crate::domain::outcome::{ErrorKind, Status};
 use crate::domain::quantities::{NANO_CPUS_PER_CPU, show_duration};
-use crate::domain::registry::RunSettings;
+use crate::domain::registry::ScriptSettings;
 use crate::ui::components::value::{bytes, counted, milliseconds};
+use crate::ui::pages::editor::settings::facts;
 
 /// Least runs before lower limits are advised.
 const ENOUGH_RUNS: usize = 5;
@@ -90,10 +91,10 @@ fn calm(words: String) -> Option<Advice> {
 }
 
 /// Derives advice from usage.
-pub(super) fn advice(figures: &Figures, run_settings: &RunSettings) -> Vec<Advice> {
-    let limits = run_settings.limits;
+pub(super) fn advice(figures: &Figures, settings: &ScriptSettings) -> Vec<Advice> {
+    let limits = settings.limits;
     let cpus = limits.nano_cpus as f64 / NANO_CPUS_PER_CPU as f64;
-    let time = run_settings.timeout_secs.duration();
+    let time = settings.timeout_secs.duration();
     let all =
         [of_memory(figures, limits.memory_bytes), of_time(figures, time), of_cpus(figures, cpus)];
     all.into_iter().flatten().collect()
@@ -153,10 +154,10 @@ fn of_cpus(figures: &Figures, limit: f64) -> Option<Advice> {
 }
 
 /// Renders limits with their usage, and the advice.
-pub(super) fn shown(figures: &Figures, run_settings: &RunSettings) -> Markup {
-    let limits = run_settings.limits;
+pub(super) fn shown(figures: &Figures, settings: &ScriptSettings) -> Markup {
+    let limits = settings.limits;
     let cpus = limits.nano_cpus as f64 / NANO_CPUS_PER_CPU as f64;
-    let seconds = run_settings.timeout_secs.duration().as_secs_f64();
+    let seconds = settings.timeout_secs.duration().as_secs_f64();
     let size = |number: f64| bytes(number as u64);
     let busy = |number: f64| format!("{number:.2}");
     html! {
@@ -175,19 +176,9 @@ pub(super) fn shown(figures: &Figures, run_settings: &RunSettings) -> Markup {
                     dt { "CPU time" }
                     dd { "half within " (milliseconds(cpu.median)) ", at most " (milliseconds(cpu.most)) }
                 }
-                dt { "Processes" } dd { "at most " (limits.pids) }
-                dt { "Files" } dd { "at most " (bytes(limits.scratch_bytes)) " in /work and /tmp" }
-                dt { "Output" } dd { (bytes(limits.output_bytes)) " of stdout and of stderr are kept" }
-                dt { "At once" }
-                dd {
-                    @match run_settings.max_concurrency {
-                        Some(most) => { (most.get()) " on each node" },
-                        None => { "as many as fit" },
-                    }
-                }
-                @if run_settings.warm > 0 { dt { "Held ready" } dd { (run_settings.warm) " on each node" } }
+                (facts(settings))
             }
-            @for advice in advice(figures, run_settings) {
+            @for advice in advice(figures, settings) {
                 p class=(if advice.is_urgent { "note warn" } else { "note" }) { (advice.words) }
             }
         }
@@ -233,30 +224,30 @@ mod tests {
         }
     }
 
-    fn run_settings(memory_mib: u64, cpus: u64, seconds: u64) -> RunSettings {
-        RunSettings {
+    fn settings(memory_mib: u64, cpus: u64, seconds: u64) -> ScriptSettings {
+        ScriptSettings {
             timeout_secs: Timeout::new(Duration::from_secs(seconds)).unwrap(),
             limits: Limits {
                 memory_bytes: memory_mib * MIB,
                 nano_cpus: cpus * NANO_CPUS_PER_CPU,
                 ..Limits::default()
             },
-            ..RunSettings::default()
+            ..ScriptSettings::default()
         }
     }
 
-    fn words(figures: &Figures, run_settings: &RunSettings) -> Vec<String> {
-        advice(figures, run_settings).into_iter().map(|it| it.words).collect()
+    fn words(figures: &Figures, settings: &ScriptSettings) -> Vec<String> {
+        advice(figures, settings).into_iter().map(|it| it.words).collect()
     }
 
     #[test]
     fn what_fits_is_left_alone() {
-        assert_eq!(words(&figures(300, 30_000.0, 0.5), &run_settings(512, 1, 60)), [""; 0]);
+        assert_eq!(words(&figures(300, 30_000.0, 0.5), &settings(512, 1, 60)), [""; 0]);
     }
 
     #[test]
     fn far_less_is_advised_where_far_less_was_used() {
-        let said = words(&figures(61, 1_200.0, 0.6), &run_settings(512, 2, 300));
+        let said = words(&figures(61, 1_200.0, 0.6), &settings(512, 2, 300));
         assert_eq!(said.len(), 3, "{said:?}");
         assert!(said[0].starts_with("128 MiB of memory would do: no run used more than 61 MiB"));
         assert!(said[1].starts_with("10 s would do: no run took more than 1.2 s"), "{said:?}");
@@ -266,17 +257,17 @@ mod tests {
     #[test]
     fn nothing_is_advised_for_a_few_runs() {
         let few = Figures { runs: 4, ..figures(61, 1_200.0, 0.6) };
-        assert_eq!(words(&few, &run_settings(512, 2, 300)), [""; 0]);
+        assert_eq!(words(&few, &settings(512, 2, 300)), [""; 0]);
     }
 
     #[test]
     fn what_is_close_to_a_limit_is_said_first() {
-        let close = advice(&figures(500, 290_000.0, 1.0), &run_settings(512, 1, 300));
+        let close = advice(&figures(500, 290_000.0, 1.0), &settings(512, 1, 300));
         assert!(close[0].is_urgent && close[0].words.contains("500 MiB of 512 MiB"), "{close:?}");
         assert!(close[1].is_urgent && close[1].words.contains("close to the limit"), "{close:?}");
         assert!(!close[2].is_urgent, "{close:?}");
         let failing = Figures { out_of_memory: 3, out_of_time: 1, ..figures(100, 1.0, 0.1) };
-        let said = words(&failing, &run_settings(512, 1, 300));
+        let said = words(&failing, &settings(512, 1, 300));
         assert!(said[0].contains("3 of 50 runs ran out of it"), "{said:?}");
         assert!(said[1].contains("1 of 50 runs ran out of it"), "{said:?}");
     }

@@ -18,7 +18,7 @@ fn fields(pairs: &[(&str, &str)]) -> Fields {
 /// Form as sent with only these fields changed.
 fn sent(before: &Values, changed: &[(&str, &str)]) -> Fields {
     let is_left = |name: &str| !changed.iter().any(|(other, _)| *other == name);
-    let kept = FIELDS.into_iter().filter(|name| is_left(name));
+    let kept = names().filter(|name| is_left(name));
     let mut pairs: Vec<_> = kept.map(|name| (name, before.text(name))).collect();
     // Browsers do not send unticked boxes.
     pairs.retain(|(name, value)| *name != "is_enabled" || !value.is_empty());
@@ -48,8 +48,7 @@ fn script() -> RegisteredScript {
         description: "one\r\ntwo".to_owned(),
         file_path: None,
         requirements_path: None,
-        run_settings: Default::default(),
-        is_enabled: true,
+        settings: Default::default(),
         version: ScriptVersion {
             id: 1,
             number: 1,

@@ -1,0 +1,251 @@
+//! Settings of scripts in the console: the fields of the form, with their labels, and what the
+//! pages of scripts say of them and can be narrowed by. A setting that is added in the domain is
+//! added here, and nowhere else in the console. The registry checks what is typed.
+
+use std::num::NonZeroU32;
+
+use maud::{Markup, html};
+use serde_json::{Number, Value};
+
+use super::field::{Field, FieldErrors, Input};
+use crate::domain::quantities::NANO_CPUS_PER_CPU;
+use crate::domain::registry::ScriptSettings;
+use crate::domain::runtime::Runtime;
+use crate::domain::sanitize::sanitize;
+use crate::store::ScriptFilter;
+use crate::ui::components::{badge, value};
+use crate::ui::form::Fields;
+
+/// One mebibyte in bytes.
+const MIB: f64 = 1_048_576.0;
+
+/// Most bytes in a size: larger floating-point numbers skip integers (2^53).
+const MAX_BYTES: f64 = 9_007_199_254_740_992.0;
+
+/// Value of a ticked box.
+pub(super) const TICKED: &str = "on";
+
+/// Field of a setting.
+pub(super) struct Setting {
+    /// Name and id of the field.
+    pub(super) name: &'static str,
+    /// Place in the registry's input, from the outermost name on.
+    pub(super) place: &'static [&'static str],
+    label: &'static str,
+    help: &'static str,
+    /// Control, and the form of what is typed.
+    pub(super) control: Control,
+    /// Text that shows the value, and is read as the same.
+    pub(super) text: fn(&ScriptSettings) -> String,
+}
+
+/// Control of a field.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Control {
+    /// Whole number within bounds; an empty one is no bound.
+    Whole(&'static str, &'static str),
+    /// Number within bounds.
+    Decimal(&'static str, &'static str),
+    /// Bytes, typed in mebibytes.
+    Mebibytes(&'static str, &'static str),
+    /// Box to tick.
+    Tick,
+}
+use Control::{Decimal, Mebibytes, Tick, Whole};
+
+/// All settings, in the order of the form.
+pub(super) const SETTINGS: [Setting; 9] = [
+    Setting {
+        name: "memory_mib",
+        place: &["limits", "memory_bytes"],
+        label: "Memory, in MiB",
+        help: "With all files in /work and /tmp.",
+        control: Mebibytes("16", ""),
+        text: |it| mebibytes(it.limits.memory_bytes),
+    },
+    Setting {
+        name: "cpus",
+        place: &["limits", "cpus"],
+        label: "CPUs",
+        help: "0.5 is half of one.",
+        control: Decimal("0.01", ""),
+        text: |it| (it.limits.nano_cpus as f64 / NANO_CPUS_PER_CPU as f64).to_string(),
+    },
+    Setting {
+        name: "timeout_secs",
+        place: &["timeout_secs"],
+        label: "Time, in seconds",
+        help: "A run that takes longer is ended; empty is 300.",
+        control: Decimal("0.1", "86400"),
+        text: |it| it.timeout_secs.duration().as_secs_f64().to_string(),
+    },
+    Setting {
+        name: "pids",
+        place: &["limits", "pids"],
+        label: "Processes and threads",
+        help: "",
+        control: Whole("8", "32768"),
+        text: |it| it.limits.pids.to_string(),
+    },
+    Setting {
+        name: "scratch_mib",
+        place: &["limits", "scratch_bytes"],
+        label: "Files, in MiB",
+        help: "In /work and /tmp; at most half of the memory.",
+        control: Mebibytes("1", ""),
+        text: |it| mebibytes(it.limits.scratch_bytes),
+    },
+    Setting {
+        name: "output_mib",
+        place: &["limits", "output_bytes"],
+        label: "Kept output, in MiB",
+        help: "Of stdout and of stderr each.",
+        control: Mebibytes("0.001", "256"),
+        text: |it| mebibytes(it.limits.output_bytes),
+    },
+    Setting {
+        name: "max_concurrency",
+        place: &["max_concurrency"],
+        label: "Runs at once, on each node",
+        help: "Empty is as many as fit.",
+        control: Whole("1", ""),
+        text: |it| {
+            it.max_concurrency.map(NonZeroU32::get).map_or(String::new(), |it| it.to_string())
+        },
+    },
+    Setting {
+        name: "warm",
+        place: &["warm"],
+        label: "Sandboxes held ready, on each node",
+        help: "Runs that find one start faster; not with mounts.",
+        control: Whole("0", "64"),
+        text: |it| it.warm.to_string(),
+    },
+    Setting {
+        name: "is_enabled",
+        place: &["is_enabled"],
+        label: "It can be invoked",
+        help: "",
+        control: Tick,
+        text: |it| if it.is_enabled { TICKED.to_owned() } else { String::new() },
+    },
+];
+
+/// Writes bytes exactly, so that reading returns the same number: a mebibyte is a power of two, and
+/// sizes are below 2^53.
+fn mebibytes(bytes: u64) -> String {
+    (bytes as f64 / MIB).to_string()
+}
+
+impl Setting {
+    /// Pointer of the registry's faults.
+    pub(super) fn pointer(&self) -> String {
+        format!("/{}", self.place.join("/"))
+    }
+
+    /// Renders the field with a typed text.
+    pub(super) fn shown(&self, wrong: &FieldErrors, text: &str) -> Markup {
+        let field = Field::new(self.name, self.label, self.help);
+        let (min, max, step) = match self.control {
+            Whole(min, max) => (min, max, "1"),
+            Decimal(min, max) | Mebibytes(min, max) => (min, max, "any"),
+            Tick => return field.tick(wrong, TICKED, text == TICKED),
+        };
+        let max = Some(max).filter(|it| !it.is_empty());
+        let number = Input { kind: "number", value: text, min: Some(min), max, ..Input::default() };
+        field.input(wrong, Input { step: Some(step), ..number })
+    }
+
+    /// Parses a typed text that is not empty.
+    ///
+    /// # Errors
+    /// Description of the fault.
+    pub(super) fn read(&self, text: &str) -> Result<Value, String> {
+        let not = |what: &str| format!("{:?} is not {what}", sanitize(text));
+        let number = || text.parse::<f64>().map_err(|_| not("a number"));
+        match self.control {
+            Tick => Ok(Value::Bool(text == TICKED)),
+            Whole(..) => match text.parse::<u32>() {
+                Ok(number) => Ok(number.into()),
+                Err(_) => Err(not("a whole number")),
+            },
+            Decimal(..) => match Number::from_f64(number()?) {
+                Some(number) => Ok(Value::Number(number)),
+                None => Err("it is not a number".to_owned()),
+            },
+            Mebibytes(..) => match (number()? * MIB).round() {
+                bytes if (0.0..=MAX_BYTES).contains(&bytes) => Ok((bytes as u64).into()),
+                _ => Err("it is not a size".to_owned()),
+            },
+        }
+    }
+}
+
+/// Renders what a script's page says of the settings, beside the limits that have figures.
+pub(in crate::ui::pages) fn facts(settings: &ScriptSettings) -> Markup {
+    let limits = settings.limits;
+    html! {
+        dt { "Processes" } dd { "at most " (limits.pids) }
+        dt { "Files" } dd { "at most " (value::bytes(limits.scratch_bytes)) " in /work and /tmp" }
+        dt { "Output" }
+        dd { (value::bytes(limits.output_bytes)) " of stdout and of stderr are kept" }
+        dt { "At once" }
+        dd {
+            @match settings.max_concurrency {
+                Some(most) => { (most.get()) " on each node" },
+                None => { "as many as fit" },
+            }
+        }
+        @if settings.warm > 0 { dt { "Held ready" } dd { (settings.warm) " on each node" } }
+    }
+}
+
+/// Renders the marks of a script in the list and at the head of its page.
+pub(in crate::ui::pages) fn marks(settings: &ScriptSettings) -> Markup {
+    badge::enabled(settings.is_enabled)
+}
+
+/// Names of the filters in a list's query.
+pub(in crate::ui::pages) const FILTERS: [&str; 3] = ["search", "type", "enabled"];
+
+/// Filter of a query, leniently where it makes no sense.
+pub(in crate::ui::pages) fn filter(fields: &Fields) -> ScriptFilter {
+    ScriptFilter {
+        search: fields.given("search").map(|text| text.chars().take(200).collect()),
+        script_type: fields.text("type").parse().ok(),
+        is_enabled: fields.text("enabled").parse().ok(),
+        ..ScriptFilter::default()
+    }
+}
+
+/// Renders the filters of the list.
+pub(in crate::ui::pages) fn filters(fields: &Fields) -> Markup {
+    let option = |name: &str, value: &str, words: &str| {
+        html! { option value=(value) selected[fields.text(name) == value] { (words) } }
+    };
+    html! {
+        form.filters role="search" action="/scripts" {
+            div.field {
+                label for="search" { "Search" }
+                input #search type="search" name="search" value=(fields.text("search"))
+                    placeholder="Name or description ( / )" maxlength="200";
+            }
+            div.field {
+                label for="type" { "Type" }
+                select #type name="type" {
+                    (option("type", "", "any"))
+                    @for it in Runtime::ALL { (option("type", it.name(), it.name())) }
+                }
+            }
+            div.field {
+                label for="enabled" { "State" }
+                select #enabled name="enabled" {
+                    (option("enabled", "", "any"))
+                    (option("enabled", "true", "enabled"))
+                    (option("enabled", "false", "disabled"))
+                }
+            }
+            button type="submit" { "Filter" }
+        }
+    }
+}
