@@ -4,6 +4,7 @@
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
+use crate::domain::registry::settings::Tags;
 use crate::domain::runtime::Runtime;
 use crate::http::auth::Identity;
 use crate::http::problem::Problem;
@@ -28,6 +29,9 @@ pub(super) struct SettingsView {
     warm: u32,
     /// True if it can be invoked.
     is_enabled: bool,
+    /// Words by which people find it.
+    #[schema(max_items = 20)]
+    tags: Vec<String>,
 }
 
 /// Limits of one execution.
@@ -59,6 +63,9 @@ pub(super) struct ScriptsQuery {
     r#type: Option<Runtime>,
     /// Only enabled scripts (true), or only disabled ones (false).
     enabled: Option<bool>,
+    /// Only scripts with this tag; repeated, only those with all of them.
+    #[param(value_type = Option<Vec<String>>, example = json!(["colour"]))]
+    tag: Vec<String>,
 }
 
 /// Longest search text, in characters.
@@ -72,7 +79,11 @@ impl ScriptsQuery {
             let detail = format!("search has more than {MAX_SEARCH_CHARS} characters");
             return Err(Problem::parameter("search", detail));
         }
-        Ok(Self { search, r#type: query.parsed("type")?, enabled: query.parsed("enabled")? })
+        let tag = query.texts("tag")?;
+        let checked = tag.iter().try_for_each(|tag| Tags::check(tag));
+        checked.map_err(|fault| Problem::parameter("tag", fault.to_string()))?;
+        let (r#type, enabled) = (query.parsed("type")?, query.parsed("enabled")?);
+        Ok(Self { search, r#type, enabled, tag })
     }
 
     /// Filter of the scripts that the caller may see.
@@ -81,6 +92,7 @@ impl ScriptsQuery {
             search: self.search,
             script_type: self.r#type,
             is_enabled: self.enabled,
+            tags: self.tag,
             scope: identity.scope().cloned(),
         }
     }

@@ -13,6 +13,7 @@ use super::{RegistrySettings, limits};
 use crate::domain::limits::Timeout;
 use crate::domain::preload::{MAX_MODULES, Preload};
 use crate::domain::registry::ScriptSettings;
+use crate::domain::registry::settings::Tags;
 use crate::domain::runtime::Runtime;
 use crate::domain::sandbox_spec::Network;
 use crate::domain::unique_keys::once;
@@ -148,6 +149,11 @@ pub struct ScriptInput {
     /// True if it can be invoked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub is_enabled: Option<bool>,
+    /// Words by which people find it: at most 20, each of 1 to 40 of a-z, 0-9, `.`, `_` and
+    /// `-`, beginning with a letter or a digit; none by default.
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<String>>, max_items = 20)]
+    pub tags: Option<Option<Vec<String>>>,
 }
 
 /// Schema of [`Preload`]: a switch or a list.
@@ -225,6 +231,7 @@ impl ScriptInput {
             ),
             warm: faults.merged("/warm", &before.warm, self.warm, ScriptSettings::check_warm),
             is_enabled: self.is_enabled.unwrap_or(before.is_enabled),
+            tags: faults.merged("/tags", &before.tags, self.tags.clone(), Tags::new),
         }
     }
 

@@ -10,6 +10,7 @@ use super::StoreError;
 use super::rows::{Row, without_nul};
 use super::versions::VersionRow;
 use crate::domain::limits::{Limits, Timeout};
+use crate::domain::registry::settings::Tags;
 use crate::domain::registry::{MAX_WARM, RegisteredScript, ScriptName, ScriptSettings};
 use crate::domain::runtime::Runtime;
 
@@ -17,14 +18,14 @@ use crate::domain::runtime::Runtime;
 macro_rules! field_columns {
     () => {
         "name, description, searched, file_path, requirements_path, timeout_ms, limits, \
-         max_concurrency, warm, is_enabled"
+         max_concurrency, warm, is_enabled, tags"
     };
 }
 
 /// Their values, after three others of the statement.
 macro_rules! field_values {
     () => {
-        "$4, $5, $6, $7, $8, $9, $10, $11, $12, $13"
+        "$4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14"
     };
 }
 
@@ -44,6 +45,7 @@ macro_rules! bind_fields {
             .bind(settings.max_concurrency.map(|it| i64::from(it.get())))
             .bind(i64::from(settings.warm))
             .bind(settings.is_enabled)
+            .bind(settings.tags.joined())
     }};
 }
 
@@ -52,7 +54,7 @@ macro_rules! select_script {
     ($where:literal) => {
         concat!(
             "SELECT s.id, s.name, s.description, s.file_path, s.requirements_path, s.timeout_ms, \
-             CAST(s.limits AS TEXT) AS limits, s.max_concurrency, s.warm, s.is_enabled, \
+             CAST(s.limits AS TEXT) AS limits, s.max_concurrency, s.warm, s.is_enabled, s.tags, \
              s.pending_version, s.created_by, s.created_at, s.updated_at, \
              v.id AS version_id, v.number, \
              CAST(v.definition AS TEXT) AS definition, v.environment_key, \
@@ -77,6 +79,7 @@ pub(super) struct ScriptRow {
     max_concurrency: Option<i64>,
     warm: i64,
     is_enabled: bool,
+    tags: String,
     pending_version: Option<i64>,
     created_by: String,
     created_at: DateTime<Utc>,
@@ -90,12 +93,14 @@ impl ScriptRow {
         let row = Row { table: "scripts", id: &self.id };
         let limits: Limits = row.json("limits", &self.limits)?;
         let timeout = Duration::from_millis(row.count("timeout_ms", self.timeout_ms)?);
+        let tags = self.tags.split_whitespace().map(str::to_owned).collect();
         let settings = ScriptSettings {
             timeout_secs: Timeout::new(timeout).map_err(|_| row.impossible("timeout_ms"))?,
             limits,
             max_concurrency: row.some_at_least_one("max_concurrency", self.max_concurrency)?,
             warm: row.at_most("warm", self.warm, MAX_WARM)?,
             is_enabled: self.is_enabled,
+            tags: Tags::new(tags).map_err(|_| row.impossible("tags"))?,
         };
         Ok(RegisteredScript {
             name: ScriptName::new(&self.name).map_err(|_| row.impossible("name"))?,
@@ -122,6 +127,8 @@ pub struct ScriptFilter {
     pub script_type: Option<Runtime>,
     /// True for scripts that can be invoked, false for the others.
     pub is_enabled: Option<bool>,
+    /// Tags that the scripts have, all of them.
+    pub tags: Vec<String>,
     /// Ids of the only scripts that the caller may see.
     pub scope: Option<Vec<i64>>,
 }
@@ -139,6 +146,10 @@ macro_rules! narrow {
         }
         if let Some(is_enabled) = filter.is_enabled {
             $query.push(" AND s.is_enabled = ").push_bind(is_enabled);
+        }
+        for tag in &filter.tags {
+            $query.push(" AND ' ' || s.tags || ' ' LIKE ");
+            $query.push_bind(containing(&format!(" {tag} "))).push(" ESCAPE '!'");
         }
         if let Some(scope) = &filter.scope {
             $crate::store::listing::among!($query, " AND s.id", scope);

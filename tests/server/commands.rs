@@ -57,6 +57,34 @@ fn scripts_are_registered_shown_and_tried() {
 }
 
 #[test]
+fn scripts_are_tagged_and_listed_by_their_tags() {
+    let server = server().start();
+    let file = server.home.path().join("paint.sh");
+    std::fs::write(&file, "true").unwrap();
+    let file = file.to_str().unwrap();
+    done(&server, &["scripts", "register", file, "--tag", "print", "--tag", "colour"]);
+    done(&server, &["scripts", "register", file, "--name", "plain", "--tag", "print"]);
+    let list = |tags: &[&str]| done(&server, &[&["scripts", "list"], tags].concat());
+    let both = list(&["--tag", "print"]);
+    assert!(both.contains("TAGS") && both.contains("plain"), "{both}");
+    let one = list(&["--tag", "print", "--tag", "colour"]);
+    assert!(one.contains("print colour") && !one.contains("plain"), "{one}");
+    done(&server, &["scripts", "update", "paint", "--tag", "v2"]);
+    let shown = done(&server, &["scripts", "show", "paint"]);
+    assert!(shown.lines().any(|line| line.starts_with("tags") && line.ends_with(" v2")), "{shown}");
+    done(&server, &["scripts", "update", "paint", "--clear", "tags"]);
+    let shown = json_of(&server, &["scripts", "show", "paint", "--json"]);
+    assert_eq!((&shown["tags"], &shown["version"]), (&json!([]), &json!(1)));
+    for wrong in [&["update", "paint", "--tag", "Print"][..], &["list", "--tag", "a/b"]] {
+        let (code, _, said) = gantry(&server, &[&["scripts"], wrong].concat());
+        assert!(code != 0 && said.contains("is not a tag"), "{said}");
+    }
+    let twice = ["scripts", "update", "paint", "--tag", "a", "--tag", "a"];
+    let (code, _, said) = gantry(&server, &twice);
+    assert!(code != 0 && said.contains("more than once"), "{said}");
+}
+
+#[test]
 fn an_environment_is_chosen_and_taken_back() {
     let server = server().start();
     let file = server.home.path().join("grade.py");

@@ -83,6 +83,8 @@ async fn impossible_scripts_are_named(database: Database) {
         ("warm", "-1"),
         ("warm", "65"),
         ("warm", "4294967296"),
+        ("tags", "'Colour'"),
+        ("tags", "'a a'"),
     ];
     let limits = ["'no json'", "'[1]'", "'null'"].map(|value| ("limits", value));
     let limits = possible(&database, "scripts", limits).await;

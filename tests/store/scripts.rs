@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use gantry::domain::limits::{Limits, Timeout};
 use gantry::domain::oci_runtime::OciRuntime;
+use gantry::domain::registry::settings::Tags;
 use gantry::domain::registry::{ScriptFields, ScriptName, ScriptSettings};
 use gantry::domain::runtime::Runtime;
 use gantry::store::{Needs, NewScript, ScriptChange, ScriptFilter, StoreError, VersionChange};
@@ -26,6 +27,7 @@ on_both! {
     searches_take_their_text_literally,
     searches_ignore_the_case_of_every_script,
     scripts_are_filtered_by_type_state_and_scope,
+    scripts_are_filtered_by_all_of_their_tags,
     scripts_are_listed_by_name_page_by_page,
 }
 
@@ -114,6 +116,7 @@ async fn every_setting_is_changed(database: Database) {
         max_concurrency: NonZeroU32::new(7),
         warm: 2,
         is_enabled: false,
+        tags: tags(&["colour", "v2.0_x"]),
     };
     let changed = ScriptChange {
         fields: ScriptFields {
@@ -259,9 +262,43 @@ async fn scripts_are_filtered_by_type_state_and_scope(database: Database) {
         search: Some("WEATHER".to_owned()),
         script_type: Some(Runtime::Shell),
         is_enabled: Some(true),
+        tags: Vec::new(),
         scope: Some(vec![first.id]),
     };
     assert_eq!(names(&database, &all).await, ["first"]);
+}
+
+fn tags(tags: &[&str]) -> Tags {
+    Tags::new(tags.iter().map(|&tag| tag.to_owned()).collect()).unwrap()
+}
+
+async fn scripts_are_filtered_by_all_of_their_tags(database: Database) {
+    let store = &database.store;
+    for (name, own) in [
+        ("none", &[][..]),
+        ("one", &["print"]),
+        ("two", &["print", "colour"]),
+        ("like", &["printer", "p_int", "v2.print", "colours"]),
+    ] {
+        let mut new = script(name);
+        new.fields.settings.tags = tags(own);
+        let id = store.insert_script(&new, &audit("script.create")).await.unwrap();
+        assert_eq!(store.script(id).await.unwrap().unwrap().settings.tags, tags(own));
+    }
+    for (wanted, found) in [
+        (&[][..], &["like", "none", "one", "two"][..]),
+        (&["print"], &["one", "two"]),
+        (&["colour", "print"], &["two"]),
+        (&["print", "print"], &["one", "two"]),
+        (&["p_int"], &["like"]),
+        (&["colours", "print"], &[]),
+        (&["%"], &[]),
+        (&["print colour\0"], &[]),
+    ] {
+        let wanted = wanted.iter().map(|&tag| tag.to_owned()).collect();
+        let filter = ScriptFilter { tags: wanted, ..ScriptFilter::default() };
+        assert_eq!(names(&database, &filter).await, found, "{filter:?}");
+    }
 }
 
 async fn scripts_are_listed_by_name_page_by_page(database: Database) {

@@ -12,7 +12,9 @@ use crate::client::{ClientError, Fields};
 use crate::domain::limits::Timeout;
 use crate::domain::quantities::NANO_CPUS_PER_CPU;
 use crate::domain::registry::MAX_WARM;
+use crate::domain::registry::settings::Tags;
 use crate::domain::runtime::Runtime;
+use crate::domain::sanitize::sanitize;
 
 #[derive(Debug, Args)]
 pub(super) struct SettingFlags {
@@ -35,11 +37,19 @@ pub(super) struct SettingFlags {
     /// Unused sandboxes that are always held for it
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=i64::from(MAX_WARM)))]
     warm: Option<u32>,
+
+    /// A word to find it by, in place of those that it has; may be repeated
+    #[arg(long = "tag", value_name = "TAG", value_parser = tag)]
+    tags: Vec<String>,
+}
+
+fn tag(word: &str) -> Result<String, String> {
+    Tags::check(word).map(|()| word.to_owned()).map_err(|fault| fault.to_string())
 }
 
 /// Settings that can be taken from a script again: words of `--clear`, and the fields.
-pub(super) const CLEARABLE: [(&str, &str); 2] =
-    [("max-concurrency", "max_concurrency"), ("warm", "warm")];
+pub(super) const CLEARABLE: [(&str, &str); 3] =
+    [("max-concurrency", "max_concurrency"), ("warm", "warm"), ("tags", "tags")];
 
 impl SettingFlags {
     /// Sets the fields that were given.
@@ -56,7 +66,8 @@ impl SettingFlags {
             fields.set("limits", &limits)?;
         }
         fields.set_some("max_concurrency", self.max_concurrency.as_ref())?;
-        fields.set_some("warm", self.warm.as_ref())
+        fields.set_some("warm", self.warm.as_ref())?;
+        fields.set_list("tags", &self.tags)
     }
 }
 
@@ -80,6 +91,10 @@ pub(super) struct FilterFlags {
     #[arg(long = "type", value_name = "TYPE", value_parser = runtime)]
     script_type: Option<Runtime>,
 
+    /// Only those with this tag; repeated, those with all of them
+    #[arg(long = "tag", value_name = "TAG", value_parser = tag)]
+    tags: Vec<String>,
+
     /// Those that are disabled or deactivated, too
     #[arg(long, conflicts_with_all = ["enabled", "disabled"])]
     all: bool,
@@ -99,6 +114,7 @@ impl FilterFlags {
         let mut query = Vec::new();
         query.extend(self.search.map(|text| ("search", text)));
         query.extend(self.script_type.map(|kind| ("type", kind.name().to_owned())));
+        query.extend(self.tags.into_iter().map(|tag| ("tag", tag)));
         query.extend((!self.all).then(|| ("enabled", (!self.disabled).to_string())));
         query
     }
@@ -108,7 +124,11 @@ impl FilterFlags {
 type Column = (&'static str, fn(&Script) -> String);
 
 /// Columns of the settings in a list.
-pub(super) const COLUMNS: [Column; 1] = [("STATE", state)];
+pub(super) const COLUMNS: [Column; 2] = [("STATE", state), ("TAGS", tags)];
+
+fn tags(script: &Script) -> String {
+    script.object::<Vec<String>>("tags").unwrap_or_default().join(" ")
+}
 
 /// State of a script.
 pub(super) fn state(script: &Script) -> String {
@@ -118,6 +138,7 @@ pub(super) fn state(script: &Script) -> String {
 
 /// Adds the settings of a script to the lines about it.
 pub(super) fn add(lines: &mut Lines, script: &Script) {
+    lines.text("tags", sanitize(&tags(script)));
     lines.add("timeout (s)", &script.shown("timeout_secs"));
     if let Some(limits) = script.object::<Limits>("limits") {
         lines.add("cpus", &limits.cpus).text("memory", bytes(&limits.memory_bytes));

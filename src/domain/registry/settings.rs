@@ -1,6 +1,7 @@
 //! Settings of a script: what operators may change at any time, without a new version. Each one
 //! is declared here, with its default and its rule.
 
+use std::collections::HashSet;
 use std::num::NonZeroU32;
 
 use serde::Serialize;
@@ -9,9 +10,16 @@ use thiserror::Error;
 
 use crate::domain::limits::{Limits, Timeout};
 use crate::domain::mount::Mount;
+use crate::domain::sanitize::sanitize;
 
 /// Most warm sandboxes of one script.
 pub const MAX_WARM: u32 = 64;
+
+/// Most tags of one script.
+pub const MAX_TAGS: usize = 20;
+
+/// Longest tag, in characters.
+pub const MAX_TAG_CHARS: usize = 40;
 
 /// Settings of a script. An accepted execution keeps those that it was accepted with. Its fields
 /// have the API's names, and are the only ones that operators may change.
@@ -28,6 +36,8 @@ pub struct ScriptSettings {
     pub warm: u32,
     /// True if it can be invoked.
     pub is_enabled: bool,
+    /// Words by which people find it.
+    pub tags: Tags,
 }
 
 impl Default for ScriptSettings {
@@ -38,7 +48,53 @@ impl Default for ScriptSettings {
             max_concurrency: None,
             warm: 0,
             is_enabled: true,
+            tags: Tags::default(),
         }
+    }
+}
+
+/// Tags in the order in which they were given, each once.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Tags(Vec<String>);
+
+impl Tags {
+    /// Checks tags.
+    ///
+    /// # Errors
+    /// [`SettingFault::TooManyTags`], [`SettingFault::TagTwice`], and those of [`Tags::check`].
+    pub fn new(tags: Vec<String>) -> Result<Self, SettingFault> {
+        if tags.len() > MAX_TAGS {
+            return Err(SettingFault::TooManyTags(tags.len()));
+        }
+        tags.iter().try_for_each(|tag| Self::check(tag))?;
+        let mut seen = HashSet::new();
+        match tags.iter().find(|tag| !seen.insert(tag.as_str())) {
+            Some(tag) => Err(SettingFault::TagTwice(tag.clone())),
+            None => Ok(Self(tags)),
+        }
+    }
+
+    /// Checks one tag.
+    ///
+    /// # Errors
+    /// [`SettingFault::Tag`].
+    pub fn check(tag: &str) -> Result<(), SettingFault> {
+        let is_first = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        let is_tag = tag.len() <= MAX_TAG_CHARS
+            && tag.bytes().next().is_some_and(is_first)
+            && tag.bytes().all(|byte| is_first(byte) || b"._-".contains(&byte));
+        if is_tag { Ok(()) } else { Err(SettingFault::Tag(sanitize(tag))) }
+    }
+
+    /// The tags, with a space between two.
+    #[must_use]
+    pub fn joined(&self) -> String {
+        self.0.join(" ")
+    }
+
+    /// Each tag.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
     }
 }
 
@@ -58,6 +114,18 @@ pub enum SettingFault {
          sandbox is started; set warm to 0"
     )]
     HeldWithMounts(u32),
+    /// The word is no tag.
+    #[error(
+        "{0:?} is not a tag: it begins with a lower-case letter or a digit, and has 1 to \
+         {MAX_TAG_CHARS} of a-z, 0-9, '.', '_' and '-'"
+    )]
+    Tag(String),
+    /// There are too many.
+    #[error("{0} tags, at most {MAX_TAGS} are allowed")]
+    TooManyTags(usize),
+    /// A tag is repeated.
+    #[error("the tag {0:?} is there more than once")]
+    TagTwice(String),
 }
 
 impl ScriptSettings {
@@ -100,6 +168,8 @@ impl ScriptSettings {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -114,6 +184,47 @@ mod tests {
         assert_eq!(held.check_held(&mounts), Err(SettingFault::HeldWithMounts(1)));
         assert_eq!(held.check_held(&[]), Ok(()));
         assert_eq!(ScriptSettings::default().check_held(&mounts), Ok(()));
+    }
+
+    fn tags(tags: &[&str]) -> Result<Tags, SettingFault> {
+        Tags::new(tags.iter().map(|&tag| tag.to_owned()).collect())
+    }
+
+    #[test]
+    fn tags_keep_their_order_and_are_written_as_a_list() {
+        let tags = tags(&["print", "0", "colour.v2_x-y", &"z".repeat(MAX_TAG_CHARS)]).unwrap();
+        assert_eq!(tags.iter().take(3).collect::<Vec<_>>(), ["print", "0", "colour.v2_x-y"]);
+        assert_eq!(serde_json::to_value(&tags).unwrap()[1], "0");
+        assert_eq!(tags.joined().split(' ').count(), 4);
+    }
+
+    #[test]
+    fn what_is_no_tag_is_refused_and_named() {
+        let long = "x".repeat(MAX_TAG_CHARS + 1);
+        let huge = "x".repeat(1 << 20);
+        for word in ["", "Colour", "ä", ".a", "-a", "_a", "a b", "a/b", "a\0", "a\n", &long, &huge]
+        {
+            let fault = tags(&["fine", word]).unwrap_err();
+            assert!(matches!(fault, SettingFault::Tag(_)), "{word:?}: {fault}");
+            assert!(fault.to_string().len() < 1_000, "{word:?}");
+        }
+        assert_eq!(tags(&["a", "b", "a"]), Err(SettingFault::TagTwice("a".to_owned())));
+        let many: Vec<_> = (0..=MAX_TAGS).map(|number| number.to_string()).collect();
+        assert!(Tags::new(many[1..].to_vec()).is_ok());
+        assert_eq!(Tags::new(many), Err(SettingFault::TooManyTags(MAX_TAGS + 1)));
+    }
+
+    proptest! {
+        #[test]
+        fn accepted_tags_are_the_same_after_they_were_joined(
+            words in prop::collection::vec("[a-z0-9._ -]{0,5}|\\PC{0,45}", 0..25)
+        ) {
+            if let Ok(tags) = Tags::new(words) {
+                let joined = tags.joined();
+                let again = joined.split_whitespace().map(str::to_owned).collect();
+                prop_assert_eq!(Tags::new(again), Ok(tags));
+            }
+        }
     }
 
     #[test]

@@ -371,3 +371,46 @@ async fn every_page_is_small() {
         assert!(size < 100_000, "{path}: {size} bytes");
     }
 }
+
+#[tokio::test]
+async fn tags_are_set_shown_and_searched_for() {
+    let server = Server::start().await;
+    let id = server.script("weather").await;
+    server.script("other").await;
+    let visit = Visit::of(&server, Role::Operator).await;
+    let page = async |path: &str| visit.get(path).await.text().await.unwrap();
+    let save = async |tags: &str| {
+        let form = page("/scripts/weather/edit").await;
+        let (_, rest) = form.split_once("name=\"seen\" value=\"").unwrap();
+        let seen = rest.split('"').next().unwrap();
+        let fields = [("seen", seen), ("is_enabled", "on"), ("tags", tags)];
+        visit.post("/scripts/weather/edit", &fields).await
+    };
+    assert_eq!(save("colour, print").await.status(), StatusCode::SEE_OTHER);
+    let script = server.store.script(id).await.unwrap().unwrap();
+    assert_eq!(
+        (script.settings.tags.joined().as_str(), script.version.number),
+        ("colour print", 1)
+    );
+    assert!(page("/scripts/weather").await.contains("href=\"/scripts?tag=colour\""));
+    assert!(page("/scripts/weather/edit").await.contains("value=\"colour print\""));
+    for (query, is_found) in [
+        ("?tag=colour", true),
+        ("?tag=colour&tag=print", true),
+        ("?tag=colour+print", true),
+        ("?tag=colour&tag=x", false),
+        ("?tag=Colour", true),
+        ("?tag=colou", false),
+        ("?tag=%3Cb%3E", false),
+    ] {
+        let list = page(&format!("/scripts{query}")).await;
+        assert_eq!(list.contains("href=\"/scripts/weather\""), is_found, "{query}");
+        assert!(!list.contains("href=\"/scripts/other\"") && !list.contains("<b>"), "{query}");
+    }
+    let wrong = save("Colour").await;
+    assert_eq!(wrong.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    let wrong = wrong.text().await.unwrap();
+    assert!(wrong.contains("is not a tag") && wrong.contains("value=\"Colour\""), "{wrong}");
+    assert_eq!(save("").await.status(), StatusCode::SEE_OTHER);
+    assert!(!page("/scripts/weather").await.contains("/scripts?tag="));
+}

@@ -17,4 +17,5 @@ mod sending_back;
 mod server;
 mod signing_in;
 mod slow;
+mod tags;
 mod variables;

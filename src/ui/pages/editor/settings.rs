@@ -10,9 +10,11 @@ use serde_json::{Number, Value};
 use super::field::{Field, FieldErrors, Input};
 use crate::domain::quantities::NANO_CPUS_PER_CPU;
 use crate::domain::registry::ScriptSettings;
+use crate::domain::registry::settings::{MAX_TAG_CHARS, MAX_TAGS};
 use crate::domain::runtime::Runtime;
 use crate::domain::sanitize::sanitize;
 use crate::store::ScriptFilter;
+use crate::ui::address::query;
 use crate::ui::components::{badge, value};
 use crate::ui::form::Fields;
 
@@ -50,11 +52,13 @@ pub(super) enum Control {
     Mebibytes(&'static str, &'static str),
     /// Box to tick.
     Tick,
+    /// Words, with spaces or commas between them.
+    Words,
 }
-use Control::{Decimal, Mebibytes, Tick, Whole};
+use Control::{Decimal, Mebibytes, Tick, Whole, Words};
 
 /// All settings, in the order of the form.
-pub(super) const SETTINGS: [Setting; 9] = [
+pub(super) const SETTINGS: [Setting; 10] = [
     Setting {
         name: "memory_mib",
         place: &["limits", "memory_bytes"],
@@ -122,6 +126,14 @@ pub(super) const SETTINGS: [Setting; 9] = [
         text: |it| it.warm.to_string(),
     },
     Setting {
+        name: "tags",
+        place: &["tags"],
+        label: "Tags",
+        help: "Words to find it by: of a-z, 0-9, '.', '_' and '-', with spaces between them.",
+        control: Words,
+        text: |it| it.tags.joined(),
+    },
+    Setting {
         name: "is_enabled",
         place: &["is_enabled"],
         label: "It can be invoked",
@@ -130,6 +142,11 @@ pub(super) const SETTINGS: [Setting; 9] = [
         text: |it| if it.is_enabled { TICKED.to_owned() } else { String::new() },
     },
 ];
+
+/// Words with spaces or commas between them.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| c == ',' || c.is_whitespace()).filter(|word| !word.is_empty())
+}
 
 /// Writes bytes exactly, so that reading returns the same number: a mebibyte is a power of two, and
 /// sizes are below 2^53.
@@ -150,6 +167,9 @@ impl Setting {
             Whole(min, max) => (min, max, "1"),
             Decimal(min, max) | Mebibytes(min, max) => (min, max, "any"),
             Tick => return field.tick(wrong, TICKED, text == TICKED),
+            Words => {
+                return field.input(wrong, Input { kind: "text", value: text, ..Input::default() });
+            }
         };
         let max = Some(max).filter(|it| !it.is_empty());
         let number = Input { kind: "number", value: text, min: Some(min), max, ..Input::default() };
@@ -165,6 +185,7 @@ impl Setting {
         let number = || text.parse::<f64>().map_err(|_| not("a number"));
         match self.control {
             Tick => Ok(Value::Bool(text == TICKED)),
+            Words => Ok(words(text).collect()),
             Whole(..) => match text.parse::<u32>() {
                 Ok(number) => Ok(number.into()),
                 Err(_) => Err(not("a whole number")),
@@ -202,11 +223,16 @@ pub(in crate::ui::pages) fn facts(settings: &ScriptSettings) -> Markup {
 
 /// Renders the marks of a script in the list and at the head of its page.
 pub(in crate::ui::pages) fn marks(settings: &ScriptSettings) -> Markup {
-    badge::enabled(settings.is_enabled)
+    html! {
+        (badge::enabled(settings.is_enabled))
+        @for tag in settings.tags.iter() {
+            " " a.badge.type href={ "/scripts" (query(&[("tag", tag)])) } { (tag) }
+        }
+    }
 }
 
 /// Names of the filters in a list's query.
-pub(in crate::ui::pages) const FILTERS: [&str; 3] = ["search", "type", "enabled"];
+pub(in crate::ui::pages) const FILTERS: [&str; 4] = ["search", "type", "enabled", "tag"];
 
 /// Filter of a query, leniently where it makes no sense.
 pub(in crate::ui::pages) fn filter(fields: &Fields) -> ScriptFilter {
@@ -214,8 +240,15 @@ pub(in crate::ui::pages) fn filter(fields: &Fields) -> ScriptFilter {
         search: fields.given("search").map(|text| text.chars().take(200).collect()),
         script_type: fields.text("type").parse().ok(),
         is_enabled: fields.text("enabled").parse().ok(),
+        tags: wanted_tags(fields).map(str::to_owned).collect(),
         ..ScriptFilter::default()
     }
+}
+
+/// Tags of a query. Longer ones and more than a script can have find nothing, cut or not.
+fn wanted_tags(fields: &Fields) -> impl Iterator<Item = &str> {
+    let words = fields.all("tag").flat_map(words);
+    words.map(|word| value::short(word, MAX_TAG_CHARS + 1)).take(MAX_TAGS + 1)
 }
 
 /// Renders the filters of the list.
@@ -244,6 +277,11 @@ pub(in crate::ui::pages) fn filters(fields: &Fields) -> Markup {
                     (option("enabled", "true", "enabled"))
                     (option("enabled", "false", "disabled"))
                 }
+            }
+            div.field {
+                label for="tag" { "Tags" }
+                input #tag name="tag" placeholder="All of these"
+                    value=(wanted_tags(fields).collect::<Vec<_>>().join(" "));
             }
             button type="submit" { "Filter" }
         }

@@ -2,6 +2,7 @@ use chrono::DateTime;
 use serde_json::json;
 
 use super::*;
+use crate::domain::registry::settings::Tags;
 use crate::domain::registry::{Definition, RegisteredScript, ScriptName, ScriptVersion};
 use crate::ui::address::encoded;
 
@@ -109,6 +110,7 @@ fn a_registration_has_all_that_can_be_said() {
             ("memory_mib", "256"),
             ("max_concurrency", "3"),
             ("warm", "2"),
+            ("tags", " print, colour  v2,"),
             ("is_enabled", ""),
         ],
     );
@@ -127,7 +129,7 @@ fn a_registration_has_all_that_can_be_said() {
             ],
             "preload": ["numpy", "PIL.Image"], "runtime": "runsc", "timeout_secs": 1.5,
             "limits": {"cpus": 0.5, "memory_bytes": 268_435_456}, "max_concurrency": 3, "warm": 2,
-            "is_enabled": false
+            "tags": ["print", "colour", "v2"], "is_enabled": false
         })
     );
 }
@@ -245,7 +247,23 @@ fn what_can_not_be_read_is_said_where_it_stands() {
 fn a_pointer_leads_to_the_field_that_was_filled_in() {
     assert_eq!(field_of("/source_base64", "file").as_deref(), Some("upload"));
     assert_eq!(field_of("/source_base64", "text").as_deref(), Some("source"));
+    assert_eq!(field_of("/tags", "text").as_deref(), Some("tags"));
     assert_eq!(field_of("/mounts/0/source", "text").as_deref(), Some("mounts"));
     assert_eq!(field_of("", "text"), None);
     assert_eq!(field_of("/other", "text"), None);
+}
+
+#[test]
+fn tags_that_were_cleared_are_none() {
+    let mut script = script();
+    script.settings.tags = Tags::new(vec!["print".to_owned(), "v2".to_owned()]).unwrap();
+    let before = Values::of_script(&script, None);
+    assert_eq!(before.text("tags"), "print v2");
+    let of = |text: &str| {
+        as_json(input_of(&sent(&before, &[("tags", text)]), &before, Purpose::Operate))
+    };
+    assert_eq!(of(" "), json!({"tags": null}));
+    assert_eq!(of("print v2"), json!({}));
+    // The registry says what is wrong with them.
+    assert_eq!(of("Print"), json!({"tags": ["Print"]}));
 }
