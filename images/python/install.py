@@ -69,12 +69,12 @@ ENVIRONMENT = "opt/env"
 INTERPRETER = "opt/python"
 
 # Part of the fragments' place and keys: a new number forgets all fragments.
-FRAGMENT_FORMAT = 3
+FRAGMENT_FORMAT = 4
 FRAGMENTS = f"fragments-{FRAGMENT_FORMAT}"
 FRAGMENT_LIFE = 30 * 86400.0
 
 # Of formats that are not read any more; older versions may still be at work.
-FORMER_PLACES = ("fragments", "uv")
+FORMER_PLACES = ("fragments", "fragments-3", "uv")
 FORMER_LIFE = 86400.0
 
 # Younger directories of builds may not be locked yet.
@@ -123,7 +123,8 @@ HASH = re.compile(r"--hash=(\S+)")
 HASHES_AT_END = re.compile(r"(?:\s+--hash=[a-z0-9]+:[0-9a-f]+)+\s*$")
 # Hash algorithms that a RECORD may use ("Recording installed projects").
 RECORD_ALGORITHMS = frozenset({"sha256", "sha384", "sha512"})
-# Rows of a RECORD that can't have a hash.
+# Files of a .dist-info that its RECORD can't have a hash of: itself, and its signatures
+# ("Binary distribution format"). Bytecode may lack one, too, but is never kept.
 WITHOUT_HASH = frozenset({"RECORD", "RECORD.jws", "RECORD.p7s"})
 # Left by uv in the root of an environment.
 LOCK_FILE = ".lock"
@@ -746,8 +747,10 @@ def owned_files(tree: Path, pin: Pin, skeleton: dict[str, str]) -> list[Path]:
             (tree / name).unlink()
             continue
         check_name(pin, name, aliases)
-        check_content(pin, tree / name, hashes.get(name))
-        owned.append(tree / name)
+        path = tree / name
+        may_lack_hash = path.parent == own and path.name in WITHOUT_HASH
+        check_content(pin, path, hashes.get(name), may_lack_hash=may_lack_hash)
+        owned.append(path)
     return owned
 
 
@@ -771,9 +774,8 @@ def own_info(site: Path, pin: Pin) -> Path:
 
 
 def recorded_hashes(tree: Path, record: Path) -> dict[str, str | None]:
-    """The hashes in a RECORD, by paths below the tree. uv adds what a wheel's own
-    RECORD lacks, with a size and no hash: that has `None`. A wheel's own rows may
-    be without either, which is an empty string."""
+    """The hashes in a RECORD, by paths below the tree. A row without one has an empty
+    string. uv adds what a wheel's own RECORD lacks, with a size alone: that has `None`."""
     site = record.parent.parent.relative_to(tree)
     hashes: dict[str, str | None] = {}
     with record.open(newline="") as rows:
@@ -820,13 +822,13 @@ def check_name(pin: Pin, name: str, aliases: dict[str, str]) -> None:
             raise refusal(pin, f"it has {name!a} beside {aliases[fold(above)]}")
 
 
-def check_content(pin: Pin, path: Path, digest: str | None) -> None:
+def check_content(pin: Pin, path: Path, digest: str | None, *, may_lack_hash: bool) -> None:
     """Refuses what is not the file that the RECORD names."""
     if digest is None:
         raise refusal(pin, f"its RECORD does not list {path.name!a}")
     if path.is_symlink() or not path.is_file():
         raise refusal(pin, f"{path.name!a} is not a file")
-    if digest == "":
+    if digest == "" and may_lack_hash:
         return
     name, _, value = digest.partition("=")
     if name not in RECORD_ALGORITHMS:

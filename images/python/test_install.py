@@ -404,10 +404,22 @@ class Wheels(unittest.TestCase):
                 "some-tool==1.0 can't be used", self.refused({"a.py": "x"}, {"a.py": row})
             )
 
-    def test_a_row_without_hash_and_size_lists_its_file(self) -> None:
-        owned = self.owned(
-            {"a.py": "x", "b.py": "x"}, {"a.py": ",", "b.py": record_row("x", "sha512")}
-        )
+    def test_all_usual_hashes_do(self) -> None:
+        names = ("sha256", "sha384", "sha512")
+        files = dict.fromkeys(names, "x")
+        owned = self.owned(files, {name: record_row("x", name) for name in names})
+        self.assertEqual(len(owned), 5)
+
+    def test_a_row_without_a_hash_is_refused(self) -> None:
+        for name in ("a.py", "RECORD", "a/RECORD.jws", "victim/RECORD.p7s", "../../../bin/RECORD"):
+            for row in (",", ",1", ""):
+                refused = self.refused({name: "x"}, {name: row})
+                self.assertIn("some-tool==1.0 can't be used: its RECORD ", refused, (name, row))
+
+    def test_signatures_of_its_record_need_no_hash(self) -> None:
+        info = "Some_Tool-1.0.dist-info"
+        signatures = [f"{info}/RECORD.jws", f"{info}/RECORD.p7s"]
+        owned = self.owned(dict.fromkeys(signatures, "x"), dict.fromkeys(signatures, ","))
         self.assertEqual(len(owned), 4)
 
     def test_a_name_through_a_link_is_not_the_files_own(self) -> None:
