@@ -6,7 +6,7 @@ into the layer of an image:
 
     stdin               one JSON request, see `main`
     stdout              a tar, nothing else: opt/env/..., and in an image's beginning
-                        usr/local/bin/uv, opt/python/...
+                        usr/local/bin/uv, opt/python/...; nothing when it publishes
     stderr              uv's and pip's own words, and lines on what goes on
     /work/result.json   what was installed, or which step failed
     exit code           0; 1 when a step failed; 2 when the request is malformed
@@ -21,9 +21,10 @@ one wins, as it does when they are installed one after the other.
 Builds trust each other's fragments, so a fragment must follow from its wheel
 alone, whatever else the build that made it installed: each wheel is unpacked
 below a root of its own, with a download cache of the build's own, and packed
-only when all that it wrote stands in its own RECORD with the right hash. Nothing
-is published before the whole layer is written, and nothing that was built from
-source or has no hash ever is.
+only when all that it wrote stands in its own RECORD with the right hash. A build
+only proposes its fragments: the host checks the layer that they are a part of, and
+has them published then, by a run of its own. Nothing that was built from source or
+has no hash ever is.
 
 It must never write an index's URL, a credential or the CA bundle into the
 tar, and never leave a build directory behind.
@@ -73,6 +74,11 @@ FRAGMENT_FORMAT = 4
 FRAGMENTS = f"fragments-{FRAGMENT_FORMAT}"
 FRAGMENT_LIFE = 30 * 86400.0
 
+# Where fragments are until the host has them published, and for how long at most, in
+# seconds: checking a layer takes less.
+PROPOSALS = "proposals"
+PROPOSAL_LIFE = 600.0
+
 # Of formats that are not read any more; older versions may still be at work.
 FORMER_PLACES = ("fragments", "fragments-3", "uv")
 FORMER_LIFE = 86400.0
@@ -117,6 +123,7 @@ PROVENANCE = frozenset({"direct_url.json", "uv_build.json", "uv_cache.json"})
 RELEASES = ("3.10", "3.11", "3.12", "3.13", "3.14")
 CHECKED_FOR_WHEELS = 50
 
+PROPOSAL = re.compile(r"[A-Za-z0-9_]{1,64}")
 PIN = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^]]*])?\s*==\s*(?P<version>[^\s;\\]+)")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 HASH = re.compile(r"--hash=(\S+)")
@@ -219,6 +226,14 @@ class PythonRequest:
 
 
 @dataclass(frozen=True)
+class PublishRequest:
+    """`"mode": "publish"`."""
+
+    proposal: str
+    cache_bytes: int
+
+
+@dataclass(frozen=True)
 class Fragment:
     """Packed files of one package, without their directories: a tar without its
     end, and a list of names."""
@@ -246,6 +261,13 @@ class Fragment:
             other.index.unlink(missing_ok=True)
             return False
         return True
+
+    def move_to(self, other: "Fragment") -> None:
+        """Puts it in the place of another. It is whole there, also after a crash: its
+        files are on the disk before they have their names."""
+        for own, its in ((self.index, other.index), (self.tar, other.tar)):
+            sync(own)
+            own.replace(its)
 
 
 @dataclass
@@ -1077,15 +1099,19 @@ def covers(build: Build, held: list[Pin], added: list[Pin]) -> bool:
     return all(owned.isdisjoint(build.fragment(pin).names()) for pin in added)
 
 
-def publish(build: Build, pins: Iterable[Pin]) -> None:
-    """Lets other builds use these packages' fragments."""
-    for pin in pins:
-        published = build.published(pin)
-        if published is not None:
-            build.fragment(pin).link_to(published)
+def propose(build: Build, pins: Iterable[Pin]) -> str | None:
+    """Leaves those of these packages' fragments that other builds may use for the host
+    to have them published; answers what the proposal is called."""
+    found = [(pin, published) for pin in pins if (published := build.published(pin))]
+    if not found:
+        return None
+    place = Path(tempfile.mkdtemp(dir=CACHE / PROPOSALS, prefix="x"))
+    for pin, published in found:
+        build.fragment(pin).link_to(Fragment(place / published.tar.name))
+    return place.name
 
 
-# The two modes
+# The modes
 
 
 def build_environment(request: EnvironmentRequest, ca_bundle: str | None) -> dict[str, Any]:
@@ -1101,11 +1127,12 @@ def build_environment(request: EnvironmentRequest, ca_bundle: str | None) -> dic
         with build.clock.step("pack"):
             write_environment(sys.stdout.buffer, [build.fragment(pin) for pin in laid], directory)
         watch.check("pack")
-        publish(build, made)
+        proposal = propose(build, made)
     return {
         "lock": lock_text(pins),
         "packages": [pin.package for pin in pins],
         "parent": parent,
+        "proposal": proposal,
         "seconds": build.clock.seconds,
     }
 
@@ -1124,6 +1151,18 @@ def gather(build: Build, pins: list[Pin]) -> tuple[list[Pin], list[Pin], str | N
         say(f"{len(held)} packages are in {candidate.id} already")
         return needed, made, candidate.id
     return pins, made + fill(build, held), None
+
+
+def publish(request: PublishRequest) -> dict[str, Any]:
+    """Lets other builds use the fragments of a proposal; answers how many there were."""
+    place, shared = CACHE / PROPOSALS / request.proposal, CACHE / FRAGMENTS
+    proposed = [Fragment(tar) for tar in sorted(place.glob("*.tar"))]
+    for fragment in proposed:
+        fragment.move_to(Fragment(shared / fragment.tar.name))
+    sync(shared)
+    shutil.rmtree(place, ignore_errors=True)
+    evict(request.cache_bytes)
+    return {"published": len(proposed)}
 
 
 def build_uv(request: UvRequest, ca_bundle: str | None) -> dict[str, Any]:
@@ -1242,8 +1281,9 @@ def build_directory(request: EnvironmentRequest) -> Iterator[tuple[Path, Watch]]
     what holds it to its size. The volume is tidied up before and after."""
     for name in FORMER_PLACES:
         sweep(CACHE / name, FORMER_LIFE)
-    for name in ("build", FRAGMENTS):
+    for name in ("build", FRAGMENTS, PROPOSALS):
         (CACHE / name).mkdir(exist_ok=True)
+    sweep(CACHE / PROPOSALS, PROPOSAL_LIFE)
     remove_dead_builds()
     evict(request.cache_bytes)
     path = Path(tempfile.mkdtemp(dir=CACHE / "build"))
@@ -1301,21 +1341,30 @@ def sweep(directory: Path, life: float) -> None:
 
 def evict(limit: int) -> None:
     """Removes fragments that no build has used for long, and those used longest
-    ago until the others take no more than so many bytes. Builds that use one have
-    it under a name of their own."""
+    ago until the others and the proposals take no more than so many bytes. Builds that
+    use one have it under a name of their own."""
     sweep(CACHE / FRAGMENTS, FRAGMENT_LIFE)
     found = []
     for tar in (CACHE / FRAGMENTS).glob("*.tar"):
         with suppress(FileNotFoundError):
             status = tar.stat()
             found.append((status.st_mtime, status.st_size, Fragment(tar)))
-    total = sum(size for _, size, _ in found)
+    total = sum(size for _, size, _ in found) + disk_usage(CACHE / PROPOSALS)
     for _, size, fragment in sorted(found, key=lambda it: it[:2]):
         if total <= limit:
             break
         fragment.tar.unlink(missing_ok=True)
         fragment.index.unlink(missing_ok=True)
         total -= size
+
+
+def sync(path: Path) -> None:
+    """Has the disk keep what a file, or a directory, is now."""
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def disk_usage(directory: Path) -> int:
@@ -1380,6 +1429,14 @@ def parse_python_request(request: dict[str, Any]) -> PythonRequest:
     return PythonRequest(version)
 
 
+def parse_publish_request(request: dict[str, Any]) -> PublishRequest:
+    """The fields of `"mode": "publish"`."""
+    proposal = typed(request, "proposal", str, None)
+    if PROPOSAL.fullmatch(proposal) is None:
+        raise MalformedRequest(f"proposal: {proposal!a} is not the name of one")
+    return PublishRequest(proposal, typed(request, "cache_bytes", int, CACHE_BYTES))
+
+
 def answer(text: str) -> dict[str, Any]:
     """Does what a request asks for; answers the result."""
     try:
@@ -1396,8 +1453,11 @@ def answer(text: str) -> dict[str, Any]:
             return build_uv(parse_uv_request(request), ca_bundle)
         case "python":
             return build_python(parse_python_request(request), ca_bundle)
+        case "publish":
+            return publish(parse_publish_request(request))
         case other:
-            raise MalformedRequest(f"mode: {other!r} is not 'environment', 'uv' or 'python'")
+            known = "'environment', 'uv', 'python' or 'publish'"
+            raise MalformedRequest(f"mode: {other!r} is not {known}")
 
 
 def write_result(result: dict[str, Any]) -> None:
@@ -1425,8 +1485,12 @@ def main() -> int:
 
         {"mode": "python", "version": "3.10", "ca_bundle": null}
 
-    and leaves {"lock", "packages", "parent", "seconds"}, {"python", "seconds"}, or
-    {"failed": step, "detail": text}. Hashes in requirements are enforced; so
+    or, with a proposal that an environment's result has named,
+
+        {"mode": "publish", "proposal": "x1234", "cache_bytes": 17179869184}
+
+    and leaves {"lock", "packages", "parent", "proposal", "seconds"},
+    {"python", "seconds"}, {"published"}, or {"failed": step, "detail": text}. Hashes in requirements are enforced; so
     are those of uv, if there are any.
     """
     signal.signal(signal.SIGTERM, stop)

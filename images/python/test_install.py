@@ -4,6 +4,7 @@ import base64
 import hashlib
 import importlib.util
 import io
+import json
 import os
 import resource
 import sys
@@ -564,16 +565,79 @@ class Volume(unittest.TestCase):
             install.remove_dead_builds()
             self.assertEqual({*(top / "build").iterdir()}, {living, begun})
 
-    def test_a_build_leaves_nothing_but_what_it_published(self) -> None:
+    def propose(self, *names: str) -> str | None:
+        """What a build proposes that has made packages called `a` and `b`."""
+        with install.build_directory(Keys.REQUEST) as (path, watch):
+            builder = Build(Keys.REQUEST, path, {}, watch)
+            for name in ("a", "b"):
+                write(builder.fragment(pin(name)).index, f"opt/env/{name}.py\n")
+                write(builder.fragment(pin(name)).tar, "tar")
+            return install.propose(builder, [pin(name) for name in names])
+
+    def is_there(self, name: str) -> bool:
+        """Whether another build finds a package."""
+        with install.build_directory(Keys.REQUEST) as (path, watch):
+            return Build(Keys.REQUEST, path, {}, watch).take(pin(name))
+
+    def publish(self, proposal: str | None, cache_bytes: int = 1 << 30) -> int:
+        request = json.dumps(
+            {"mode": "publish", "proposal": proposal, "cache_bytes": cache_bytes}
+        )
+        return install.answer(request)["published"]
+
+    def test_a_build_leaves_nothing_but_what_it_proposes(self) -> None:
         with volume() as top:
-            with install.build_directory(Keys.REQUEST) as (path, watch):
-                builder = Build(Keys.REQUEST, path, {}, watch)
-                for name in ("a", "b"):
-                    write(builder.fragment(pin(name)).index)
-                    write(builder.fragment(pin(name)).tar)
-                install.publish(builder, [pin("a")])
+            proposal = self.propose("a")
             self.assertEqual(list((top / "build").iterdir()), [])
-            self.assertEqual(len(list((top / install.FRAGMENTS).glob("*.tar"))), 1)
+            self.assertEqual([it.name for it in (top / install.PROPOSALS).iterdir()], [proposal])
+            self.assertFalse(self.is_there("a"))
+            self.assertEqual(self.publish(proposal), 1)
+            self.assertEqual(list((top / install.PROPOSALS).iterdir()), [])
+            self.assertEqual([self.is_there("a"), self.is_there("b")], [True, False])
+
+    def test_what_is_there_already_is_replaced(self) -> None:
+        with volume():
+            proposals = [self.propose("a"), self.propose("a", "b")]
+            self.assertEqual([self.publish(it) for it in proposals], [1, 2])
+            self.assertTrue(self.is_there("a") and self.is_there("b"))
+
+    def test_what_nobody_else_may_use_is_not_proposed(self) -> None:
+        with volume() as top:
+            self.assertIsNone(self.propose())
+            (top / "mine").mkdir()
+            builder = Build(replace(Keys.REQUEST, allow_sources=True), top, {}, Watch(top, 1))
+            self.assertIsNone(install.propose(builder, [pin("a")]))
+
+    def test_a_proposal_that_nobody_confirms_goes(self) -> None:
+        with volume() as top:
+            proposal = self.propose("a")
+            assert proposal is not None
+            make_old(top / install.PROPOSALS / proposal)
+            self.assertFalse(self.is_there("a"))
+            self.assertEqual(list((top / install.PROPOSALS).iterdir()), [])
+            self.assertEqual(self.publish(proposal), 0)
+
+    def test_proposals_count_as_fragments_do(self) -> None:
+        with volume() as top:
+            self.publish(self.propose("a"))
+            write(top / install.PROPOSALS / "other/x.tar", "x" * 10_000)
+            self.assertEqual(self.publish(self.propose("b"), cache_bytes=10_000), 1)
+            self.assertEqual([self.is_there("a"), self.is_there("b")], [False, False])
+
+    def test_files_are_on_the_disk_before_they_have_their_names(self) -> None:
+        with volume() as top:
+            proposal, synced = self.propose("a"), []
+            real = os.fsync
+
+            def fsync(handle: int) -> None:
+                shared = {it.suffix for it in (top / install.FRAGMENTS).iterdir()}
+                synced.append((Path(os.readlink(f"/proc/self/fd/{handle}")).suffix, shared))
+                real(handle)
+
+            with mock.patch.object(os, "fsync", fsync):
+                self.publish(proposal)
+            expected = [(".txt", set()), (".tar", {".txt"}), ("", {".txt", ".tar"})]
+            self.assertEqual(synced, expected)
 
     def test_fragments_of_former_formats_are_not_read_and_go(self) -> None:
         with volume() as top:
@@ -710,6 +774,11 @@ class Requests(unittest.TestCase):
             '{"mode": "python"}',
             '{"mode": "python", "version": "3.10; id"}',
             '{"mode": "python", "version": "3.10.1"}',
+            '{"mode": "publish"}',
+            '{"mode": "publish", "proposal": ""}',
+            '{"mode": "publish", "proposal": ".."}',
+            '{"mode": "publish", "proposal": "a/b"}',
+            '{"mode": "publish", "proposal": "a", "cache_bytes": "1"}',
             '{"mode": "environment"}',
             '{"mode": "environment", "requirements": "", "lock": 1}',
             '{"mode": "environment", "requirements": "", "candidates": [{"id": "x"}]}',

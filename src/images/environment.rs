@@ -168,7 +168,9 @@ impl Library {
             tag: tag.to_owned(),
             labels: self.environment_labels(base, parent, requirements, &installed),
         };
-        Ok(self.docker.add_layer(&new_layer).await?)
+        let publish = installer::publish(self, &on.id, &installed, cancel);
+        let (added, ()) = tokio::join!(self.docker.add_layer(&new_layer), publish);
+        Ok(added?)
     }
 
     /// The image that requirements are installed on: one with a compiler where packages

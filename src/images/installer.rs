@@ -51,7 +51,15 @@ impl Input<'_> {
     fn requirements(&self) -> &str {
         match self {
             Self::Environment { requirements, .. } => requirements,
-            Self::Uv { .. } | Self::Python { .. } => "",
+            Self::Uv { .. } | Self::Python { .. } | Self::Publish { .. } => "",
+        }
+    }
+
+    /// Publishing only moves files of the cache.
+    fn network(&self) -> Network {
+        match self {
+            Self::Environment { .. } | Self::Uv { .. } | Self::Python { .. } => Network::Egress,
+            Self::Publish { .. } => Network::None,
         }
     }
 }
@@ -78,6 +86,10 @@ enum Input<'a> {
         version: &'a str,
         ca_bundle: Option<&'a str>,
     },
+    Publish {
+        proposal: &'a str,
+        cache_bytes: u64,
+    },
 }
 
 /// The installer's report.
@@ -93,6 +105,9 @@ pub(super) struct Installed {
     /// The candidate that the layer goes on.
     #[serde(default)]
     pub(super) parent: Option<String>,
+    /// Packages in the cache that other builds may use once the layer has been checked.
+    #[serde(default)]
+    pub(super) proposal: Option<String>,
     /// Feature release of the interpreter that environments are made for: `3.13`.
     #[serde(default)]
     pub(super) python: String,
@@ -189,6 +204,30 @@ pub(super) async fn install_requirements(
     install(library, image, &input, ENVIRONMENT_PLACES, progress, cancel).await
 }
 
+/// Lets other builds use the packages of a checked layer. Where that fails, they only have
+/// to fetch them again.
+pub(super) async fn publish(
+    library: &Library,
+    image: &str,
+    installed: &Installed,
+    cancel: &Cancel,
+) {
+    let Some(proposal) = &installed.proposal else {
+        return;
+    };
+    let cache_bytes = library.settings.installer.disk.cache_bytes;
+    let input = Input::Publish { proposal, cache_bytes };
+    let run = run_installer(library, image, &input, &|_| {}, cancel).await;
+    let failure = match run.map(|(ending, sink)| (classify(&ending), sink)) {
+        Ok((outcome, _)) if outcome.status == Status::Completed => return,
+        Ok((outcome, sink)) => {
+            format!("{}\n{}", outcome.error_message.unwrap_or_default(), sink.words())
+        }
+        Err(error) => error.to_string(),
+    };
+    tracing::warn!(failure, "packages of an environment were not kept for other builds");
+}
+
 async fn install(
     library: &Library,
     image: &str,
@@ -277,7 +316,7 @@ async fn run_installer<'a>(
     let spec = SandboxSpec {
         image: image.to_owned(),
         limits: limits(library, Limits { output_bytes: MAX_LAYER, ..LIMITS }).await?,
-        network: Network::Egress,
+        network: input.network(),
         mounts: Vec::new(),
         oci_runtime: library.settings.oci_runtime.clone(),
         exec: false,

@@ -18,7 +18,8 @@
 //!
 //! Whatever is installed from a package index is installed in a build sandbox, which is
 //! as hardened as any other but has a network, and leaves it as a layer that is
-//! checked ([`layer`]) before the engine gets it. No index URL, certificate or
+//! checked ([`layer`]) before the engine gets it, and before its packages are kept for
+//! other builds. No index URL, certificate or
 //! credential can be in an image's history or configuration: they travel in the
 //! request, never in a Dockerfile.
 
