@@ -111,7 +111,8 @@ pub async fn plan(
         action: Action::End,
         container: it.container.clone(),
         execution: Some(it.id),
-        reason: "its container is gone, or on another machine: its server ends it",
+        reason: "its container is gone, on another machine, or another installation's: its \
+                 server ends it",
     });
     Ok(listed.iter().map(step).chain(lost).collect())
 }

@@ -311,6 +311,7 @@ pub(crate) async fn the_state_is_told_before_during_and_after(subject: &Subject)
         exit_code,
         out_of_memory: false,
         error: String::new(),
+        installation: subject.labels.get(LABEL_INSTALLATION).cloned(),
     };
     let created = subject.created().await;
     assert_eq!(subject.engine.inspect(&created).await.unwrap(), state(false, None));

@@ -104,6 +104,8 @@ pub struct ContainerState {
     pub out_of_memory: bool,
     /// Engine's error of a failed start; empty if there is none.
     pub error: String,
+    /// Installation that created it ([`LABEL_INSTALLATION`]); `None` if none did.
+    pub installation: Option<String>,
 }
 
 /// A container in a list.

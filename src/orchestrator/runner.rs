@@ -28,8 +28,8 @@ use crate::domain::sandbox_spec::{Network, Purpose, SandboxSpec};
 use crate::domain::system_packages::missing;
 use crate::engine::docker::Docker;
 use crate::engine::{
-    Engine, EngineError, LABEL_EXECUTION, LABEL_PROCESS, LABEL_ROLE, Labels, ListedContainer,
-    NewContainer,
+    Engine, EngineError, LABEL_EXECUTION, LABEL_INSTALLATION, LABEL_PROCESS, LABEL_ROLE, Labels,
+    ListedContainer, NewContainer,
 };
 use crate::pool::{Pool, PoolStatus, Template};
 use crate::sandbox::{
@@ -316,6 +316,16 @@ impl Runner {
         let mut labels = self.made_by.clone();
         labels.remove(LABEL_PROCESS);
         self.engine.list(&labels).await
+    }
+
+    /// True if the engine has this container, and another installation has made it: whoever
+    /// works on a copy of its database must not touch it.
+    pub(super) async fn is_foreign(&self, container: &str) -> Result<bool, EngineError> {
+        match self.engine.inspect(container).await {
+            Ok(state) => Ok(state.installation.as_ref() != self.made_by.get(LABEL_INSTALLATION)),
+            Err(EngineError::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// The process that this runner is of, as labels say it.

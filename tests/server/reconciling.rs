@@ -72,3 +72,25 @@ async fn an_execution_without_a_container_is_left_to_its_server() {
     server.start();
     assert_eq!(server.ended(&id).await["error_kind"], "lost");
 }
+
+#[tokio::test]
+async fn a_copy_of_a_database_leaves_the_containers_of_its_original_alone() {
+    let (original, gate) = gated(server());
+    gate.register(&original, "waits").await;
+    let id = original.submit(&json!({"script": "waits"})).await;
+    original.reaches(&id, "running").await;
+    let copy = server();
+    for name in ["gantry.db", "gantry.db-wal"] {
+        let of = |folder: &std::path::Path| folder.join("data").join(name);
+        std::fs::copy(of(original.home.path()), of(copy.folder())).unwrap();
+    }
+    let copy = copy.start();
+    let ended = copy.ended(&id).await;
+    assert_eq!(ended["error_kind"], "lost", "{ended:#}");
+    let message = ended["error_message"].as_str().unwrap();
+    assert!(message.contains("another installation"), "{message}");
+    assert!(copy.read_log().contains("it is left alone"), "{}", copy.read_log());
+    assert_eq!(engine::containers(original.home.installation()).len(), 1);
+    gate.open();
+    assert_eq!(original.ended(&id).await["status"], "completed");
+}

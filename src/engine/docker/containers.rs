@@ -19,8 +19,8 @@ use crate::domain::confinement::Confinement;
 use crate::domain::sandbox_spec::SandboxSpec;
 use crate::engine::deadline::{self, within};
 use crate::engine::{
-    Attached, ContainerState, Engine, EngineError, Labels, ListedContainer, NewContainer,
-    OutputChunk, OutputStream, Verb,
+    Attached, ContainerState, Engine, EngineError, LABEL_INSTALLATION, Labels, ListedContainer,
+    NewContainer, OutputChunk, OutputStream, Verb,
 };
 
 #[async_trait]
@@ -97,10 +97,9 @@ impl Engine for Docker {
     async fn inspect(&self, name: &str) -> Result<ContainerState, EngineError> {
         within(Verb::Inspect, deadline::INSPECT, async {
             let inspected = self.client.inspect_container(name, None).await;
-            let state = inspected
-                .map_err(|error| self.error(Verb::Inspect, error))?
-                .state
-                .unwrap_or_default();
+            let inspected = inspected.map_err(|error| self.error(Verb::Inspect, error))?;
+            let state = inspected.state.unwrap_or_default();
+            let labels = inspected.config.and_then(|it| it.labels);
             let running = state.running.unwrap_or_default();
             // A container that was never started has exit code 0 as well.
             let ended = !running && state.finished_at.is_some_and(|at| !at.starts_with("0001-"));
@@ -109,6 +108,7 @@ impl Engine for Docker {
                 exit_code: state.exit_code.filter(|_| ended),
                 out_of_memory: state.oom_killed.unwrap_or_default(),
                 error: state.error.unwrap_or_default(),
+                installation: labels.and_then(|mut it| it.remove(LABEL_INSTALLATION)),
             })
         })
         .await

@@ -12,7 +12,7 @@ use super::{Attached, ContainerState, EngineError, IMAGE, Labels, ListedContaine
 use crate::domain::confinement::Confinement;
 use crate::domain::sandbox_spec::SANDBOX_UID;
 use crate::engine::docker::requested_confinement;
-use crate::engine::{OutputStream, Verb};
+use crate::engine::{LABEL_INSTALLATION, OutputStream, Verb};
 
 /// State of a container's process.
 #[derive(Debug, Clone, Copy)]
@@ -148,12 +148,14 @@ impl World {
     }
 
     pub(super) fn inspect(&mut self, name: &str) -> Result<ContainerState, EngineError> {
-        let life = *self.container(Verb::Inspect, name)?.life.borrow();
+        let container = self.container(Verb::Inspect, name)?;
+        let life = *container.life.borrow();
         Ok(ContainerState {
             running: matches!(life, Life::Running),
             exit_code: life.exit_code(),
             out_of_memory: matches!(life, Life::Ended(Ended { out_of_memory: true, .. })),
             error: String::new(),
+            installation: container.labels.get(LABEL_INSTALLATION).cloned(),
         })
     }
 

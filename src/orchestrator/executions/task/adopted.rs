@@ -1,7 +1,8 @@
 //! Going on with executions that this node has claimed and that no task has: an earlier
 //! process has started them, or their task broke. Their scripts may have started, so
 //! they are not run again: their frames are read from the engine's log, from the first
-//! byte, and then as they come.
+//! byte, and then as they come. A container that another installation has made is not
+//! touched: this database is a copy of that installation's, which goes on with it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,9 @@ use crate::orchestrator::live::LiveExecution;
 use crate::orchestrator::runner::Adopted;
 use crate::sandbox::RunSignals;
 use crate::store::{ClaimedRow, Runnable};
+
+/// Pause before the engine is asked again whose a container is.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// Owner of an execution that is adopted.
 pub(in crate::orchestrator::executions) struct AdoptedTask {
@@ -55,6 +59,11 @@ impl AdoptedTask {
     async fn adopt(self) {
         let Self { context, taken, slot } = self;
         let id = taken.pending.id;
+        match is_foreign(&context, &taken).await {
+            Some(true) => return end_foreign(&context, &taken).await,
+            Some(false) => {}
+            None => return,
+        }
         let runnable = match context.transitions.read_claimed(id, taken.attempt).await {
             // It has ended, or was given back, just before its slot was free.
             Some(Ok(None)) | None => return,
@@ -121,6 +130,36 @@ impl AdoptedRun {
         let executed = context.runner.resume(adopted, capture, signals).await;
         EndedRun::of(claimed, executed)
     }
+}
+
+/// True if the container of an execution is another installation's. `None` when this
+/// process leaves before the engine has answered.
+async fn is_foreign(context: &TaskContext, taken: &ClaimedRow) -> Option<bool> {
+    let Some((container, _)) = &taken.place else { return Some(false) };
+    loop {
+        match context.runner.is_foreign(container).await {
+            Ok(is_foreign) => return Some(is_foreign),
+            Err(error) => {
+                tracing::warn!(%error, container, "failed to inspect a container to adopt; retrying");
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(RETRY_PAUSE) => {}
+            () = context.shutdown.leaving.cancelled() => return None,
+        }
+    }
+}
+
+/// Ends an execution that another installation goes on with, and leaves its container.
+async fn end_foreign(context: &TaskContext, taken: &ClaimedRow) {
+    let container = taken.place.as_ref().map_or("", |(container, _)| container);
+    tracing::warn!(container, "the container is another installation's; it is left alone");
+    let message = format!(
+        "the script ran in the container {container} of another installation of Gantry, which \
+         this database is a copy of: its end is not known here"
+    );
+    let outcome = Outcome::failed(ErrorKind::Lost, message);
+    context.transitions.end_unreadable(taken.pending.id, taken.attempt, outcome).await;
 }
 
 /// Ends an execution whose request can't be read.
