@@ -4,7 +4,7 @@
 //! details of failures are only for callers with a token.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 
 use crate::http::auth::identify;
 use crate::http::checks::Check;
+use crate::http::connection::Connection;
 use crate::http::health::cached_health;
 use crate::http::state::AppState;
 use crate::metrics::MEDIA_TYPE;
@@ -114,7 +115,11 @@ pub(super) async fn healthz() -> Response {
             example = json!({"status": "unavailable"})),
     )
 )]
-pub(super) async fn readyz(State(state): State<AppState>, headers: HeaderMap) -> Response {
+pub(super) async fn readyz(
+    State(state): State<AppState>,
+    connection: Option<Extension<Connection>>,
+    headers: HeaderMap,
+) -> Response {
     let mut checks = cached_health(&state).await.to_vec();
     if state.stopping.is_cancelled() {
         let detail = "the server is about to stop".to_owned();
@@ -122,7 +127,7 @@ pub(super) async fn readyz(State(state): State<AppState>, headers: HeaderMap) ->
     }
     let is_ok = checks.iter().all(|check| check.is_ok);
     let status = if is_ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    match identify(&state, &headers).await {
+    match identify(&state, &headers, connection.as_deref()).await {
         Ok(_) => answer(status, checks, Some(state.executions.load().pool.into())),
         Err(_) => answer(status, Vec::new(), None),
     }

@@ -120,7 +120,11 @@ fn complete(path: &str, operation: &mut Map<String, Value>, examples: &Value) {
         expected.extend([
             ("401", "The token is missing or not valid"),
             ("403", "The token's role may not do this"),
-            ("429", "Too many requests of this token are in progress"),
+            (
+                "429",
+                "Too many requests of this token are in progress, or too many tokens that are \
+                 not valid came from this address",
+            ),
             ("500", "The server failed; its log has details under the request's id"),
             ("503", "A dependency of the server is unavailable, or the server is stopping"),
         ]);

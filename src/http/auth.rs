@@ -14,6 +14,7 @@ use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
 
+use super::connection::Connection;
 use super::problem::{Kind, Problem};
 use super::shares::Taker;
 use super::state::AppState;
@@ -110,7 +111,7 @@ pub(crate) async fn authenticate(
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let identity = identify(&state, request.headers()).await?;
+    let identity = identify(&state, request.headers(), request.extensions().get()).await?;
     let admitted = state.admission().admit(identity.taker(), request.extensions().get())?;
     request.extensions_mut().insert(identity);
     Ok(admitted.until_sent(next.run(request).await))
@@ -131,8 +132,13 @@ pub(crate) async fn authorise(
     Err(Problem::new(Kind::Forbidden, detail).hint(format!("it takes one of {}", names.join(", "))))
 }
 
-/// Returns the identity for a request's headers.
-pub(crate) async fn identify(state: &AppState, headers: &HeaderMap) -> Result<Identity, Problem> {
+/// Returns the identity for a request's headers. A token that is not valid counts as an attempt of
+/// the connection's peer.
+pub(crate) async fn identify(
+    state: &AppState,
+    headers: &HeaderMap,
+    connection: Option<&Connection>,
+) -> Result<Identity, Problem> {
     let value = headers.get(AUTHORIZATION).ok_or_else(no_token)?;
     let (scheme, token) = value
         .to_str()
@@ -142,7 +148,14 @@ pub(crate) async fn identify(state: &AppState, headers: &HeaderMap) -> Result<Id
     if !scheme.eq_ignore_ascii_case("bearer") || headers.get_all(AUTHORIZATION).iter().count() > 1 {
         return Err(no_token());
     }
-    Ok(Identity(state.access.verify(token.trim()).await?))
+    match state.access.verify(token.trim()).await {
+        Ok(token) => Ok(Identity(token)),
+        Err(error @ AccessError::Unknown) => {
+            state.attempts().note_failure(connection)?;
+            Err(error.into())
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn no_token() -> Problem {

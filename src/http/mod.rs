@@ -10,6 +10,7 @@
 
 mod admission;
 pub(crate) mod artifacts;
+mod attempts;
 pub(crate) mod auth;
 pub(crate) mod checks;
 pub(crate) mod connection;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 
 use super::admission::Admission;
+use super::attempts::Attempts;
 use super::checks::LastChecks;
 use super::memory::BodyBudget;
 use super::streams::Streams;
@@ -58,6 +59,7 @@ pub(crate) struct Inner {
     checks: LastChecks,
     outages: LogThrottle,
     admission: Admission,
+    attempts: Attempts,
     streams: Streams,
     memory: BodyBudget,
 }
@@ -70,7 +72,8 @@ impl AppState {
         let (streams, memory) = (Streams::default(), BodyBudget::default());
         let outages = LogThrottle::default();
         let admission = Admission::new(parts.connections);
-        Self(Arc::new(Inner { parts, checks, outages, admission, streams, memory }))
+        let attempts = Attempts::default();
+        Self(Arc::new(Inner { parts, checks, outages, admission, attempts, streams, memory }))
     }
 
     /// Last results of the health checks.
@@ -86,6 +89,11 @@ impl AppState {
     /// Requests in progress.
     pub(crate) fn admission(&self) -> &Admission {
         &self.0.admission
+    }
+
+    /// Attempts with tokens that are not valid.
+    pub(crate) fn attempts(&self) -> &Attempts {
+        &self.0.attempts
     }
 
     /// Requests that last as long as an execution.

@@ -14,7 +14,6 @@
 
 mod address;
 mod assets;
-mod attempts;
 mod components;
 mod failure;
 mod form;

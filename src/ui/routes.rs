@@ -1,13 +1,10 @@
 //! All pages and their allowed roles, which are the same as the API's.
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Extension, Request};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::routing::{MethodRouter, get, post};
 
-use super::attempts::Attempts;
 use super::pages::{
     audit, editor, environments, execution, executions, job, overview, run, script, scripts,
     system, tokens, versions,
@@ -49,7 +46,6 @@ pub fn pages(state: AppState) -> Router<AppState> {
         .layer(from_fn(failure::as_pages));
     let open = Router::new()
         .route("/sign-in", get(sign_in::ask).post(sign_in::sign_in))
-        .layer(Extension(Arc::<Attempts>::default()))
         .layer(from_fn(failure::as_pages))
         .route("/assets/{version}/{name}", get(assets::send));
     // Forms have their own bounds.

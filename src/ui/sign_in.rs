@@ -1,20 +1,16 @@
 //! Signing in and out.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-
 use axum::extract::{Extension, Request, State};
 use axum::http::{HeaderMap, Method};
 use axum::response::Response;
 
 use super::address::{local, redirect};
-use super::attempts::Attempts;
 use super::form::{Fields, Form, SignInForm};
 use super::layout;
 use super::session::{CurrentUser, SIGN_IN, current_user, refuse_foreign, secret, set_cookie};
 use crate::access::{AccessError, SESSION_LIFETIME};
 use crate::http::connection::Connection;
-use crate::http::problem::{Kind, Problem};
+use crate::http::problem::Problem;
 use crate::http::state::AppState;
 
 /// Renders the sign-in page.
@@ -32,7 +28,6 @@ pub(super) async fn ask(
 /// Signs in.
 pub(super) async fn sign_in(
     State(state): State<AppState>,
-    Extension(attempts): Extension<Arc<Attempts>>,
     connection: Option<Extension<Connection>>,
     headers: HeaderMap,
     SignInForm(fields): SignInForm,
@@ -42,8 +37,7 @@ pub(super) async fn sign_in(
     let secret = match state.access.sign_in(fields.text("token").trim()).await {
         Ok(secret) => secret,
         Err(error @ AccessError::Unknown) => {
-            let peer = connection.map(|it| it.peer());
-            attempts.fail(peer, Instant::now()).map_err(too_often)?;
+            state.attempts().note_failure(connection.as_deref())?;
             return Ok(layout::sign_in(next, Some(&error)));
         }
         Err(error @ AccessError::TooManyUnknown) => return Ok(layout::sign_in(next, Some(&error))),
@@ -52,12 +46,6 @@ pub(super) async fn sign_in(
     let mut response = redirect(local(next));
     set_cookie(&mut response, &headers, &secret, SESSION_LIFETIME.num_seconds());
     Ok(response)
-}
-
-fn too_often(wait: Duration) -> Problem {
-    Problem::new(Kind::TooManyRequests, "signing in has failed too often from this address")
-        .after(wait)
-        .hint("wait, and try again with a token that works")
 }
 
 /// Signs out.

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use gantry::clock;
 use gantry::domain::token::Role::{self, Admin, Operator, Runner, Viewer};
-use reqwest::Method;
+use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
 use super::server::{Server, make_token, problem};
@@ -70,9 +70,15 @@ fn filled(path: &str) -> String {
         .replace("{name}", "x")
 }
 
-async fn status(server: &Server, method: &str, path: &str, token: Option<&str>) -> u16 {
+async fn status(
+    server: &Server,
+    client: &Client,
+    method: &str,
+    path: &str,
+    token: Option<&str>,
+) -> u16 {
     let method: Method = method.to_uppercase().parse().unwrap();
-    let mut request = server.bare(method.clone(), &filled(path));
+    let mut request = client.request(method.clone(), format!("{}{}", server.url, filled(path)));
     if let Some(token) = token {
         request = request.bearer_auth(token);
     }
@@ -115,21 +121,48 @@ async fn every_route_lets_its_roles_in_and_nobody_else() {
     while clock::now() < end {
         tokio::task::yield_now().await;
     }
-    for (method, path, allowed) in TABLE {
+    for (number, (method, path, allowed)) in (1..).zip(TABLE) {
+        // Tokens that are not valid are counted by address.
+        let address = std::net::Ipv4Addr::new(127, 0, 1, number);
+        let client = Client::builder().local_address(Some(address.into())).no_proxy();
+        let client = &client.build().unwrap();
         for token in [None, Some("gantry_nonsense"), Some(&*revoked_token), Some(&*expired)] {
-            let got = status(&server, method, path, token).await;
+            let got = status(&server, client, method, path, token).await;
             assert_eq!(got, 401, "{method} {path} with {token:?}");
         }
         for role in Role::ALL {
-            let got = status(&server, method, path, Some(server.token(role))).await;
+            let got = status(&server, client, method, path, Some(server.token(role))).await;
             let is_refused = matches!(got, 401 | 403);
             assert_eq!(is_refused, !allowed.contains(&role), "{method} {path} as {role}: {got}");
             assert!(got < 500, "{method} {path} as {role}: {got}");
         }
     }
     for path in OPEN {
-        assert_eq!(status(&server, "get", path, None).await, 200, "{path}");
+        assert_eq!(status(&server, &server.client, "get", path, None).await, 200, "{path}");
     }
+}
+
+#[tokio::test]
+async fn tokens_that_are_not_valid_are_counted_and_one_that_is_comes_in_all_the_same() {
+    let server = Server::start().await;
+    let path = "/api/v1/executions";
+    let tried = |token: &str| server.bare(Method::GET, path).bearer_auth(token).send();
+    for number in 0..10 {
+        problem(401, tried(&format!("guessed-{number}")).await.unwrap()).await;
+    }
+    let refused = tried("guessed").await.unwrap();
+    let wait: u64 = refused.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((1..=6).contains(&wait), "{wait}");
+    let told = problem(429, refused).await;
+    assert!(told["detail"].as_str().unwrap().contains("too often"), "{told:#}");
+    // To sign in is another way to try the same.
+    let signing_in = server.client.post(format!("{}/sign-in", server.url));
+    let form = signing_in.header("content-type", "application/x-www-form-urlencoded");
+    assert_eq!(form.body("token=guessed&next=%2F").send().await.unwrap().status(), 429);
+    assert_eq!(tried(server.token(Admin)).await.unwrap().status(), 200);
+    problem(401, server.bare(Method::GET, path).send().await.unwrap()).await;
+    let readyz = server.bare(Method::GET, "/readyz").bearer_auth("guessed");
+    assert_eq!(readyz.send().await.unwrap().status(), 200);
 }
 
 #[tokio::test]

@@ -1,12 +1,14 @@
-//! Rate limit for failed sign-ins, per peer. Only failures count: a valid token is accepted
-//! whatever others have tried, because behind a proxy all peers share one address. Tokens are too
-//! long to be guessed; the limit keeps guessers from trying at any rate unnoticed.
+//! Rate limit for tokens that are not valid, per peer: those of requests and of sign-ins count
+//! together. Only failures count: a valid token is accepted whatever others have tried, because
+//! behind a proxy all peers share one address. Tokens are too long to be guessed; the limit keeps
+//! guessers from trying at any rate unnoticed.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::http::connection::Peer;
+use super::connection::{Connection, Peer};
+use super::problem::{Kind, Problem};
 
 /// Consecutive failures of a peer before the limit applies.
 const AT_ONCE: u32 = 10;
@@ -19,14 +21,22 @@ const MAX_PEERS: usize = 1_024;
 
 /// Time at which each peer will have waited for all of its failures.
 #[derive(Debug, Default)]
-pub(super) struct Attempts(Mutex<HashMap<Option<Peer>, Instant>>);
+pub(crate) struct Attempts(Mutex<HashMap<Option<Peer>, Instant>>);
 
 impl Attempts {
+    /// Counts a token that is not valid.
+    ///
+    /// # Errors
+    /// A [`Problem`] if too many came from the connection's peer.
+    pub(crate) fn note_failure(&self, connection: Option<&Connection>) -> Result<(), Problem> {
+        self.fail(connection.map(Connection::peer), Instant::now()).map_err(too_often)
+    }
+
     /// Counts a failure of a peer; all unknown peers count as one.
     ///
     /// # Errors
     /// Time to wait, if the limit is exceeded.
-    pub(super) fn fail(&self, peer: Option<Peer>, now: Instant) -> Result<(), Duration> {
+    fn fail(&self, peer: Option<Peer>, now: Instant) -> Result<(), Duration> {
         let mut settled = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if settled.len() >= MAX_PEERS {
             settled.retain(|_, at| *at > now);
@@ -42,6 +52,13 @@ impl Attempts {
             Err(excess)
         }
     }
+}
+
+fn too_often(wait: Duration) -> Problem {
+    let detail = "tokens that are not valid came too often from this address";
+    Problem::new(Kind::TooManyRequests, detail)
+        .after(wait)
+        .hint("wait, and try again with a token that works")
 }
 
 #[cfg(test)]
