@@ -80,6 +80,24 @@ pub fn close_file(path: &Path) -> Option<Exposed> {
     exposed.pop()
 }
 
+/// An SQLite database and the files that SQLite puts beside it (sqlite.org, "Temporary Files").
+pub fn database_files(database: &Path) -> impl Iterator<Item = PathBuf> {
+    ["", "-wal", "-shm", "-journal"].into_iter().map(|end| {
+        let mut path = database.as_os_str().to_owned();
+        path.push(end);
+        path.into()
+    })
+}
+
+/// Finds a file of an SQLite database that other users can access. In a folder that is
+/// closed to them they can access none.
+#[must_use]
+pub fn exposed_database(database: &Path) -> Option<Exposed> {
+    let folder = database.parent().filter(|it| !it.as_os_str().is_empty());
+    open_to_others(folder.unwrap_or(Path::new(".")))?;
+    database_files(database).find_map(|path| open_to_others(&path))
+}
+
 /// Finds files in a data folder that other users can access, without changing anything and
 /// without a complete search.
 #[must_use]
@@ -220,6 +238,28 @@ mod tests {
         assert_eq!(close_data_folder(folder.path()), []);
         assert_eq!(mode(folder.path()), 0o1777);
         assert_eq!(mode(&folder.path().join("gantry.db")), 0o600);
+    }
+
+    #[test]
+    fn a_database_is_exposed_by_any_of_its_files_in_an_open_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("jobs.db");
+        assert_eq!(exposed_database(&database), None);
+        for name in ["jobs.db", "jobs.db-wal"] {
+            fs::write(folder.path().join(name), "x").unwrap();
+            set_mode(&folder.path().join(name), 0o600);
+        }
+        set_mode(folder.path(), 0o755);
+        assert_eq!(exposed_database(&database), None);
+        for name in ["jobs.db", "jobs.db-wal"] {
+            let path = folder.path().join(name);
+            set_mode(&path, 0o640);
+            assert_eq!(exposed_database(&database), Some(Exposed { path, mode: 0o640 }));
+            set_mode(&folder.path().join(name), 0o600);
+        }
+        set_mode(&database, 0o666);
+        set_mode(folder.path(), 0o700);
+        assert_eq!(exposed_database(&database), None);
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use super::Finding;
 use crate::config::{DatabaseSettings, Settings};
-use crate::store::{DatabaseState, Needs, RunningContainer, StoreError};
+use crate::private_files::{Exposed, exposed_database};
+use crate::store::{DatabaseState, DatabaseUrl, Needs, RunningContainer, StoreError};
 
 const SUBJECT: &str = "database";
 
@@ -30,6 +31,19 @@ pub(super) async fn begun(
         DatabaseState::Answers(Some(_)) => url.running().await,
         DatabaseState::Missing | DatabaseState::Answers(None) => Ok(Vec::new()),
     }
+}
+
+/// Warns of a database file that other users of this machine can read. Those in the data
+/// folder are looked at with it.
+pub(super) fn files(settings: &Settings, database: &DatabaseSettings) -> Option<Finding> {
+    let data_dir = settings.data_dir().ok()?;
+    let DatabaseUrl::Sqlite(path) = database.url(&data_dir).ok()? else { return None };
+    let Exposed { path, mode } =
+        (path.parent() != Some(data_dir.as_path())).then(|| exposed_database(&path))??;
+    let seen = format!("{} is open to other users (mode {mode:04o})", path.display());
+    let advice = "start the server, which closes it, or use chmod; a file system that has no \
+                  modes can't keep it to itself: choose another place with GANTRY_DATABASE_URL";
+    Some(Finding::warning("database file", seen, advice))
 }
 
 /// Checks that the database answers.

@@ -70,6 +70,7 @@ pub async fn examine(
     pool: &PoolSettings,
 ) -> Vec<Finding> {
     let mut findings = vec![machine::data_dir(settings)];
+    findings.extend(database::files(settings, database));
     findings.extend(database::examine(settings, database).await);
     findings.extend(token::examine(settings.admin_token().as_deref()));
     let services = match Services::new(settings) {

@@ -17,7 +17,7 @@ use sqlx::{ConnectOptions, Connection};
 
 use super::StoreError;
 use super::known_receipts::KnownReceipts;
-use crate::private_files::{Exposed, close_file, create_folder, open_to_append};
+use crate::private_files::{Exposed, close_file, create_folder, database_files, open_to_append};
 
 static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
@@ -320,10 +320,8 @@ async fn lock_for_migration(path: &Path) -> io::Result<std::fs::File> {
 /// beside it the same mode (`findCreateFileMode` in os_unix.c).
 fn keep_private(database: &Path) -> io::Result<()> {
     drop(open_to_append(database)?);
-    for end in ["", "-wal", "-shm", "-journal"] {
-        let mut path = database.as_os_str().to_owned();
-        path.push(end);
-        if let Some(Exposed { path, mode }) = close_file(Path::new(&path)) {
+    for path in database_files(database) {
+        if let Some(Exposed { path, mode }) = close_file(&path) {
             let (path, mode) = (path.display(), format!("{mode:04o}"));
             tracing::warn!(%path, mode, "the database file stays accessible to other users");
         }

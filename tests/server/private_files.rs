@@ -3,8 +3,9 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::testkit::server::{ServerBuilder, server};
 
@@ -71,5 +72,31 @@ async fn a_database_elsewhere_is_for_nobody_else_either() {
     for path in files.iter().filter(|path| path.is_file()) {
         let mode = fs::metadata(path).unwrap().permissions().mode() & 0o7777;
         assert_eq!(mode, 0o600, "{}", path.display());
+    }
+}
+
+#[test]
+fn doctor_says_that_a_database_elsewhere_is_open() {
+    let builder = server();
+    let folder = builder.folder().join("elsewhere");
+    fs::create_dir(&folder).unwrap();
+    fs::set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
+    let database = folder.join("my.db");
+    fs::write(&database, "").unwrap();
+    for (mode, expected) in [(0o640, Some("(mode 0640)")), (0o600, None)] {
+        fs::set_permissions(&database, Permissions::from_mode(mode)).unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_gantry"))
+            .args(["doctor", "--json"])
+            .env("GANTRY_DATA_DIR", builder.folder().join("data"))
+            .env("GANTRY_DATABASE_URL", format!("sqlite:{}", database.display()))
+            // Only the engine is looked at afterwards.
+            .env("DOCKER_HOST", "unix:///nowhere/at/all.sock")
+            .output()
+            .unwrap();
+        let findings: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let found = findings.as_array().unwrap().iter().find(|it| it["subject"] == "database file");
+        let seen = found.map(|it| it["seen"].as_str().unwrap());
+        assert_eq!(seen.is_some(), expected.is_some(), "{findings:#}");
+        assert!(expected.is_none_or(|it| seen.unwrap().contains(it)), "{findings:#}");
     }
 }
