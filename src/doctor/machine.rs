@@ -7,6 +7,7 @@ use std::path::Path;
 use super::Finding;
 use crate::config::Settings;
 use crate::domain::quantities::show_bytes;
+use crate::domain::sanitize::sanitize;
 use crate::domain::uid_range::UidRange;
 use crate::engine::docker::Description;
 use crate::private_files::{self, Exposed, create_folder};
@@ -90,6 +91,24 @@ pub(super) fn terminals() -> Option<Finding> {
     Some(Finding::ok("terminals", seen))
 }
 
+/// The program that the kernel starts as root, outside of all containers, when one crashes.
+pub(super) fn core_files() -> Option<Finding> {
+    core_pattern(&fs::read_to_string("/proc/sys/kernel/core_pattern").ok()?)
+}
+
+/// `None` unless the pattern is a pipe (core(5), "Piping core dumps to a program").
+fn core_pattern(pattern: &str) -> Option<Finding> {
+    let program = pattern.trim().strip_prefix('|')?.split_whitespace().next()?;
+    let seen = format!(
+        "kernel.core_pattern is a pipe: when a program crashes, the kernel starts {program} on \
+         the host as root. Scripts never start it: their limit of core files stays 1, which \
+         tells the kernel not to, while 0 would not. Builds of system packages and other \
+         containers of this engine do",
+        program = sanitize(program),
+    );
+    Some(Finding::ok("core files", seen))
+}
+
 const CLOSE: &str = "start the server, which closes it, or use chmod; a file system that has no \
      modes can't keep it to itself: choose another folder with GANTRY_DATA_DIR";
 
@@ -103,6 +122,16 @@ fn free_bytes(folder: &Path) -> std::io::Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_program_that_reads_core_files_is_named() {
+        let seen = |pattern: &str| core_pattern(pattern).map(|it| it.seen);
+        assert_eq!(seen("core\n"), None);
+        assert_eq!(seen("/var/core/%e|%p\n"), None);
+        let piped = seen("|/usr/share/apport/apport -p%p -s%s -- %E\n").unwrap();
+        assert!(piped.contains("starts /usr/share/apport/apport on the host"), "{piped}");
+        assert!(seen("| /bin/x\n").is_some_and(|it| it.contains("starts /bin/x on")));
+    }
 
     #[test]
     fn users_with_a_sandboxs_uid_are_named() {

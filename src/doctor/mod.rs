@@ -106,6 +106,7 @@ pub async fn examine(
         findings.extend(machine::engine_disk(&engine));
         findings.extend(machine::taken_uids(services.docker.uids()));
         findings.extend(machine::terminals());
+        findings.extend(machine::core_files());
     }
     findings.extend(trial::images(&services).await);
     findings.extend(leftovers::look(&services, settings, database).await);
