@@ -47,7 +47,7 @@ pub(super) async fn check(
     let version = submission.version.as_ref().unwrap_or(&submission.script.version);
     let mut faults = faults(&submission, version, fits);
     if faults.is_empty() {
-        faults = schemas.check_input(version, &submission.input).await;
+        faults = schemas.check_input(submission.caller.token_id, version, &submission.input).await;
     }
     match faults.is_empty() {
         true => Ok(Checked::freeze(submission)),

@@ -18,7 +18,8 @@ pub(super) async fn check_output(schemas: &Schemas, runnable: &Runnable, report:
     let problem = match &report.output {
         None => Some(no_document(report.output_fault.as_ref())),
         Some(output) => {
-            let faults = schemas.check_output(version_id, schema, output.get()).await;
+            let (script_id, output) = (runnable.script_id, output.get());
+            let faults = schemas.check_output(script_id, version_id, schema, output).await;
             (!faults.is_empty()).then(|| sentence(&faults))
         }
     };
