@@ -217,3 +217,34 @@ async fn versions_of_a_script_do_not_share_an_interpreter() {
     let execution = run(&server, "changes").await;
     assert_eq!((is_warm(&execution), &execution["output_data"]), (false, &json!(2)));
 }
+
+/// Whether modules were imported ahead, and the reason why not.
+fn preloaded(execution: &Value) -> (&Value, &Value) {
+    (&execution["sandbox"]["preloaded"], &execution["sandbox"]["preload_reason"])
+}
+
+#[tokio::test]
+async fn it_is_said_whether_modules_were_imported_ahead_and_why_not() {
+    let server = pooled();
+    let warm = json!({"warm": 1});
+    server.register("quiet", "python", "import json; print(json)", warm.clone()).await;
+    // It prints when it is imported.
+    server.register("prints", "python", "import this", warm).await;
+    until_unused(&server, 2).await;
+    let quiet = run(&server, "quiet").await;
+    assert!(is_warm(&quiet), "{quiet:#}");
+    assert_eq!(preloaded(&quiet), (&json!(true), &Value::Null), "{quiet:#}");
+    let prints = run(&server, "prints").await;
+    assert!(is_warm(&prints), "{prints:#}");
+    assert_eq!(prints["sandbox"]["preloaded"], false, "{prints:#}");
+    let reason = prints["sandbox"]["preload_reason"].as_str().unwrap();
+    assert!(reason.contains("this"), "{reason}");
+    assert!(prints["stdout_log"].as_str().unwrap().starts_with("The Zen of Python"));
+    server.register("shell", "shell", "true", json!({})).await;
+    let shell = run(&server, "shell").await;
+    assert_eq!(preloaded(&shell), (&Value::Null, &Value::Null), "{shell:#}");
+    server.register("cold", "python", "import json", json!({})).await;
+    let cold = run(&server, "cold").await;
+    let expected = json!("its container was started for it");
+    assert_eq!(preloaded(&cold), (&json!(false), &expected), "{cold:#}");
+}
