@@ -1,5 +1,7 @@
 //! The client's commands against a real server.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
 
 use serde_json::{Value, json};
@@ -117,6 +119,32 @@ fn an_environment_is_chosen_and_taken_back() {
     assert!(code != 0 && said.contains("only python scripts do"), "{said}");
 }
 
+#[test]
+fn a_folder_of_the_server_is_mounted_where_it_allows_it() {
+    let builder = server();
+    let folder = builder.folder().join("plates");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
+    std::fs::write(folder.join("plate"), "sky\n").unwrap();
+    let server = builder.env("GANTRY_MOUNT_ROOTS", folder.to_str().unwrap()).start();
+    let file = server.home.path().join("show.sh");
+    std::fs::write(&file, "cat /in/plate").unwrap();
+    let file = file.to_str().unwrap();
+    let mount = format!("{}:/in", folder.display());
+    done(&server, &["scripts", "register", file, "--mount", &mount]);
+    assert_eq!(done(&server, &["executions", "run", "show"]), "sky\n");
+    let shown = json_of(&server, &["scripts", "show", "show", "--json"]);
+    assert_eq!(shown["mounts"][0]["target"], "/in", "{shown:#}");
+    for (mount, expected) in [
+        ("/etc:/in", "it is not there, or not below one of GANTRY_MOUNT_ROOTS"),
+        ("/etc", "hint: for example /data/in:/in"),
+    ] {
+        let register = ["scripts", "register", file, "--name", "other", "--mount", mount];
+        let (code, _, said) = gantry(&server, &register);
+        assert!(code != 0 && said.contains(expected), "{said}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_execution_is_shown_however_much_it_said() {
     let server = server().start();
@@ -143,6 +171,8 @@ async fn executions_are_run_followed_waited_for_and_cancelled() {
     assert_eq!(gantry(&server, &[&run[..], &["--env", "CODE=7"]].concat()).0, 7);
     let listed = json_of(&server, &["executions", "list", "--job-id", "j", "--json"]);
     assert_eq!(listed.as_array().unwrap().len(), 2, "{listed:#}");
+    // Its former name.
+    assert_eq!(json_of(&server, &["executions", "list", "--job", "j", "--json"]), listed);
     let id = listed[1]["id"].as_str().unwrap();
     assert_eq!(done(&server, &["executions", "logs", id]), "[1]");
     assert_eq!(done(&server, &["executions", "logs", "-f", id]), "[1]");
