@@ -112,7 +112,11 @@ SEEDS = {
             "env": {"NAME": "value"}, "output_file": "out.json", "timeout_secs": 1.5,
             "limits": {"cpus": 0.5, "memory_bytes": 268435456}, "network": "egress",
             "max_concurrency": 3, "warm": 1, "preload": ["json"], "runtime": "runsc",
-            "is_enabled": False}),
+            "python": "3.12", "sources": True, "exec": False, "env_allowed": ["MODE", "APP_*"],
+            "warm_up": ["python3", "it.py", "--fill"], "is_enabled": False}),
+        "environment-wrong": text({
+            **SHELL, "python": "2.7", "sources": 1, "exec": "no", "env_allowed": ["A*B", "PATH"],
+            "warm_up": ["", "\0"], "preload": ["a b"]}),
         "mounts": text({**SHELL, "mounts": [{"source": "/etc", "target": "/data"}]}),
         "file": text({"name": "a", "script_type": "shell", "file_path": "/etc/passwd"}),
         "all-wrong": text({
