@@ -109,9 +109,9 @@ fn host_config(spec: &SandboxSpec, uid: u32) -> HostConfig {
 impl SandboxSpec {
     fn network_name(&self) -> &'static str {
         match (&self.purpose, self.network) {
-            (Purpose::Build { .. }, _) => BUILD_NETWORK,
+            (_, Network::None) => "none",
+            (Purpose::Build { .. }, Network::Egress) => BUILD_NETWORK,
             (Purpose::Execution, Network::Egress) => EGRESS_NETWORK,
-            (Purpose::Execution, Network::None) => "none",
         }
     }
 }

@@ -89,6 +89,18 @@ fn a_builds_volume_is_the_one_that_was_asked_for() {
 }
 
 #[test]
+fn a_build_has_a_network_of_its_own_or_none() {
+    let requested = |network| {
+        let purpose = Purpose::Build { cache_volume: None };
+        let requested =
+            requested_confinement(&SandboxSpec { purpose, ..spec(network) }, SANDBOX_UID);
+        (requested.network_mode, requested.network_disabled)
+    };
+    assert_eq!(requested(Network::Egress), ("gantry-build".to_owned(), false));
+    assert_eq!(requested(Network::None), ("none".to_owned(), true));
+}
+
+#[test]
 fn an_engine_that_says_nothing_of_it_confines_nothing() {
     assert!(
         inspected("{}")
