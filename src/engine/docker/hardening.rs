@@ -121,14 +121,15 @@ impl SandboxSpec {
 /// for all containers and the host together (`tcp_mem`).
 fn sysctls(spec: &SandboxSpec) -> HashMap<String, String> {
     let (receive, send) = match (&spec.purpose, spec.network) {
-        // Enough for 100 Mbit/s over 80 ms.
-        (Purpose::Execution, Network::Egress) => ("4096 131072 1048576", "4096 16384 1048576"),
         // On loopback smaller buffers are not slower: they fit into the processor's
         // caches. They hold a message of 100 KiB that nobody has read yet, as programs
         // expect that talk to themselves, and no more than UDP's own.
-        (Purpose::Execution, Network::None) => ("4096 65536 131072", "4096 16384 65536"),
-        // Builds download packages, at high rates.
-        (Purpose::Build { .. }, _) => return HashMap::new(),
+        (_, Network::None) => ("4096 65536 131072", "4096 16384 65536"),
+        // Nothing of a wheel runs in a build that may share packages, and it downloads
+        // them at high rates.
+        (Purpose::Build { cache_volume: Some(_) }, Network::Egress) => return HashMap::new(),
+        // Enough for 100 Mbit/s over 80 ms.
+        (_, Network::Egress) => ("4096 131072 1048576", "4096 16384 1048576"),
     };
     let both = [("net.ipv4.tcp_rmem", receive), ("net.ipv4.tcp_wmem", send)];
     both.map(|(name, sizes)| (name.to_owned(), sizes.to_owned())).into()

@@ -101,6 +101,21 @@ fn a_build_has_a_network_of_its_own_or_none() {
 }
 
 #[test]
+fn whatever_runs_a_packages_code_has_small_socket_buffers() {
+    let largest = |network, purpose| {
+        let requested =
+            requested_confinement(&SandboxSpec { purpose, ..spec(network) }, SANDBOX_UID);
+        let receive = requested.sysctls.unwrap_or_default().remove("net.ipv4.tcp_rmem");
+        receive.and_then(|it| it.rsplit(' ').next().map(str::to_owned))
+    };
+    let build = |volume: Option<&str>| Purpose::Build { cache_volume: volume.map(str::to_owned) };
+    assert_eq!(largest(Network::None, Purpose::Execution).as_deref(), Some("65536"));
+    assert_eq!(largest(Network::Egress, Purpose::Execution).as_deref(), Some("1048576"));
+    assert_eq!(largest(Network::Egress, build(None)).as_deref(), Some("1048576"));
+    assert_eq!(largest(Network::Egress, build(Some("gantry-cache"))), None);
+}
+
+#[test]
 fn an_engine_that_says_nothing_of_it_confines_nothing() {
     assert!(
         inspected("{}")
