@@ -76,7 +76,7 @@ fn socket_memory(engine: &Description) -> Finding {
     if engine.cgroup_version != "1" {
         return Finding::ok(subject, "is part of what each sandbox may use");
     }
-    let seen = "cgroups of version 1 don't count it: each socket of a sandbox holds up to 96 KiB \
+    let seen = "cgroups of version 1 don't count it: each socket of a sandbox holds up to 192 KiB \
                 (TCP; with egress 2 MiB) or 208 KiB (UDP) of the host's `tcp_mem` and `udp_mem`, \
                 and only 4 KiB of it count as the sandbox's memory, which bounds their number";
     let advice = "boot with cgroups of version 2 (systemd.unified_cgroup_hierarchy=1)";
