@@ -14,12 +14,11 @@ use super::warm_up::WarmUp;
 pub struct EnvironmentSpec {
     /// Script type whose image is extended.
     pub runtime: Runtime,
-    /// Version of Python; `None` means the base image's. Only [`Runtime::Python`] uses it.
+    /// Version of Python; `None` means the base image's. Types without Python ignore it.
     pub python: Option<PythonVersion>,
     /// Debian packages added to the base image.
     pub packages: SystemPackages,
-    /// Python packages. The creator of a spec adds them for [`Runtime::Python`] only; other
-    /// types ignore them.
+    /// Python packages. Types without Python ignore them.
     pub requirements: Option<Requirements>,
     /// Command that fills caches; its files become part of the image.
     pub warm_up: Option<WarmUp>,
@@ -50,14 +49,14 @@ impl EnvironmentSpec {
     /// Requested version of Python, if this script type uses one.
     #[must_use]
     pub fn needed_python(&self) -> Option<PythonVersion> {
-        self.python.filter(|_| self.runtime == Runtime::Python)
+        self.python.filter(|_| self.runtime.has_python())
     }
 
     /// Requirements, if there is anything to install for this script type.
     #[must_use]
     pub fn needed_requirements(&self) -> Option<&Requirements> {
         let requirements = self.requirements.as_ref().filter(|it| !it.is_empty());
-        requirements.filter(|_| self.runtime == Runtime::Python)
+        requirements.filter(|_| self.runtime.has_python())
     }
 
     /// True if the image has its own Python, `/opt/env/bin/python`, with the requirements

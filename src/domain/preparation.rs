@@ -6,16 +6,10 @@ use gantry_init::message::{Launch, Preparation, StandBy};
 
 use super::job::{DIFFERING_VARIABLES, Job};
 use super::preload::Preload;
-use super::runtime::{Runtime, heeds_site};
+use super::runtime::Runtime;
 
 /// Longest script that an interpreter parses in advance, in bytes.
 const MAX_SOURCE: usize = 256 * 1024;
-
-/// Path of the module in the Python image that lets an interpreter wait for a request.
-const PYTHON_STAND_BY: &str = "/usr/lib/gantry/stand-by";
-
-/// Shells that take a command after `-c`.
-const SHELLS: [&str; 3] = ["bash", "dash", "sh"];
 
 impl Job {
     /// Preparation of warm sandboxes for this script. All executions of a version share it,
@@ -23,35 +17,41 @@ impl Job {
     #[must_use]
     pub fn preparation(&self) -> Preparation {
         let launch = self.request_launch();
-        Preparation { rehearsal: rehearsal(&launch), stand_by: self.stand_by(launch) }
+        let rehearsal = rehearsal(self.script.runtime(), &launch);
+        Preparation { rehearsal, stand_by: self.stand_by(launch) }
     }
 
-    /// True if a warm sandbox may import the script's modules; false for a script that is
-    /// not Python.
+    /// True if a warm sandbox may import the script's modules; false for a script whose
+    /// interpreter can't wait.
     ///
     /// # Errors
-    /// The reason why a Python script is never preloaded.
+    /// The reason why a script is never preloaded although its interpreter could wait.
     pub fn preloads(&self) -> Result<bool, &'static str> {
-        let Launch::Interpreted { interpreter, .. } = self.request_launch() else {
+        let (Some(rules), Launch::Interpreted { interpreter, .. }) =
+            (self.script.runtime().stand_by(), self.request_launch())
+        else {
             return Ok(false);
         };
-        if self.script.runtime() != Runtime::Python {
-            return Ok(false);
+        if self.preload == Preload::Off {
+            return Err("the script's `preload` is false");
         }
+        if self.script.bytes().len() > MAX_SOURCE {
+            return Err("the script has over 256 KiB");
+        }
+        (rules.check)(&interpreter)?;
         match std::str::from_utf8(self.script.bytes()) {
-            _ if self.preload == Preload::Off => Err("the script's `preload` is false"),
-            _ if self.script.bytes().len() > MAX_SOURCE => Err("the script has over 256 KiB"),
-            _ if !heeds_site(&interpreter) => Err("its interpreter is told to ignore `site`"),
-            Err(_) => Err("the script is not UTF-8"),
             Ok(_) => Ok(true),
+            Err(_) => Err("the script is not UTF-8"),
         }
     }
 
     fn stand_by(&self, launch: Launch) -> Option<StandBy> {
         let Launch::Interpreted { interpreter, file_name } = launch else { return None };
+        let rules = self.script.runtime().stand_by()?;
         if self.preloads() != Ok(true) {
             return None;
         }
+        let own_env = rules.env.iter().map(|(name, value)| (name.to_string(), value.to_string()));
         let source = std::str::from_utf8(self.script.bytes()).ok()?.to_owned();
         let modules = match &self.preload {
             Preload::Modules(names) => Some(names.clone()),
@@ -63,7 +63,7 @@ impl Job {
             working_directory: self.absolute_working_directory(),
             env: self.environment_of_all_runs(),
             differing: DIFFERING_VARIABLES.map(str::to_owned).to_vec(),
-            own_env: vec![("PYTHONPATH".to_owned(), PYTHON_STAND_BY.to_owned())],
+            own_env: own_env.collect(),
             source,
             modules,
         })
@@ -74,21 +74,14 @@ impl Job {
 /// the program that most scripts read their input with. Both are from the image: a `#!`
 /// line that could contain a program of its own is not run, because other executions may
 /// use the sandbox.
-fn rehearsal(launch: &Launch) -> Vec<String> {
+fn rehearsal(runtime: Runtime, launch: &Launch) -> Vec<String> {
     let Launch::Interpreted { interpreter, .. } = launch else {
         return vec!["/bin/cat".to_owned()];
     };
     if !interpreter.iter().skip(1).all(|word| is_plain(word)) {
         return Vec::new();
     }
-    let last = interpreter.last().map_or("", String::as_str);
-    let of_shell = |word: &str| SHELLS.contains(&word.rsplit('/').next().unwrap_or_default());
-    let is_shell = interpreter.iter().any(|word| of_shell(word));
-    let more: &[&str] = match last {
-        _ if is_shell => &["-c", "cat"],
-        _ if last.contains("python") => &["-c", ""],
-        _ => &["/dev/null"],
-    };
+    let more = runtime.rehearsal(interpreter).unwrap_or_default();
     interpreter.iter().cloned().chain(more.iter().map(|word| (*word).to_owned())).collect()
 }
 
@@ -101,9 +94,13 @@ fn is_plain(word: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn rehearsed(words: &[&str]) -> Vec<String> {
+    fn of(runtime: Runtime, words: &[&str]) -> Vec<String> {
         let interpreter = words.iter().map(|word| (*word).to_owned()).collect();
-        rehearsal(&Launch::Interpreted { interpreter, file_name: "s".to_owned() })
+        rehearsal(runtime, &Launch::Interpreted { interpreter, file_name: "s".to_owned() })
+    }
+
+    fn rehearsed(words: &[&str]) -> Vec<String> {
+        of(Runtime::Shell, words)
     }
 
     #[test]
@@ -111,11 +108,12 @@ mod tests {
         assert_eq!(rehearsed(&["/bin/bash"]), ["/bin/bash", "-c", "cat"]);
         assert_eq!(rehearsed(&["/bin/sh", "-eu"]), ["/bin/sh", "-eu", "-c", "cat"]);
         assert_eq!(rehearsed(&["/usr/bin/env", "bash"]), ["/usr/bin/env", "bash", "-c", "cat"]);
-        assert_eq!(rehearsed(&["/opt/env/bin/python"]), ["/opt/env/bin/python", "-c", ""]);
+        let python = of(Runtime::Python, &["/opt/env/bin/python"]);
+        assert_eq!(python, ["/opt/env/bin/python", "-c", ""]);
         assert_eq!(rehearsed(&["/usr/bin/perl", "-w"]), ["/usr/bin/perl", "-w", "/dev/null"]);
         assert!(rehearsed(&["/usr/bin/env", "-S sh -c 'touch /work/x'"]).is_empty());
         assert!(rehearsed(&["/usr/bin/perl", "-eopen(F,'>/work/x')"]).is_empty());
         let binary = Launch::Executable { name: "it".to_owned() };
-        assert_eq!(rehearsal(&binary), ["/bin/cat"]);
+        assert_eq!(rehearsal(Runtime::Binary, &binary), ["/bin/cat"]);
     }
 }

@@ -1,7 +1,12 @@
-//! The three script types: detection, launch, and variables. Everything that differs
-//! between them is here and in `images/`.
+//! The script types. Everything in which one differs from the others is in its folder here
+//! and in its image's folder below `images/`; this file has their list, and the methods that
+//! all other code asks. See "Add a script type" in docs/development.md.
 
+mod binary;
+mod facts;
+mod python;
 mod shebang;
+mod shell;
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,16 +15,22 @@ use gantry_init::message::Launch;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::elf::{Architecture, ElfError};
 use super::python::PythonVersion;
+use facts::{Facts, Form};
 
+pub use facts::ImageFiles;
+pub(super) use facts::StandByRules;
 pub use shebang::ShebangError;
-pub(super) use shebang::heeds_site;
 
 /// Type of a script.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Runtime {
     /// bash, or the interpreter in the script's `#!` line.
+    #[default]
     Shell,
     /// CPython, with the environment of the script's requirements.
     Python,
@@ -27,59 +38,78 @@ pub enum Runtime {
     Binary,
 }
 
-/// Python of the image, without requirements or a requested version.
-const SYSTEM_PYTHON: &str = "/usr/bin/python3";
-
-/// Python of an installed environment.
-const ENVIRONMENT_PYTHON: &str = "/opt/env/bin/python";
-
-/// First bytes of an ELF file (System V ABI, "ELF Identification").
-const ELF_MAGIC: &[u8] = b"\x7fELF";
-
 impl Runtime {
     /// All script types, in the order in which they are listed.
     pub const ALL: [Self; 3] = [Self::Shell, Self::Python, Self::Binary];
 
-    /// Name in the API, on the command line and in image tags.
-    #[must_use]
-    pub fn name(self) -> &'static str {
+    /// Facts that the folder of the type states.
+    fn facts(self) -> &'static Facts {
         match self {
-            Self::Shell => "shell",
-            Self::Python => "python",
-            Self::Binary => "binary",
+            Self::Shell => &shell::FACTS,
+            Self::Python => &python::FACTS,
+            Self::Binary => &binary::FACTS,
         }
     }
 
-    /// Detects the type of a file: ELF by its bytes, Python by its name or `#!` line, and
-    /// otherwise shell.
+    /// Name in the API, in the database, on the command line and in image tags.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.facts().name
+    }
+
+    /// Names of all types, for messages: `shell, python, binary`.
+    #[must_use]
+    pub fn names() -> String {
+        Self::ALL.map(Self::name).join(", ")
+    }
+
+    /// Detects the type of a file: by its first bytes, else by its name or `#!` line, and
+    /// otherwise it is shell.
     #[must_use]
     pub fn detect(file_name: &str, bytes: &[u8]) -> Self {
-        if bytes.starts_with(ELF_MAGIC) {
-            return Self::Binary;
-        }
         let interpreter = shebang::interpreter(bytes).unwrap_or_default().join(" ");
-        if file_name.ends_with(".py") || interpreter.contains("python") {
-            return Self::Python;
-        }
-        Self::Shell
+        let is_by_content =
+            |it: &Self| it.facts().signs.magic.is_some_and(|magic| bytes.starts_with(magic));
+        let is_by_name = |it: &Self| {
+            let signs = &it.facts().signs;
+            signs.extensions.iter().any(|end| file_name.ends_with(end))
+                || signs.interpreters.iter().any(|name| interpreter.contains(name))
+        };
+        let by_name = || Self::ALL.into_iter().find(is_by_name);
+        Self::ALL.into_iter().find(is_by_content).or_else(by_name).unwrap_or_default()
+    }
+
+    /// File name of a source that was sent without one.
+    #[must_use]
+    pub fn default_file_name(self) -> &'static str {
+        self.facts().file_name
+    }
+
+    /// True if an interpreter reads the script; false for a program that the kernel executes.
+    #[must_use]
+    pub fn is_text(self) -> bool {
+        matches!(self.facts().form, Form::Text(_))
     }
 
     /// Command that starts a script of this type.
     #[must_use]
     pub fn launch(self, file_name: &str, bytes: &[u8], has_environment: bool) -> Launch {
         let file_name = safe_file_name(file_name);
-        let interpreter = match self {
-            Self::Binary => return Launch::Executable { name: file_name },
-            Self::Python => {
-                let program = if has_environment { ENVIRONMENT_PYTHON } else { SYSTEM_PYTHON };
-                let options = shebang::python_options(bytes).unwrap_or_default();
-                [vec![program.to_owned()], options].concat()
+        match &self.facts().form {
+            Form::Program { .. } => Launch::Executable { name: file_name },
+            Form::Text(text) => {
+                let interpreter = (text.interpreter)(bytes, has_environment);
+                Launch::Interpreted { interpreter, file_name }
             }
-            Self::Shell => {
-                shebang::interpreter(bytes).unwrap_or_else(|| vec!["/bin/bash".to_owned()])
-            }
-        };
-        Launch::Interpreted { interpreter, file_name }
+        }
+    }
+
+    /// Bytes that are run, if they differ from those of the file.
+    pub(super) fn repaired(self, bytes: &[u8]) -> Option<Vec<u8>> {
+        match &self.facts().form {
+            Form::Text(text) => (text.repaired)(bytes),
+            Form::Program { .. } => None,
+        }
     }
 
     /// Checks that Gantry can honour the `#!` line of a script.
@@ -87,33 +117,70 @@ impl Runtime {
     /// # Errors
     /// [`ShebangError`] for an option of Python's that it can't honour.
     pub fn check_shebang(self, bytes: &[u8]) -> Result<(), ShebangError> {
-        match self {
-            Self::Python => shebang::python_options(bytes).map(drop),
-            // The kernel evaluates the line.
-            Self::Shell | Self::Binary => Ok(()),
+        match &self.facts().form {
+            Form::Text(text) => (text.check_shebang)(bytes),
+            Form::Program { .. } => Ok(()),
         }
     }
 
-    /// Version of Python that the `#!` line of a script requests; always `None` for scripts
-    /// that are not Python.
+    /// Checks that an engine of this architecture can run a script; texts run everywhere.
+    ///
+    /// # Errors
+    /// [`ElfError`] if it can't.
+    pub fn check_runs_on(self, bytes: &[u8], architecture: Architecture) -> Result<(), ElfError> {
+        match &self.facts().form {
+            Form::Text(_) => Ok(()),
+            Form::Program { check_runs_on } => check_runs_on(bytes, architecture),
+        }
+    }
+
+    /// Arguments that have an interpreter run nothing; `None` for a program, which has none.
+    pub(super) fn rehearsal(self, interpreter: &[String]) -> Option<&'static [&'static str]> {
+        match &self.facts().form {
+            Form::Text(text) => Some((text.rehearsal)(interpreter)),
+            Form::Program { .. } => None,
+        }
+    }
+
+    /// Rules of an interpreter that can wait for a request, if this type has one.
+    pub(super) fn stand_by(self) -> Option<&'static StandByRules> {
+        self.facts().stand_by.as_ref()
+    }
+
+    /// Variables that make this script type behave well in a pipe.
+    #[must_use]
+    pub fn variables(self) -> &'static [(&'static str, &'static str)] {
+        self.facts().variables
+    }
+
+    /// True if scripts run in Python: they take a version of it, requirements, and modules
+    /// to preload.
+    #[must_use]
+    pub fn has_python(self) -> bool {
+        self.facts().python_of_shebang.is_some()
+    }
+
+    /// Checks that scripts run in Python.
+    ///
+    /// # Errors
+    /// [`NoPython`] if they don't.
+    pub fn check_python(self) -> Result<(), NoPython> {
+        if self.has_python() { Ok(()) } else { Err(NoPython(self)) }
+    }
+
+    /// Version of Python that the `#!` line of a script requests; always `None` for types
+    /// without Python.
     ///
     /// # Errors
     /// [`ShebangError`] for an unsupported version.
     pub fn python_of_shebang(self, bytes: &[u8]) -> Result<Option<PythonVersion>, ShebangError> {
-        match self {
-            Self::Python => shebang::python_version(bytes),
-            Self::Shell | Self::Binary => Ok(None),
-        }
+        self.facts().python_of_shebang.map_or(Ok(None), |read| read(bytes))
     }
 
-    /// Variables that make this script type behave well in a pipe: a Python script's output
-    /// arrives at once, not when a buffer is full.
+    /// Files that the type's image is built from.
     #[must_use]
-    pub fn variables(self) -> &'static [(&'static str, &'static str)] {
-        match self {
-            Self::Python => &[("PYTHONUNBUFFERED", "1"), ("PYTHONDONTWRITEBYTECODE", "1")],
-            Self::Shell | Self::Binary => &[],
-        }
+    pub fn image(self) -> ImageFiles {
+        self.facts().image
     }
 }
 
@@ -123,9 +190,14 @@ impl fmt::Display for Runtime {
     }
 }
 
+/// Script type without Python, for which something of Python was requested.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("a {0} script has none; only python scripts do")]
+pub struct NoPython(pub Runtime);
+
 /// Unknown word for a script type.
 #[derive(Debug, PartialEq, Eq, Error)]
-#[error("unknown script type {0:?}: it is one of shell, python, binary")]
+#[error("unknown script type {0:?}: it is one of {names}", names = Runtime::names())]
 pub struct UnknownRuntime(String);
 
 impl FromStr for Runtime {
@@ -184,6 +256,7 @@ mod tests {
     fn names_are_parsed_and_shown() {
         for runtime in Runtime::ALL {
             assert_eq!(runtime.name().parse(), Ok(runtime));
+            assert_eq!(serde_json::to_value(runtime).unwrap(), runtime.name());
         }
         assert!("perl".parse::<Runtime>().unwrap_err().to_string().contains("shell, python"));
     }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use super::elf::{Architecture, ElfError, ElfInfo};
+use super::elf::{Architecture, ElfError};
 use super::python::PythonVersion;
 use super::runtime::{Runtime, ShebangError};
 
@@ -19,7 +19,7 @@ pub struct Script {
     runtime: Runtime,
     bytes: Bytes,
     /// Bytes that are run, if they differ from `bytes`.
-    with_unix_lines: Option<Bytes>,
+    repaired: Option<Bytes>,
 }
 
 /// Reason why bytes can't be run as a script.
@@ -116,14 +116,13 @@ impl Script {
             return Err(ScriptError::TooLarge { name, bytes: size });
         }
         let runtime = runtime.unwrap_or_else(|| Runtime::detect(file_name, &bytes));
-        if runtime != Runtime::Binary
+        if runtime.is_text()
             && let Some(offset) = bytes.iter().position(|byte| *byte == 0)
         {
             return Err(ScriptError::NotText { name, offset, runtime });
         }
-        let is_windows = runtime == Runtime::Shell && has_windows_lines(&bytes);
-        let with_unix_lines = is_windows.then(|| unix_lines(&bytes).into());
-        Ok(Self { file_name: name, runtime, bytes, with_unix_lines })
+        let repaired = runtime.repaired(&bytes).map(Bytes::from);
+        Ok(Self { file_name: name, runtime, bytes, repaired })
     }
 
     /// Checks that Gantry can honour its `#!` line.
@@ -150,12 +149,8 @@ impl Script {
     /// # Errors
     /// [`ScriptError::Elf`] if it can't.
     pub fn check_runs_on(&self, architecture: Architecture) -> Result<(), ScriptError> {
-        if self.runtime != Runtime::Binary {
-            return Ok(());
-        }
-        ElfInfo::parse(&self.bytes)
-            .and_then(|elf| elf.check_runnable(architecture))
-            .map_err(|source| ScriptError::Elf { name: self.file_name.clone(), source })
+        let named = |source| ScriptError::Elf { name: self.file_name.clone(), source };
+        self.runtime.check_runs_on(&self.bytes, architecture).map_err(named)
     }
 
     /// File name of the script in the sandbox.
@@ -186,26 +181,8 @@ impl Script {
     /// was saved on Windows. No shell accepts the others. Clones share them.
     #[must_use]
     pub fn runnable(&self) -> &Bytes {
-        self.with_unix_lines.as_ref().unwrap_or(&self.bytes)
+        self.repaired.as_ref().unwrap_or(&self.bytes)
     }
-}
-
-/// True if the first line ends as on Windows: no shell would accept it.
-fn has_windows_lines(bytes: &[u8]) -> bool {
-    bytes
-        .split(|byte| *byte == b'\n')
-        .next()
-        .is_some_and(|line| line.len() < bytes.len() && line.ends_with(b"\r"))
-}
-
-fn unix_lines(bytes: &[u8]) -> Vec<u8> {
-    let mut written = Vec::with_capacity(bytes.len());
-    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-        let text = line.strip_suffix(b"\r\n");
-        written.extend_from_slice(text.unwrap_or(line));
-        written.extend(text.map(|_| b'\n'));
-    }
-    written
 }
 
 /// SHA-256 of a script's content, in hexadecimal.

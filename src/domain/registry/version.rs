@@ -14,7 +14,7 @@ use crate::domain::mount::{self, Mount, MountError};
 use crate::domain::oci_runtime::OciRuntime;
 use crate::domain::preload::Preload;
 use crate::domain::python::PythonVersion;
-use crate::domain::runtime::Runtime;
+use crate::domain::runtime::{NoPython, Runtime};
 use crate::domain::sandbox_spec::Network;
 use crate::domain::system_packages::SystemPackages;
 use crate::domain::variables::{AllowedVariables, Variables};
@@ -101,14 +101,14 @@ pub enum VersionFault {
         path: String,
     },
     /// Only Python scripts have requirements.
-    #[error("requirements: a {0} script has none; only python scripts do")]
-    Requirements(Runtime),
+    #[error("requirements: {0}")]
+    Requirements(NoPython),
     /// Only Python scripts have modules to preload.
-    #[error("preload: a {0} script has none; only python scripts do")]
-    Preload(Runtime),
+    #[error("preload: {0}")]
+    Preload(NoPython),
     /// Others have no version of Python.
-    #[error("python: a {0} script has none; only python scripts do")]
-    Python(Runtime),
+    #[error("python: {0}")]
+    Python(NoPython),
     /// There is nothing to build.
     #[error("sources: without requirements nothing is built from source")]
     Sources,
@@ -128,14 +128,15 @@ impl Definition {
     pub fn validate(&self) -> Result<(), VersionFault> {
         check_below_work("working_directory", self.working_directory.as_deref())?;
         check_below_work("output_file", self.output_file.as_deref())?;
-        if self.requirements.is_some() && self.script_type != Runtime::Python {
-            return Err(VersionFault::Requirements(self.script_type));
+        let check = || self.script_type.check_python();
+        if self.requirements.is_some() {
+            check().map_err(VersionFault::Requirements)?;
         }
-        if self.preload != Preload::Off && self.script_type != Runtime::Python {
-            return Err(VersionFault::Preload(self.script_type));
+        if self.preload != Preload::Off {
+            check().map_err(VersionFault::Preload)?;
         }
-        if self.python().is_some() && self.script_type != Runtime::Python {
-            return Err(VersionFault::Python(self.script_type));
+        if self.python().is_some() {
+            check().map_err(VersionFault::Python)?;
         }
         if self.sources && self.requirements.is_none() {
             return Err(VersionFault::Sources);
@@ -248,7 +249,7 @@ mod tests {
         let of = |definition: Definition| definition.validate().unwrap_err();
         assert_eq!(
             of(Definition { python, ..shell.clone() }),
-            VersionFault::Python(Runtime::Shell)
+            VersionFault::Python(NoPython(Runtime::Shell))
         );
         assert_eq!(of(Definition { sources: true, ..shell.clone() }), VersionFault::Sources);
         let warm_up = vec![String::new()];
