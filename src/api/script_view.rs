@@ -205,7 +205,7 @@ impl DefinitionView {
             output_file: definition.output_file,
             network: definition.network,
             mounts: definition.mounts,
-            preload: Some(definition.preload).filter(|_| definition.script_type == Runtime::Python),
+            preload: Some(definition.preload).filter(|_| definition.script_type.has_python()),
             runtime: definition.runtime,
             env_allowed: definition.env_allowed,
             exec: definition.exec,

@@ -40,7 +40,7 @@ pub(super) async fn images(services: &Services) -> Option<Finding> {
 
 /// Starts a sandbox, if there is an image for one.
 pub(super) async fn start(services: &Services, oci_runtime: Option<String>) -> Option<Finding> {
-    let image = services.library.find_runtime(Runtime::Shell).await.ok().flatten()?;
+    let image = services.library.find_runtime(Runtime::default()).await.ok().flatten()?;
     let container = NewContainer {
         name: format!("gantry-doctor-{}", uuid::Uuid::now_v7()),
         spec: SandboxSpec {

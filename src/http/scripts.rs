@@ -51,7 +51,7 @@ pub(crate) async fn source_of(
     script: &RegisteredScript,
 ) -> Result<Option<String>, Problem> {
     let definition = &script.version.definition;
-    if script.file_path.is_some() || definition.script_type == Runtime::Binary {
+    if script.file_path.is_some() || !definition.script_type.is_text() {
         return Ok(None);
     }
     let code = state.store.code(&definition.digest).await?;
@@ -93,9 +93,6 @@ pub(crate) async fn room_for_source(
     identity: &Identity,
     definition: &Definition,
 ) -> Result<MemoryPermit, Problem> {
-    let at_most = match definition.script_type {
-        Runtime::Binary => MAX_SCRIPT_BYTES,
-        Runtime::Shell | Runtime::Python => 0,
-    };
+    let at_most = if definition.script_type.is_text() { 0 } else { MAX_SCRIPT_BYTES };
     state.memory().hold(identity.taker(), at_most).await
 }

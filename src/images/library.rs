@@ -115,7 +115,7 @@ impl Library {
         let recipe = Recipe::of(runtime);
         let of_base = |base: Base| [recipe.tag(&base.name()), recipe.core_tag(&base.name())];
         let mut tags: Vec<_> = of_base(self.default_base()).into();
-        if runtime == Runtime::Python {
+        if runtime.has_python() {
             let base = |release| Base::of_release(&self.settings.base, release);
             tags.extend(Release::ALL.into_iter().flat_map(|release| of_base(base(release))));
             let name = self.default_base().name();
@@ -134,7 +134,7 @@ impl Library {
         cancel: &Cancel,
     ) -> Result<(), ImageError> {
         self.check_architecture().await?;
-        if runtime == Runtime::Python {
+        if runtime.has_python() {
             return self.build_python(base, tag, progress, cancel).await;
         }
         let from = self.base(base, progress).await?;

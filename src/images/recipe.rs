@@ -31,38 +31,24 @@ pub(super) const UV_HASHES: [&str; 2] = [
 /// with what the installer leaves in them beside uv.
 const PYTHON_FORMAT: &str = "2";
 
-const SHELL: &str = include_str!("../../images/shell/Dockerfile");
-const PYTHON: &str = include_str!("../../images/python/Dockerfile");
-/// Lets an interpreter stand by; under a name that every start of Python looks for.
-const PYTHON_STAND_BY: &str = include_str!("../../images/python/stand_by/sitecustomize.py");
-
-const BINARY: &str = include_str!("../../images/binary/Dockerfile");
-
 /// Characters of a hash in a tag: 80 bits, for names that people see.
 const TAG_HASH: usize = 20;
 
-/// A Dockerfile and what it copies.
+/// Script type, whose folder has the Dockerfile and what it copies.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Recipe {
     pub(super) runtime: Runtime,
-    dockerfile: &'static str,
 }
 
 impl Recipe {
     pub(super) fn of(runtime: Runtime) -> Self {
-        let dockerfile = match runtime {
-            Runtime::Shell => SHELL,
-            Runtime::Python => PYTHON,
-            Runtime::Binary => BINARY,
-        };
-        Self { runtime, dockerfile }
+        Self { runtime }
     }
 
     /// The tag of the finished image. The same inputs give the same tag; `base`
     /// names where the root file system comes from.
     pub(super) fn tag(&self, base: &str) -> String {
-        let is_python = self.runtime == Runtime::Python;
-        let uv = is_python.then(|| [&UV_HASHES.concat(), PYTHON_FORMAT].concat());
+        let uv = self.runtime.has_python().then(|| [&UV_HASHES.concat(), PYTHON_FORMAT].concat());
         format!("gantry/{}:{}", self.runtime, self.hash(&[base, &uv.unwrap_or_default()]))
     }
 
@@ -90,13 +76,14 @@ impl Recipe {
 
     /// Name, mode and content of all that goes in.
     fn files(&self) -> impl Iterator<Item = (&'static str, u32, &'static [u8])> {
-        let all = [
-            ("Dockerfile", 0o644, self.dockerfile.as_bytes()),
+        let image = self.runtime.image();
+        let of_all = [
+            ("Dockerfile", 0o644, image.dockerfile.as_bytes()),
             ("hosts", 0o644, HOSTS),
             ("gantry-init", 0o755, INIT),
         ];
-        let of_python = ("sitecustomize.py", 0o644, PYTHON_STAND_BY.as_bytes());
-        all.into_iter().chain((self.runtime == Runtime::Python).then_some(of_python))
+        let of_type = image.files.iter().map(|(name, content)| (*name, 0o644, content.as_bytes()));
+        of_all.into_iter().chain(of_type)
     }
 }
 

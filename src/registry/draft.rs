@@ -109,7 +109,7 @@ fn definition(
     let output_file = before.and_then(|it| it.output_file.as_deref());
     Definition {
         // Irrelevant without a script.
-        script_type: runtime.unwrap_or(Runtime::Shell),
+        script_type: runtime.unwrap_or_default(),
         digest: source.map(|it| it.script.digest()).unwrap_or_default(),
         file_name: source.map(|it| it.script.file_name().to_owned()).unwrap_or_default(),
         working_directory: fields::below_work(

@@ -14,14 +14,13 @@ pub(super) fn python(
     input: Option<Option<String>>,
     faults: &mut Faults,
 ) -> Option<PythonVersion> {
-    let is_python = runtime == Some(Runtime::Python);
     let Some(sent) = input else {
-        return before.and_then(|it| it.python).filter(|_| is_python);
+        let has_python = runtime.is_some_and(Runtime::has_python);
+        return before.and_then(|it| it.python).filter(|_| has_python);
     };
     let sent = sent?;
-    if let Some(other) = runtime.filter(|_| !is_python) {
-        let what = format!("a {other} script has none; only python scripts do");
-        faults.add("/python", what);
+    if let Some(Err(error)) = runtime.map(Runtime::check_python) {
+        faults.add("/python", error.to_string());
     }
     faults.keep("/python", sent.parse(), |_| None)
 }

@@ -129,19 +129,17 @@ pub(super) fn preload(
     input: Option<Option<Preload>>,
     faults: &mut Faults,
 ) -> Preload {
-    let is_python = runtime == Some(Runtime::Python);
     match input {
         Some(Some(sent)) => {
-            if let Some(other) = runtime.filter(|_| !is_python) {
-                let what = format!("a {other} script has none; only python scripts do");
-                faults.add("/preload", what);
+            if let Some(Err(error)) = runtime.map(Runtime::check_python) {
+                faults.add("/preload", error.to_string());
             }
             sent
         }
-        _ if !is_python => Preload::Off,
+        _ if !runtime.is_some_and(Runtime::has_python) => Preload::Off,
         Some(None) => Preload::default(),
         None => {
-            let before = before.filter(|it| it.script_type == Runtime::Python);
+            let before = before.filter(|it| it.script_type.has_python());
             before.map(|it| it.preload.clone()).unwrap_or_default()
         }
     }

@@ -11,7 +11,6 @@ use crate::domain::elf::Architecture;
 use crate::domain::fault::Fault;
 use crate::domain::oci_runtime::OciRuntime;
 use crate::domain::registry::RegisteredScript;
-use crate::domain::runtime::Runtime;
 use crate::domain::script::ScriptError;
 use crate::domain::token::Role;
 use crate::store::{NewAuditEntry, NewScript, NewVersion, StoreError};
@@ -86,7 +85,7 @@ impl Registry {
             RegistryError::invalid(pointer, format!("{error}{hint}"))
         };
         draft.script.check_shebang().map_err(refused)?;
-        if draft.script.runtime() != Runtime::Binary {
+        if draft.script.runtime().is_text() {
             return Ok(());
         }
         let name = self.engine.architecture().await?;

@@ -59,11 +59,11 @@ pub(super) fn source(
     let runtime = input.script_type.or(known.map(|it| it.script.version.definition.script_type));
     let runtime = runtime.or_else(|| told_by_file(raw.as_ref()?));
     if runtime.is_none() {
-        faults.add("/script_type", "it is one of shell, python, binary");
+        faults.add("/script_type", format!("it is one of {}", Runtime::names()));
     }
     let (raw, runtime) = (raw?, runtime?);
     let file_name = file_name(input, &raw, known, runtime, faults);
-    if runtime == Runtime::Binary && raw.is_executable == Some(false) {
+    if !runtime.is_text() && raw.is_executable == Some(false) {
         faults.add(raw.pointer, "the file is not executable; allow it with chmod +x");
     }
     let script = Script::new(&file_name, Some(runtime), raw.bytes);
@@ -155,11 +155,7 @@ fn file_name(
     let was_sent = known.filter(|it| raw.is_kept || it.script.file_path.is_none());
     match was_sent {
         Some(known) => known.script.version.definition.file_name.clone(),
-        None => match runtime {
-            Runtime::Shell => "script.sh".to_owned(),
-            Runtime::Python => "script.py".to_owned(),
-            Runtime::Binary => "script".to_owned(),
-        },
+        None => runtime.default_file_name().to_owned(),
     }
 }
 
@@ -198,8 +194,8 @@ pub(super) fn requirements(
         (Some(path), _) => ("/requirements_path", requirements_file(path, settings, faults)?),
         (None, text) => ("/requirements", text?),
     };
-    if let Some(other) = runtime.filter(|runtime| *runtime != Runtime::Python) {
-        faults.add(pointer, format!("a {other} script has none; only python scripts do"));
+    if let Some(Err(error)) = runtime.map(Runtime::check_python) {
+        faults.add(pointer, error.to_string());
         return None;
     }
     check_text(pointer, &text, faults);

@@ -5,6 +5,7 @@ mod circles;
 mod migrations;
 mod pipes;
 mod rules;
+mod script_types;
 mod source;
 mod words;
 
@@ -52,6 +53,13 @@ fn files_import_in_one_direction() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let sources = Source::all_below(root).unwrap();
     let found = circles(&sources, "src/");
+    assert!(found.is_empty(), "\n\n{}\n", found.join("\n\n"));
+}
+
+#[test]
+fn script_types_are_known_in_their_folder_alone() {
+    let sources = Source::all_below(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let found = script_types::findings(&sources);
     assert!(found.is_empty(), "\n\n{}\n", found.join("\n\n"));
 }
 

@@ -7,6 +7,7 @@ use gantry::domain::limits::{
 };
 use gantry::domain::outcome::ErrorKind;
 use gantry::domain::quantities::{MIN_NANO_CPUS, NANO_CPUS_PER_CPU, show_bytes, show_duration};
+use gantry::domain::runtime::Runtime;
 
 use crate::page::{assert_part, read};
 
@@ -27,6 +28,16 @@ fn every_kind_of_failure_is_explained() {
     for (name, _) in rows {
         assert!(ErrorKind::from_name(name).is_some(), "{PAGE}: there is no kind {name:?}");
     }
+}
+
+#[test]
+fn every_script_type_is_explained() {
+    let page = read(PAGE);
+    let section = page.split("## Types").nth(1).expect("the section");
+    let section = section.split("\n## ").next().unwrap();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` |"));
+    let explained: Vec<_> = rows.map(|(name, _)| name).collect();
+    assert_eq!(explained, Runtime::ALL.map(Runtime::name), "{PAGE}, \"Types\"");
 }
 
 #[test]

@@ -26,6 +26,7 @@ on_both! {
     what_scripts_need_of_a_machine_is_found_without_a_server,
     searches_take_their_text_literally,
     searches_ignore_the_case_of_every_script,
+    scripts_of_every_type_are_stored,
     scripts_are_filtered_by_type_state_and_scope,
     scripts_are_filtered_by_all_of_their_tags,
     scripts_are_listed_by_name_page_by_page,
@@ -237,6 +238,16 @@ async fn searches_ignore_the_case_of_every_script(database: Database) {
         assert_eq!(search(&database, text).await, ["Fruit"], "{text:?}");
     }
     assert!(search(&database, "apfel").await.is_empty());
+}
+
+async fn scripts_of_every_type_are_stored(database: Database) {
+    for script_type in Runtime::ALL {
+        let mut new = script(&format!("a-{script_type}"));
+        new.version.definition.script_type = script_type;
+        let id = database.store.insert_script(&new, &audit("script.create")).await.unwrap();
+        let stored = database.store.script(id).await.unwrap().unwrap();
+        assert_eq!(stored.version.definition.script_type, script_type);
+    }
 }
 
 async fn scripts_are_filtered_by_type_state_and_scope(database: Database) {

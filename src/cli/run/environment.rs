@@ -6,7 +6,6 @@ use crate::config::Settings;
 use crate::domain::environment::EnvironmentSpec;
 use crate::domain::python::{PythonVersion, UnknownPython};
 use crate::domain::requirements::Requirements;
-use crate::domain::runtime::Runtime;
 use crate::domain::script::Script;
 use crate::domain::system_packages::SystemPackages;
 use crate::domain::warm_up::{self, WarmUp};
@@ -39,9 +38,9 @@ pub(super) fn spec(
     script: &Script,
 ) -> Result<EnvironmentSpec, Problem> {
     let runtime = script.runtime();
-    if arguments.python.is_some() && runtime != Runtime::Python {
-        let what = format!("--python: a {runtime} script has none; only python scripts do");
-        return Err(Problem::new(&what, None));
+    if arguments.python.is_some() {
+        let refused = |error| Problem::new(&format!("--python: {error}"), None);
+        runtime.check_python().map_err(refused)?;
     }
     let python = match arguments.python {
         Some(python) => Some(python),

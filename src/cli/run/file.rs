@@ -11,7 +11,6 @@ use crate::config::Settings;
 use crate::domain::elf::Architecture;
 use crate::domain::json_input::{JsonInput, JsonInputError, MAX_INPUT_BYTES};
 use crate::domain::requirements::Requirements;
-use crate::domain::runtime::Runtime;
 use crate::domain::script::{MAX_SCRIPT_BYTES, Script, ScriptError};
 use crate::domain::text::utf8;
 use crate::engine::docker::Docker;
@@ -104,7 +103,7 @@ pub(in crate::cli) async fn check_script(
     let refused = |error: ScriptError| Problem::new(&error, error.hint());
     let script = Script::new(&name, arguments.script_type, bytes).map_err(refused)?;
     script.check_shebang().map_err(refused)?;
-    if script.runtime() == Runtime::Binary {
+    if !script.runtime().is_text() {
         script.check_runs_on(architecture(docker).await?).map_err(refused)?;
     }
     Ok(script)

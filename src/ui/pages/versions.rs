@@ -10,7 +10,6 @@ use serde_json::Value;
 
 use super::script::{facts_shown, versions_table};
 use crate::domain::registry::{Definition, RegisteredScript, ScriptVersion};
-use crate::domain::runtime::Runtime;
 use crate::http::path::{NamedScript, PathText};
 use crate::http::problem::Problem;
 use crate::http::roles::ADMIN;
@@ -165,7 +164,7 @@ async fn source_of(
     let _held = room_for_source(state, &user.identity, definition).await?;
     let code = state.store.code(&definition.digest).await?;
     let size = code.len();
-    if definition.script_type == Runtime::Binary || size > COMPARED_BYTES {
+    if !definition.script_type.is_text() || size > COMPARED_BYTES {
         return Ok(Source::Bytes(size));
     }
     Ok(String::from_utf8(code).map_or(Source::Bytes(size), Source::Text))

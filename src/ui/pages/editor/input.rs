@@ -13,6 +13,7 @@ use super::settings::{Control, SETTINGS, Setting};
 use super::values::{Values, names};
 use crate::domain::fault::{Fault, pointer_to};
 use crate::domain::preload::Preload;
+use crate::domain::runtime::Runtime;
 use crate::domain::sandbox_spec::Network;
 use crate::domain::sanitize::sanitize;
 use crate::domain::unique_keys::once;
@@ -175,7 +176,7 @@ impl Reading<'_> {
         if let Some(name) = script_type {
             match name.parse() {
                 Ok(runtime) => input.script_type = Some(runtime),
-                Err(_) => self.fault("/script_type", "it is one of shell, python, binary"),
+                Err(_) => self.fault("/script_type", format!("it is one of {}", Runtime::names())),
             }
         }
     }

@@ -61,7 +61,7 @@ impl Values {
     /// Values for a new script.
     pub(super) fn of_new() -> Self {
         let mut values = Self::default();
-        values.put("script_type", Runtime::Shell.name());
+        values.put("script_type", Runtime::default().name());
         values.put("source_from", "text");
         values.put("requirements_from", "text");
         values.put("network", network(Network::default()));

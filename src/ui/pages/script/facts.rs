@@ -5,7 +5,6 @@ use maud::{Markup, html};
 use crate::domain::mount::Mount;
 use crate::domain::preload::Preload;
 use crate::domain::registry::Definition;
-use crate::domain::runtime::Runtime;
 use crate::domain::sandbox_spec::Network;
 use crate::domain::sanitize::escaped;
 use crate::http::scripts::HIDDEN;
@@ -42,7 +41,7 @@ pub(in crate::ui::pages) fn shown(definition: &Definition, is_admin: bool) -> Ma
             dt { "Result from" } dd { (path(definition.output_file.as_deref(), "stdout")) }
             dt { "Debian packages" }
             dd { (list(definition.system_packages.iter().map(ToString::to_string))) }
-            @if definition.script_type == Runtime::Python {
+            @if definition.script_type.has_python() {
                 dt { "Python" } dd { (python(definition)) }
                 dt { "Python packages" }
                 dd { (requirements(definition.requirements.as_deref())) }

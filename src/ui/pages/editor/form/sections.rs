@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use super::super::field::Field;
 use super::FormView;
+use crate::domain::runtime::Runtime;
 
 /// Renders all sections.
 pub(super) fn of_admins(view: &FormView<'_>) -> Markup {
@@ -22,7 +23,7 @@ fn basics(view: &FormView<'_>) -> Markup {
         "Name",
         "A letter, then letters, digits, '.', '_' and '-'; pipelines call it by this name.",
     );
-    let types = [("shell", "shell"), ("python", "python"), ("binary", "binary")];
+    let types = Runtime::ALL.map(|it| (it.name(), it.name()));
     html! {
         section.card {
             h2 { "Script" }
