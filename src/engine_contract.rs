@@ -8,7 +8,7 @@ use clap::Parser;
 use tokio::sync::OnceCell;
 
 use crate::config::Settings;
-use crate::domain::runtime::Runtime;
+use crate::domain::script_type::ScriptType;
 use crate::engine::{Engine, contract};
 use crate::sandbox::Cancel;
 use crate::services::Services;
@@ -30,7 +30,7 @@ async fn docker() -> (Arc<dyn Engine>, String) {
     let image = SHELL_IMAGE.get_or_init(|| async {
         let progress = |line: &str| println!("{line}");
         let library = &services.library;
-        library.runtime(Runtime::Shell, &progress, &Cancel::new()).await.unwrap().id
+        library.type_image(ScriptType::Shell, &progress, &Cancel::new()).await.unwrap().id
     });
     let image = image.await.clone();
     services.remover.drain().await;

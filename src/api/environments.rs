@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use crate::domain::python::PythonVersion;
 use crate::domain::registry::{EnvironmentRecord, EnvironmentStatus};
-use crate::domain::runtime::Runtime;
+use crate::domain::script_type::ScriptType;
 use crate::domain::system_packages::SystemPackages;
 use crate::http::environments::{key, missing, send_environment_log};
 use crate::http::page::{Listed, PageQuery};
@@ -27,7 +27,7 @@ pub(super) struct EnvironmentView {
     key: String,
     /// Type of the scripts that it is for: shell, python or binary.
     #[schema(value_type = String, example = "python")]
-    script_type: Runtime,
+    script_type: ScriptType,
     /// The version of Python that is installed in it; null is the base image's.
     #[schema(value_type = Option<String>, example = "3.11")]
     python: Option<PythonVersion>,

@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::domain::registry::settings::Tags;
-use crate::domain::runtime::Runtime;
+use crate::domain::script_type::ScriptType;
 use crate::http::auth::Identity;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
@@ -60,7 +60,7 @@ pub(super) struct ScriptsQuery {
     search: Option<String>,
     /// Only scripts of this type: shell, python or binary.
     #[param(value_type = Option<String>, example = "python")]
-    r#type: Option<Runtime>,
+    r#type: Option<ScriptType>,
     /// Only enabled scripts (true), or only disabled ones (false).
     enabled: Option<bool>,
     /// Only scripts with this tag; repeated, only those with all of them.

@@ -15,8 +15,8 @@ use crate::domain::registry::{
     Definition, EnvironmentRecord, EnvironmentStatus, RegisteredScript, ScriptSettings,
     ScriptVersion,
 };
-use crate::domain::runtime::Runtime;
 use crate::domain::sandbox_spec::Network;
+use crate::domain::script_type::ScriptType;
 use crate::domain::system_packages::SystemPackages;
 use crate::domain::token::Role;
 use crate::domain::variables::{AllowedVariables, Variables};
@@ -85,7 +85,7 @@ struct MountView {
 pub(super) struct DefinitionView {
     /// shell, python or binary.
     #[schema(value_type = String, example = "shell")]
-    script_type: Runtime,
+    script_type: ScriptType,
     /// SHA-256 of the script's bytes, in hexadecimal.
     digest: String,
     /// The name that it shows itself by.

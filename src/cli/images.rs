@@ -12,7 +12,7 @@ use super::signals::Interrupts;
 use super::{FAILED, message, removal, stdout, table};
 use crate::config::Settings;
 use crate::domain::quantities::{parse_duration, show_bytes};
-use crate::domain::runtime::Runtime;
+use crate::domain::script_type::ScriptType;
 use crate::engine::docker::Image;
 use crate::images::{ImageError, Listed, Standing};
 use crate::sandbox::Cancel;
@@ -101,9 +101,9 @@ async fn build(services: &Services) -> Result<u8, Problem> {
     };
     progress.clear();
     removal::finish(&services.remover, &interrupts, "a build's container").await;
-    for (runtime, image) in built? {
-        let tag = services.library.runtime_tag(runtime);
-        stdout::line(&format!("{runtime}: {tag} ({})", show_bytes(image.bytes)))?;
+    for (script_type, image) in built? {
+        let tag = services.library.type_tag(script_type);
+        stdout::line(&format!("{script_type}: {tag} ({})", show_bytes(image.bytes)))?;
     }
     Ok(0)
 }
@@ -112,12 +112,15 @@ async fn build_all(
     services: &Services,
     progress: &Progress,
     cancel: &Cancel,
-) -> Result<Vec<(Runtime, Image)>, ImageError> {
+) -> Result<Vec<(ScriptType, Image)>, ImageError> {
     let show = |line: &str| progress.show(line);
-    let builds = Runtime::ALL.map(|runtime| {
-        let show = &show;
-        async move { Ok((runtime, services.library.runtime(runtime, show, cancel).await?)) }
-    });
+    let builds =
+        ScriptType::ALL.map(|script_type| {
+            let show = &show;
+            async move {
+                Ok((script_type, services.library.type_image(script_type, show, cancel).await?))
+            }
+        });
     try_join_all(builds).await
 }
 

@@ -25,8 +25,8 @@ use crate::domain::outcome::{ErrorKind, Status};
 use crate::domain::preload::Preload;
 use crate::domain::python::PythonVersion;
 use crate::domain::quantities;
-use crate::domain::runtime::Runtime;
 use crate::domain::sandbox_spec::Network;
+use crate::domain::script_type::ScriptType;
 use crate::domain::variables::{EnvVar, Variables};
 use crate::engine::docker::Endpoint;
 use crate::orchestrator::{ArtifactWriter, Capture, Live, LiveSender, RunError, container_name};
@@ -42,8 +42,8 @@ pub(super) struct Arguments {
     file: PathBuf,
 
     /// What it is, when its name and content don't tell
-    #[arg(long = "type", value_name = "TYPE", value_parser = runtime)]
-    script_type: Option<Runtime>,
+    #[arg(long = "type", value_name = "TYPE", value_parser = script_type)]
+    script_type: Option<ScriptType>,
 
     /// Python packages that it needs: a requirements.txt
     #[arg(long, value_name = "FILE")]
@@ -137,8 +137,8 @@ pub(super) enum NetworkArgument {
     Egress,
 }
 
-pub(super) fn runtime(text: &str) -> Result<Runtime, String> {
-    text.parse().map_err(|error: crate::domain::runtime::UnknownRuntime| error.to_string())
+pub(super) fn script_type(text: &str) -> Result<ScriptType, String> {
+    text.parse().map_err(|error: crate::domain::script_type::UnknownScriptType| error.to_string())
 }
 
 pub(super) fn timeout(text: &str) -> Result<Timeout, String> {

@@ -17,10 +17,10 @@ use crate::domain::environment::EnvironmentSpec;
 use crate::domain::job::Job;
 use crate::domain::limits::{Limits, Timeout};
 use crate::domain::preload::Preload;
-use crate::domain::runtime::Runtime;
 use crate::domain::sandbox_spec::Network;
 use crate::domain::sanitize::sanitize;
 use crate::domain::script::Script;
+use crate::domain::script_type::ScriptType;
 use crate::domain::uid_range::UidRange;
 use crate::domain::variables::Variables;
 use crate::engine::docker::Progress;
@@ -44,8 +44,8 @@ const LIMITS: Limits = Limits {
 /// Kind of sandbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Kind {
-    /// The runtime whose image it is of.
-    pub image: Runtime,
+    /// The script type whose image it is of.
+    pub image: ScriptType,
     /// Its network.
     pub network: Network,
     /// True if files that it writes can be executed.
@@ -122,10 +122,10 @@ pub async fn probe(
 /// All kinds: of those without executable files one, which differ in nothing else.
 fn kinds() -> impl Iterator<Item = Kind> {
     let of = |image, exec| move |network| Kind { image, network, exec };
-    let all = Runtime::ALL
+    let all = ScriptType::ALL
         .into_iter()
         .flat_map(move |image| [Network::None, Network::Egress].map(of(image, true)));
-    all.chain([of(Runtime::Binary, false)(Network::None)])
+    all.chain([of(ScriptType::Binary, false)(Network::None)])
 }
 
 /// The network as it is called on the command line.
@@ -146,7 +146,7 @@ async fn one(
 ) -> Result<Document, String> {
     let job = job(kind, oci_runtime)?;
     let image = async {
-        let found = services.library.runtime(kind.image, progress, cancel).await;
+        let found = services.library.type_image(kind.image, progress, cancel).await;
         found.map(|it| it.id).map_err(RunError::from)
     };
     let (report, error) = services.runner.run(&job, image, Capture::unfollowed(), cancel).await;
@@ -162,14 +162,14 @@ async fn one(
 }
 
 fn job(kind: Kind, oci_runtime: Option<&str>) -> Result<Job, String> {
-    let script = Script::new("gantry-probe", Some(Runtime::Binary), PROGRAM.to_vec());
+    let script = Script::new("gantry-probe", Some(ScriptType::Binary), PROGRAM.to_vec());
     let job = Job {
         execution_id: Uuid::now_v7().to_string(),
         script_id: None,
         script_name: "gantry-probe".to_owned(),
         job_id: None,
         script: script.map_err(|error| error.to_string())?,
-        environment: EnvironmentSpec::plain(Runtime::Binary),
+        environment: EnvironmentSpec::plain(ScriptType::Binary),
         working_directory: None,
         input: None,
         args: Vec::new(),
@@ -221,7 +221,7 @@ mod tests {
 
     use super::*;
 
-    const PLAIN: Kind = Kind { image: Runtime::Shell, network: Network::None, exec: true };
+    const PLAIN: Kind = Kind { image: ScriptType::Shell, network: Network::None, exec: true };
 
     fn only(name: &str, found: Found) -> Vec<Check> {
         let checks = judge(&Document::from([(name.to_owned(), found)]), PLAIN, UidRange::DEFAULT);

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use super::Finding;
 use crate::domain::limits::Limits;
 use crate::domain::quantities::show_duration;
-use crate::domain::runtime::Runtime;
 use crate::domain::sandbox_spec::{Network, Purpose, SandboxSpec};
+use crate::domain::script_type::ScriptType;
 use crate::engine::NewContainer;
 use crate::sandbox::{Sandbox, SandboxError};
 use crate::services::Services;
@@ -19,13 +19,13 @@ const SLOW: Duration = Duration::from_secs(2);
 const IMAGES: &str = "images";
 const START: &str = "start";
 
-/// Checks that the runtimes' images are there.
+/// Checks that the script types' images are there.
 pub(super) async fn images(services: &Services) -> Option<Finding> {
     let mut missing = Vec::new();
-    for runtime in Runtime::ALL {
-        match services.library.find_runtime(runtime).await {
+    for script_type in ScriptType::ALL {
+        match services.library.find_type_image(script_type).await {
             Ok(Some(_)) => {}
-            Ok(None) => missing.push(runtime.name()),
+            Ok(None) => missing.push(script_type.name()),
             Err(error) => return Some(Finding::error(IMAGES, error.to_string(), "see above")),
         }
     }
@@ -40,7 +40,7 @@ pub(super) async fn images(services: &Services) -> Option<Finding> {
 
 /// Starts a sandbox, if there is an image for one.
 pub(super) async fn start(services: &Services, oci_runtime: Option<String>) -> Option<Finding> {
-    let image = services.library.find_runtime(Runtime::default()).await.ok().flatten()?;
+    let image = services.library.find_type_image(ScriptType::default()).await.ok().flatten()?;
     let container = NewContainer {
         name: format!("gantry-doctor-{}", uuid::Uuid::now_v7()),
         spec: SandboxSpec {

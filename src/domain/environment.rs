@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 
 use super::python::PythonVersion;
 use super::requirements::Requirements;
-use super::runtime::Runtime;
+use super::script_type::ScriptType;
 use super::system_packages::SystemPackages;
 use super::warm_up::WarmUp;
 
@@ -13,7 +13,7 @@ use super::warm_up::WarmUp;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnvironmentSpec {
     /// Script type whose image is extended.
-    pub runtime: Runtime,
+    pub script_type: ScriptType,
     /// Version of Python; `None` means the base image's. Types without Python ignore it.
     pub python: Option<PythonVersion>,
     /// Debian packages added to the base image.
@@ -27,9 +27,9 @@ pub struct EnvironmentSpec {
 impl EnvironmentSpec {
     /// Spec without additions to the script type's image.
     #[must_use]
-    pub fn plain(runtime: Runtime) -> Self {
+    pub fn plain(script_type: ScriptType) -> Self {
         Self {
-            runtime,
+            script_type,
             python: None,
             packages: SystemPackages::default(),
             requirements: None,
@@ -49,14 +49,14 @@ impl EnvironmentSpec {
     /// Requested version of Python, if this script type uses one.
     #[must_use]
     pub fn needed_python(&self) -> Option<PythonVersion> {
-        self.python.filter(|_| self.runtime.has_python())
+        self.python.filter(|_| self.script_type.has_python())
     }
 
     /// Requirements, if there is anything to install for this script type.
     #[must_use]
     pub fn needed_requirements(&self) -> Option<&Requirements> {
         let requirements = self.requirements.as_ref().filter(|it| !it.is_empty());
-        requirements.filter(|_| self.runtime.has_python())
+        requirements.filter(|_| self.script_type.has_python())
     }
 
     /// True if the image has its own Python, `/opt/env/bin/python`, with the requirements
@@ -67,10 +67,10 @@ impl EnvironmentSpec {
     }
 
     /// Lowercase hexadecimal SHA-256 over everything that determines the image's content.
-    /// `runtime_tag` is the tag of the base image, which covers everything that made it.
+    /// `type_tag` is the tag of the base image, which covers everything that made it.
     /// Equal sets have equal keys, however they were written.
     #[must_use]
-    pub fn key(&self, runtime_tag: &str) -> String {
+    pub fn key(&self, type_tag: &str) -> String {
         let packages: Vec<_> = self.packages.iter().map(ToString::to_string).collect();
         let requirements = self.needed_requirements().map(Requirements::hash);
         let mut hasher = Sha256::new();
@@ -79,7 +79,7 @@ impl EnvironmentSpec {
             hasher.update((part.len() as u64).to_le_bytes());
             hasher.update(part);
         };
-        add(runtime_tag);
+        add(type_tag);
         add(&packages.len().to_string());
         packages.iter().for_each(|package| add(package));
         add(&requirements.unwrap_or_default());
@@ -105,39 +105,45 @@ mod tests {
     use super::*;
     use crate::domain::requirements::RequirementsPolicy;
 
-    fn spec(runtime: Runtime, packages: &[&str], requirements: Option<&str>) -> EnvironmentSpec {
+    fn spec(
+        script_type: ScriptType,
+        packages: &[&str],
+        requirements: Option<&str>,
+    ) -> EnvironmentSpec {
         let packages = packages.iter().map(|text| (*text).to_owned()).collect();
         let parse = |text| Requirements::parse(text, RequirementsPolicy::default()).unwrap();
         EnvironmentSpec {
             packages: SystemPackages::new(packages).unwrap(),
             requirements: requirements.map(parse),
-            ..EnvironmentSpec::plain(runtime)
+            ..EnvironmentSpec::plain(script_type)
         }
     }
 
     fn python(version: Option<PythonVersion>) -> EnvironmentSpec {
-        EnvironmentSpec { python: version, ..EnvironmentSpec::plain(Runtime::Python) }
+        EnvironmentSpec { python: version, ..EnvironmentSpec::plain(ScriptType::Python) }
     }
 
     fn warmed(command: &[&str], script: &'static [u8]) -> EnvironmentSpec {
         let command = command.iter().map(|it| (*it).to_owned()).collect();
         let warm_up = WarmUp { command, file_name: "x.py".to_owned(), script: script.into() };
-        EnvironmentSpec { warm_up: Some(warm_up), ..EnvironmentSpec::plain(Runtime::Python) }
+        EnvironmentSpec { warm_up: Some(warm_up), ..EnvironmentSpec::plain(ScriptType::Python) }
     }
 
     #[test]
     fn only_python_heeds_a_version_of_python() {
         assert!(!python(Some(PythonVersion::Python311)).is_plain());
         assert!(python(Some(PythonVersion::Python311)).has_own_python());
-        let shell =
-            EnvironmentSpec { runtime: Runtime::Shell, ..python(Some(PythonVersion::Python311)) };
+        let shell = EnvironmentSpec {
+            script_type: ScriptType::Shell,
+            ..python(Some(PythonVersion::Python311))
+        };
         assert!(shell.is_plain() && !shell.has_own_python());
-        assert_eq!(shell.key("t"), EnvironmentSpec::plain(Runtime::Shell).key("t"));
+        assert_eq!(shell.key("t"), EnvironmentSpec::plain(ScriptType::Shell).key("t"));
     }
 
     #[test]
     fn a_runtime_is_enough_where_nothing_is_asked_for() {
-        use Runtime::{Python, Shell};
+        use ScriptType::{Python, Shell};
         assert!(EnvironmentSpec::plain(Shell).is_plain());
         assert!(spec(Python, &[], Some("# nothing\n")).is_plain());
         assert!(spec(Shell, &[], Some("six")).is_plain());
@@ -148,7 +154,7 @@ mod tests {
     #[test]
     fn equal_sets_have_equal_keys() {
         let key = |packages: &[&str], requirements| {
-            spec(Runtime::Python, packages, requirements).key("gantry/python:1")
+            spec(ScriptType::Python, packages, requirements).key("gantry/python:1")
         };
         assert_eq!(key(&["tree", "jq"], Some("six")), key(&["jq", "tree", "jq"], Some("# \nSix")));
         assert_eq!(key(&[], None), key(&[], Some("")));
@@ -158,13 +164,13 @@ mod tests {
     #[test]
     fn whatever_differs_changes_the_key() {
         let keys = [
-            spec(Runtime::Python, &[], None).key("gantry/python:1"),
-            spec(Runtime::Python, &[], None).key("gantry/python:2"),
-            spec(Runtime::Python, &["tree"], None).key("gantry/python:1"),
-            spec(Runtime::Python, &["tree=1"], None).key("gantry/python:1"),
-            spec(Runtime::Python, &["jq", "tree"], None).key("gantry/python:1"),
-            spec(Runtime::Python, &[], Some("six")).key("gantry/python:1"),
-            spec(Runtime::Python, &["tree"], Some("six")).key("gantry/python:1"),
+            spec(ScriptType::Python, &[], None).key("gantry/python:1"),
+            spec(ScriptType::Python, &[], None).key("gantry/python:2"),
+            spec(ScriptType::Python, &["tree"], None).key("gantry/python:1"),
+            spec(ScriptType::Python, &["tree=1"], None).key("gantry/python:1"),
+            spec(ScriptType::Python, &["jq", "tree"], None).key("gantry/python:1"),
+            spec(ScriptType::Python, &[], Some("six")).key("gantry/python:1"),
+            spec(ScriptType::Python, &["tree"], Some("six")).key("gantry/python:1"),
             python(Some(PythonVersion::Python311)).key("gantry/python:1"),
             python(Some(PythonVersion::Python312)).key("gantry/python:1"),
             warmed(&["a", "b"], b"1").key("gantry/python:1"),

@@ -10,9 +10,9 @@ use super::limits::{GRACE, Limits, Timeout};
 use super::mount::Mount;
 use super::preload::Preload;
 use super::quantities::show_bytes;
-use super::runtime::Runtime;
 use super::sandbox_spec::{Network, Purpose, SandboxSpec};
 use super::script::Script;
+use super::script_type::ScriptType;
 use super::variables::Variables;
 
 /// Most artifacts of one execution.
@@ -35,10 +35,13 @@ pub(super) const DIFFERING_VARIABLES: [&str; 2] = ["EXECUTION_ID", "JOB_ID"];
 /// Search path of scripts.
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
 
-/// Variables of every run: places, and settings of the runtime and of libraries.
-pub(crate) fn plain_variables(runtime: Runtime, cpus: &str) -> [Vec<(&'static str, &str)>; 2] {
+/// Variables of every run: places, and settings of the script type and of libraries.
+pub(crate) fn plain_variables(
+    script_type: ScriptType,
+    cpus: &str,
+) -> [Vec<(&'static str, &str)>; 2] {
     let paths = vec![("PATH", PATH), ("HOME", WORK_DIR), ("LANG", "C.UTF-8")];
-    let settings = runtime.variables().iter().copied();
+    let settings = script_type.variables().iter().copied();
     [paths, settings.chain(CPU_COUNTS.iter().map(|name| (*name, cpus))).collect()]
 }
 
@@ -236,8 +239,8 @@ impl Job {
     /// Command that starts the script.
     pub(super) fn request_launch(&self) -> Launch {
         let has_environment = self.environment.has_own_python();
-        let runtime = self.script.runtime();
-        runtime.launch(self.script.file_name(), self.script.bytes(), has_environment)
+        let script_type = self.script.script_type();
+        script_type.launch(self.script.file_name(), self.script.bytes(), has_environment)
     }
 
     /// Environment that every run of the script has. Variables that differ each time
@@ -258,7 +261,7 @@ impl Job {
         let known = known.into_iter().filter_map(|(name, value)| Some((name, value?)));
         let own = [("EXECUTION_ID", execution_id), ("SCRIPT_NAME", &self.script_name)];
         let cpus = self.limits.whole_cpus().to_string();
-        let [paths, settings] = plain_variables(self.script.runtime(), &cpus);
+        let [paths, settings] = plain_variables(self.script.script_type(), &cpus);
         let ours = paths.into_iter().chain(own).chain(known).chain(settings);
         // If a name appeared twice, some programs would use the first value and others the
         // last.

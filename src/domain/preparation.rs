@@ -6,7 +6,7 @@ use gantry_init::message::{Launch, Preparation, StandBy};
 
 use super::job::{DIFFERING_VARIABLES, Job};
 use super::preload::Preload;
-use super::runtime::Runtime;
+use super::script_type::ScriptType;
 
 /// Longest script that an interpreter parses in advance, in bytes.
 const MAX_SOURCE: usize = 256 * 1024;
@@ -17,7 +17,7 @@ impl Job {
     #[must_use]
     pub fn preparation(&self) -> Preparation {
         let launch = self.request_launch();
-        let rehearsal = rehearsal(self.script.runtime(), &launch);
+        let rehearsal = rehearsal(self.script.script_type(), &launch);
         Preparation { rehearsal, stand_by: self.stand_by(launch) }
     }
 
@@ -28,7 +28,7 @@ impl Job {
     /// The reason why a script is never preloaded although its interpreter could wait.
     pub fn preloads(&self) -> Result<bool, &'static str> {
         let (Some(rules), Launch::Interpreted { interpreter, .. }) =
-            (self.script.runtime().stand_by(), self.request_launch())
+            (self.script.script_type().stand_by(), self.request_launch())
         else {
             return Ok(false);
         };
@@ -47,7 +47,7 @@ impl Job {
 
     fn stand_by(&self, launch: Launch) -> Option<StandBy> {
         let Launch::Interpreted { interpreter, file_name } = launch else { return None };
-        let rules = self.script.runtime().stand_by()?;
+        let rules = self.script.script_type().stand_by()?;
         if self.preloads() != Ok(true) {
             return None;
         }
@@ -74,14 +74,14 @@ impl Job {
 /// the program that most scripts read their input with. Both are from the image: a `#!`
 /// line that could contain a program of its own is not run, because other executions may
 /// use the sandbox.
-fn rehearsal(runtime: Runtime, launch: &Launch) -> Vec<String> {
+fn rehearsal(script_type: ScriptType, launch: &Launch) -> Vec<String> {
     let Launch::Interpreted { interpreter, .. } = launch else {
         return vec!["/bin/cat".to_owned()];
     };
     if !interpreter.iter().skip(1).all(|word| is_plain(word)) {
         return Vec::new();
     }
-    let more = runtime.rehearsal(interpreter).unwrap_or_default();
+    let more = script_type.rehearsal(interpreter).unwrap_or_default();
     interpreter.iter().cloned().chain(more.iter().map(|word| (*word).to_owned())).collect()
 }
 
@@ -94,13 +94,13 @@ fn is_plain(word: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn of(runtime: Runtime, words: &[&str]) -> Vec<String> {
+    fn of(script_type: ScriptType, words: &[&str]) -> Vec<String> {
         let interpreter = words.iter().map(|word| (*word).to_owned()).collect();
-        rehearsal(runtime, &Launch::Interpreted { interpreter, file_name: "s".to_owned() })
+        rehearsal(script_type, &Launch::Interpreted { interpreter, file_name: "s".to_owned() })
     }
 
     fn rehearsed(words: &[&str]) -> Vec<String> {
-        of(Runtime::Shell, words)
+        of(ScriptType::Shell, words)
     }
 
     #[test]
@@ -108,12 +108,12 @@ mod tests {
         assert_eq!(rehearsed(&["/bin/bash"]), ["/bin/bash", "-c", "cat"]);
         assert_eq!(rehearsed(&["/bin/sh", "-eu"]), ["/bin/sh", "-eu", "-c", "cat"]);
         assert_eq!(rehearsed(&["/usr/bin/env", "bash"]), ["/usr/bin/env", "bash", "-c", "cat"]);
-        let python = of(Runtime::Python, &["/opt/env/bin/python"]);
+        let python = of(ScriptType::Python, &["/opt/env/bin/python"]);
         assert_eq!(python, ["/opt/env/bin/python", "-c", ""]);
         assert_eq!(rehearsed(&["/usr/bin/perl", "-w"]), ["/usr/bin/perl", "-w", "/dev/null"]);
         assert!(rehearsed(&["/usr/bin/env", "-S sh -c 'touch /work/x'"]).is_empty());
         assert!(rehearsed(&["/usr/bin/perl", "-eopen(F,'>/work/x')"]).is_empty());
         let binary = Launch::Executable { name: "it".to_owned() };
-        assert_eq!(rehearsal(Runtime::Binary, &binary), ["/bin/cat"]);
+        assert_eq!(rehearsal(ScriptType::Binary, &binary), ["/bin/cat"]);
     }
 }

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::elf::{Architecture, ElfError};
 use super::python::PythonVersion;
-use super::runtime::{Runtime, ShebangError};
+use super::script_type::{ScriptType, ShebangError};
 
 /// Largest script or binary, in bytes (64 MiB): the request carries it, and the sandbox's
 /// memory holds it.
@@ -16,7 +16,7 @@ pub const MAX_SCRIPT_BYTES: u64 = 64 * 1024 * 1024;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Script {
     file_name: String,
-    runtime: Runtime,
+    script_type: ScriptType,
     bytes: Bytes,
     /// Bytes that are run, if they differ from `bytes`.
     repaired: Option<Bytes>,
@@ -37,14 +37,14 @@ pub enum ScriptError {
         bytes: u64,
     },
     /// A shell or Python script has a NUL byte.
-    #[error("{name} has a NUL byte at offset {offset}: it is not a {runtime} script")]
+    #[error("{name} has a NUL byte at offset {offset}: it is not a {script_type} script")]
     NotText {
         /// File name.
         name: String,
         /// Offset of the first NUL byte.
         offset: usize,
         /// Assumed script type.
-        runtime: Runtime,
+        script_type: ScriptType,
     },
     /// The `#!` line can't be honoured.
     #[error("{name}: {source}")]
@@ -96,14 +96,14 @@ impl ScriptError {
 }
 
 impl Script {
-    /// Checks `bytes` as a script of type `runtime`, or of the detected type. Does not
+    /// Checks `bytes` as a script of type `script_type`, or of the detected type. Does not
     /// check a binary's architecture: see [`Self::check_runs_on`].
     ///
     /// # Errors
     /// [`ScriptError`] if no sandbox could run them.
     pub fn new(
         file_name: &str,
-        runtime: Option<Runtime>,
+        script_type: Option<ScriptType>,
         bytes: impl Into<Bytes>,
     ) -> Result<Self, ScriptError> {
         let bytes = bytes.into();
@@ -115,14 +115,14 @@ impl Script {
         if size > MAX_SCRIPT_BYTES {
             return Err(ScriptError::TooLarge { name, bytes: size });
         }
-        let runtime = runtime.unwrap_or_else(|| Runtime::detect(file_name, &bytes));
-        if runtime.is_text()
+        let script_type = script_type.unwrap_or_else(|| ScriptType::detect(file_name, &bytes));
+        if script_type.is_text()
             && let Some(offset) = bytes.iter().position(|byte| *byte == 0)
         {
-            return Err(ScriptError::NotText { name, offset, runtime });
+            return Err(ScriptError::NotText { name, offset, script_type });
         }
-        let repaired = runtime.repaired(&bytes).map(Bytes::from);
-        Ok(Self { file_name: name, runtime, bytes, repaired })
+        let repaired = script_type.repaired(&bytes).map(Bytes::from);
+        Ok(Self { file_name: name, script_type, bytes, repaired })
     }
 
     /// Checks that Gantry can honour its `#!` line.
@@ -131,7 +131,7 @@ impl Script {
     /// [`ScriptError::Shebang`] if it can't.
     pub fn check_shebang(&self) -> Result<(), ScriptError> {
         let named = |source| ScriptError::Shebang { name: self.file_name.clone(), source };
-        self.runtime.check_shebang(&self.bytes).map_err(named)
+        self.script_type.check_shebang(&self.bytes).map_err(named)
     }
 
     /// Version of Python that its `#!` line requests.
@@ -140,7 +140,7 @@ impl Script {
     /// [`ScriptError::Python`] for an unsupported version.
     pub fn python_of_shebang(&self) -> Result<Option<PythonVersion>, ScriptError> {
         let named = |source| ScriptError::Python { name: self.file_name.clone(), source };
-        self.runtime.python_of_shebang(&self.bytes).map_err(named)
+        self.script_type.python_of_shebang(&self.bytes).map_err(named)
     }
 
     /// Checks that an engine of this architecture can run it; scripts that are not binaries
@@ -150,7 +150,7 @@ impl Script {
     /// [`ScriptError::Elf`] if it can't.
     pub fn check_runs_on(&self, architecture: Architecture) -> Result<(), ScriptError> {
         let named = |source| ScriptError::Elf { name: self.file_name.clone(), source };
-        self.runtime.check_runs_on(&self.bytes, architecture).map_err(named)
+        self.script_type.check_runs_on(&self.bytes, architecture).map_err(named)
     }
 
     /// File name of the script in the sandbox.
@@ -161,8 +161,8 @@ impl Script {
 
     /// Script type.
     #[must_use]
-    pub fn runtime(&self) -> Runtime {
-        self.runtime
+    pub fn script_type(&self) -> ScriptType {
+        self.script_type
     }
 
     /// SHA-256 of its content, in hexadecimal.

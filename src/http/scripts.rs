@@ -12,7 +12,6 @@ use super::path::{NamedScript, PathText};
 use super::problem::Problem;
 use super::state::AppState;
 use crate::domain::registry::{Definition, EnvironmentRecord, RegisteredScript, ScriptVersion};
-use crate::domain::runtime::Runtime;
 use crate::domain::script::MAX_SCRIPT_BYTES;
 
 /// Replacement for a value that the caller may not see.

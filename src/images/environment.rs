@@ -12,7 +12,7 @@ use super::python;
 use super::recipe::tag_hash;
 use super::wheels::MissingWheel;
 use crate::domain::requirements::{Requirements, RequirementsPolicy};
-use crate::domain::runtime::Runtime;
+use crate::domain::script_type::ScriptType;
 use crate::domain::system_packages::SystemPackages;
 use crate::engine::docker::{Image, NewLayer, Progress};
 use crate::engine::{LABEL_INSTALLATION, Labels};
@@ -70,7 +70,7 @@ impl Library {
         progress: Progress<'_>,
         cancel: &Cancel,
     ) -> Result<Environment, ImageError> {
-        let base = self.runtime(Runtime::Python, progress, cancel).await?;
+        let base = self.type_image(ScriptType::Python, progress, cancel).await?;
         self.environment_on(&base, Asked { requirements, known_lock: None }, progress, cancel).await
     }
 

@@ -48,10 +48,10 @@ pub enum ImageError {
         ours: String,
     },
     /// A Dockerfile's build failed; the builder's output.
-    #[error("the {runtime} image could not be built: {words}")]
+    #[error("the {name} image could not be built: {words}")]
     Build {
-        /// The image's runtime.
-        runtime: &'static str,
+        /// Name of the image's script type.
+        name: &'static str,
         /// The end of the build's output.
         words: String,
     },

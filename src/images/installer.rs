@@ -15,8 +15,8 @@ use super::recipe::{UV_HASHES, UV_VERSION};
 use crate::domain::limits::Limits;
 use crate::domain::outcome::{Ending, Status, classify};
 use crate::domain::python::PythonVersion;
-use crate::domain::runtime::Runtime;
 use crate::domain::sandbox_spec::{Network, Purpose, SandboxSpec};
+use crate::domain::script_type::ScriptType;
 use crate::engine::docker::Progress;
 use crate::sandbox::{Cancel, LaunchRequest};
 
@@ -269,7 +269,7 @@ fn complaints(words: &str) -> String {
 }
 
 /// Builds the request that runs the installer. Environments are installed by the
-/// interpreter of the runtime image's empty environment, which comes with uv; the rest by
+/// interpreter of the Python image's empty environment, which comes with uv; the rest by
 /// the system's.
 fn request(library: &Library, input: &Input<'_>, stdin_bytes: u64) -> Request {
     let mut env: Vec<_> = [
@@ -283,7 +283,7 @@ fn request(library: &Library, input: &Input<'_>, stdin_bytes: u64) -> Request {
     env.extend(library.settings.installer.variables.iter().cloned());
     let has_environment = matches!(input, Input::Environment { .. });
     Request {
-        launch: Runtime::Python.launch("install.py", SCRIPT.as_bytes(), has_environment),
+        launch: ScriptType::Python.launch("install.py", SCRIPT.as_bytes(), has_environment),
         args: Vec::new(),
         env,
         working_directory: "/work".to_owned(),

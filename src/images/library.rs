@@ -10,7 +10,7 @@ use super::release::{Base, BaseSource, Release, root_file_system_tag};
 use super::single_flight::Flight;
 use crate::domain::elf::Architecture;
 use crate::domain::python::PythonVersion;
-use crate::domain::runtime::Runtime;
+use crate::domain::script_type::ScriptType;
 use crate::engine::docker::{Docker, Image, ImageBuild, Progress};
 use crate::engine::{EngineError, LABEL_INSTALLATION, LABEL_ROLE, Labels};
 use crate::sandbox::{Cancel, Remover};
@@ -52,28 +52,28 @@ impl Library {
         Self { docker, remover, settings: Arc::new(settings) }
     }
 
-    /// The image of a runtime, built if it is not there.
+    /// The image of a script type, built if it is not there.
     ///
     /// # Errors
     /// [`ImageError`] when it can't be built.
-    pub async fn runtime(
+    pub async fn type_image(
         &self,
-        runtime: Runtime,
+        script_type: ScriptType,
         progress: Progress<'_>,
         cancel: &Cancel,
     ) -> Result<Image, ImageError> {
-        self.runtime_on(&self.default_base(), runtime, progress, cancel).await
+        self.type_image_on(&self.default_base(), script_type, progress, cancel).await
     }
 
-    /// The image of a runtime upon a base, built if it is not there.
-    pub(super) async fn runtime_on(
+    /// The image of a script type upon a base, built if it is not there.
+    pub(super) async fn type_image_on(
         &self,
         base: &Base,
-        runtime: Runtime,
+        script_type: ScriptType,
         progress: Progress<'_>,
         cancel: &Cancel,
     ) -> Result<Image, ImageError> {
-        let tag = Recipe::of(runtime).tag(&base.name());
+        let tag = Recipe::of(script_type).tag(&base.name());
         if let Some(image) = self.docker.image(&tag).await? {
             return Ok(image);
         }
@@ -82,40 +82,43 @@ impl Library {
             return Ok(image);
         }
         tokio::select! {
-            built = self.build_runtime(base, runtime, &tag, progress, cancel) => built?,
+            built = self.build_type_image(base, script_type, &tag, progress, cancel) => built?,
             () = cancel.cancelled() => return Err(ImageError::Cancelled),
         }
         self.built(&tag).await
     }
 
-    /// Base of runtimes for which no other was requested.
+    /// Base of script types for which no other was requested.
     pub(super) fn default_base(&self) -> Base {
         Base::of(&self.settings.base)
     }
 
-    /// The image of a runtime, if it is there.
+    /// The image of a script type, if it is there.
     ///
     /// # Errors
     /// [`EngineError`] when the engine does not answer.
-    pub async fn find_runtime(&self, runtime: Runtime) -> Result<Option<Image>, EngineError> {
-        self.docker.image(&self.runtime_tag(runtime)).await
+    pub async fn find_type_image(
+        &self,
+        script_type: ScriptType,
+    ) -> Result<Option<Image>, EngineError> {
+        self.docker.image(&self.type_tag(script_type)).await
     }
 
-    /// The tag of a runtime's image.
+    /// The tag of a script type's image.
     #[must_use]
-    pub fn runtime_tag(&self, runtime: Runtime) -> String {
-        Recipe::of(runtime).tag(&self.default_base().name())
+    pub fn type_tag(&self, script_type: ScriptType) -> String {
+        Recipe::of(script_type).tag(&self.default_base().name())
     }
 
     /// The tags of a role's images that would be found and used.
     pub(super) fn current_tags(&self, role: &str) -> Vec<String> {
-        let Ok(runtime) = role.parse::<Runtime>() else {
+        let Ok(script_type) = role.parse::<ScriptType>() else {
             return Release::ALL.map(root_file_system_tag).into();
         };
-        let recipe = Recipe::of(runtime);
+        let recipe = Recipe::of(script_type);
         let of_base = |base: Base| [recipe.tag(&base.name()), recipe.core_tag(&base.name())];
         let mut tags: Vec<_> = of_base(self.default_base()).into();
-        if runtime.has_python() {
+        if script_type.has_python() {
             let base = |release| Base::of_release(&self.settings.base, release);
             tags.extend(Release::ALL.into_iter().flat_map(|release| of_base(base(release))));
             let name = self.default_base().name();
@@ -125,21 +128,21 @@ impl Library {
         tags
     }
 
-    async fn build_runtime(
+    async fn build_type_image(
         &self,
         base: &Base,
-        runtime: Runtime,
+        script_type: ScriptType,
         tag: &str,
         progress: Progress<'_>,
         cancel: &Cancel,
     ) -> Result<(), ImageError> {
         self.check_architecture().await?;
-        if runtime.has_python() {
+        if script_type.has_python() {
             return self.build_python(base, tag, progress, cancel).await;
         }
         let from = self.base(base, progress).await?;
         self.docker.ensure_build_network().await?;
-        self.build_recipe(Recipe::of(runtime), from, tag, progress).await
+        self.build_recipe(Recipe::of(script_type), from, tag, progress).await
     }
 
     /// PID 1 was built with Gantry, for one architecture.
@@ -160,7 +163,7 @@ impl Library {
         tag: &str,
         progress: Progress<'_>,
     ) -> Result<(), ImageError> {
-        let name = recipe.runtime.name();
+        let name = recipe.script_type.name();
         progress(&format!("building the {name} image on {base}"));
         let context = recipe.context().map_err(ImageError::io("the build context"))?;
         let build = ImageBuild {
@@ -179,7 +182,7 @@ impl Library {
         let redacted = |line: &str| progress(&installer.redacted(line));
         self.docker.build(build, &redacted).await.map_err(|error| match error {
             EngineError::Refused { message, .. } => {
-                ImageError::Build { runtime: name, words: installer.redacted(&message) }
+                ImageError::Build { name, words: installer.redacted(&message) }
             }
             other => other.into(),
         })
@@ -188,7 +191,7 @@ impl Library {
     /// The image that was built just now.
     pub(super) async fn built(&self, tag: &str) -> Result<Image, ImageError> {
         self.docker.image(tag).await?.ok_or_else(|| ImageError::Build {
-            runtime: "new",
+            name: "new",
             words: format!("the engine has no {tag} after building it"),
         })
     }

@@ -1,4 +1,4 @@
-//! The images that sandboxes are made of: one per runtime, one per set of system
+//! The images that sandboxes are made of: one per script type, one per set of system
 //! packages, and one per set of Python requirements. Each is built once, found by
 //! a tag that carries the hash of everything that went into it, and never
 //! changed. Start with [`Library::prepare`].
@@ -9,7 +9,7 @@
 //! mmdebstrap ─────┘             │
 //!                               └─▶ environment ─▶ environment + more packages
 //!
-//! any runtime ─▶ packages ─▶ environment, where the runtime is python
+//! any script type ─▶ packages ─▶ environment, where the script type is python
 //! any of these ─▶ warm-up: the caches that a command of the script's has filled
 //! ```
 //!

@@ -1,6 +1,6 @@
-//! System packages: the image of a runtime with Debian packages on it.
+//! System packages: the image of a script type with Debian packages on it.
 //!
-//! They are installed as those of the runtimes are, by the engine's builder on
+//! They are installed as those of the script types are, by the engine's builder on
 //! the network of builds: apt needs root's rights, which a build sandbox never
 //! has. Nothing secret goes in, and no name that [`SystemPackages`] has not
 //! checked.

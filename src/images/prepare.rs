@@ -1,4 +1,4 @@
-//! Prepares the one image that has all that a script requests: the runtime's, system
+//! Prepares the one image that has all that a script requests: the script type's, system
 //! packages upon it, Python requirements upon those, and caches upon all.
 
 use super::ImageError;
@@ -14,7 +14,7 @@ pub struct Prepared {
     /// The image.
     pub image: Image,
     /// True if something was installed just now, and not all of it found. The image of
-    /// the runtime itself does not count.
+    /// the script type itself does not count.
     pub built: bool,
     /// The exact Python packages that are installed, to be handed in the next
     /// time; `None` where there are none, and where the image was found and this
@@ -38,14 +38,14 @@ impl Library {
         progress: Progress<'_>,
         cancel: &Cancel,
     ) -> Result<Prepared, ImageError> {
-        let runtime = match spec.needed_python() {
+        let own = match spec.needed_python() {
             Some(version) => self.python(version, progress, cancel).await?,
-            None => self.runtime(spec.runtime, progress, cancel).await?,
+            None => self.type_image(spec.script_type, progress, cancel).await?,
         };
         let base = if spec.packages.is_empty() {
-            Environment { image: runtime, built: false }
+            Environment { image: own, built: false }
         } else {
-            self.with_packages(&runtime, &spec.packages, progress, cancel).await?
+            self.with_packages(&own, &spec.packages, progress, cancel).await?
         };
         let below = match spec.needed_requirements() {
             Some(requirements) => {
@@ -61,7 +61,7 @@ impl Library {
             None => Prepared { image: base.image, built: base.built, lock: None },
         };
         let Some(warm_up) = &spec.warm_up else { return Ok(below) };
-        let warmed = self.warmed(&below.image, spec.runtime, warm_up, progress, cancel).await?;
+        let warmed = self.warmed(&below.image, spec.script_type, warm_up, progress, cancel).await?;
         Ok(Prepared { image: warmed.image, built: below.built || warmed.built, ..below })
     }
 }

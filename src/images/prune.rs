@@ -128,7 +128,7 @@ fn is_for_scripts(role: &str) -> bool {
 }
 
 /// True if all that an image was installed on is still there: only then would it be
-/// found. At the bottom is a runtime.
+/// found. At the bottom is a script type's.
 fn stands(labels: &Labels, known: &KnownImages) -> bool {
     let mut labels = labels;
     for _ in 0..=MAX_BELOW {
@@ -148,7 +148,7 @@ fn role(labels: &Labels) -> &str {
 
 fn all_prunable(mut listed: Vec<Listed>, age: Duration) -> Vec<Prunable> {
     let level = |listed: &Listed| ROLES_FOR_SCRIPTS.iter().position(|it| *it == listed.role);
-    // What stands upon others goes before them; runtimes go by themselves.
+    // What stands upon others goes before them; script types' go by themselves.
     listed.sort_by_key(level);
     let mut bases_in_use = BTreeSet::new();
     let mut all = Vec::new();

@@ -11,7 +11,7 @@ use super::library::Library;
 use super::recipe::{Recipe, UV_VERSION};
 use super::release::{Base, Release};
 use crate::domain::python::PythonVersion;
-use crate::domain::runtime::Runtime;
+use crate::domain::script_type::ScriptType;
 use crate::engine::docker::{Image, NewLayer, Progress};
 use crate::sandbox::Cancel;
 
@@ -41,14 +41,14 @@ impl Library {
         progress: Progress<'_>,
         cancel: &Cancel,
     ) -> Result<Image, ImageError> {
-        let own = self.runtime(Runtime::Python, progress, cancel).await?;
+        let own = self.type_image(ScriptType::Python, progress, cancel).await?;
         if version_of(&own) == version.name() {
             return Ok(own);
         }
         let mut missed = vec![format!("the base image has Python {}", version_of(&own))];
         if let Some(release) = Release::with_python(version) {
             let base = Base::of_release(&self.settings.base, release);
-            match self.runtime_on(&base, Runtime::Python, progress, cancel).await {
+            match self.type_image_on(&base, ScriptType::Python, progress, cancel).await {
                 Ok(image) if version_of(&image) == version.name() => return Ok(image),
                 Ok(image) => missed.push(format!("{} has {}", base.name(), version_of(&image))),
                 Err(ImageError::Cancelled) => return Err(ImageError::Cancelled),
@@ -79,7 +79,7 @@ impl Library {
         cancel: &Cancel,
     ) -> Result<Image, NoLayer> {
         let base = self.default_base();
-        let tag = Recipe::of(Runtime::Python).fetched_tag(&base.name(), version);
+        let tag = Recipe::of(ScriptType::Python).fetched_tag(&base.name(), version);
         if let Some(image) = self.docker.image(&tag).await.map_err(ImageError::from)? {
             return Ok(image);
         }
@@ -88,7 +88,7 @@ impl Library {
             return Ok(image);
         }
         progress(&format!("fetching Python {version} with uv"));
-        let own = self.runtime(Runtime::Python, progress, cancel).await?;
+        let own = self.type_image(ScriptType::Python, progress, cancel).await?;
         let built = installer::fetch_python(self, &own.id, version, progress, cancel).await?;
         let core = self.core(&base, progress).await?;
         self.add_interpreter(core, &tag, &built, Some("uv")).await?;
@@ -111,7 +111,7 @@ impl Library {
 
     /// The image before uv is in it, built if it is not there.
     async fn core(&self, base: &Base, progress: Progress<'_>) -> Result<Image, ImageError> {
-        let recipe = Recipe::of(Runtime::Python);
+        let recipe = Recipe::of(ScriptType::Python);
         let tag = recipe.core_tag(&base.name());
         if let Some(image) = self.docker.image(&tag).await? {
             return Ok(image);
@@ -129,7 +129,7 @@ impl Library {
         built: &Built,
         from: Option<&str>,
     ) -> Result<(), ImageError> {
-        let mut labels = self.labels(Runtime::Python.name());
+        let mut labels = self.labels(ScriptType::Python.name());
         labels.insert(LABEL_PYTHON.to_owned(), built.installed.python.clone());
         labels.extend(from.map(|from| (LABEL_INTERPRETER.to_owned(), from.to_owned())));
         let tar = built.layer.path().to_owned();

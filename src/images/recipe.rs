@@ -1,11 +1,11 @@
-//! Content of a runtime's image, and the tag made from it.
+//! Content of a script type's image, and the tag made from it.
 
 use std::io;
 
 use sha2::{Digest, Sha256};
 
 use crate::domain::python::PythonVersion;
-use crate::domain::runtime::Runtime;
+use crate::domain::script_type::ScriptType;
 
 /// PID 1, built by `build.rs` for this version of Gantry.
 const INIT: &[u8] = include_bytes!(env!("GANTRY_INIT"));
@@ -37,30 +37,31 @@ const TAG_HASH: usize = 20;
 /// Script type, whose folder has the Dockerfile and what it copies.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Recipe {
-    pub(super) runtime: Runtime,
+    pub(super) script_type: ScriptType,
 }
 
 impl Recipe {
-    pub(super) fn of(runtime: Runtime) -> Self {
-        Self { runtime }
+    pub(super) fn of(script_type: ScriptType) -> Self {
+        Self { script_type }
     }
 
     /// The tag of the finished image. The same inputs give the same tag; `base`
     /// names where the root file system comes from.
     pub(super) fn tag(&self, base: &str) -> String {
-        let uv = self.runtime.has_python().then(|| [&UV_HASHES.concat(), PYTHON_FORMAT].concat());
-        format!("gantry/{}:{}", self.runtime, self.hash(&[base, &uv.unwrap_or_default()]))
+        let uv =
+            self.script_type.has_python().then(|| [&UV_HASHES.concat(), PYTHON_FORMAT].concat());
+        format!("gantry/{}:{}", self.script_type, self.hash(&[base, &uv.unwrap_or_default()]))
     }
 
     /// The tag of the image with an interpreter that uv has fetched.
     pub(super) fn fetched_tag(&self, base: &str, version: PythonVersion) -> String {
         let uv = [&UV_HASHES.concat(), PYTHON_FORMAT].concat();
-        format!("gantry/{}:{}", self.runtime, self.hash(&[base, &uv, version.name()]))
+        format!("gantry/{}:{}", self.script_type, self.hash(&[base, &uv, version.name()]))
     }
 
     /// The tag of the image before uv is in it.
     pub(super) fn core_tag(&self, base: &str) -> String {
-        format!("gantry/{}-core:{}", self.runtime, self.hash(&[base, "core"]))
+        format!("gantry/{}-core:{}", self.script_type, self.hash(&[base, "core"]))
     }
 
     fn hash(&self, more: &[&str]) -> String {
@@ -76,7 +77,7 @@ impl Recipe {
 
     /// Name, mode and content of all that goes in.
     fn files(&self) -> impl Iterator<Item = (&'static str, u32, &'static [u8])> {
-        let image = self.runtime.image();
+        let image = self.script_type.image();
         let of_all = [
             ("Dockerfile", 0o644, image.dockerfile.as_bytes()),
             ("hosts", 0o644, HOSTS),
@@ -117,14 +118,14 @@ mod tests {
 
     #[test]
     fn a_tag_is_made_of_everything_that_goes_in() {
-        let tags: Vec<_> = Runtime::ALL
+        let tags: Vec<_> = ScriptType::ALL
             .into_iter()
-            .flat_map(|runtime| ["a", "b"].map(|base| Recipe::of(runtime).tag(base)))
+            .flat_map(|script_type| ["a", "b"].map(|base| Recipe::of(script_type).tag(base)))
             .collect();
         for (at, tag) in tags.iter().enumerate() {
             assert!(!tags[..at].contains(tag), "{tag} twice");
         }
-        assert_eq!(tags[0], Recipe::of(Runtime::Shell).tag("a"));
+        assert_eq!(tags[0], Recipe::of(ScriptType::Shell).tag("a"));
     }
 
     #[test]

@@ -16,8 +16,8 @@ use super::recipe::tag_hash;
 use crate::domain::job::plain_variables;
 use crate::domain::limits::Limits;
 use crate::domain::outcome::{Status, classify};
-use crate::domain::runtime::Runtime;
 use crate::domain::sandbox_spec::{Network, Purpose, SandboxSpec};
+use crate::domain::script_type::ScriptType;
 use crate::domain::warm_up::WarmUp;
 use crate::engine::docker::{Image, NewLayer, Progress};
 use crate::sandbox::{Cancel, LaunchRequest};
@@ -47,13 +47,13 @@ impl Library {
     pub(super) async fn warmed(
         &self,
         below: &Image,
-        runtime: Runtime,
+        script_type: ScriptType,
         warm_up: &WarmUp,
         progress: Progress<'_>,
         cancel: &Cancel,
     ) -> Result<Environment, ImageError> {
-        let tag = tag(below, runtime, warm_up);
-        let make = self.make_warm(below, &tag, runtime, warm_up, progress, cancel);
+        let tag = tag(below, script_type, warm_up);
+        let make = self.make_warm(below, &tag, script_type, warm_up, progress, cancel);
         self.found_or_made(&tag, make, progress, cancel).await
     }
 
@@ -62,13 +62,13 @@ impl Library {
         &self,
         below: &Image,
         tag: &str,
-        runtime: Runtime,
+        script_type: ScriptType,
         warm_up: &WarmUp,
         progress: Progress<'_>,
         cancel: &Cancel,
     ) -> Result<(), ImageError> {
         progress(&format!("running the warm-up: {}", warm_up.command.join(" ")));
-        let sink = self.run_warm_up(below, runtime, warm_up, progress, cancel).await?;
+        let sink = self.run_warm_up(below, script_type, warm_up, progress, cancel).await?;
         let files = check_layer(&sink.layer, PLACES).await.map_err(|error| match error {
             ImageError::Layer(reason) => failed(&reason, ""),
             other => other,
@@ -88,7 +88,7 @@ impl Library {
     async fn run_warm_up<'a>(
         &self,
         below: &Image,
-        runtime: Runtime,
+        script_type: ScriptType,
         warm_up: &WarmUp,
         progress: Progress<'a>,
         cancel: &Cancel,
@@ -98,7 +98,7 @@ impl Library {
         let scratch_bytes = LIMITS.scratch_bytes.min(disk);
         let wanted = Limits { scratch_bytes, output_bytes: MAX_LAYER, ..LIMITS };
         let limits = limits(self, wanted).await?;
-        let request = request(runtime, warm_up, limits.whole_cpus());
+        let request = request(script_type, warm_up, limits.whole_cpus());
         let spec = SandboxSpec {
             image: below.id.clone(),
             limits,
@@ -138,14 +138,14 @@ fn failed(reason: &str, words: &str) -> ImageError {
 /// The shell gets the mode of the script's file, its path, and the command, and runs the
 /// command. In that, the script's name stands for its path, and `python3` for the
 /// interpreter that runs it.
-fn request(runtime: Runtime, warm_up: &WarmUp, cpus: u64) -> Request {
-    let (file_name, mode) = match runtime.launch(&warm_up.file_name, &warm_up.script, false) {
+fn request(script_type: ScriptType, warm_up: &WarmUp, cpus: u64) -> Request {
+    let (file_name, mode) = match script_type.launch(&warm_up.file_name, &warm_up.script, false) {
         Launch::Interpreted { file_name, .. } => (file_name, "600"),
         Launch::Executable { name } => (name, "555"),
     };
     let shell = ["/bin/sh", "-c", SCRIPT, mode].map(str::to_owned);
     let cpus = cpus.to_string();
-    let env = plain_variables(runtime, &cpus).into_iter().flatten();
+    let env = plain_variables(script_type, &cpus).into_iter().flatten();
     let env = env.map(|(name, value)| match name {
         "PATH" => (name.to_owned(), format!("{ENVIRONMENT_PROGRAMS}:{value}")),
         name => (name.to_owned(), value.to_owned()),
@@ -168,10 +168,10 @@ fn request(runtime: Runtime, warm_up: &WarmUp, cpus: u64) -> Request {
     }
 }
 
-fn tag(below: &Image, runtime: Runtime, warm_up: &WarmUp) -> String {
+fn tag(below: &Image, script_type: ScriptType, warm_up: &WarmUp) -> String {
     let words = warm_up.command.iter().map(String::as_bytes);
     let parts = [FORMAT.as_bytes(), SCRIPT.as_bytes(), below.id.as_bytes()].into_iter();
-    let script = [runtime.name().as_bytes(), warm_up.file_name.as_bytes(), &warm_up.script];
+    let script = [script_type.name().as_bytes(), warm_up.file_name.as_bytes(), &warm_up.script];
     format!("gantry/{ROLE}:{}", tag_hash(parts.chain(script).chain(words)))
 }
 
@@ -194,7 +194,7 @@ mod tests {
             file_name: "x.py".into(),
             script: b"1".as_slice().into(),
         };
-        let request = request(Runtime::Python, &warm_up, 2);
+        let request = request(ScriptType::Python, &warm_up, 2);
         assert_eq!(request.args, ["/bin/echo", "$(id)", "a b", "/run/gantry/x.py"]);
         let names: Vec<_> = request.env.iter().map(|(name, _)| name.as_str()).collect();
         assert!(names.contains(&"HOME") && !names.contains(&"HTTPS_PROXY"), "{names:?}");

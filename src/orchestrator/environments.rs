@@ -23,7 +23,7 @@ use super::observer::Observer;
 use super::run_error::RunError;
 use crate::clock;
 use crate::domain::requirements::RequirementsPolicy;
-use crate::domain::runtime::Runtime;
+use crate::domain::script_type::ScriptType;
 use crate::images::Library;
 use crate::sandbox::Cancel;
 use crate::store::{Store, StoreError};
@@ -41,7 +41,7 @@ struct Inner {
     library: Library,
     policy: RequirementsPolicy,
     observer: Arc<dyn Observer>,
-    /// Ids of images, by key or by the name of a plain runtime.
+    /// Ids of images, by key or by the name of a plain script type.
     images: Mutex<HashMap<String, String>>,
     /// Another image is known, or one less.
     changed: Notify,
@@ -54,14 +54,14 @@ struct Inner {
 /// Content of an image.
 #[derive(Debug, Clone)]
 enum Wanted {
-    Runtime(Runtime),
+    ScriptType(ScriptType),
     Environment(String),
 }
 
 impl Wanted {
     fn name(&self) -> &str {
         match self {
-            Self::Runtime(runtime) => runtime.name(),
+            Self::ScriptType(script_type) => script_type.name(),
             Self::Environment(key) => key,
         }
     }
@@ -110,30 +110,34 @@ impl Environments {
         Ok(())
     }
 
-    /// The id of the image of an environment, or of a plain runtime, if it was
+    /// The id of the image of an environment, or of a plain script type, if it was
     /// found or built before.
     #[must_use]
-    pub(super) fn known(&self, key: Option<&str>, runtime: Runtime) -> Option<String> {
-        self.images().get(key.unwrap_or(runtime.name())).cloned()
+    pub(super) fn known(&self, key: Option<&str>, script_type: ScriptType) -> Option<String> {
+        self.images().get(key.unwrap_or(script_type.name())).cloned()
     }
 
-    /// The id of the image of one of these plain runtimes, if any was found or built.
-    pub(super) fn known_of_any(&self, runtimes: &[Runtime]) -> Option<String> {
-        runtimes.iter().find_map(|runtime| self.known(None, *runtime))
+    /// The id of the image of one of these plain script types, if any was found or built.
+    pub(super) fn known_of_any(&self, script_types: &[ScriptType]) -> Option<String> {
+        script_types.iter().find_map(|script_type| self.known(None, *script_type))
     }
 
-    /// The id of the image of an environment, or of a plain runtime, which is built
+    /// The id of the image of an environment, or of a plain script type, which is built
     /// if it is not there.
     ///
     /// # Errors
     /// [`RunError::Build`].
-    pub async fn image(&self, key: Option<&str>, runtime: Runtime) -> Result<String, RunError> {
-        if let Some(image) = self.known(key, runtime) {
+    pub async fn image(
+        &self,
+        key: Option<&str>,
+        script_type: ScriptType,
+    ) -> Result<String, RunError> {
+        if let Some(image) = self.known(key, script_type) {
             return Ok(image);
         }
         let wanted = match key {
             Some(key) => Wanted::Environment(key.to_owned()),
-            None => Wanted::Runtime(runtime),
+            None => Wanted::ScriptType(script_type),
         };
         self.built(wanted).await.map_err(RunError::Build)
     }
@@ -144,9 +148,9 @@ impl Environments {
         self.inner.changed.notify_one();
     }
 
-    /// Has the image of a plain runtime built, if it is not there, in the background.
-    pub(super) fn request_runtime(&self, runtime: Runtime) {
-        drop(self.built(Wanted::Runtime(runtime)));
+    /// Has the image of a plain script type built, if it is not there, in the background.
+    pub(super) fn request_type_image(&self, script_type: ScriptType) {
+        drop(self.built(Wanted::ScriptType(script_type)));
     }
 
     /// Waits until [`known`](Self::known) may answer otherwise than before; for one

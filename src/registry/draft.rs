@@ -8,8 +8,8 @@ use crate::domain::environment::EnvironmentSpec;
 use crate::domain::fault::Fault;
 use crate::domain::registry::{Definition, ScriptFields, WarmUpRecord};
 use crate::domain::requirements::Requirements;
-use crate::domain::runtime::Runtime;
 use crate::domain::script::Script;
+use crate::domain::script_type::ScriptType;
 use crate::domain::warm_up::WarmUp;
 use crate::store::NewEnvironment;
 
@@ -42,15 +42,16 @@ pub(super) fn draft(
     let script_settings = input.settings(&script_settings, settings, faults);
     let says_what_is_held = input.says_what_is_held();
     let source = source::source(&mut input, known, settings, faults);
-    let runtime = input.script_type.or(before.map(|it| it.script_type));
-    let runtime = runtime.or(source.as_ref().map(|it| it.script.runtime()));
+    let script_type = input.script_type.or(before.map(|it| it.script_type));
+    let script_type = script_type.or(source.as_ref().map(|it| it.script.script_type()));
     let sources = environment::sources(before, input.sources);
-    let requirements = source::requirements(&mut input, script, runtime, settings, sources, faults);
+    let requirements =
+        source::requirements(&mut input, script, script_type, settings, sources, faults);
     // Other faults are reported even without a script.
     let definition = definition(
         input,
         before,
-        runtime,
+        script_type,
         source.as_ref(),
         requirements.as_ref(),
         settings,
@@ -90,7 +91,7 @@ pub fn definition_of(
 fn definition(
     input: ScriptInput,
     before: Option<&Definition>,
-    runtime: Option<Runtime>,
+    script_type: Option<ScriptType>,
     source: Option<&Source>,
     requirements: Option<&Required>,
     settings: &RegistrySettings,
@@ -104,12 +105,12 @@ fn definition(
         Some(sent) => sent.unwrap_or(true),
         None => before.is_none_or(|it| it.exec),
     };
-    let python = environment::python(before, runtime, input.python, faults);
+    let python = environment::python(before, script_type, input.python, faults);
     let working_directory = before.and_then(|it| it.working_directory.as_deref());
     let output_file = before.and_then(|it| it.output_file.as_deref());
     Definition {
         // Irrelevant without a script.
-        script_type: runtime.unwrap_or_default(),
+        script_type: script_type.unwrap_or_default(),
         digest: source.map(|it| it.script.digest()).unwrap_or_default(),
         file_name: source.map(|it| it.script.file_name().to_owned()).unwrap_or_default(),
         working_directory: fields::below_work(
@@ -147,7 +148,7 @@ fn definition(
             settings,
             faults,
         ),
-        preload: fields::preload(before, runtime, input.preload, faults),
+        preload: fields::preload(before, script_type, input.preload, faults),
         runtime: fields::runtime(before.and_then(|it| it.runtime.as_ref()), input.runtime, faults),
         env_allowed: fields::env_allowed(
             before.map(|it| &it.env_allowed),
@@ -163,11 +164,11 @@ fn definition(
 }
 
 impl Draft {
-    /// The environment that it needs in addition to its runtime's image.
-    pub(super) fn environment(&self, runtime_tag: &str) -> Option<NewEnvironment> {
+    /// The environment that it needs in addition to its script type's image.
+    pub(super) fn environment(&self, type_tag: &str) -> Option<NewEnvironment> {
         let definition = &self.definition;
         let spec = EnvironmentSpec {
-            runtime: definition.script_type,
+            script_type: definition.script_type,
             python: definition.python(),
             packages: definition.system_packages.clone(),
             requirements: self.requirements.clone(),
@@ -178,8 +179,8 @@ impl Draft {
         }
         let needs_requirements = spec.needed_requirements().is_some();
         Some(NewEnvironment {
-            key: spec.key(runtime_tag),
-            script_type: spec.runtime,
+            key: spec.key(type_tag),
+            script_type: spec.script_type,
             python: spec.needed_python(),
             requirements: definition.requirements.clone().filter(|_| needs_requirements),
             requirements_hash: definition.requirements_hash.clone().filter(|_| needs_requirements),

@@ -4,22 +4,22 @@ use super::faults::Faults;
 use super::source::{Required, Source};
 use crate::domain::python::PythonVersion;
 use crate::domain::registry::Definition;
-use crate::domain::runtime::Runtime;
+use crate::domain::script_type::ScriptType;
 use crate::domain::warm_up;
 
 /// Chosen version of Python; none for other script types, even if one was set before.
 pub(super) fn python(
     before: Option<&Definition>,
-    runtime: Option<Runtime>,
+    script_type: Option<ScriptType>,
     input: Option<Option<String>>,
     faults: &mut Faults,
 ) -> Option<PythonVersion> {
     let Some(sent) = input else {
-        let has_python = runtime.is_some_and(Runtime::has_python);
+        let has_python = script_type.is_some_and(ScriptType::has_python);
         return before.and_then(|it| it.python).filter(|_| has_python);
     };
     let sent = sent?;
-    if let Some(Err(error)) = runtime.map(Runtime::check_python) {
+    if let Some(Err(error)) = script_type.map(ScriptType::check_python) {
         faults.add("/python", error.to_string());
     }
     faults.keep("/python", sent.parse(), |_| None)
@@ -35,7 +35,9 @@ pub(super) fn python_of_shebang(
 ) -> Option<PythonVersion> {
     let Source { script, pointer, .. } = source.filter(|_| chosen.is_none())?;
     let is_same = |it: &&Definition| {
-        it.python.is_none() && it.script_type == script.runtime() && it.digest == script.digest()
+        it.python.is_none()
+            && it.script_type == script.script_type()
+            && it.digest == script.digest()
     };
     match before.filter(is_same) {
         Some(before) => before.python_of_shebang,

@@ -11,8 +11,8 @@ use crate::domain::mount::{self, Mount};
 use crate::domain::oci_runtime::OciRuntime;
 use crate::domain::preload::Preload;
 use crate::domain::registry::{Definition, MAX_DESCRIPTION_BYTES, ScriptName, check_below_work};
-use crate::domain::runtime::Runtime;
 use crate::domain::sanitize::sanitize;
+use crate::domain::script_type::ScriptType;
 use crate::domain::system_packages::SystemPackages;
 use crate::domain::variables::{AllowedVariables, EnvVar, Variables};
 
@@ -125,18 +125,18 @@ pub(super) fn system_packages(
 /// before.
 pub(super) fn preload(
     before: Option<&Definition>,
-    runtime: Option<Runtime>,
+    script_type: Option<ScriptType>,
     input: Option<Option<Preload>>,
     faults: &mut Faults,
 ) -> Preload {
     match input {
         Some(Some(sent)) => {
-            if let Some(Err(error)) = runtime.map(Runtime::check_python) {
+            if let Some(Err(error)) = script_type.map(ScriptType::check_python) {
                 faults.add("/preload", error.to_string());
             }
             sent
         }
-        _ if !runtime.is_some_and(Runtime::has_python) => Preload::Off,
+        _ if !script_type.is_some_and(ScriptType::has_python) => Preload::Off,
         Some(None) => Preload::default(),
         None => {
             let before = before.filter(|it| it.script_type.has_python());

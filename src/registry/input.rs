@@ -14,8 +14,8 @@ use crate::domain::limits::Timeout;
 use crate::domain::preload::{MAX_MODULES, Preload};
 use crate::domain::registry::ScriptSettings;
 use crate::domain::registry::settings::Tags;
-use crate::domain::runtime::Runtime;
 use crate::domain::sandbox_spec::Network;
+use crate::domain::script_type::ScriptType;
 use crate::domain::unique_keys::once;
 
 /// A script as it is sent. What is absent stays as it is, or has its default;
@@ -34,7 +34,7 @@ pub struct ScriptInput {
     /// Script type; a file on the server tells it by its name and content.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
-    pub script_type: Option<Runtime>,
+    pub script_type: Option<ScriptType>,
     /// A file on the server, below one of `GANTRY_SCRIPT_ROOTS`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file_path: Option<String>,

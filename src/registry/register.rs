@@ -85,7 +85,7 @@ impl Registry {
             RegistryError::invalid(pointer, format!("{error}{hint}"))
         };
         draft.script.check_shebang().map_err(refused)?;
-        if draft.script.runtime().is_text() {
+        if draft.script.script_type().is_text() {
             return Ok(());
         }
         let name = self.engine.architecture().await?;
@@ -117,11 +117,11 @@ impl Registry {
 
     /// Version of a draft.
     pub(super) fn version(&self, draft: &Draft) -> NewVersion {
-        let runtime_tag = self.engine.runtime_tag(draft.definition.script_type);
+        let type_tag = self.engine.type_tag(draft.definition.script_type);
         NewVersion {
             definition: draft.definition.clone(),
             code: draft.script.bytes().to_vec(),
-            environment: draft.environment(&runtime_tag),
+            environment: draft.environment(&type_tag),
         }
     }
 

@@ -10,7 +10,7 @@ use tokio::sync::OnceCell;
 
 use crate::domain::elf::Architecture;
 use crate::domain::requirements::RequirementsPolicy;
-use crate::domain::runtime::Runtime;
+use crate::domain::script_type::ScriptType;
 use crate::engine::EngineError;
 use crate::engine::docker::Docker;
 use crate::images::Library;
@@ -54,7 +54,7 @@ pub struct HostLimits {
 pub struct EngineFacts {
     architecture: Arc<dyn Fn() -> Answer<String> + Send + Sync>,
     oci_runtimes: Arc<dyn Fn() -> Answer<Vec<String>> + Send + Sync>,
-    runtime_tag: Arc<dyn Fn(Runtime) -> String + Send + Sync>,
+    type_tag: Arc<dyn Fn(ScriptType) -> String + Send + Sync>,
     known: Arc<OnceCell<String>>,
 }
 
@@ -72,21 +72,21 @@ impl EngineFacts {
                 let docker = asked.clone();
                 Box::pin(async move { Ok(docker.describe().await?.oci_runtimes) })
             }),
-            runtime_tag: Arc::new(move |runtime| library.runtime_tag(runtime)),
+            type_tag: Arc::new(move |script_type| library.type_tag(script_type)),
             known: Arc::default(),
         }
     }
 
     /// Creates fixed facts of an engine with `runc` alone.
     #[must_use]
-    pub fn fixed(architecture: Architecture, runtime_tag: fn(Runtime) -> String) -> Self {
+    pub fn fixed(architecture: Architecture, type_tag: fn(ScriptType) -> String) -> Self {
         let architecture = move || -> Answer<String> {
             Box::pin(std::future::ready(Ok(architecture.name().to_owned())))
         };
         Self {
             architecture: Arc::new(architecture),
             oci_runtimes: Arc::new(|| Box::pin(std::future::ready(Ok(vec!["runc".to_owned()])))),
-            runtime_tag: Arc::new(runtime_tag),
+            type_tag: Arc::new(type_tag),
             known: Arc::default(),
         }
     }
@@ -101,8 +101,8 @@ impl EngineFacts {
         (self.oci_runtimes)().await
     }
 
-    /// Tag of a runtime's image.
-    pub(super) fn runtime_tag(&self, runtime: Runtime) -> String {
-        (self.runtime_tag)(runtime)
+    /// Tag of a script type's image.
+    pub(super) fn type_tag(&self, script_type: ScriptType) -> String {
+        (self.type_tag)(script_type)
     }
 }

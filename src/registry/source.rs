@@ -11,9 +11,9 @@ use super::files::{ServerFile, read_below};
 use super::{RegistrySettings, ScriptInput};
 use crate::domain::registry::RegisteredScript;
 use crate::domain::requirements::{MAX_BYTES as MAX_REQUIREMENTS_BYTES, Requirements};
-use crate::domain::runtime::Runtime;
 use crate::domain::sanitize::sanitize;
 use crate::domain::script::{MAX_SCRIPT_BYTES, Script};
+use crate::domain::script_type::ScriptType;
 use crate::domain::text::utf8;
 
 /// Longest file name, in bytes (`NAME_MAX`, limits.h).
@@ -56,26 +56,27 @@ pub(super) fn source(
     faults: &mut Faults,
 ) -> Option<Source> {
     let raw = raw(input, known, settings, faults);
-    let runtime = input.script_type.or(known.map(|it| it.script.version.definition.script_type));
-    let runtime = runtime.or_else(|| told_by_file(raw.as_ref()?));
-    if runtime.is_none() {
-        faults.add("/script_type", format!("it is one of {}", Runtime::names()));
+    let script_type =
+        input.script_type.or(known.map(|it| it.script.version.definition.script_type));
+    let script_type = script_type.or_else(|| told_by_file(raw.as_ref()?));
+    if script_type.is_none() {
+        faults.add("/script_type", format!("it is one of {}", ScriptType::names()));
     }
-    let (raw, runtime) = (raw?, runtime?);
-    let file_name = file_name(input, &raw, known, runtime, faults);
-    if !runtime.is_text() && raw.is_executable == Some(false) {
+    let (raw, script_type) = (raw?, script_type?);
+    let file_name = file_name(input, &raw, known, script_type, faults);
+    if !script_type.is_text() && raw.is_executable == Some(false) {
         faults.add(raw.pointer, "the file is not executable; allow it with chmod +x");
     }
-    let script = Script::new(&file_name, Some(runtime), raw.bytes);
+    let script = Script::new(&file_name, Some(script_type), raw.bytes);
     let script = faults.keep(raw.pointer, script, |error| error.hint())?;
     Some(Source { script, file_path: raw.file_path, pointer: raw.pointer })
 }
 
 /// Type of a server file, detected as `gantry run` does. Sent bytes have no file name to detect it
 /// from.
-fn told_by_file(raw: &Raw) -> Option<Runtime> {
+fn told_by_file(raw: &Raw) -> Option<ScriptType> {
     let path = raw.file_path.as_deref()?;
-    Some(Runtime::detect(path, &raw.bytes))
+    Some(ScriptType::detect(path, &raw.bytes))
 }
 
 fn raw(
@@ -137,7 +138,7 @@ fn file_name(
     input: &ScriptInput,
     raw: &Raw,
     known: Option<Known<'_>>,
-    runtime: Runtime,
+    script_type: ScriptType,
     faults: &mut Faults,
 ) -> String {
     if let Some(name) = &input.file_name {
@@ -155,7 +156,7 @@ fn file_name(
     let was_sent = known.filter(|it| raw.is_kept || it.script.file_path.is_none());
     match was_sent {
         Some(known) => known.script.version.definition.file_name.clone(),
-        None => runtime.default_file_name().to_owned(),
+        None => script_type.default_file_name().to_owned(),
     }
 }
 
@@ -172,7 +173,7 @@ pub(super) struct Required {
 pub(super) fn requirements(
     input: &mut ScriptInput,
     before: Option<&RegisteredScript>,
-    runtime: Option<Runtime>,
+    script_type: Option<ScriptType>,
     settings: &RegistrySettings,
     sources: bool,
     faults: &mut Faults,
@@ -194,7 +195,7 @@ pub(super) fn requirements(
         (Some(path), _) => ("/requirements_path", requirements_file(path, settings, faults)?),
         (None, text) => ("/requirements", text?),
     };
-    if let Some(Err(error)) = runtime.map(Runtime::check_python) {
+    if let Some(Err(error)) = script_type.map(ScriptType::check_python) {
         faults.add(pointer, error.to_string());
         return None;
     }

@@ -9,7 +9,7 @@ use super::rows::{Row, without_nul};
 use super::{Store, StoreError};
 use crate::domain::python::PythonVersion;
 use crate::domain::registry::{EnvironmentRecord, EnvironmentStatus, WarmUpRecord};
-use crate::domain::runtime::Runtime;
+use crate::domain::script_type::ScriptType;
 use crate::domain::system_packages::SystemPackages;
 
 /// Longest build log kept, in bytes (1 MiB); the end of a longer one is kept.
@@ -21,8 +21,8 @@ pub struct NewEnvironment {
     /// SHA-256 over all its ingredients, in hexadecimal.
     pub key: String,
     /// Script type whose base image it is built on.
-    pub script_type: Runtime,
-    /// The version of Python; `None` is the one of the runtime's image.
+    pub script_type: ScriptType,
+    /// The version of Python; `None` is the one of the script type's image.
     pub python: Option<PythonVersion>,
     /// Debian packages to install.
     pub system_packages: SystemPackages,

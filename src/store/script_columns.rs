@@ -12,7 +12,7 @@ use super::versions::VersionRow;
 use crate::domain::limits::{Limits, Timeout};
 use crate::domain::registry::settings::Tags;
 use crate::domain::registry::{MAX_WARM, RegisteredScript, ScriptName, ScriptSettings};
-use crate::domain::runtime::Runtime;
+use crate::domain::script_type::ScriptType;
 
 /// Columns that a registration and a change write, in the order of [`bind_fields`].
 macro_rules! field_columns {
@@ -124,7 +124,7 @@ pub struct ScriptFilter {
     /// Part of the name or the description, in any case.
     pub search: Option<String>,
     /// Script type.
-    pub script_type: Option<Runtime>,
+    pub script_type: Option<ScriptType>,
     /// True for scripts that can be invoked, false for the others.
     pub is_enabled: Option<bool>,
     /// Tags that the scripts have, all of them.

@@ -5,10 +5,10 @@ use crate::rules::{paths, statements};
 use crate::source::{Source, is_test_file};
 
 /// Name of the enum of types.
-const ENUM: &str = "Runtime";
+const ENUM: &str = "ScriptType";
 
 /// Where the types stand.
-const HOME: [&str; 2] = ["src/domain/runtime.rs", "src/domain/runtime/"];
+const HOME: [&str; 2] = ["src/domain/script_type.rs", "src/domain/script_type/"];
 
 /// Files that name a type, and why another type does not concern them.
 const NAMING: [(&str, &str); 4] = [
@@ -62,16 +62,16 @@ fn is_variant(name: &str) -> bool {
 fn a_type_that_is_named_is_found() {
     let found = |path: &str, code: &str| findings(&[Source::new(path, code)]);
     for code in [
-        "match it { Runtime::Shell => 1, _ => 2 }",
-        "if it == crate::domain::runtime::Runtime::Node {",
-        "use crate::domain::runtime::Runtime::{Python, Shell};",
-        "use crate::domain::runtime::Runtime::*;",
+        "match it { ScriptType::Shell => 1, _ => 2 }",
+        "if it == crate::domain::script_type::ScriptType::Node {",
+        "use crate::domain::script_type::ScriptType::{Python, Shell};",
+        "use crate::domain::script_type::ScriptType::*;",
     ] {
         assert_eq!(found("src/cli/run.rs", code).len(), 1, "{code}");
-        assert!(found("src/domain/runtime/shell/mod.rs", code).is_empty(), "{code}");
+        assert!(found("src/domain/script_type/shell/mod.rs", code).is_empty(), "{code}");
         assert!(found("src/images/python.rs", code).is_empty(), "{code}");
     }
-    for code in ["Runtime::ALL", "Runtime::detect(name, bytes)", "tokio::runtime::Builder"] {
+    for code in ["ScriptType::ALL", "ScriptType::detect(name, bytes)", "tokio::runtime::Builder"] {
         assert!(found("src/cli/run.rs", code).is_empty(), "{code}");
         assert_eq!(found("src/images/python.rs", code).len(), 1, "{code}");
     }

@@ -7,7 +7,7 @@ use gantry::domain::limits::{
 };
 use gantry::domain::outcome::ErrorKind;
 use gantry::domain::quantities::{MIN_NANO_CPUS, NANO_CPUS_PER_CPU, show_bytes, show_duration};
-use gantry::domain::runtime::Runtime;
+use gantry::domain::script_type::ScriptType;
 
 use crate::page::{assert_part, read};
 
@@ -37,7 +37,7 @@ fn every_script_type_is_explained() {
     let section = section.split("\n## ").next().unwrap();
     let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` |"));
     let explained: Vec<_> = rows.map(|(name, _)| name).collect();
-    assert_eq!(explained, Runtime::ALL.map(Runtime::name), "{PAGE}, \"Types\"");
+    assert_eq!(explained, ScriptType::ALL.map(ScriptType::name), "{PAGE}, \"Types\"");
 }
 
 #[test]

@@ -5,19 +5,19 @@ use std::time::Duration;
 
 use gantry::domain::environment::EnvironmentSpec;
 use gantry::domain::requirements::{Requirements, RequirementsPolicy};
-use gantry::domain::runtime::Runtime;
+use gantry::domain::script_type::ScriptType;
 use gantry::domain::system_packages::SystemPackages;
 use gantry::images::{ImageError, Standing};
 
 use crate::testkit::workshop::Workshop;
 
-fn spec(runtime: Runtime, packages: &[&str], requirements: Option<&str>) -> EnvironmentSpec {
+fn spec(script_type: ScriptType, packages: &[&str], requirements: Option<&str>) -> EnvironmentSpec {
     let packages = packages.iter().map(|name| (*name).to_owned()).collect();
     let parse = |text| Requirements::parse(text, RequirementsPolicy::default()).unwrap();
     EnvironmentSpec {
         packages: SystemPackages::new(packages).unwrap(),
         requirements: requirements.map(parse),
-        ..EnvironmentSpec::plain(runtime)
+        ..EnvironmentSpec::plain(script_type)
     }
 }
 
@@ -25,15 +25,15 @@ fn spec(runtime: Runtime, packages: &[&str], requirements: Option<&str>) -> Envi
 async fn packages_are_installed_once_for_all_who_need_them() {
     let workshop = Workshop::new();
     let (one, other) = (
-        spec(Runtime::Shell, &["hello", "tree"], None),
-        spec(Runtime::Shell, &["tree", "hello", "tree"], None),
+        spec(ScriptType::Shell, &["hello", "tree"], None),
+        spec(ScriptType::Shell, &["tree", "hello", "tree"], None),
     );
     let (one, other) = tokio::join!(workshop.prepare(&one, None), workshop.prepare(&other, None));
     let (one, other) = (one.unwrap(), other.unwrap());
     assert_eq!(one.image.id, other.image.id);
     assert!(one.built != other.built, "built once: {} {}", one.built, other.built);
     assert_eq!(one.lock, None);
-    let again = workshop.prepare(&spec(Runtime::Shell, &["hello", "tree"], None), None).await;
+    let again = workshop.prepare(&spec(ScriptType::Shell, &["hello", "tree"], None), None).await;
     let again = again.unwrap();
     assert_eq!((again.image.id, again.built), (one.image.id.clone(), false));
 
@@ -52,9 +52,9 @@ async fn packages_are_installed_once_for_all_who_need_them() {
 #[tokio::test]
 async fn a_runtime_alone_is_its_own_image() {
     let workshop = Workshop::new();
-    let prepared = workshop.prepare(&spec(Runtime::Binary, &[], None), None).await.unwrap();
-    let runtime = workshop.library().find_runtime(Runtime::Binary).await.unwrap().unwrap();
-    assert_eq!((prepared.image, prepared.built, prepared.lock), (runtime, false, None));
+    let prepared = workshop.prepare(&spec(ScriptType::Binary, &[], None), None).await.unwrap();
+    let image = workshop.library().find_type_image(ScriptType::Binary).await.unwrap().unwrap();
+    assert_eq!((prepared.image, prepared.built, prepared.lock), (image, false, None));
 }
 
 #[tokio::test]
@@ -62,7 +62,7 @@ async fn a_package_that_there_is_not_is_named_by_apt() {
     let workshop = Workshop::new();
     // The last two are a pattern and an order where apt may read them so.
     let names = ["gantry-no-such-package", "hell.", "hello+"];
-    let error = workshop.prepare(&spec(Runtime::Shell, &names, None), None).await.unwrap_err();
+    let error = workshop.prepare(&spec(ScriptType::Shell, &names, None), None).await.unwrap_err();
     assert!(matches!(error, ImageError::Packages { .. }), "{error:?}");
     for name in names {
         let said = format!("E: Unable to locate package {name}\n");
@@ -75,7 +75,7 @@ async fn a_package_that_there_is_not_is_named_by_apt() {
 #[tokio::test]
 async fn a_version_that_there_is_not_is_said_by_apt() {
     let workshop = Workshop::new();
-    let error = workshop.prepare(&spec(Runtime::Shell, &["hello=0.1-1"], None), None).await;
+    let error = workshop.prepare(&spec(ScriptType::Shell, &["hello=0.1-1"], None), None).await;
     let error = error.unwrap_err();
     assert!(error.to_string().contains("Version '0.1-1' for 'hello' was not found"), "{error}");
     assert!(error.hint().unwrap().contains("without one"), "{error}");
@@ -91,7 +91,7 @@ async fn python_requirements_stand_upon_system_packages() {
     let python = |image: &str| {
         workshop.output_of(image, &["/opt/env/bin/python", "-c", BOTH]).trim().to_owned()
     };
-    let both = spec(Runtime::Python, &["hello"], Some("six"));
+    let both = spec(ScriptType::Python, &["hello"], Some("six"));
     let first = workshop.prepare(&both, Some("six==1.16.0\n")).await.unwrap();
     assert_eq!(python(&first.image.id), "Hello, world! 1.16.0");
     assert!(first.built && first.lock.as_ref().unwrap().contains("six==1.16.0"), "{first:?}");
@@ -109,7 +109,7 @@ async fn python_requirements_stand_upon_system_packages() {
 async fn images_with_packages_are_listed_and_go_after_what_stands_upon_them() {
     let workshop = Workshop::new();
     // Another set than in other tests: what is pruned here is missed there.
-    let both = spec(Runtime::Python, &["tree"], Some("iniconfig==2.1.0"));
+    let both = spec(ScriptType::Python, &["tree"], Some("iniconfig==2.1.0"));
     let prepared = workshop.prepare(&both, None).await.unwrap();
 
     let library = workshop.library();

@@ -3,8 +3,8 @@
 use gantry::domain::environment::EnvironmentSpec;
 use gantry::domain::python::PythonVersion;
 use gantry::domain::requirements::{Requirements, RequirementsPolicy};
-use gantry::domain::runtime::Runtime;
 use gantry::domain::script::Script;
+use gantry::domain::script_type::ScriptType;
 use gantry::domain::system_packages::SystemPackages;
 use gantry::images::ImageError;
 
@@ -15,7 +15,7 @@ fn spec(python: Option<PythonVersion>, requirements: Option<&str>) -> Environmen
     EnvironmentSpec {
         python,
         requirements: requirements.map(parse),
-        ..EnvironmentSpec::plain(Runtime::Python)
+        ..EnvironmentSpec::plain(ScriptType::Python)
     }
 }
 
@@ -25,7 +25,7 @@ fn from_source(requirements: &str, packages: &[&str]) -> EnvironmentSpec {
     EnvironmentSpec {
         packages: SystemPackages::new(packages).unwrap(),
         requirements: Some(Requirements::parse(requirements, policy).unwrap()),
-        ..EnvironmentSpec::plain(Runtime::Python)
+        ..EnvironmentSpec::plain(ScriptType::Python)
     }
 }
 

@@ -3,8 +3,8 @@
 
 use gantry::domain::environment::EnvironmentSpec;
 use gantry::domain::requirements::{Requirements, RequirementsPolicy};
-use gantry::domain::runtime::Runtime;
 use gantry::domain::script::Script;
+use gantry::domain::script_type::ScriptType;
 use gantry::domain::warm_up::WarmUp;
 use gantry::images::{ImageError, Standing};
 use std::time::Duration;
@@ -17,7 +17,7 @@ fn warmed(script: &Script, command: &[&str], requirements: Option<&str>) -> Envi
     EnvironmentSpec {
         requirements: requirements.map(parse),
         warm_up: WarmUp::of(&command, script),
-        ..EnvironmentSpec::plain(script.runtime())
+        ..EnvironmentSpec::plain(script.script_type())
     }
 }
 
@@ -47,7 +47,7 @@ async fn a_script_finds_what_its_warm_up_left_and_can_write_beside_it() {
         assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("one\n", ""), "{ran:?}");
     }
     // Without its warm-up it finds nothing.
-    let ran = workshop.run(&keep, &EnvironmentSpec::plain(Runtime::Shell)).await;
+    let ran = workshop.run(&keep, &EnvironmentSpec::plain(ScriptType::Shell)).await;
     assert_eq!(ran.stdout, "none\n", "{ran:?}");
     // Outputs of the warm-up are no script's.
     let found =

@@ -1,7 +1,7 @@
 //! Versions that wait for their environment.
 
 use gantry::domain::registry::EnvironmentStatus;
-use gantry::domain::runtime::Runtime;
+use gantry::domain::script_type::ScriptType;
 use gantry::domain::system_packages::SystemPackages;
 use gantry::store::{Activation, NewEnvironment, NewVersion, ScriptChange, Store, VersionChange};
 
@@ -18,7 +18,7 @@ on_both! {
 fn needing(content: &str, key: &str) -> NewVersion {
     let environment = NewEnvironment {
         key: key.to_owned(),
-        script_type: Runtime::Shell,
+        script_type: ScriptType::Shell,
         system_packages: SystemPackages::new(vec!["jq".to_owned()]).unwrap(),
         requirements: None,
         requirements_hash: None,

@@ -2,7 +2,7 @@
 
 use gantry::domain::python::PythonVersion;
 use gantry::domain::registry::{EnvironmentRecord, EnvironmentStatus, WarmUpRecord};
-use gantry::domain::runtime::Runtime;
+use gantry::domain::script_type::ScriptType;
 use gantry::domain::system_packages::SystemPackages;
 use gantry::store::{NewEnvironment, NewScript, Store};
 
@@ -24,7 +24,7 @@ const MIB: usize = 1024 * 1024;
 fn environment(key: &str) -> NewEnvironment {
     NewEnvironment {
         key: key.to_owned(),
-        script_type: Runtime::Python,
+        script_type: ScriptType::Python,
         python: None,
         system_packages: SystemPackages::new(vec!["jq".to_owned()]).unwrap(),
         requirements: Some("requests\n".to_owned()),
@@ -53,7 +53,10 @@ async fn an_environment_goes_from_queued_to_ready(database: Database) {
     let store = &database.store;
     needed(store, "weather", "key").await;
     let queued = read(store, "key").await;
-    assert_eq!((queued.status, queued.script_type), (EnvironmentStatus::Queued, Runtime::Python));
+    assert_eq!(
+        (queued.status, queued.script_type),
+        (EnvironmentStatus::Queued, ScriptType::Python)
+    );
     assert_eq!(queued.requirements.as_deref(), Some("requests\n"));
     assert_eq!(queued.system_packages, SystemPackages::new(vec!["jq".to_owned()]).unwrap());
     assert_eq!(store.unbuilt_environments().await.unwrap(), [queued]);

@@ -109,7 +109,7 @@ async fn impossible_environments_are_named(database: Database) {
     let mut new = crate::samples::script("weather");
     new.version.environment = Some(NewEnvironment {
         key: "7".to_owned(),
-        script_type: gantry::domain::runtime::Runtime::Python,
+        script_type: gantry::domain::script_type::ScriptType::Python,
         system_packages: SystemPackages::default(),
         requirements: None,
         requirements_hash: None,

@@ -7,7 +7,7 @@ use gantry::domain::confinement::{Confinement, SealedConfinement};
 use gantry::domain::execution::{Report, SandboxReceipt};
 use gantry::domain::outcome::Status;
 use gantry::domain::preload::Preload;
-use gantry::domain::runtime::Runtime;
+use gantry::domain::script_type::ScriptType;
 use gantry::store::{NotPreloaded, Store};
 use uuid::Uuid;
 
@@ -45,7 +45,7 @@ fn ended(pids: i64, completed_at: DateTime<Utc>) -> Report {
 async fn scripts_that_were_not_preloaded_are_found_without_a_server(database: Database) {
     let store = &database.store;
     let mut new = script("thumbs");
-    new.version.definition.script_type = Runtime::Python;
+    new.version.definition.script_type = ScriptType::Python;
     new.version.definition.preload = Preload::Automatic;
     let id = store.insert_script(&new, &audit("script.create")).await.unwrap();
     let python = store.script(id).await.unwrap().unwrap();

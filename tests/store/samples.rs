@@ -12,8 +12,8 @@ use gantry::domain::preload::Preload;
 use gantry::domain::registry::{
     Definition, RegisteredScript, ScriptFields, ScriptName, ScriptSettings,
 };
-use gantry::domain::runtime::Runtime;
 use gantry::domain::sandbox_spec::Network;
+use gantry::domain::script_type::ScriptType;
 use gantry::domain::system_packages::SystemPackages;
 use gantry::domain::token::{Role, TokenHash};
 use gantry::domain::variables::{AllowedVariables, Variables};
@@ -45,7 +45,7 @@ pub(crate) fn audit(action: &'static str) -> NewAuditEntry {
 pub(crate) fn version(content: &str) -> NewVersion {
     NewVersion {
         definition: Definition {
-            script_type: Runtime::Shell,
+            script_type: ScriptType::Shell,
             digest: format!("{:064x}", content.len()) + content,
             file_name: "script.sh".to_owned(),
             working_directory: None,

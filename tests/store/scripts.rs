@@ -7,7 +7,7 @@ use gantry::domain::limits::{Limits, Timeout};
 use gantry::domain::oci_runtime::OciRuntime;
 use gantry::domain::registry::settings::Tags;
 use gantry::domain::registry::{ScriptFields, ScriptName, ScriptSettings};
-use gantry::domain::runtime::Runtime;
+use gantry::domain::script_type::ScriptType;
 use gantry::store::{Needs, NewScript, ScriptChange, ScriptFilter, StoreError, VersionChange};
 
 use crate::database::{Database, on_both};
@@ -241,7 +241,7 @@ async fn searches_ignore_the_case_of_every_script(database: Database) {
 }
 
 async fn scripts_of_every_type_are_stored(database: Database) {
-    for script_type in Runtime::ALL {
+    for script_type in ScriptType::ALL {
         let mut new = script(&format!("a-{script_type}"));
         new.version.definition.script_type = script_type;
         let id = database.store.insert_script(&new, &audit("script.create")).await.unwrap();
@@ -255,14 +255,14 @@ async fn scripts_are_filtered_by_type_state_and_scope(database: Database) {
     let first = registered(store, "first").await;
     let second = registered(store, "second").await;
     let mut python = script("third");
-    python.version.definition.script_type = Runtime::Python;
+    python.version.definition.script_type = ScriptType::Python;
     python.fields.settings.is_enabled = false;
     store.insert_script(&python, &audit("script.create")).await.unwrap();
     let of_type =
         |script_type| ScriptFilter { script_type: Some(script_type), ..Default::default() };
-    assert_eq!(names(&database, &of_type(Runtime::Python)).await, ["third"]);
-    assert_eq!(names(&database, &of_type(Runtime::Shell)).await, ["first", "second"]);
-    assert!(names(&database, &of_type(Runtime::Binary)).await.is_empty());
+    assert_eq!(names(&database, &of_type(ScriptType::Python)).await, ["third"]);
+    assert_eq!(names(&database, &of_type(ScriptType::Shell)).await, ["first", "second"]);
+    assert!(names(&database, &of_type(ScriptType::Binary)).await.is_empty());
     let enabled = |it| ScriptFilter { is_enabled: Some(it), ..Default::default() };
     assert_eq!(names(&database, &enabled(false)).await, ["third"]);
     assert_eq!(names(&database, &enabled(true)).await, ["first", "second"]);
@@ -271,7 +271,7 @@ async fn scripts_are_filtered_by_type_state_and_scope(database: Database) {
     assert!(names(&database, &scope(&[])).await.is_empty());
     let all = ScriptFilter {
         search: Some("WEATHER".to_owned()),
-        script_type: Some(Runtime::Shell),
+        script_type: Some(ScriptType::Shell),
         is_enabled: Some(true),
         tags: Vec::new(),
         scope: Some(vec![first.id]),

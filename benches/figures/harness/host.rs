@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use gantry::domain::runtime::Runtime;
+use gantry::domain::script_type::ScriptType;
 
 use super::workload::{INPUT, WORKLOADS, Workload};
 use crate::Failure;
@@ -56,9 +56,9 @@ impl Host {
 
     fn command(&self, workload: &Workload) -> Result<Command, Failure> {
         let script = self.folder.path().join(workload.name);
-        let interpreter = match (workload.runtime, workload.requirements) {
-            (Runtime::Python, None) => &self.python,
-            (Runtime::Python, Some(_)) => self.equipped.as_ref().map_err(Clone::clone)?,
+        let interpreter = match (workload.script_type, workload.requirements) {
+            (ScriptType::Python, None) => &self.python,
+            (ScriptType::Python, Some(_)) => self.equipped.as_ref().map_err(Clone::clone)?,
             _ => return Ok(Command::new(script)),
         };
         let mut command = Command::new(interpreter);

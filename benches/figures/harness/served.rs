@@ -70,7 +70,7 @@ impl Served {
         let settings = [("GANTRY_POOL_SIZE", size.as_str()), ("GANTRY_MAX_CONCURRENT", "8")];
         let server = Server::start(database, folder.path(), &settings).await?;
         let mut body = json!({
-            "name": workload.name, "description": "", "script_type": workload.runtime.name(),
+            "name": workload.name, "description": "", "script_type": workload.script_type.name(),
             "source": workload.source, "requirements": workload.requirements,
         });
         for (field, value) in fields {

@@ -10,9 +10,9 @@ use gantry::domain::limits::{Limits, Timeout};
 use gantry::domain::outcome::Ending;
 use gantry::domain::preload::Preload;
 use gantry::domain::requirements::{Requirements, RequirementsPolicy};
-use gantry::domain::runtime::Runtime;
 use gantry::domain::sandbox_spec::Network;
 use gantry::domain::script::Script;
+use gantry::domain::script_type::ScriptType;
 use gantry::domain::uid_range::UidRange;
 use gantry::domain::variables::Variables;
 use gantry::engine::docker::{Docker, Endpoint};
@@ -70,8 +70,8 @@ impl Subject {
             },
         );
         let cancel = Cancel::new();
-        let shell = library.runtime(Runtime::Shell, &|_| (), &cancel).await?;
-        let python = library.runtime(Runtime::Python, &|_| (), &cancel).await?;
+        let shell = library.type_image(ScriptType::Shell, &|_| (), &cancel).await?;
+        let python = library.type_image(ScriptType::Python, &|_| (), &cancel).await?;
         Ok(Self {
             docker,
             library,
@@ -94,7 +94,7 @@ impl Subject {
                 let tag = found.image.tags.first().cloned().filter(|_| found.built);
                 (found.image.id, tag)
             }
-            None if workload.runtime == Runtime::Python => (self.python_image.clone(), None),
+            None if workload.script_type == ScriptType::Python => (self.python_image.clone(), None),
             None => (self.shell_image.clone(), None),
         };
         Ok(Task { workload, image, built_tag, job: job(workload)? })
@@ -188,17 +188,17 @@ impl Subject {
 }
 
 fn job(workload: &Workload) -> Result<Job, Failure> {
-    let (name, runtime) = (workload.name, workload.runtime);
+    let (name, script_type) = (workload.name, workload.script_type);
     let parse = |text| Requirements::parse(text, RequirementsPolicy::default());
     Ok(Job {
         execution_id: "bench".to_owned(),
         script_id: None,
         script_name: name.to_owned(),
         job_id: None,
-        script: Script::new(name, Some(runtime), workload.source)?,
+        script: Script::new(name, Some(script_type), workload.source)?,
         environment: EnvironmentSpec {
             requirements: workload.requirements.map(parse).transpose()?,
-            ..EnvironmentSpec::plain(runtime)
+            ..EnvironmentSpec::plain(script_type)
         },
         working_directory: None,
         input: Some(JsonInput::parse(INPUT.into())?),

@@ -1,7 +1,7 @@
 //! The scripts that are run, each in every way there is: all of them read one JSON
 //! document and print the same.
 
-use gantry::domain::runtime::Runtime;
+use gantry::domain::script_type::ScriptType;
 
 /// What every script reads, and prints.
 pub(crate) const INPUT: &str = r#"{"a":1}"#;
@@ -12,7 +12,7 @@ pub(crate) struct Workload {
     pub(crate) name: &'static str,
     /// What it does, for tables.
     pub(crate) title: &'static str,
-    pub(crate) runtime: Runtime,
+    pub(crate) script_type: ScriptType,
     pub(crate) source: &'static str,
     pub(crate) requirements: Option<&'static str>,
     /// How the same is started in its image without Gantry.
@@ -22,7 +22,7 @@ pub(crate) struct Workload {
 pub(crate) static SHELL: Workload = Workload {
     name: "shell",
     title: "shell, `cat`",
-    runtime: Runtime::Shell,
+    script_type: ScriptType::Shell,
     source: CAT,
     requirements: None,
     command: ["/bin/bash", "-c", "exec cat"],
@@ -31,7 +31,7 @@ pub(crate) static SHELL: Workload = Workload {
 pub(crate) static PYTHON: Workload = Workload {
     name: "python",
     title: "Python, echo",
-    runtime: Runtime::Python,
+    script_type: ScriptType::Python,
     source: ECHO,
     requirements: None,
     command: ["/usr/bin/python3", "-c", ECHO],
@@ -40,7 +40,7 @@ pub(crate) static PYTHON: Workload = Workload {
 pub(crate) static PICTURE: Workload = Workload {
     name: "picture",
     title: "Python, numpy and Pillow",
-    runtime: Runtime::Python,
+    script_type: ScriptType::Python,
     source: RESIZE,
     requirements: Some("numpy\npillow\n"),
     command: ["/opt/env/bin/python", "-c", RESIZE],

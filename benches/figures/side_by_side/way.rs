@@ -1,6 +1,6 @@
 //! The ways in which a script is run.
 
-use gantry::domain::runtime::Runtime;
+use gantry::domain::script_type::ScriptType;
 
 use crate::harness::workload::Workload;
 
@@ -55,6 +55,6 @@ impl Way {
 
     /// Whether there is such a way for a workload.
     pub(crate) fn is_known(self, workload: &Workload) -> bool {
-        self != NotPreloaded || workload.runtime == Runtime::Python
+        self != NotPreloaded || workload.script_type == ScriptType::Python
     }
 }

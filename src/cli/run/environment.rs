@@ -37,17 +37,17 @@ pub(super) fn spec(
     wanted: Wanted,
     script: &Script,
 ) -> Result<EnvironmentSpec, Problem> {
-    let runtime = script.runtime();
+    let script_type = script.script_type();
     if arguments.python.is_some() {
         let refused = |error| Problem::new(&format!("--python: {error}"), None);
-        runtime.check_python().map_err(refused)?;
+        script_type.check_python().map_err(refused)?;
     }
     let python = match arguments.python {
         Some(python) => Some(python),
         None => script.python_of_shebang().map_err(|error| Problem::new(&error, error.hint()))?,
     };
     Ok(EnvironmentSpec {
-        runtime,
+        script_type,
         python,
         packages: wanted.packages,
         requirements: wanted.requirements,

@@ -103,7 +103,7 @@ pub(in crate::cli) async fn check_script(
     let refused = |error: ScriptError| Problem::new(&error, error.hint());
     let script = Script::new(&name, arguments.script_type, bytes).map_err(refused)?;
     script.check_shebang().map_err(refused)?;
-    if !script.runtime().is_text() {
+    if !script.script_type().is_text() {
         script.check_runs_on(architecture(docker).await?).map_err(refused)?;
     }
     Ok(script)

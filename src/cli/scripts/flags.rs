@@ -12,14 +12,14 @@ use super::settings::{self, SettingFlags};
 use crate::cli::remote::Failure;
 use crate::cli::run::environment::python;
 use crate::cli::run::file::{self, Problem, read_file_or_pipe};
-use crate::cli::run::{NetworkArgument, mount_argument, runtime, variables};
+use crate::cli::run::{NetworkArgument, mount_argument, script_type, variables};
 use crate::client::{ClientError, Fields};
 use crate::domain::json_input::{JsonInput, JsonInputError};
 use crate::domain::mount::Mount;
 use crate::domain::oci_runtime::OciRuntime;
 use crate::domain::preload::Preload;
 use crate::domain::python::PythonVersion;
-use crate::domain::runtime::Runtime;
+use crate::domain::script_type::ScriptType;
 
 /// Largest JSON Schema that is read, in bytes (1 MiB).
 const MAX_SCHEMA_BYTES: u64 = 1024 * 1024;
@@ -34,8 +34,8 @@ pub(super) struct ScriptFlags {
     name: Option<String>,
 
     /// What it is, when its name and content don't tell
-    #[arg(long = "type", value_name = "TYPE", value_parser = runtime)]
-    script_type: Option<Runtime>,
+    #[arg(long = "type", value_name = "TYPE", value_parser = script_type)]
+    script_type: Option<ScriptType>,
 
     /// What it is for
     #[arg(long, value_name = "TEXT")]
@@ -210,7 +210,7 @@ fn fields(file: Option<&Path>, flags: &ScriptFlags) -> Result<Fields, Failure> {
     if let Some(file) = file {
         set_content(file, flags, &mut fields)?;
     }
-    fields.set_some("script_type", flags.script_type.map(Runtime::name).as_ref())?;
+    fields.set_some("script_type", flags.script_type.map(ScriptType::name).as_ref())?;
     if let Some(path) = &flags.requirements {
         fields.set("requirements", &read_text(path, file::MAX_REQUIREMENTS_FILE)?)?;
     }
@@ -251,7 +251,7 @@ fn set_content(file: &Path, flags: &ScriptFlags, fields: &mut Fields) -> Result<
     let bytes = file::read_script(file)?;
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     // The same look that `gantry run` has: the server need not guess.
-    let kind = flags.script_type.unwrap_or_else(|| Runtime::detect(&name, &bytes));
+    let kind = flags.script_type.unwrap_or_else(|| ScriptType::detect(&name, &bytes));
     fields.set("script_type", &kind.name())?;
     fields.set("file_name", &name)?;
     fields.set("source_base64", &STANDARD.encode(bytes))?;

@@ -6,15 +6,15 @@ use clap::Args;
 use serde_json::{Map, Number, Value};
 
 use crate::cli::fields::{Lines, bytes};
-use crate::cli::run::{cpus, memory, runtime, timeout};
+use crate::cli::run::{cpus, memory, script_type, timeout};
 use crate::client::wire::{Limits, Script};
 use crate::client::{ClientError, Fields};
 use crate::domain::limits::Timeout;
 use crate::domain::quantities::NANO_CPUS_PER_CPU;
 use crate::domain::registry::MAX_WARM;
 use crate::domain::registry::settings::Tags;
-use crate::domain::runtime::Runtime;
 use crate::domain::sanitize::sanitize;
+use crate::domain::script_type::ScriptType;
 
 #[derive(Debug, Args)]
 pub(super) struct SettingFlags {
@@ -88,8 +88,8 @@ pub(super) struct FilterFlags {
     search: Option<String>,
 
     /// Only those of this type
-    #[arg(long = "type", value_name = "TYPE", value_parser = runtime)]
-    script_type: Option<Runtime>,
+    #[arg(long = "type", value_name = "TYPE", value_parser = script_type)]
+    script_type: Option<ScriptType>,
 
     /// Only those with this tag; repeated, those with all of them
     #[arg(long = "tag", value_name = "TAG", value_parser = tag)]

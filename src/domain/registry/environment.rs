@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::python::PythonVersion;
-use crate::domain::runtime::Runtime;
+use crate::domain::script_type::ScriptType;
 use crate::domain::system_packages::SystemPackages;
 
 /// State of an environment.
@@ -65,8 +65,8 @@ pub struct EnvironmentRecord {
     /// SHA-256 over all its ingredients, in hexadecimal.
     pub key: String,
     /// Script type whose base image it is built on.
-    pub script_type: Runtime,
-    /// The version of Python; `None` is the one of the runtime's image.
+    pub script_type: ScriptType,
+    /// The version of Python; `None` is the one of the script type's image.
     pub python: Option<PythonVersion>,
     /// Debian packages to install.
     pub system_packages: SystemPackages,

@@ -14,8 +14,8 @@ use crate::domain::mount::{self, Mount, MountError};
 use crate::domain::oci_runtime::OciRuntime;
 use crate::domain::preload::Preload;
 use crate::domain::python::PythonVersion;
-use crate::domain::runtime::{NoPython, Runtime};
 use crate::domain::sandbox_spec::Network;
+use crate::domain::script_type::{NoPython, ScriptType};
 use crate::domain::system_packages::SystemPackages;
 use crate::domain::variables::{AllowedVariables, Variables};
 use crate::domain::warm_up::{self, WarmUpError};
@@ -30,7 +30,7 @@ const MAX_RELATIVE_BYTES: usize = 1_024;
 #[serde(deny_unknown_fields)]
 pub struct Definition {
     /// Script type.
-    pub script_type: Runtime,
+    pub script_type: ScriptType,
     /// SHA-256 of the script's bytes, in hexadecimal.
     pub digest: String,
     /// File name of the script in the sandbox.
@@ -244,12 +244,13 @@ mod tests {
 
     #[test]
     fn what_a_script_can_not_have_is_a_fault() {
-        let shell = Definition { script_type: Runtime::Shell, requirements: None, ..definition() };
+        let shell =
+            Definition { script_type: ScriptType::Shell, requirements: None, ..definition() };
         let python = Some(PythonVersion::Python311);
         let of = |definition: Definition| definition.validate().unwrap_err();
         assert_eq!(
             of(Definition { python, ..shell.clone() }),
-            VersionFault::Python(NoPython(Runtime::Shell))
+            VersionFault::Python(NoPython(ScriptType::Shell))
         );
         assert_eq!(of(Definition { sources: true, ..shell.clone() }), VersionFault::Sources);
         let warm_up = vec![String::new()];

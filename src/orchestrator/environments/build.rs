@@ -10,8 +10,8 @@ use crate::domain::environment::EnvironmentSpec;
 use crate::domain::outcome::ErrorKind;
 use crate::domain::registry::{EnvironmentRecord, EnvironmentStatus, WarmUpRecord};
 use crate::domain::requirements::Requirements;
-use crate::domain::runtime::Runtime;
 use crate::domain::script::Script;
+use crate::domain::script_type::ScriptType;
 use crate::domain::warm_up::WarmUp;
 use crate::images::{ImageError, Prepared};
 use crate::orchestrator::build_failure::BuildFailure;
@@ -57,10 +57,10 @@ impl Environments {
     /// The image's id, after a build if it has to be.
     pub(super) async fn build(&self, wanted: &Wanted) -> Result<String, BuildFailure> {
         let key = match wanted {
-            Wanted::Runtime(runtime) => {
-                let progress = |line: &str| tracing::info!(%runtime, line, "building an image");
+            Wanted::ScriptType(script_type) => {
+                let progress = |line: &str| tracing::info!(%script_type, line, "building an image");
                 let library = &self.inner.library;
-                return Ok(library.runtime(*runtime, &progress, &self.inner.stop).await?.id);
+                return Ok(library.type_image(*script_type, &progress, &self.inner.stop).await?.id);
             }
             Wanted::Environment(key) => key,
         };
@@ -178,7 +178,7 @@ impl Environments {
             None => None,
         };
         Ok(EnvironmentSpec {
-            runtime: known.script_type,
+            script_type: known.script_type,
             python: known.python,
             packages: known.system_packages.clone(),
             requirements,
@@ -189,10 +189,10 @@ impl Environments {
     async fn warm_up(
         &self,
         known: &WarmUpRecord,
-        runtime: Runtime,
+        script_type: ScriptType,
     ) -> Result<Option<WarmUp>, BuildFailure> {
         let code = self.inner.store.code(&known.digest).await?;
-        let script = Script::new(&known.file_name, Some(runtime), code).map_err(|error| {
+        let script = Script::new(&known.file_name, Some(script_type), code).map_err(|error| {
             BuildFailure::of_environment(format!("its warm-up has no script: {error}"))
         })?;
         Ok(WarmUp::of(&known.command, &script))

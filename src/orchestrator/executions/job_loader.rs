@@ -93,7 +93,7 @@ impl JobLoader {
             script_name: runnable.script_name.clone(),
             job_id: runnable.job_id.clone(),
             environment: EnvironmentSpec {
-                runtime: definition.script_type,
+                script_type: definition.script_type,
                 python: definition.python(),
                 packages: definition.system_packages.clone(),
                 requirements,

@@ -49,7 +49,7 @@ use super::shared_queue::{SharedQueue, Slot};
 use super::shutdown::Shutdown;
 use super::transitions::{Transitions, cancelled_outcome};
 use crate::domain::outcome::{ErrorKind, Outcome};
-use crate::domain::runtime::Runtime;
+use crate::domain::script_type::ScriptType;
 use crate::orchestrator::artifact_storage::ArtifactStorage;
 use crate::orchestrator::environments::Environments;
 use crate::orchestrator::live::{LiveExecution, LiveRegistry};
@@ -150,8 +150,8 @@ impl ExecutionTask {
     async fn attempt(&self) -> AttemptOutcome {
         let context = &*self.context;
         let Some(runnable) = self.read().await else { return AttemptOutcome::Over };
-        let (key, runtime) = needed(&runnable);
-        let Some(image) = context.environments.known(key, runtime) else {
+        let (key, script_type) = needed(&runnable);
+        let Some(image) = context.environments.known(key, script_type) else {
             return AttemptOutcome::Unbuilt(runnable);
         };
         let pending = PendingRun::new(runnable, image, Arc::clone(&self.live), self.end.clone());
@@ -199,13 +199,13 @@ impl ExecutionTask {
     /// Waits without a slot: executions whose images are there go on.
     async fn wait_for_image(self, runnable: &Runnable) {
         let Self { context, waiting, slot, live, end } = self;
-        let (key, runtime) = needed(runnable);
-        let parked = Parked { id: waiting.id, until: key.unwrap_or(runtime.name()) };
+        let (key, script_type) = needed(runnable);
+        let parked = Parked { id: waiting.id, until: key.unwrap_or(script_type.name()) };
         context.queue.lock().park(waiting, parked.until);
         drop(slot);
         let TaskContext { queue, transitions, .. } = &*context;
         let built = tokio::select! {
-            built = context.environments.image(key, runtime) => built,
+            built = context.environments.image(key, script_type) => built,
             () = context.shutdown.stopping.cancelled() => return,
             () = end.cancelled() => {
                 queue.lock().cancel(parked.id);
@@ -266,7 +266,7 @@ async fn pauses(context: &TaskContext, pause: Duration, end: &Cancel) -> bool {
     }
 }
 
-/// The environment and the runtime that the execution's image is of.
-fn needed(runnable: &Runnable) -> (Option<&str>, Runtime) {
+/// The environment and the script type that the execution's image is of.
+fn needed(runnable: &Runnable) -> (Option<&str>, ScriptType) {
     (runnable.environment_key.as_deref(), runnable.definition.script_type)
 }

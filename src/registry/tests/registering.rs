@@ -1,5 +1,5 @@
 use super::*;
-use crate::domain::runtime::Runtime;
+use crate::domain::script_type::ScriptType;
 
 #[tokio::test]
 async fn a_script_is_registered_with_all_that_was_sent() {
@@ -149,7 +149,7 @@ async fn exactly_one_source_is_wanted() {
     assert_eq!(pointers(&world.faults(untyped).await), ["/script_type"]);
     let told = world.write("scripts/b.py", "print(1)");
     let told = world.register(json!({"name": "b", "file_path": told})).await.unwrap();
-    assert_eq!(told.version.definition.script_type, Runtime::Python);
+    assert_eq!(told.version.definition.script_type, ScriptType::Python);
     let coded = json!({"name": "a", "script_type": "shell", "source_base64": "ZWNobwo="});
     let script = world.register(coded).await.unwrap();
     let code = world.registry.store.code(&script.version.definition.digest).await.unwrap();

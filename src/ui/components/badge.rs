@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use crate::domain::execution::State;
 use crate::domain::outcome::ErrorKind;
 use crate::domain::registry::EnvironmentStatus;
-use crate::domain::runtime::Runtime;
+use crate::domain::script_type::ScriptType;
 
 /// State of an execution.
 pub(in crate::ui) fn state(state: State) -> Markup {
@@ -22,8 +22,8 @@ pub(in crate::ui) fn outcome(status: State, kind: Option<ErrorKind>) -> Markup {
 }
 
 /// Type of a script.
-pub(in crate::ui) fn runtime(runtime: Runtime) -> Markup {
-    html! { span class={ "badge type " (runtime.name()) } { (runtime.name()) } }
+pub(in crate::ui) fn script_type(script_type: ScriptType) -> Markup {
+    html! { span class={ "badge type " (script_type.name()) } { (script_type.name()) } }
 }
 
 /// State of an environment.

@@ -60,7 +60,7 @@ fn table(records: &[EnvironmentRecord]) -> Markup {
                     @for it in records {
                         tr {
                             td { a.mono href={ "/environments/" (it.key) } title=(it.key) { (value::short(&it.key, 12)) } }
-                            td { (badge::runtime(it.script_type)) }
+                            td { (badge::script_type(it.script_type)) }
                             td { (badge::environment(it.status)) }
                             td {
                                 span.sub { (made_of(it)) }
@@ -157,7 +157,7 @@ fn facts(record: &EnvironmentRecord) -> Markup {
         section.card {
             h2 { "Made of" }
             dl.facts {
-                dt { "Type" } dd { (badge::runtime(record.script_type)) }
+                dt { "Type" } dd { (badge::script_type(record.script_type)) }
                 dt { "Key" } dd.mono { (record.key) }
                 @if let Some(python) = record.python { dt { "Python" } dd { (python) } }
                 @if let Some(image) = &record.image { dt { "Image" } dd.mono { (image) } }

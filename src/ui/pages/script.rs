@@ -117,7 +117,7 @@ fn head(user: &CurrentUser, script: &RegisteredScript) -> Markup {
         }
         div.head {
             h1 { (script.name.as_str()) }
-            (badge::runtime(script.version.definition.script_type))
+            (badge::script_type(script.version.definition.script_type))
             (settings::marks(&script.settings))
             a.muted href={ (address) "/versions/" (script.version.number) } {
                 "version " (script.version.number)

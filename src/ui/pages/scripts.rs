@@ -134,7 +134,7 @@ fn row(
                     span.sub { (value::short(line, 120)) }
                 }
             }
-            td.roomy { (badge::runtime(script.version.definition.script_type)) }
+            td.roomy { (badge::script_type(script.version.definition.script_type)) }
             td { (settings::marks(&script.settings)) }
             td {
                 @match environment {

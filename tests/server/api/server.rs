@@ -77,7 +77,9 @@ impl Server {
         let registry = Registry::new(
             store.clone(),
             settings(),
-            EngineFacts::fixed(Architecture::X86_64, |runtime| format!("gantry/{runtime}:1")),
+            EngineFacts::fixed(Architecture::X86_64, |script_type| {
+                format!("gantry/{script_type}:1")
+            }),
             Arc::new(move |key| requested.request(key)),
             Arc::new(move |id, limit| changed.script_changed(id, limit.map(NonZeroU32::get))),
         );

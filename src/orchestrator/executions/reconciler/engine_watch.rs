@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::outcome::ErrorKind;
-use crate::domain::runtime::Runtime;
+use crate::domain::script_type::ScriptType;
 use crate::orchestrator::environments::Environments;
 use crate::orchestrator::executions::engine_gate::EngineGate;
 use crate::orchestrator::runner::Runner;
@@ -55,7 +55,7 @@ impl EngineWatch {
     }
 
     async fn try_engine(&self) {
-        let image = self.environments.known_of_any(&Runtime::ALL);
+        let image = self.environments.known_of_any(&ScriptType::ALL);
         match self.runner.try_start(image, &self.stopping).await {
             Err(error) if error.outcome().error_kind == Some(ErrorKind::EngineUnavailable) => {
                 self.gate.close(&error.public_message());

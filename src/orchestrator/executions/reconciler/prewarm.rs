@@ -230,7 +230,7 @@ impl Prewarm {
     async fn request_image(&self, script: &RegisteredScript) -> Result<(), StoreError> {
         let environments = &self.environments;
         let Some(key) = &script.version.environment_key else {
-            environments.request_runtime(script.version.definition.script_type);
+            environments.request_type_image(script.version.definition.script_type);
             return Ok(());
         };
         let environment = self.store.environment(key).await?;

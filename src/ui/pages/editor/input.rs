@@ -13,9 +13,9 @@ use super::settings::{Control, SETTINGS, Setting};
 use super::values::{Values, names};
 use crate::domain::fault::{Fault, pointer_to};
 use crate::domain::preload::Preload;
-use crate::domain::runtime::Runtime;
 use crate::domain::sandbox_spec::Network;
 use crate::domain::sanitize::sanitize;
+use crate::domain::script_type::ScriptType;
 use crate::domain::unique_keys::once;
 use crate::registry::{MountInput, ScriptInput};
 use crate::ui::form::Fields;
@@ -175,8 +175,10 @@ impl Reading<'_> {
         };
         if let Some(name) = script_type {
             match name.parse() {
-                Ok(runtime) => input.script_type = Some(runtime),
-                Err(_) => self.fault("/script_type", format!("it is one of {}", Runtime::names())),
+                Ok(script_type) => input.script_type = Some(script_type),
+                Err(_) => {
+                    self.fault("/script_type", format!("it is one of {}", ScriptType::names()))
+                }
             }
         }
     }

@@ -11,8 +11,8 @@ use super::field::{Field, FieldErrors, Input};
 use crate::domain::quantities::NANO_CPUS_PER_CPU;
 use crate::domain::registry::ScriptSettings;
 use crate::domain::registry::settings::{MAX_TAG_CHARS, MAX_TAGS};
-use crate::domain::runtime::Runtime;
 use crate::domain::sanitize::sanitize;
+use crate::domain::script_type::ScriptType;
 use crate::store::ScriptFilter;
 use crate::ui::address::query;
 use crate::ui::components::{badge, value};
@@ -267,7 +267,7 @@ pub(in crate::ui::pages) fn filters(fields: &Fields) -> Markup {
                 label for="type" { "Type" }
                 select #type name="type" {
                     (option("type", "", "any"))
-                    @for it in Runtime::ALL { (option("type", it.name(), it.name())) }
+                    @for it in ScriptType::ALL { (option("type", it.name(), it.name())) }
                 }
             }
             div.field {

@@ -11,8 +11,8 @@ use crate::domain::mount::Mount;
 use crate::domain::preload::Preload;
 use crate::domain::python::PythonVersion;
 use crate::domain::registry::{Definition, RegisteredScript, ScriptSettings};
-use crate::domain::runtime::Runtime;
 use crate::domain::sandbox_spec::Network;
+use crate::domain::script_type::ScriptType;
 use crate::domain::variables::Variables;
 use crate::ui::form::Fields;
 
@@ -61,7 +61,7 @@ impl Values {
     /// Values for a new script.
     pub(super) fn of_new() -> Self {
         let mut values = Self::default();
-        values.put("script_type", Runtime::default().name());
+        values.put("script_type", ScriptType::default().name());
         values.put("source_from", "text");
         values.put("requirements_from", "text");
         values.put("network", network(Network::default()));

@@ -50,7 +50,7 @@ fn privileges(it: &Confinement) -> Markup {
         (row("New privileges", new_privileges, !it.no_new_privileges))
         (row("System calls (seccomp)", said(it.seccomp.as_deref()), false))
         (row("AppArmor", said(it.apparmor.as_deref()), false))
-        (row("Runtime", said(it.runtime.as_deref()), false))
+        (row("ScriptType", said(it.runtime.as_deref()), false))
         (row("Devices of the host", &list(&it.devices), !it.devices.is_empty()))
     }
 }

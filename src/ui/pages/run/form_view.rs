@@ -56,7 +56,7 @@ impl FormView<'_> {
             }
             div.head {
                 h1 { "Run " (script.name.as_str()) }
-                (badge::runtime(self.version.definition.script_type))
+                (badge::script_type(self.version.definition.script_type))
                 @if self.is_pinned { span.muted { "version " (self.version.number) } }
             }
             @if !script.settings.is_enabled {

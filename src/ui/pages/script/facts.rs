@@ -24,7 +24,7 @@ const REQUIREMENTS_BYTES: usize = 16 * 1024;
 pub(in crate::ui::pages) fn shown(definition: &Definition, is_admin: bool) -> Markup {
     html! {
         dl.facts.even {
-            dt { "Type" } dd { (badge::runtime(definition.script_type)) }
+            dt { "Type" } dd { (badge::script_type(definition.script_type)) }
             dt { "File name" } dd { code { (definition.file_name) } }
             dt { "SHA-256" } dd { code.break { (definition.digest) } }
             dt { "Arguments" }

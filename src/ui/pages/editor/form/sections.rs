@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::super::field::Field;
 use super::FormView;
-use crate::domain::runtime::Runtime;
+use crate::domain::script_type::ScriptType;
 
 /// Renders all sections.
 pub(super) fn of_admins(view: &FormView<'_>) -> Markup {
@@ -23,7 +23,7 @@ fn basics(view: &FormView<'_>) -> Markup {
         "Name",
         "A letter, then letters, digits, '.', '_' and '-'; pipelines call it by this name.",
     );
-    let types = Runtime::ALL.map(|it| (it.name(), it.name()));
+    let types = ScriptType::ALL.map(|it| (it.name(), it.name()));
     html! {
         section.card {
             h2 { "Script" }

@@ -1,5 +1,5 @@
 //! Facts about one script type. A type states them in its folder, and nothing else knows
-//! them: the rest of Gantry asks the methods of [`super::Runtime`].
+//! them: the rest of Gantry asks the methods of [`super::ScriptType`].
 
 use super::shebang::ShebangError;
 use crate::domain::elf::{Architecture, ElfError};

@@ -28,7 +28,7 @@ pub use shebang::ShebangError;
     Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
 )]
 #[serde(rename_all = "snake_case")]
-pub enum Runtime {
+pub enum ScriptType {
     /// bash, or the interpreter in the script's `#!` line.
     #[default]
     Shell,
@@ -38,7 +38,7 @@ pub enum Runtime {
     Binary,
 }
 
-impl Runtime {
+impl ScriptType {
     /// All script types, in the order in which they are listed.
     pub const ALL: [Self; 3] = [Self::Shell, Self::Python, Self::Binary];
 
@@ -184,7 +184,7 @@ impl Runtime {
     }
 }
 
-impl fmt::Display for Runtime {
+impl fmt::Display for ScriptType {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.name())
     }
@@ -193,21 +193,21 @@ impl fmt::Display for Runtime {
 /// Script type without Python, for which something of Python was requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("a {0} script has none; only python scripts do")]
-pub struct NoPython(pub Runtime);
+pub struct NoPython(pub ScriptType);
 
 /// Unknown word for a script type.
 #[derive(Debug, PartialEq, Eq, Error)]
-#[error("unknown script type {0:?}: it is one of {names}", names = Runtime::names())]
-pub struct UnknownRuntime(String);
+#[error("unknown script type {0:?}: it is one of {names}", names = ScriptType::names())]
+pub struct UnknownScriptType(String);
 
-impl FromStr for Runtime {
-    type Err = UnknownRuntime;
+impl FromStr for ScriptType {
+    type Err = UnknownScriptType;
 
-    fn from_str(name: &str) -> Result<Self, UnknownRuntime> {
+    fn from_str(name: &str) -> Result<Self, UnknownScriptType> {
         Self::ALL
             .into_iter()
-            .find(|runtime| runtime.name() == name)
-            .ok_or_else(|| UnknownRuntime(name.chars().take(40).collect()))
+            .find(|script_type| script_type.name() == name)
+            .ok_or_else(|| UnknownScriptType(name.chars().take(40).collect()))
     }
 }
 
@@ -233,18 +233,18 @@ mod tests {
 
     #[test]
     fn a_file_tells_what_it_is() {
-        assert_eq!(Runtime::detect("a.py", b"print(1)"), Runtime::Python);
-        assert_eq!(Runtime::detect("a.sh", b"echo"), Runtime::Shell);
-        assert_eq!(Runtime::detect("a", b"\x7fELF\x02"), Runtime::Binary);
-        assert_eq!(Runtime::detect("a.py", b"\x7fELF\x02"), Runtime::Binary);
-        assert_eq!(Runtime::detect("a", b"#!/usr/bin/env python3\n"), Runtime::Python);
-        assert_eq!(Runtime::detect("a", b"#!/usr/bin/python3.11 -O\n"), Runtime::Python);
-        assert_eq!(Runtime::detect("a", b"#!/bin/sh\n"), Runtime::Shell);
+        assert_eq!(ScriptType::detect("a.py", b"print(1)"), ScriptType::Python);
+        assert_eq!(ScriptType::detect("a.sh", b"echo"), ScriptType::Shell);
+        assert_eq!(ScriptType::detect("a", b"\x7fELF\x02"), ScriptType::Binary);
+        assert_eq!(ScriptType::detect("a.py", b"\x7fELF\x02"), ScriptType::Binary);
+        assert_eq!(ScriptType::detect("a", b"#!/usr/bin/env python3\n"), ScriptType::Python);
+        assert_eq!(ScriptType::detect("a", b"#!/usr/bin/python3.11 -O\n"), ScriptType::Python);
+        assert_eq!(ScriptType::detect("a", b"#!/bin/sh\n"), ScriptType::Shell);
     }
 
     #[test]
     fn options_of_python_come_behind_ours() {
-        let interpreter = |bytes: &[u8]| match Runtime::Python.launch("x.py", bytes, true) {
+        let interpreter = |bytes: &[u8]| match ScriptType::Python.launch("x.py", bytes, true) {
             Launch::Interpreted { interpreter, .. } => interpreter.join(" "),
             Launch::Executable { .. } => String::new(),
         };
@@ -254,11 +254,11 @@ mod tests {
 
     #[test]
     fn names_are_parsed_and_shown() {
-        for runtime in Runtime::ALL {
-            assert_eq!(runtime.name().parse(), Ok(runtime));
-            assert_eq!(serde_json::to_value(runtime).unwrap(), runtime.name());
+        for script_type in ScriptType::ALL {
+            assert_eq!(script_type.name().parse(), Ok(script_type));
+            assert_eq!(serde_json::to_value(script_type).unwrap(), script_type.name());
         }
-        assert!("perl".parse::<Runtime>().unwrap_err().to_string().contains("shell, python"));
+        assert!("perl".parse::<ScriptType>().unwrap_err().to_string().contains("shell, python"));
     }
 
     proptest! {
@@ -271,8 +271,8 @@ mod tests {
 
         #[test]
         fn any_bytes_are_detected(bytes in any::<Vec<u8>>()) {
-            let runtime = Runtime::detect("x", &bytes);
-            let _ = runtime.launch("x", &bytes, false);
+            let script_type = ScriptType::detect("x", &bytes);
+            let _ = script_type.launch("x", &bytes, false);
         }
     }
 }
