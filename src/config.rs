@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::domain::quantities::parse_bytes;
-use crate::domain::requirements::RequirementsPolicy;
+use crate::domain::script_type::python::requirements::RequirementsPolicy;
 use crate::domain::uid_range::UidRange;
 use crate::engine::docker::Endpoint;
 use crate::images::{BaseSource, BuildDisk, InstallerSettings};

@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use gantry::domain::requirements::{Requirements, RequirementsPolicy};
+use gantry::domain::script_type::python::requirements::{Requirements, RequirementsPolicy};
 use gantry::sandbox::Cancel;
 use tokio::process::Command;
 

@@ -8,9 +8,9 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::domain::python::PythonVersion;
 use crate::domain::registry::{EnvironmentRecord, EnvironmentStatus};
 use crate::domain::script_type::ScriptType;
+use crate::domain::script_type::python::PythonVersion;
 use crate::domain::system_packages::SystemPackages;
 use crate::http::environments::{key, missing, send_environment_log};
 use crate::http::page::{Listed, PageQuery};

@@ -9,14 +9,14 @@ use utoipa::ToSchema;
 
 use crate::domain::mount::Mount;
 use crate::domain::oci_runtime::OciRuntime;
-use crate::domain::preload::Preload;
-use crate::domain::python::PythonVersion;
 use crate::domain::registry::{
     Definition, EnvironmentRecord, EnvironmentStatus, RegisteredScript, ScriptSettings,
     ScriptVersion,
 };
 use crate::domain::sandbox_spec::Network;
 use crate::domain::script_type::ScriptType;
+use crate::domain::script_type::python::PythonVersion;
+use crate::domain::script_type::python::preload::Preload;
 use crate::domain::system_packages::SystemPackages;
 use crate::domain::token::Role;
 use crate::domain::variables::{AllowedVariables, Variables};

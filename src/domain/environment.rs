@@ -3,9 +3,9 @@
 
 use sha2::{Digest, Sha256};
 
-use super::python::PythonVersion;
-use super::requirements::Requirements;
 use super::script_type::ScriptType;
+use super::script_type::python::PythonVersion;
+use super::script_type::python::requirements::Requirements;
 use super::system_packages::SystemPackages;
 use super::warm_up::WarmUp;
 
@@ -103,7 +103,7 @@ impl EnvironmentSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::requirements::RequirementsPolicy;
+    use crate::domain::script_type::python::requirements::RequirementsPolicy;
 
     fn spec(
         script_type: ScriptType,

@@ -8,11 +8,11 @@ use super::environment::EnvironmentSpec;
 use super::json_input::JsonInput;
 use super::limits::{GRACE, Limits, Timeout};
 use super::mount::Mount;
-use super::preload::Preload;
 use super::quantities::show_bytes;
 use super::sandbox_spec::{Network, Purpose, SandboxSpec};
 use super::script::Script;
 use super::script_type::ScriptType;
+use super::script_type::python::preload::Preload;
 use super::variables::Variables;
 
 /// Most artifacts of one execution.

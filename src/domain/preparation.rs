@@ -5,8 +5,8 @@
 use gantry_init::message::{Launch, Preparation, StandBy};
 
 use super::job::{DIFFERING_VARIABLES, Job};
-use super::preload::Preload;
 use super::script_type::ScriptType;
+use super::script_type::python::preload::Preload;
 
 /// Longest script that an interpreter parses in advance, in bytes.
 const MAX_SOURCE: usize = 256 * 1024;

@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::elf::{Architecture, ElfError};
-use super::python::PythonVersion;
+use super::script_type::python::PythonVersion;
 use super::script_type::{ScriptType, ShebangError};
 
 /// Largest script or binary, in bytes (64 MiB): the request carries it, and the sandbox's

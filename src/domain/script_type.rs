@@ -4,7 +4,7 @@
 
 mod binary;
 mod facts;
-mod python;
+pub mod python;
 mod shebang;
 mod shell;
 
@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::elf::{Architecture, ElfError};
-use super::python::PythonVersion;
 use facts::{Facts, Form};
+use python::PythonVersion;
 
 pub use facts::ImageFiles;
 pub(super) use facts::StandByRules;
@@ -157,7 +157,7 @@ impl ScriptType {
     /// to preload.
     #[must_use]
     pub fn has_python(self) -> bool {
-        self.facts().python_of_shebang.is_some()
+        self.facts().has_python
     }
 
     /// Checks that scripts run in Python.
@@ -174,7 +174,7 @@ impl ScriptType {
     /// # Errors
     /// [`ShebangError`] for an unsupported version.
     pub fn python_of_shebang(self, bytes: &[u8]) -> Result<Option<PythonVersion>, ShebangError> {
-        self.facts().python_of_shebang.map_or(Ok(None), |read| read(bytes))
+        if self.has_python() { python::version_of_shebang(bytes) } else { Ok(None) }
     }
 
     /// Files that the type's image is built from.

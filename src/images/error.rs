@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use super::wheels::MissingWheel;
-use crate::domain::python::PythonVersion;
+use crate::domain::script_type::python::PythonVersion;
 use crate::engine::EngineError;
 use crate::sandbox::SandboxError;
 

@@ -14,9 +14,9 @@ use super::library::Library;
 use super::recipe::{UV_HASHES, UV_VERSION};
 use crate::domain::limits::Limits;
 use crate::domain::outcome::{Ending, Status, classify};
-use crate::domain::python::PythonVersion;
 use crate::domain::sandbox_spec::{Network, Purpose, SandboxSpec};
 use crate::domain::script_type::ScriptType;
+use crate::domain::script_type::python::PythonVersion;
 use crate::engine::docker::Progress;
 use crate::sandbox::{Cancel, LaunchRequest};
 
@@ -336,7 +336,7 @@ async fn run_installer<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::python::PythonVersion;
+    use crate::domain::script_type::python::PythonVersion;
 
     #[test]
     fn the_installer_looks_for_wheels_of_all_versions() {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::ImageError;
 use super::secrets::Secrets;
-use crate::domain::requirements::RequirementsPolicy;
+use crate::domain::script_type::python::requirements::RequirementsPolicy;
 
 /// Settings of installers from the server's environment.
 #[derive(Debug, Clone, Default)]

@@ -10,8 +10,8 @@ use super::installer::{self, Built, NoLayer};
 use super::library::Library;
 use super::recipe::{Recipe, UV_VERSION};
 use super::release::{Base, Release};
-use crate::domain::python::PythonVersion;
 use crate::domain::script_type::ScriptType;
+use crate::domain::script_type::python::PythonVersion;
 use crate::engine::docker::{Image, NewLayer, Progress};
 use crate::sandbox::Cancel;
 

@@ -4,8 +4,8 @@ use std::io;
 
 use sha2::{Digest, Sha256};
 
-use crate::domain::python::PythonVersion;
 use crate::domain::script_type::ScriptType;
+use crate::domain::script_type::python::PythonVersion;
 
 /// PID 1, built by `build.rs` for this version of Gantry.
 const INIT: &[u8] = include_bytes!(env!("GANTRY_INIT"));

@@ -1,7 +1,7 @@
 //! Debian releases, and what there is to make their root file systems of.
 
 use super::recipe::{BOOTSTRAP_ARGUMENTS, tag_hash};
-use crate::domain::python::PythonVersion;
+use crate::domain::script_type::python::PythonVersion;
 
 /// A Debian release whose own Python scripts can ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::domain::python::PythonVersion;
+use crate::domain::script_type::python::PythonVersion;
 
 /// Longest name of a package with its version, in bytes.
 const MAX_NAME: usize = 200;

@@ -7,9 +7,9 @@ use super::{RegistrySettings, ScriptInput, environment, schemas};
 use crate::domain::environment::EnvironmentSpec;
 use crate::domain::fault::Fault;
 use crate::domain::registry::{Definition, ScriptFields, WarmUpRecord};
-use crate::domain::requirements::Requirements;
 use crate::domain::script::Script;
 use crate::domain::script_type::ScriptType;
+use crate::domain::script_type::python::requirements::Requirements;
 use crate::domain::warm_up::WarmUp;
 use crate::store::NewEnvironment;
 

@@ -2,9 +2,9 @@
 
 use super::faults::Faults;
 use super::source::{Required, Source};
-use crate::domain::python::PythonVersion;
 use crate::domain::registry::Definition;
 use crate::domain::script_type::ScriptType;
+use crate::domain::script_type::python::PythonVersion;
 use crate::domain::warm_up;
 
 /// Chosen version of Python; none for other script types, even if one was set before.

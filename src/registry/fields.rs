@@ -9,10 +9,10 @@ use crate::domain::fault::pointer_to;
 use crate::domain::job::check_arguments;
 use crate::domain::mount::{self, Mount};
 use crate::domain::oci_runtime::OciRuntime;
-use crate::domain::preload::Preload;
 use crate::domain::registry::{Definition, MAX_DESCRIPTION_BYTES, ScriptName, check_below_work};
 use crate::domain::sanitize::sanitize;
 use crate::domain::script_type::ScriptType;
+use crate::domain::script_type::python::preload::Preload;
 use crate::domain::system_packages::SystemPackages;
 use crate::domain::variables::{AllowedVariables, EnvVar, Variables};
 

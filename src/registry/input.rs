@@ -11,11 +11,11 @@ use super::faults::{Faults, advised};
 use super::present::{present, present_object, present_objects, present_variables};
 use super::{RegistrySettings, limits};
 use crate::domain::limits::Timeout;
-use crate::domain::preload::{MAX_MODULES, Preload};
 use crate::domain::registry::ScriptSettings;
 use crate::domain::registry::settings::Tags;
 use crate::domain::sandbox_spec::Network;
 use crate::domain::script_type::ScriptType;
+use crate::domain::script_type::python::preload::{MAX_MODULES, Preload};
 use crate::domain::unique_keys::once;
 
 /// A script as it is sent. What is absent stays as it is, or has its default;

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use tokio::sync::OnceCell;
 
 use crate::domain::elf::Architecture;
-use crate::domain::requirements::RequirementsPolicy;
 use crate::domain::script_type::ScriptType;
+use crate::domain::script_type::python::requirements::RequirementsPolicy;
 use crate::engine::EngineError;
 use crate::engine::docker::Docker;
 use crate::images::Library;

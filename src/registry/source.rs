@@ -10,10 +10,12 @@ use super::fields::check_text;
 use super::files::{ServerFile, read_below};
 use super::{RegistrySettings, ScriptInput};
 use crate::domain::registry::RegisteredScript;
-use crate::domain::requirements::{MAX_BYTES as MAX_REQUIREMENTS_BYTES, Requirements};
 use crate::domain::sanitize::sanitize;
 use crate::domain::script::{MAX_SCRIPT_BYTES, Script};
 use crate::domain::script_type::ScriptType;
+use crate::domain::script_type::python::requirements::{
+    MAX_BYTES as MAX_REQUIREMENTS_BYTES, Requirements,
+};
 use crate::domain::text::utf8;
 
 /// Longest file name, in bytes (`NAME_MAX`, limits.h).

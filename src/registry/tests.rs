@@ -11,7 +11,7 @@ use crate::domain::elf::Architecture;
 use crate::domain::fault::Fault;
 use crate::domain::quantities::NANO_CPUS_PER_CPU;
 use crate::domain::registry::RegisteredScript;
-use crate::domain::requirements::RequirementsPolicy;
+use crate::domain::script_type::python::requirements::RequirementsPolicy;
 use crate::store::{AuditEntry, DatabaseUrl};
 
 mod changing;

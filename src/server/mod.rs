@@ -23,7 +23,7 @@ use crate::access::Access;
 use crate::api;
 use crate::config::{ServeSettings, Settings};
 use crate::doctor::{self, Examiner};
-use crate::domain::requirements::RequirementsPolicy;
+use crate::domain::script_type::python::requirements::RequirementsPolicy;
 use crate::http::{AppState, EngineProbe, Parts, enveloped};
 use crate::metrics::Metrics;
 use crate::orchestrator::{Environments, Executions, ExecutionsParts, ExecutionsSettings};

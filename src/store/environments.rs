@@ -7,9 +7,9 @@ use super::activation::activate_ready;
 use super::connection::{in_transaction, on_reader, on_writer};
 use super::rows::{Row, without_nul};
 use super::{Store, StoreError};
-use crate::domain::python::PythonVersion;
 use crate::domain::registry::{EnvironmentRecord, EnvironmentStatus, WarmUpRecord};
 use crate::domain::script_type::ScriptType;
+use crate::domain::script_type::python::PythonVersion;
 use crate::domain::system_packages::SystemPackages;
 
 /// Longest build log kept, in bytes (1 MiB); the end of a longer one is kept.

@@ -15,8 +15,8 @@ use super::script_columns::{
     searched, select_script,
 };
 use super::{NewAuditEntry, NewVersion, Store, StoreError};
-use crate::domain::python::PythonVersion;
 use crate::domain::registry::{RegisteredScript, ScriptFields};
+use crate::domain::script_type::python::PythonVersion;
 
 /// Script to register.
 #[derive(Debug, Clone)]

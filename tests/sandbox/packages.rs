@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use gantry::domain::environment::EnvironmentSpec;
-use gantry::domain::requirements::{Requirements, RequirementsPolicy};
 use gantry::domain::script_type::ScriptType;
+use gantry::domain::script_type::python::requirements::{Requirements, RequirementsPolicy};
 use gantry::domain::system_packages::SystemPackages;
 use gantry::images::{ImageError, Standing};
 

@@ -1,10 +1,10 @@
 //! Versions of Python and packages from source, built on the real engine.
 
 use gantry::domain::environment::EnvironmentSpec;
-use gantry::domain::python::PythonVersion;
-use gantry::domain::requirements::{Requirements, RequirementsPolicy};
 use gantry::domain::script::Script;
 use gantry::domain::script_type::ScriptType;
+use gantry::domain::script_type::python::PythonVersion;
+use gantry::domain::script_type::python::requirements::{Requirements, RequirementsPolicy};
 use gantry::domain::system_packages::SystemPackages;
 use gantry::images::ImageError;
 

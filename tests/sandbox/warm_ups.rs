@@ -2,9 +2,9 @@
 //! becomes of a command that fails or harms.
 
 use gantry::domain::environment::EnvironmentSpec;
-use gantry::domain::requirements::{Requirements, RequirementsPolicy};
 use gantry::domain::script::Script;
 use gantry::domain::script_type::ScriptType;
+use gantry::domain::script_type::python::requirements::{Requirements, RequirementsPolicy};
 use gantry::domain::warm_up::WarmUp;
 use gantry::images::{ImageError, Standing};
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! Environments, from queued to built.
 
-use gantry::domain::python::PythonVersion;
 use gantry::domain::registry::{EnvironmentRecord, EnvironmentStatus, WarmUpRecord};
 use gantry::domain::script_type::ScriptType;
+use gantry::domain::script_type::python::PythonVersion;
 use gantry::domain::system_packages::SystemPackages;
 use gantry::store::{NewEnvironment, NewScript, Store};
 

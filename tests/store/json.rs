@@ -8,7 +8,7 @@ use gantry::domain::elf::Architecture;
 use gantry::domain::execution::{ExecutionSnapshot, NewExecution};
 use gantry::domain::limits::{Limits, Timeout};
 use gantry::domain::registry::Definition;
-use gantry::domain::requirements::RequirementsPolicy;
+use gantry::domain::script_type::python::requirements::RequirementsPolicy;
 use gantry::domain::token::Role;
 use gantry::domain::variables::{EnvVar, Variables};
 use gantry::registry::{Actor, EngineFacts, HostLimits, Registry, RegistrySettings, ScriptInput};

@@ -6,8 +6,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use gantry::domain::confinement::{Confinement, SealedConfinement};
 use gantry::domain::execution::{Report, SandboxReceipt};
 use gantry::domain::outcome::Status;
-use gantry::domain::preload::Preload;
 use gantry::domain::script_type::ScriptType;
+use gantry::domain::script_type::python::preload::Preload;
 use gantry::store::{NotPreloaded, Store};
 use uuid::Uuid;
 

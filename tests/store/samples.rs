@@ -8,12 +8,12 @@ use gantry::domain::execution::{
 use gantry::domain::json_input::JsonInput;
 use gantry::domain::limits::{Limits, Timeout};
 use gantry::domain::outcome::{Outcome, Status};
-use gantry::domain::preload::Preload;
 use gantry::domain::registry::{
     Definition, RegisteredScript, ScriptFields, ScriptName, ScriptSettings,
 };
 use gantry::domain::sandbox_spec::Network;
 use gantry::domain::script_type::ScriptType;
+use gantry::domain::script_type::python::preload::Preload;
 use gantry::domain::system_packages::SystemPackages;
 use gantry::domain::token::{Role, TokenHash};
 use gantry::domain::variables::{AllowedVariables, Variables};

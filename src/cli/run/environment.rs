@@ -4,9 +4,9 @@ use super::Arguments;
 use super::file::{self, Problem};
 use crate::config::Settings;
 use crate::domain::environment::EnvironmentSpec;
-use crate::domain::python::{PythonVersion, UnknownPython};
-use crate::domain::requirements::Requirements;
 use crate::domain::script::Script;
+use crate::domain::script_type::python::requirements::Requirements;
+use crate::domain::script_type::python::{PythonVersion, UnknownPython};
 use crate::domain::system_packages::SystemPackages;
 use crate::domain::warm_up::{self, WarmUp};
 

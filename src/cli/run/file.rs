@@ -10,8 +10,8 @@ use super::Arguments;
 use crate::config::Settings;
 use crate::domain::elf::Architecture;
 use crate::domain::json_input::{JsonInput, JsonInputError, MAX_INPUT_BYTES};
-use crate::domain::requirements::Requirements;
 use crate::domain::script::{MAX_SCRIPT_BYTES, Script, ScriptError};
+use crate::domain::script_type::python::requirements::Requirements;
 use crate::domain::text::utf8;
 use crate::engine::docker::Docker;
 

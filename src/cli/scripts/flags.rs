@@ -17,9 +17,9 @@ use crate::client::{ClientError, Fields};
 use crate::domain::json_input::{JsonInput, JsonInputError};
 use crate::domain::mount::Mount;
 use crate::domain::oci_runtime::OciRuntime;
-use crate::domain::preload::Preload;
-use crate::domain::python::PythonVersion;
 use crate::domain::script_type::ScriptType;
+use crate::domain::script_type::python::PythonVersion;
+use crate::domain::script_type::python::preload::Preload;
 
 /// Largest JSON Schema that is read, in bytes (1 MiB).
 const MAX_SCHEMA_BYTES: u64 = 1024 * 1024;

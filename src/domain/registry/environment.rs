@@ -5,8 +5,8 @@ use std::str::FromStr;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::python::PythonVersion;
 use crate::domain::script_type::ScriptType;
+use crate::domain::script_type::python::PythonVersion;
 use crate::domain::system_packages::SystemPackages;
 
 /// State of an environment.

@@ -3,7 +3,6 @@
 
 use super::shebang::ShebangError;
 use crate::domain::elf::{Architecture, ElfError};
-use crate::domain::python::PythonVersion;
 
 /// Everything in which script types differ.
 pub(super) struct Facts {
@@ -19,15 +18,12 @@ pub(super) struct Facts {
     pub(super) variables: &'static [(&'static str, &'static str)],
     /// Rules of an interpreter that can wait for a request; `None` for types without one.
     pub(super) stand_by: Option<StandByRules>,
-    /// Reader of the version of Python that a `#!` line names. `None` for types that have
-    /// no Python: they take no version of it, no requirements and no modules to preload.
-    pub(super) python_of_shebang: Option<PythonOfShebang>,
+    /// True if scripts run in Python: they take a version of it, requirements, and modules
+    /// to preload.
+    pub(super) has_python: bool,
     /// Content of the type's image.
     pub(super) image: ImageFiles,
 }
-
-/// Reads the version of Python that the `#!` line of a script names.
-pub(super) type PythonOfShebang = fn(&[u8]) -> Result<Option<PythonVersion>, ShebangError>;
 
 /// Signs that tell a file of a type. A file without a sign of any type is a shell script.
 pub(super) struct Signs {

@@ -12,9 +12,11 @@ use crate::domain::environment::EnvironmentSpec;
 use crate::domain::job::{Job, JobError};
 use crate::domain::mount::{Mount, MountError};
 use crate::domain::registry::Definition;
-use crate::domain::requirements::{Requirements, RequirementsError, RequirementsPolicy};
 use crate::domain::sanitize::sanitize;
 use crate::domain::script::{Script, ScriptError};
+use crate::domain::script_type::python::requirements::{
+    Requirements, RequirementsError, RequirementsPolicy,
+};
 use crate::domain::variables::VariableError;
 use crate::domain::warm_up::WarmUp;
 use crate::store::{Runnable, Store, StoreError};

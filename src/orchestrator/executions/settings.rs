@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::requirements::RequirementsPolicy;
+use crate::domain::script_type::python::requirements::RequirementsPolicy;
 use crate::orchestrator::environments::Environments;
 use crate::orchestrator::observer::Observer;
 use crate::orchestrator::queue::Capacity;

@@ -3,8 +3,8 @@
 use super::draft::draft;
 use super::source::Known;
 use super::*;
-use crate::domain::python::PythonVersion::{Python311, Python312};
 use crate::domain::registry::{Definition, EnvironmentRecord};
+use crate::domain::script_type::python::PythonVersion::{Python311, Python312};
 
 fn python(source: &str) -> Value {
     json!({"name": "a", "script_type": "python", "source": source})

@@ -1,7 +1,7 @@
 //! Run settings of scripts: held sandboxes, preloading, and OCI runtimes.
 
 use super::*;
-use crate::domain::preload::Preload;
+use crate::domain::script_type::python::preload::Preload;
 
 fn python(name: &str) -> Value {
     json!({"name": name, "script_type": "python", "source": "print(1)\n"})

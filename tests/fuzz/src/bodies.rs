@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use gantry::api::bodies::{Refusal, registration, submission};
 use gantry::domain::registry::Definition;
-use gantry::domain::requirements::RequirementsPolicy;
+use gantry::domain::script_type::python::requirements::RequirementsPolicy;
 use gantry::registry::{HostLimits, RegistrySettings, ScriptInput, definition_of};
 use serde_json::Value;
 

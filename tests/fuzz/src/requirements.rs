@@ -1,7 +1,7 @@
 //! Arbitrary text as a `requirements.txt`. The first byte is the policy: URLs, index
 //! options, sources.
 
-use gantry::domain::requirements::{
+use gantry::domain::script_type::python::requirements::{
     MAX_BYTES, MAX_REQUIREMENTS, Requirements, RequirementsError, RequirementsPolicy,
 };
 

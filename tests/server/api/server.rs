@@ -10,7 +10,7 @@ use gantry::domain::elf::Architecture;
 use gantry::domain::execution::Report;
 use gantry::domain::outcome::{Outcome, Status};
 use gantry::domain::output_log::{OutputLog, StreamName};
-use gantry::domain::requirements::RequirementsPolicy;
+use gantry::domain::script_type::python::requirements::RequirementsPolicy;
 use gantry::domain::token::Role;
 use gantry::domain::uid_range::UidRange;
 use gantry::engine::docker::{Docker, Endpoint};

@@ -14,7 +14,7 @@ pub(super) static FACTS: Facts = Facts {
     form: Form::Program { check_runs_on },
     variables: &[],
     stand_by: None,
-    python_of_shebang: None,
+    has_python: false,
     image: ImageFiles {
         dockerfile: include_str!("../../../../images/binary/Dockerfile"),
         files: &[],

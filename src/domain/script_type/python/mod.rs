@@ -1,8 +1,14 @@
 //! Python scripts: CPython, with the environment of the script's requirements.
 
+pub mod preload;
+pub mod requirements;
 mod shebang;
+mod version;
 
 use super::facts::{Facts, Form, ImageFiles, Signs, StandByRules, Text};
+
+pub(super) use shebang::version as version_of_shebang;
+pub use version::{PythonVersion, UnknownPython};
 
 /// Python of the image, without requirements or a requested version.
 const SYSTEM_PYTHON: &str = "/usr/bin/python3";
@@ -29,7 +35,7 @@ pub(super) static FACTS: Facts = Facts {
         check: check_stand_by,
         env: &[("PYTHONPATH", "/usr/lib/gantry/stand-by")],
     }),
-    python_of_shebang: Some(shebang::version),
+    has_python: true,
     image: ImageFiles {
         dockerfile: include_str!("../../../../images/python/Dockerfile"),
         // Under a name that every start of Python looks for.

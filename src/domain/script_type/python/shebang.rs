@@ -2,7 +2,7 @@
 //! chooses.
 
 use super::super::shebang::{ShebangError, base_name, behind_env, line, words};
-use crate::domain::python::PythonVersion;
+use super::version::PythonVersion;
 
 /// Options of CPython without a value that a script may have (Python's "Command line and
 /// environment"). Options that run other code than the script, or read its input as code,
@@ -42,7 +42,9 @@ pub(super) fn options(bytes: &[u8]) -> Result<Vec<String>, ShebangError> {
 ///
 /// # Errors
 /// [`ShebangError`] for an unsupported version.
-pub(super) fn version(bytes: &[u8]) -> Result<Option<PythonVersion>, ShebangError> {
+pub(in crate::domain::script_type) fn version(
+    bytes: &[u8],
+) -> Result<Option<PythonVersion>, ShebangError> {
     // A line that can't be split is reported by [`options`].
     let words = words(line(bytes).unwrap_or_default()).unwrap_or_default();
     let (_, words) = behind_env(&words);

@@ -23,7 +23,7 @@ pub(super) static FACTS: Facts = Facts {
     }),
     variables: &[],
     stand_by: None,
-    python_of_shebang: None,
+    has_python: false,
     image: ImageFiles {
         dockerfile: include_str!("../../../../images/shell/Dockerfile"),
         files: &[],

@@ -8,11 +8,11 @@ use serde_json::Value;
 use super::lines::{all_shown, normalize_newlines, shown_value};
 use super::settings::SETTINGS;
 use crate::domain::mount::Mount;
-use crate::domain::preload::Preload;
-use crate::domain::python::PythonVersion;
 use crate::domain::registry::{Definition, RegisteredScript, ScriptSettings};
 use crate::domain::sandbox_spec::Network;
 use crate::domain::script_type::ScriptType;
+use crate::domain::script_type::python::PythonVersion;
+use crate::domain::script_type::python::preload::Preload;
 use crate::domain::variables::Variables;
 use crate::ui::form::Fields;
 

@@ -3,10 +3,10 @@
 use maud::{Markup, html};
 
 use crate::domain::mount::Mount;
-use crate::domain::preload::Preload;
 use crate::domain::registry::Definition;
 use crate::domain::sandbox_spec::Network;
 use crate::domain::sanitize::escaped;
+use crate::domain::script_type::python::preload::Preload;
 use crate::http::scripts::HIDDEN;
 use crate::ui::components::badge;
 use crate::ui::components::value::short;
