@@ -143,7 +143,7 @@ pub enum Ending {
     Overdue,
     /// The sandbox was removed because of a cancel before the script had started, or
     /// because PID 1 did not answer.
-    Withdrawn,
+    RemovedOnCancel,
 }
 
 /// Outcome of an execution.
@@ -217,7 +217,7 @@ pub fn classify(ending: &Ending) -> Outcome {
             classify_vanished(*exit_code, *out_of_memory)
         }
         Ending::Overdue => Outcome::ended(Status::Timeout, Some(TIME_WAS_UP)),
-        Ending::Withdrawn => Outcome::ended(Status::Cancelled, Some("cancelled")),
+        Ending::RemovedOnCancel => Outcome::ended(Status::Cancelled, Some("cancelled")),
     }
 }
 

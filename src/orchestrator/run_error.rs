@@ -64,7 +64,7 @@ impl RunError {
     pub fn outcome(&self) -> Outcome {
         let kind = match self {
             Self::Cancelled | Self::Image(ImageError::Cancelled) => {
-                return classify(&Ending::Withdrawn);
+                return classify(&Ending::RemovedOnCancel);
             }
             Self::Image(error) if error.is_outage() => ErrorKind::EngineUnavailable,
             Self::Sandbox(SandboxError::Engine(error)) if error.is_outage() => {

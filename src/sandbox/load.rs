@@ -67,7 +67,7 @@ impl Sandbox {
         let send_until_loaded = self.send_until_loaded(launch, &head, &mut conversation);
         let ending = tokio::select! {
             biased;
-            () = cancel.cancelled() => Some(Ending::Withdrawn),
+            () = cancel.cancelled() => Some(Ending::RemovedOnCancel),
             answer = tokio::time::timeout(LOAD_TIMEOUT, send_until_loaded) => match answer {
                 Ok(ending) => ending?,
                 Err(_) => return Err(self.load_timed_out()),

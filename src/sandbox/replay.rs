@@ -180,7 +180,7 @@ impl StreamEnd {
         match self {
             Self::Finished | Self::Disconnected | Self::NotStarted => None,
             Self::DeadlinePassed => Some(|| Ending::Overdue),
-            Self::CancelIgnored => Some(|| Ending::Withdrawn),
+            Self::CancelIgnored => Some(|| Ending::RemovedOnCancel),
         }
     }
 }

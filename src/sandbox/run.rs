@@ -47,7 +47,7 @@ impl Loaded {
             return Some(Ok(ending));
         }
         if cancel.is_cancelled() {
-            return Some(Ok(Ending::Withdrawn));
+            return Some(Ok(Ending::RemovedOnCancel));
         }
         // The container may have exited while it waited.
         let frame = self.sandbox.frames.next().now_or_never()?;

@@ -6,7 +6,7 @@
 //!                 ▼                                             │
 //! adopted ───▶ replayed: the engine's log from its first byte ──┤
 //!                 │ TERM, KILL, and the log again               │
-//!                 └──────────── the log's final frame, or Vanished, Overdue, Withdrawn
+//!                 └──────────── the log's final frame, or Vanished, Overdue, RemovedOnCancel
 //! ```
 //!
 //! The process that starts a script is attached to its container. When that connection
@@ -14,8 +14,8 @@
 //! engine's log ([`replay`](super::replay)); bytes that were read before are skipped, and
 //! the conversation continues.
 //!
-//! Silence alone proves nothing: before an execution counts as lost, overdue or
-//! withdrawn, its log is read to the end.
+//! Silence alone proves nothing: before an execution counts as lost or overdue, or
+//! is removed on a cancel, its log is read to the end.
 
 use std::convert::Infallible;
 use std::io;

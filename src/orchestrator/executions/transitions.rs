@@ -201,7 +201,7 @@ impl Transitions {
 
 /// The outcome of an execution that was cancelled before its script started.
 pub(super) fn cancelled_outcome() -> Outcome {
-    classify(&Ending::Withdrawn)
+    classify(&Ending::RemovedOnCancel)
 }
 
 /// Leaves what was stored to those who wait for it, so that they need not read it

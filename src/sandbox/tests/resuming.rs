@@ -212,13 +212,13 @@ async fn what_was_told_to_end_by_somebody_else_was_not_cancelled() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_adopted_script_that_does_not_obey_is_withdrawn() {
+async fn an_adopted_script_that_does_not_obey_is_removed_on_a_cancel() {
     let bench = Bench::running(program::silent());
     left(&bench).await;
     let (begun, cancel) = (Instant::now(), Cancel::new());
     cancel.cancel();
     let ending = adopted(&bench, &mut Kept::default(), &cancel).await.unwrap();
-    assert_eq!(ending, Ending::Withdrawn);
+    assert_eq!(ending, Ending::RemovedOnCancel);
     assert!(
         begun.elapsed() <= GRACE + INIT_OVERHEAD + Duration::from_secs(1),
         "{:?}",
