@@ -4,7 +4,8 @@
 //! session of the console), [`admission`] (the token's share of requests), and its handler, which
 //! parses it ([`extract`], [`query`], [`path`]) with the shared [`state`]. Failures are
 //! [`problem`]s. Large bodies and answers hold [`memory`], long waits hold [`streams`], both in fair
-//! [`shares`].
+//! [`shares`]. What both answer alike is here, too: [`artifacts`], [`events`], sources of
+//! [`scripts`], logs of [`environments`], and the [`submission`] of executions.
 //!
 //! It knows neither the API nor the console, and decides nothing that outlives a request.
 

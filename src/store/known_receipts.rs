@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Time for which a written receipt counts as stored.
-pub(super) const TRUSTED_FOR: Duration = Duration::from_secs(3600);
+const TRUSTED_FOR: Duration = Duration::from_secs(3600);
 
 /// Most receipts that a process remembers; beyond it, all are written again.
 const MAX_KNOWN: usize = 10_000;

@@ -9,8 +9,8 @@ use super::connection::{on_reader, on_writer};
 use super::{Store, StoreError};
 use crate::domain::confinement::SealedConfinement;
 
-/// Time after which an unreferenced receipt is removed; much longer than [`TRUSTED_FOR`],
-/// because clocks disagree.
+/// Time after which an unreferenced receipt is removed; much longer than a written one
+/// counts as stored ([`super::known_receipts`]), because clocks disagree.
 const UNUSED_FOR: TimeDelta = TimeDelta::days(1);
 
 impl Store {
