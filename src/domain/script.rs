@@ -54,14 +54,6 @@ pub enum ScriptError {
         /// Fault of the line.
         source: ShebangError,
     },
-    /// The `#!` line names an unsupported version of Python.
-    #[error("{name}: {source}")]
-    Python {
-        /// File name.
-        name: String,
-        /// Fault of the line.
-        source: ShebangError,
-    },
     /// The engine can't run this binary.
     #[error("{name}: {source}")]
     Elf {
@@ -84,12 +76,7 @@ impl ScriptError {
             Self::NotText { .. } => Some(
                 "use type binary for a compiled program; otherwise the file is damaged".to_owned(),
             ),
-            Self::Shebang { .. } => Some("leave it out of the `#!` line".to_owned()),
-            Self::Python { .. } => Some(
-                "name one of 3.10, 3.11, 3.12, 3.13 and 3.14 there, or as the script's `python`, \
-                 which counts more"
-                    .to_owned(),
-            ),
+            Self::Shebang { source, .. } => Some(source.hint().to_owned()),
             Self::Elf { source, .. } => source.hint(),
         }
     }
@@ -130,17 +117,19 @@ impl Script {
     /// # Errors
     /// [`ScriptError::Shebang`] if it can't.
     pub fn check_shebang(&self) -> Result<(), ScriptError> {
-        let named = |source| ScriptError::Shebang { name: self.file_name.clone(), source };
-        self.script_type.check_shebang(&self.bytes).map_err(named)
+        self.script_type.check_shebang(&self.bytes).map_err(|source| self.at_shebang(source))
     }
 
     /// Version of Python that its `#!` line requests.
     ///
     /// # Errors
-    /// [`ScriptError::Python`] for an unsupported version.
+    /// [`ScriptError::Shebang`] for an unsupported version.
     pub fn python_of_shebang(&self) -> Result<Option<PythonVersion>, ScriptError> {
-        let named = |source| ScriptError::Python { name: self.file_name.clone(), source };
-        self.script_type.python_of_shebang(&self.bytes).map_err(named)
+        self.script_type.python_of_shebang(&self.bytes).map_err(|source| self.at_shebang(source))
+    }
+
+    fn at_shebang(&self, source: ShebangError) -> ScriptError {
+        ScriptError::Shebang { name: self.file_name.clone(), source }
     }
 
     /// Checks that an engine of this architecture can run it; scripts that are not binaries

@@ -13,11 +13,22 @@ const SHEBANG_BYTES: usize = 256;
 pub struct ShebangError {
     word: String,
     reason: &'static str,
+    hint: &'static str,
 }
 
 impl ShebangError {
     pub(super) fn new(word: &str, reason: &'static str) -> Self {
-        Self { word: word.to_owned(), reason }
+        Self { word: word.to_owned(), reason, hint: "leave it out of the `#!` line" }
+    }
+
+    pub(super) fn with_hint(self, hint: &'static str) -> Self {
+        Self { hint, ..self }
+    }
+
+    /// Advice for the user.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        self.hint
     }
 }
 

@@ -12,6 +12,10 @@ const FLAGS: &str = "bBdEIOPqRsSuvx";
 /// Options of CPython with a value.
 const WITH_VALUE: &str = "WX";
 
+/// Advice for a version that there is not.
+const VERSIONS: &str = "name one of 3.10, 3.11, 3.12, 3.13 and 3.14 there, or as the script's \
+     `python`, which counts more";
+
 /// Options for Python in a `#!` line, with or without env(1); none if it names another
 /// program. Several options are accepted even where the kernel would pass them as one word,
 /// because nobody means that.
@@ -53,8 +57,8 @@ pub(in crate::domain::script_type) fn version(
     if version == "3" || !version.starts_with(|c: char| c.is_ascii_digit()) {
         return Ok(None);
     }
-    let unknown = |_| ShebangError::new(program, "there is no such version of Python");
-    version.parse().map(Some).map_err(unknown)
+    let unknown = || ShebangError::new(program, "there is no such version of Python");
+    version.parse().map(Some).map_err(|_| unknown().with_hint(VERSIONS))
 }
 
 /// True if the next word is the value of this one, which may be several flags in one.
@@ -132,7 +136,9 @@ mod tests {
         }
         for unknown in ["python2", "python2.7", "python3.9", "python3.13.5", "python3.13t"] {
             let error = version(format!("#!/usr/bin/env {unknown}\n").as_bytes());
-            let error = error.unwrap_err().to_string();
+            let error = error.unwrap_err();
+            assert!(PythonVersion::ALL.iter().all(|it| error.hint().contains(it.name())));
+            let error = error.to_string();
             assert!(error.starts_with(&format!("{unknown} in its `#!` line")), "{error}");
         }
     }
@@ -151,7 +157,9 @@ mod tests {
             let found = options(format!("#!/usr/bin/{line}\n").as_bytes());
             assert!(found.is_err(), "{line}: {found:?}");
         }
-        let error = options(b"#!/usr/bin/python3 -m pdb\n").unwrap_err().to_string();
+        let error = options(b"#!/usr/bin/python3 -m pdb\n").unwrap_err();
+        assert_eq!(error.hint(), "leave it out of the `#!` line");
+        let error = error.to_string();
         assert!(error.starts_with("-m in its `#!` line"), "{error}");
     }
 
