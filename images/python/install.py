@@ -502,11 +502,12 @@ def fragment_key(pin: Pin, request: EnvironmentRequest, variables: dict[str, str
 
 def origins(request: EnvironmentRequest, variables: dict[str, str]) -> list[str]:
     """Where packages come from: the options of the requirements, and the
-    installers' variables without the credentials in them."""
+    installers' variables without the credentials and the build's directory in them."""
     named = ("PIP_", "UV_")
     ours = tool_settings(Path())
+    here = variables.get("HOME", "")
     settings = sorted(
-        f"{name}={CREDENTIALS.sub('//', value)}"
+        f"{name}={CREDENTIALS.sub('//', value.removeprefix(here))}"
         for name, value in variables.items()
         if name.startswith(named) and name not in ours
     )
@@ -572,7 +573,9 @@ def tool_variables(directory: Path, ca_bundle: str | None) -> dict[str, str]:
     """The environment variables of uv and pip."""
     variables = dict(os.environ) | tool_settings(directory)
     if ca_bundle is not None:
-        path = directory / "ca.pem"
+        # Its name is a part of fragments' keys.
+        digest = hashlib.sha256(ca_bundle.encode()).hexdigest()
+        path = directory / f"ca-{digest}.pem"
         path.write_text(ca_bundle)
         variables |= dict.fromkeys(("SSL_CERT_FILE", "PIP_CERT"), str(path))
     return variables

@@ -260,6 +260,15 @@ class Keys(unittest.TestCase):
         one, other = ({"UV_INDEX": f"https://{it}a.example"} for it in ("me:old@", "me:new@"))
         self.assertEqual(self.key(six, one), self.key(six, other))
 
+    def test_a_ca_bundle_matters_and_its_place_does_not(self) -> None:
+        keys = []
+        for bundle in ("one", "one", "other", None):
+            with directory() as top:
+                variables = install.tool_variables(top, bundle)
+                keys.append(self.key("six==1.17.0 --hash=sha256:a", variables))
+        self.assertEqual(keys[0], keys[1])
+        self.assertEqual(len(set(keys)), 3)
+
     def test_packages_built_from_source_are_not_published(self) -> None:
         for allow_sources in (True, False):
             request = replace(self.REQUEST, allow_sources=allow_sources)
