@@ -9,6 +9,7 @@ use thiserror::Error;
 use super::conversation::ProtocolError;
 use super::load::send_frame;
 use super::{Sandbox, SandboxError};
+use crate::domain::sanitize::escaped;
 
 /// Time for PID 1 to prepare: its own limits, and 10 s more for a busy machine.
 const PREPARE_TIMEOUT: Duration = Duration::from_millis(REHEARSAL_MS + STAND_BY_WITHIN_MS + 10_000);
@@ -20,7 +21,7 @@ const MAX_REASON: usize = 500;
 /// Escapes text from a sandbox to one line of bounded length.
 pub(crate) fn printable(words: &str) -> String {
     let begin: String = words.chars().take(MAX_REASON).collect();
-    begin.escape_debug().to_string()
+    escaped(&begin)
 }
 
 /// Failure to prepare a sandbox.

@@ -227,19 +227,18 @@ fn preloaded(execution: &Value) -> (&Value, &Value) {
 async fn it_is_said_whether_modules_were_imported_ahead_and_why_not() {
     let server = pooled();
     let warm = json!({"warm": 1});
-    server.register("quiet", "python", "import json; print(json)", warm.clone()).await;
-    // It prints when it is imported.
-    server.register("prints", "python", "import this", warm).await;
+    server.register("quiet", "python", "import json; print(json)", warm).await;
+    let absent = json!({"warm": 1, "preload": ["gantry_absent"]});
+    server.register("absent", "python", "print(1)", absent).await;
     until_unused(&server, 2).await;
     let quiet = run(&server, "quiet").await;
     assert!(is_warm(&quiet), "{quiet:#}");
     assert_eq!(preloaded(&quiet), (&json!(true), &Value::Null), "{quiet:#}");
-    let prints = run(&server, "prints").await;
-    assert!(is_warm(&prints), "{prints:#}");
-    assert_eq!(prints["sandbox"]["preloaded"], false, "{prints:#}");
-    let reason = prints["sandbox"]["preload_reason"].as_str().unwrap();
-    assert!(reason.contains("this"), "{reason}");
-    assert!(prints["stdout_log"].as_str().unwrap().starts_with("The Zen of Python"));
+    let absent = run(&server, "absent").await;
+    assert!(is_warm(&absent), "{absent:#}");
+    let expected = json!("ModuleNotFoundError: No module named 'gantry_absent'");
+    assert_eq!(preloaded(&absent), (&json!(false), &expected), "{absent:#}");
+    assert_eq!(absent["stdout_log"], "1\n");
     server.register("shell", "shell", "true", json!({})).await;
     let shell = run(&server, "shell").await;
     assert_eq!(preloaded(&shell), (&Value::Null, &Value::Null), "{shell:#}");
