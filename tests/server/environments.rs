@@ -3,7 +3,8 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::testkit::index::SilentIndex;
+use crate::testkit::engine;
+use crate::testkit::index::{Index, SilentIndex, Wheel};
 use crate::testkit::server::{Server, server};
 use crate::testkit::sick_engine::SickEngine;
 
@@ -26,6 +27,38 @@ async fn requirements_are_built_in_the_background_and_their_log_is_kept() {
     let execution = server.run(&json!({"script": "six"})).await;
     assert_eq!(execution["stdout_log"], "1.16.0\n", "{execution:#}");
     assert_eq!(execution["sandbox"]["image"], environment["image"]);
+}
+
+/// What a server of its own says of a build with packages of an index.
+async fn log_of_build(index: &Index, requirements: &str) -> String {
+    let host = engine::gateway("gantry-build");
+    let url = format!("http://{host}:{}/simple/", index.port);
+    let server = server().env("PIP_INDEX_URL", url).env("NO_PROXY", host).start();
+    let others = json!({"requirements": requirements});
+    let script = server.register("uses", "python", "print(1)", others).await;
+    let key = script["environment"]["key"].as_str().unwrap();
+    let path = format!("/api/v1/admin/environments/{key}");
+    let status = async || server.get(&path).await.1["status"].clone();
+    server
+        .until("it is built", async || {
+            ["ready", "failed"].contains(&status().await.as_str().unwrap())
+        })
+        .await;
+    let log = server.request(reqwest::Method::GET, &format!("{path}/log")).send().await.unwrap();
+    log.text().await.unwrap()
+}
+
+#[tokio::test]
+async fn packages_of_one_installation_are_kept_for_others() {
+    // Nobody has built them before.
+    let content = uuid::Uuid::new_v4().to_string();
+    let wheels = ["gantrytestkept", "gantrytestnew"];
+    let wheels = wheels.map(|name| Wheel::new(name).with("content", content.clone()));
+    let index = Index::of(wheels.into());
+    let log = log_of_build(&index, "gantrytestkept").await;
+    assert!(log.contains("0 of 1 packages are in the cache"), "{log}");
+    let log = log_of_build(&index, "gantrytestkept\ngantrytestnew").await;
+    assert!(log.contains("1 of 2 packages are in the cache"), "{log}");
 }
 
 #[tokio::test]
