@@ -109,7 +109,7 @@ fn whatever_runs_a_packages_code_has_small_socket_buffers() {
         receive.and_then(|it| it.rsplit(' ').next().map(str::to_owned))
     };
     let build = |volume: Option<&str>| Purpose::Build { cache_volume: volume.map(str::to_owned) };
-    assert_eq!(largest(Network::None, Purpose::Execution).as_deref(), Some("65536"));
+    assert_eq!(largest(Network::None, Purpose::Execution).as_deref(), Some("131072"));
     assert_eq!(largest(Network::Egress, Purpose::Execution).as_deref(), Some("1048576"));
     assert_eq!(largest(Network::Egress, build(None)).as_deref(), Some("1048576"));
     assert_eq!(largest(Network::Egress, build(Some("gantry-cache"))), None);
