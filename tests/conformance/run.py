@@ -43,8 +43,8 @@ TARGET = HERE.parents[1] / "target" / "conformance"
 RESULTS = TARGET / "results"
 SECONDS = int(os.environ.get("CONFORMANCE_SECONDS", "900"))
 
-# Debian's package of the tests, by the interpreter's version.
-TESTS = "libpython{}-testsuite"
+# Debian's packages of the tests and of what they use, by the interpreter's version.
+PACKAGES = ("libpython{}-testsuite", "python{}-venv")
 
 # What both kinds of containers have.
 MEMORY = 2 << 30
@@ -267,7 +267,7 @@ def table(modules, rows):
         yield f"| `{test}` | {' | '.join(cells)} | {why} |"
 
 
-def versions(server):
+def version_of(server):
     """The version of the image's interpreter, as its package is called."""
     body = {
         "name": "version", "script_type": "python",
@@ -302,7 +302,8 @@ def keep(module, result):
 def run_modules(modules, of):
     """Runs them and keeps what came out, one module after the other."""
     with Server(TARGET / "cold", 0) as cold, Server(TARGET / "warm", 1) as warm:
-        packages = [TESTS.format(versions(cold))]
+        version = version_of(cold)
+        packages = [package.format(version) for package in PACKAGES]
         cold.register(packages)
         image = cold.run(["test_eof"])["sandbox"]["image"]
         warm.register(packages)

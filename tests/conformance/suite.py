@@ -75,12 +75,16 @@ class Outcomes(unittest.TestResult):
         self.tell(test, "failed", "unexpected success")
 
 
+# What regrtest has by default is nothing that needs a network, a screen or hours. A module
+# whose network is loopback may have it.
+RESOURCES = {"test_socketserver": ["network"]}
+
+
 def main():
     from test import support
 
     module = sys.argv.pop(1)
-    # What regrtest has by default: nothing that needs a network, a screen or hours.
-    support.use_resources = []
+    support.use_resources = RESOURCES.get(module, [])
     support.verbose = False
     os.makedirs("out", exist_ok=True)
     with open("out/outcomes", "w") as file:
