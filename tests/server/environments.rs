@@ -130,6 +130,7 @@ async fn a_script_runs_with_the_python_that_it_asks_for() {
     let source = format!("import markupsafe._speedups\n{VERSION}");
     server.register("chosen", "python", &source, others).await;
     for name in ["shebang", "chosen"] {
+        server.is_prepared(name).await;
         let execution = server.run(&json!({"script": name})).await;
         assert_eq!(execution["stdout_log"], "3.11\n", "{execution:#}");
     }

@@ -19,6 +19,9 @@ pub(crate) const ADMIN: &str = "an-admin-token-for-the-tests";
 /// Longer than any answer takes that does not hang.
 const GUARD: Duration = Duration::from_secs(120);
 
+/// Longest time until an environment is ready whose base has to be made first.
+const ENVIRONMENT_WITHIN: Duration = Duration::from_secs(900);
+
 /// A server before it is started.
 pub(crate) struct ServerBuilder {
     home: Home,
@@ -186,6 +189,21 @@ impl Server {
             }
             assert!(begun.elapsed() < GUARD, "{execution:#}\n{}", self.read_log());
             tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until a script's environment is ready.
+    pub(crate) async fn is_prepared(&self, script: &str) {
+        let path = format!("/api/v1/admin/scripts/{script}");
+        let begun = std::time::Instant::now();
+        loop {
+            let environment = self.get(&path).await.1["environment"].clone();
+            match environment["status"].as_str() {
+                Some("ready") => return,
+                Some("failed") => panic!("{environment:#}\n{}", self.read_log()),
+                _ => assert!(begun.elapsed() < ENVIRONMENT_WITHIN, "{environment:#}"),
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
 
