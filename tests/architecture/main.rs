@@ -37,6 +37,18 @@ fn doc_comments_name_their_subject() {
 }
 
 #[test]
+fn log_lines_name_their_subject() {
+    let sources = Source::all_below(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let found = words::log_findings(&sources);
+    assert!(
+        found.is_empty(),
+        "a log line opens with a word that stands for its subject; name it (\"the script's limits \
+         can't be read\"):\n\n{}\n",
+        found.join("\n")
+    );
+}
+
+#[test]
 fn the_shell_scripts_end_no_pipe_early() {
     let found = pipes::findings(Path::new(env!("CARGO_MANIFEST_DIR")));
     assert!(found.is_empty(), "\n\n{}\n", found.join("\n\n"));

@@ -56,11 +56,11 @@ pub(in crate::ui) async fn show(
         whole_and_log(&state, &user.identity, id).await?;
     // It provides the limits; the page is useful without them.
     let snapshot = state.store.execution_snapshot(id).await.unwrap_or_else(|error| {
-        tracing::warn!(execution = %id, error = chain(&error), "its limits can't be read");
+        tracing::warn!(execution = %id, error = chain(&error), "the execution's limits can't be read");
         None
     });
     let built_at = built_at(&state, &execution.summary).await.unwrap_or_else(|error| {
-        tracing::warn!(execution = %id, error = chain(&error), "its environment can't be read");
+        tracing::warn!(execution = %id, error = chain(&error), "the execution's environment can't be read");
         None
     });
     let facts = Facts { execution: &execution, log: &log, snapshot: snapshot.as_ref(), built_at };
