@@ -54,7 +54,7 @@ fn table(records: &[EnvironmentRecord]) -> Markup {
         div.table {
             table {
                 thead {
-                    tr { th { "Key" } th { "Type" } th { "State" } th { "Made of" } th { "Built" } th { "Changed" } }
+                    tr { th { "Key" } th { "Type" } th { "State" } th { "Contents" } th { "Built" } th { "Changed" } }
                 }
                 tbody {
                     @for it in records {
@@ -155,7 +155,7 @@ fn lines(text: &str) -> Markup {
 fn facts(record: &EnvironmentRecord) -> Markup {
     html! {
         section.card {
-            h2 { "Made of" }
+            h2 { "Contents" }
             dl.facts {
                 dt { "Type" } dd { (badge::script_type(record.script_type)) }
                 dt { "Key" } dd.mono { (record.key) }

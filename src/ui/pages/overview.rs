@@ -81,13 +81,13 @@ async fn everything(state: &AppState, user: &CurrentUser, day: &Day) -> Result<M
                 section.card.flush #running data-live {
                     div.card-head {
                         h2 { "Running now" }
-                        a href="/executions?status=running" { "All that run" }
+                        a href="/executions?status=running" { "All running" }
                     }
                     (newest_rows(user, &running))
                 }
             }
             div.stack {
-                (scripts_list("Most failing", &most_failing(&summaries), &names, recent.len()))
+                (scripts_list("Most failures", &most_failing(&summaries), &names, recent.len()))
                 (scripts_list("Slowest", &slowest(&summaries), &names, recent.len()))
                 (standing(&checks, &load))
             }
@@ -263,7 +263,7 @@ fn standing(checks: &[Check], load: &Load) -> Markup {
     let pool = &load.pool;
     html! {
         section.card #standing data-live {
-            h2 { "What it stands on" }
+            h2 { "Health" }
             dl.facts {
                 @for check in checks {
                     dt { (check.name) }

@@ -99,7 +99,7 @@ pub(in crate::ui) async fn show(
             div.stack {
                 (usage::shown(&Figures::of(&looked.executions), &script.settings))
                 section.card {
-                    h2 { "What is run" }
+                    h2 { "Definition" }
                     (facts::shown(definition, user.is(ADMIN)))
                 }
                 (registered(script))
@@ -252,8 +252,8 @@ fn figures(runs: &[Run]) -> Markup {
     html! {
         div.figures #figures data-live {
             div.figure { b { (runs::success(&summary)) } span { "of the last " (value::counted(summary.counted as u64, "run", "runs")) " completed" } }
-            div.figure { b { (value::maybe_milliseconds(summary.p50)) } span { "half take at most (p50)" } }
-            div.figure { b { (value::maybe_milliseconds(summary.p95)) } span { "95 of 100 take at most (p95)" } }
+            div.figure { b { (value::maybe_milliseconds(summary.p50)) } span { "median (p50)" } }
+            div.figure { b { (value::maybe_milliseconds(summary.p95)) } span { "95th percentile (p95)" } }
             div.figure { (runs::picture(runs)) span { "the newest on the right" } }
         }
     }

@@ -115,7 +115,7 @@ pub(in crate::ui) async fn show(
             }
             div.stack {
                 section.card {
-                    h2 { "What is run" }
+                    h2 { "Definition" }
                     (made(&version))
                     (facts_shown(&version.definition, is_admin))
                 }

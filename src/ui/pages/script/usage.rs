@@ -163,7 +163,7 @@ pub(super) fn shown(figures: &Figures, settings: &ScriptSettings) -> Markup {
     html! {
         section.card {
             div.card-head {
-                h2 { "Limits and what the last runs used" }
+                h2 { "Limits and recent usage" }
                 span.muted.small { (counted(figures.runs as u64, "run", "runs")) }
             }
             dl.used {

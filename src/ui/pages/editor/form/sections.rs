@@ -85,7 +85,7 @@ fn needed(view: &FormView<'_>) -> Markup {
     );
     html! {
         section.card {
-            h2 { "What it needs" }
+            h2 { "Requirements" }
             div.fields {
                 fieldset.ways {
                     legend { "Python packages" }
@@ -149,7 +149,7 @@ fn run(view: &FormView<'_>) -> Markup {
     let runtime = Field::new("runtime", "OCI runtime", "Empty is the server's.");
     html! {
         section.card {
-            h2 { "How it runs" }
+            h2 { "Execution" }
             div.fields {
                 div.fields.two {
                     (view.area("args", "Arguments", "One a line. In quotation marks, as JSON has \
