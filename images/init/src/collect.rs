@@ -18,8 +18,8 @@ use gantry_init::message::{
     OutputFile, OutputFileEnd, SkipReason, SkippedArtifact, WORK_DIR,
 };
 
-use crate::beneath::{Entry, open_beneath, open_entry, open_root};
-use crate::outgoing::{Outgoing, Stuck};
+use crate::outgoing::{Outgoing, WriteStalled};
+use crate::safe_open::{Entry, open_beneath, open_entry, open_root};
 
 /// Most directory entries whose files may be sent. Their names are sorted, hence held
 /// in memory: 2.5 MB at most.
@@ -44,7 +44,7 @@ pub(crate) struct Left {
 pub(crate) fn send_output_file(
     out: &mut Outgoing,
     declared: &OutputFile,
-) -> Result<OutputFileEnd, Stuck> {
+) -> Result<OutputFileEnd, WriteStalled> {
     let (file, size) = match open_beneath(WORK_DIR, Path::new(&declared.path)) {
         Ok(Entry::File(file, size)) => (file, size),
         Err(Errno::ENOENT) => return Ok(OutputFileEnd::Missing),
@@ -59,7 +59,7 @@ pub(crate) fn send_output_file(
 
 /// Sends the files in [`ARTIFACT_DIR`], in the order of their names, and answers
 /// with those that were not sent.
-pub(crate) fn send_artifacts(out: &mut Outgoing, caps: ArtifactCaps) -> Result<Left, Stuck> {
+pub(crate) fn send_artifacts(out: &mut Outgoing, caps: ArtifactCaps) -> Result<Left, WriteStalled> {
     let mut walk = Walk { out, caps, entries: 0, left: Left::default() };
     match open_root(ARTIFACT_DIR) {
         Ok(root) => walk.directory(root, "")?,
@@ -71,7 +71,7 @@ pub(crate) fn send_artifacts(out: &mut Outgoing, caps: ArtifactCaps) -> Result<L
 
 /// Sends `size` bytes of a file, or as many as there are; returns the number of missing
 /// bytes.
-fn send(out: &mut Outgoing, kind: Kind, file: &OwnedFd, size: u64) -> Result<u64, Stuck> {
+fn send(out: &mut Outgoing, kind: Kind, file: &OwnedFd, size: u64) -> Result<u64, WriteStalled> {
     let mut left = size;
     while left > 0 {
         out.make_room()?;
@@ -95,7 +95,7 @@ struct Walk<'out> {
 
 impl Walk<'_> {
     /// Sends what is in a directory. Its depth is bounded by the length of names.
-    fn directory(&mut self, fd: OwnedFd, path: &str) -> Result<(), Stuck> {
+    fn directory(&mut self, fd: OwnedFd, path: &str) -> Result<(), WriteStalled> {
         let Ok(mut directory) = Dir::from_fd(fd) else {
             self.left.skip(path, b"", SkipReason::Unreadable);
             return Ok(());
@@ -134,7 +134,7 @@ impl Walk<'_> {
         names
     }
 
-    fn file(&mut self, file: &OwnedFd, size: u64, name: String) -> Result<(), Stuck> {
+    fn file(&mut self, file: &OwnedFd, size: u64, name: String) -> Result<(), WriteStalled> {
         if self.caps.count == 0 {
             self.left.skip("", name.as_bytes(), SkipReason::TooMany);
             return Ok(());
@@ -152,7 +152,7 @@ impl Walk<'_> {
     }
 
     /// Sends zeros for bytes that were announced and can't be read after all.
-    fn pad(&mut self, mut missing: u64) -> Result<(), Stuck> {
+    fn pad(&mut self, mut missing: u64) -> Result<(), WriteStalled> {
         while missing > 0 {
             let zeros = [0; 4096];
             let piece = usize::try_from(missing).unwrap_or(usize::MAX).min(zeros.len());

@@ -16,7 +16,7 @@ use gantry_init::message::{End, Place, Request, Stopped};
 use crate::child::Child;
 use crate::feed::Feed;
 use crate::inbox::Inbox;
-use crate::outgoing::{Outgoing, Stuck};
+use crate::outgoing::{Outgoing, WriteStalled};
 use crate::pid_one::{PidOne, Reaped};
 use crate::places::Places;
 use crate::readiness::{Interest, wait};
@@ -93,7 +93,7 @@ impl<'init> Execution<'init> {
     }
 
     /// Runs until no process of the script is left and all of its output is in `out`.
-    pub(crate) fn run(mut self) -> Result<Ended, Stuck> {
+    pub(crate) fn run(mut self) -> Result<Ended, WriteStalled> {
         let mut scratch = [0; MAX_REPLY_PAYLOAD];
         self.stdin.pass_on();
         loop {
@@ -188,7 +188,7 @@ impl<'init> Execution<'init> {
         self.stop.look_again_at().map(|at| at.saturating_sub(self.started.elapsed()))
     }
 
-    fn finish(mut self, scratch: &mut Scratch) -> Result<Ended, Stuck> {
+    fn finish(mut self, scratch: &mut Scratch) -> Result<Ended, WriteStalled> {
         self.stdout.finish(self.out, scratch)?;
         self.stderr.finish(self.out, scratch)?;
         // It is our child, so no process is left only after it has been reaped.

@@ -14,7 +14,6 @@
 //! our number, sched_setattr(2)), and so end PID 1 and lose its own result: [`filter`]
 //! keeps them from it.
 
-mod beneath;
 mod cgroup;
 mod child;
 mod collect;
@@ -30,6 +29,7 @@ mod pid_one;
 mod places;
 mod preparation;
 mod readiness;
+mod safe_open;
 mod signals;
 mod stand_by;
 mod stop;
@@ -57,7 +57,7 @@ use crate::child::{Child, spawn};
 use crate::delivery::{Delivered, Script};
 use crate::execution::{Ended, Execution};
 use crate::inbox::{Inbox, NoRequest, Received};
-use crate::outgoing::{Outgoing, Stuck};
+use crate::outgoing::{Outgoing, WriteStalled};
 use crate::pid_one::PidOne;
 use crate::signals::Signals;
 use crate::stand_by::{NotReady, StandBy};
@@ -106,7 +106,7 @@ fn live(pid_one: &PidOne) -> io::Result<ExitCode> {
         stay: Duration::ZERO,
     };
     Ok(match init.answer() {
-        Err(Stuck) => ExitCode::from(UNHEARD),
+        Err(WriteStalled) => ExitCode::from(UNHEARD),
         Ok(Answer::None) => ExitCode::from(NO_REQUEST),
         Ok(Answer::Sent) if init.out.is_broken() => ExitCode::from(UNHEARD),
         Ok(Answer::Sent) => ExitCode::SUCCESS,
@@ -149,7 +149,7 @@ enum Answer {
 }
 
 impl Init<'_> {
-    fn answer(&mut self) -> Result<Answer, Stuck> {
+    fn answer(&mut self) -> Result<Answer, WriteStalled> {
         let version = env!("CARGO_PKG_VERSION").to_owned();
         self.out.push_message(Kind::Hello, &Hello { init: version })?;
         self.out.flush();
@@ -172,7 +172,7 @@ impl Init<'_> {
             }
         };
         // Whoever does not read this will not ask for the script either.
-        self.out.push(Kind::Loaded, &[]).map_err(|Stuck| NoRequest::Gone)?;
+        self.out.push(Kind::Loaded, &[]).map_err(|WriteStalled| NoRequest::Gone)?;
         self.out.flush();
         self.inbox.wait_for_go(self.pid_one, &self.signals, &mut self.out)?;
         Ok(delivered)
@@ -195,7 +195,7 @@ impl Init<'_> {
         }
         let sent = self.out.push_message(Kind::Prepared, &prepared);
         self.out.flush();
-        sent.map_err(|Stuck| NoRequest::Gone)
+        sent.map_err(|WriteStalled| NoRequest::Gone)
     }
 
     /// The script's process: the one that stands by for it, or a new one.
@@ -219,11 +219,11 @@ impl Init<'_> {
         spawn(request, script)
     }
 
-    fn refuse(&mut self, refused: &Refused) -> Result<(), Stuck> {
+    fn refuse(&mut self, refused: &Refused) -> Result<(), WriteStalled> {
         self.out.push_message(Kind::Refused, refused)
     }
 
-    fn execute(&mut self, delivered: Delivered) -> Result<(), Stuck> {
+    fn execute(&mut self, delivered: Delivered) -> Result<(), WriteStalled> {
         self.meter.start();
         let Delivered { request, script, stdin } = delivered;
         let child = match self.begin(&request, &script) {
@@ -247,7 +247,7 @@ impl Init<'_> {
         self.report(&request, ended)
     }
 
-    fn report(&mut self, request: &Request, ended: Ended) -> Result<(), Stuck> {
+    fn report(&mut self, request: &Request, ended: Ended) -> Result<(), WriteStalled> {
         self.stay = Duration::from_millis(request.stay_ms);
         let usage = self.meter.usage();
         let output_file = match &request.output_file {

@@ -29,7 +29,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Nobody has read anything for [`PATIENCE`].
 #[derive(Debug)]
-pub(crate) struct Stuck;
+pub(crate) struct WriteStalled;
 
 /// The buffer, and the pipe that it is emptied into.
 pub(crate) struct Outgoing {
@@ -93,7 +93,7 @@ impl Outgoing {
     }
 
     /// Adds one frame, waiting for room.
-    pub(crate) fn push(&mut self, kind: Kind, payload: &[u8]) -> Result<(), Stuck> {
+    pub(crate) fn push(&mut self, kind: Kind, payload: &[u8]) -> Result<(), WriteStalled> {
         self.make_room()?;
         self.move_to_front();
         let Ok(header) = Header::encode(kind, payload.len()) else {
@@ -112,7 +112,7 @@ impl Outgoing {
         &mut self,
         kind: Kind,
         message: &impl Serialize,
-    ) -> Result<(), Stuck> {
+    ) -> Result<(), WriteStalled> {
         let json = serde_json::to_vec(message);
         debug_assert!(json.is_ok(), "messages are plain structs");
         self.push(kind, &json.unwrap_or_default())
@@ -135,7 +135,7 @@ impl Outgoing {
     }
 
     /// Waits until the longest frame fits in.
-    pub(crate) fn make_room(&mut self) -> Result<(), Stuck> {
+    pub(crate) fn make_room(&mut self) -> Result<(), WriteStalled> {
         while !self.has_room() {
             self.write_some()?;
         }
@@ -143,21 +143,21 @@ impl Outgoing {
     }
 
     /// Waits until all is written.
-    pub(crate) fn flush_all(&mut self) -> Result<(), Stuck> {
+    pub(crate) fn flush_all(&mut self) -> Result<(), WriteStalled> {
         while self.is_pending() {
             self.write_some()?;
         }
         Ok(())
     }
 
-    fn write_some(&mut self) -> Result<(), Stuck> {
+    fn write_some(&mut self) -> Result<(), WriteStalled> {
         let waiting = self.filled - self.sent;
         self.flush();
         if self.filled - self.sent < waiting {
             return Ok(());
         }
         let [ready] = wait([Some(Interest::writing(&self.pipe))], Some(PATIENCE));
-        if ready { Ok(()) } else { Err(Stuck) }
+        if ready { Ok(()) } else { Err(WriteStalled) }
     }
 
     fn move_to_front(&mut self) {

@@ -8,7 +8,7 @@ use std::io::{self, PipeReader, Read};
 
 use gantry_init::frame::{Kind, MAX_REPLY_PAYLOAD};
 
-use crate::outgoing::{Outgoing, Stuck};
+use crate::outgoing::{Outgoing, WriteStalled};
 use crate::readiness::Interest;
 
 /// Most that a pipe can hold (`/proc/sys/fs/pipe-max-size` as the kernel sets
@@ -65,7 +65,7 @@ impl Stream {
         &mut self,
         out: &mut Outgoing,
         scratch: &mut Scratch,
-    ) -> Result<(), Stuck> {
+    ) -> Result<(), WriteStalled> {
         let enough = self.written + PIPE_BYTES;
         while self.is_open() && self.written < enough {
             if self.is_held_up(out) {
