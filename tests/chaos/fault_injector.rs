@@ -17,7 +17,7 @@ use crate::proxy::{Proxy, Traffic};
 use crate::testkit::private_engine::PrivateEngine;
 use crate::world::World;
 
-/// Milliseconds between two faults of one tormentor.
+/// Milliseconds between two faults of one injector.
 const BETWEEN: (u64, u64) = (500, 3_000);
 
 /// Milliseconds that things stand still, or are out.
@@ -27,7 +27,7 @@ const LASTS: (u64, u64) = (300, 3_000);
 const KILLED_AFTER: (u64, u64) = (1, 40);
 
 /// Breaks the server, until the run is over.
-pub(crate) fn torment_server(world: &Arc<World>, seed: u64) {
+pub(crate) fn inject_server_faults(world: &Arc<World>, seed: u64) {
     let mut deck = Deck::new(seed, 1, Fault::OF_SERVER.to_vec());
     while waited(world, &mut deck) {
         let fault = deck.next();
@@ -67,7 +67,7 @@ pub(crate) struct Ground {
 }
 
 /// Breaks what the server stands on, until the run is over.
-pub(crate) fn torment_others(world: &Arc<World>, seed: u64, ground: &mut Ground) {
+pub(crate) fn inject_other_faults(world: &Arc<World>, seed: u64, ground: &mut Ground) {
     let faults = Fault::of_others(ground.proxy.is_some());
     let mut deck = Deck::new(seed, 2, faults);
     while waited(world, &mut deck) {

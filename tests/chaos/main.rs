@@ -10,6 +10,7 @@ mod testkit;
 
 mod beats;
 mod disk;
+mod fault_injector;
 mod faults;
 mod leftovers;
 mod oracle;
@@ -21,7 +22,6 @@ mod report;
 mod run;
 mod scripts;
 mod served;
-mod tormentor;
 mod world;
 
 use std::io::Write;

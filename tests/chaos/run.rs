@@ -16,6 +16,7 @@ use sqlx::postgres::PgConnectOptions;
 
 use crate::beats::{BEYOND, lives};
 use crate::disk::Disk;
+use crate::fault_injector::{Ground, inject_other_faults, inject_server_faults};
 use crate::leftovers::{self, Baseline, POOL_SIZE};
 use crate::oracle::Oracle;
 use crate::pipeline::{client, submit_all, watch, whole};
@@ -27,7 +28,6 @@ use crate::served::{STOP_TIMEOUT, Served};
 use crate::testkit::home::{Home, system};
 use crate::testkit::postgres::{self, TestDatabase};
 use crate::testkit::private_engine::PrivateEngine;
-use crate::tormentor::{Ground, torment_others, torment_server};
 use crate::world::{Accepted, World};
 
 /// How long it may take after the last fault until the next execution has ended: on a
@@ -52,7 +52,7 @@ pub(crate) async fn run(plan: Plan) -> Option<Report> {
     submit_all(&world, &warm_up).await;
     settle(&world).await;
     let baseline = Baseline::of(&world);
-    ground = torment(&world, &plan, ground).await;
+    ground = inject_faults(&world, &plan, ground).await;
     settle(&world).await;
     judge(&world, &plan, &ledger.join("starts")).await;
     let engine = ground.engine;
@@ -129,11 +129,11 @@ fn warm_up(seed: u64, kind: Kind) -> Order {
 }
 
 /// Works while things break; answers when nothing breaks any more.
-async fn torment(world: &Arc<World>, plan: &Plan, mut ground: Ground) -> Ground {
+async fn inject_faults(world: &Arc<World>, plan: &Plan, mut ground: Ground) -> Ground {
     let (seed, of_server, of_others) = (plan.seed, Arc::clone(world), Arc::clone(world));
-    let on_server = tokio::task::spawn_blocking(move || torment_server(&of_server, seed));
+    let on_server = tokio::task::spawn_blocking(move || inject_server_faults(&of_server, seed));
     let on_others = tokio::task::spawn_blocking(move || {
-        torment_others(&of_others, seed, &mut ground);
+        inject_other_faults(&of_others, seed, &mut ground);
         ground
     });
     let watching = Arc::clone(world);

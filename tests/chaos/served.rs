@@ -1,4 +1,4 @@
-//! The server under torment: started again on the same data as often as it ends.
+//! The server whose faults are injected: started again on the same data as often as it ends.
 
 use std::path::PathBuf;
 use std::sync::Mutex;

@@ -8,7 +8,7 @@ use gantry::domain::script_type::python::requirements::{Requirements, Requiremen
 use gantry::domain::system_packages::SystemPackages;
 use gantry::images::ImageError;
 
-use crate::testkit::workshop::Workshop;
+use crate::testkit::image_fixture::ImageFixture;
 
 fn spec(python: Option<PythonVersion>, requirements: Option<&str>) -> EnvironmentSpec {
     let parse = |text| Requirements::parse(text, RequirementsPolicy::default()).unwrap();
@@ -37,36 +37,36 @@ const SHOW: &str = "import sys, ssl, sqlite3, ctypes; print(*sys.version_info[:2
 
 #[tokio::test]
 async fn a_script_runs_on_the_version_that_it_asks_for() {
-    let workshop = Workshop::new();
+    let fixture = ImageFixture::new();
     for (version, expected) in [
         (PythonVersion::Python311, "3 11 /opt/env\n"),
         (PythonVersion::Python313, "3 13 /opt/env\n"),
     ] {
-        let ran = workshop.run(&script(SHOW), &spec(Some(version), None)).await;
+        let ran = fixture.run(&script(SHOW), &spec(Some(version), None)).await;
         assert_eq!(ran.stdout, expected, "{ran:?}");
     }
     // Without one it is the base image's, as it ever was.
-    let ran = workshop.run(&script(SHOW), &spec(None, None)).await;
+    let ran = fixture.run(&script(SHOW), &spec(None, None)).await;
     assert!(ran.stdout.ends_with(" /usr\n"), "{ran:?}");
 }
 
 #[tokio::test]
 async fn each_version_has_its_own_wheels_and_bytecode() {
-    let workshop = Workshop::new();
+    let fixture = ImageFixture::new();
     let show = script("import markupsafe._speedups as m; print(m.__file__)");
     for (version, expected) in
         [(PythonVersion::Python311, "311"), (PythonVersion::Python313, "313")]
     {
-        let ran = workshop.run(&show, &spec(Some(version), Some("markupsafe==3.0.2"))).await;
+        let ran = fixture.run(&show, &spec(Some(version), Some("markupsafe==3.0.2"))).await;
         assert!(ran.stdout.contains(&format!("cpython-{expected}-")), "{ran:?}");
     }
 }
 
 #[tokio::test]
 async fn a_package_without_a_wheel_for_this_version_says_which_have_one() {
-    let workshop = Workshop::new();
+    let fixture = ImageFixture::new();
     let old = spec(Some(PythonVersion::Python313), Some("numpy==1.24.0"));
-    let error = workshop.prepare(&old, None).await.unwrap_err();
+    let error = fixture.prepare(&old, None).await.unwrap_err();
     let expected = "numpy==1.24.0 has no wheel for Python 3.13; it has wheels for 3.10, 3.11\n";
     assert!(error.to_string().starts_with(expected), "{error}");
     assert!(error.hint().unwrap().contains("`python` to \"3.11\""), "{:?}", error.hint());
@@ -74,8 +74,8 @@ async fn a_package_without_a_wheel_for_this_version_says_which_have_one() {
 
 #[tokio::test]
 async fn a_version_that_can_not_be_had_says_where_it_was_looked_for() {
-    let workshop = Workshop::new();
-    match workshop.prepare(&spec(Some(PythonVersion::Python312), None), None).await {
+    let fixture = ImageFixture::new();
+    match fixture.prepare(&spec(Some(PythonVersion::Python312), None), None).await {
         // Where uv's builds can be reached.
         Ok(prepared) => assert!(prepared.image.tags[0].starts_with("gantry/python:")),
         Err(error) => {
@@ -91,20 +91,20 @@ async fn a_version_that_can_not_be_had_says_where_it_was_looked_for() {
 
 #[tokio::test]
 async fn a_package_from_source_has_a_compiler_for_its_build_alone() {
-    let workshop = Workshop::new();
+    let fixture = ImageFixture::new();
     let spec = from_source("python-prctl==1.8.1", &["libcap-dev"]);
     let look = script(
         "import prctl, shutil\nprctl.set_name('gantry')\n\
          print(prctl.get_name(), shutil.which('gcc'), shutil.which('cc'))",
     );
-    let ran = workshop.run(&look, &spec).await;
+    let ran = fixture.run(&look, &spec).await;
     assert_eq!(ran.stdout, "gantry None None\n", "{ran:?}");
 }
 
 #[tokio::test]
 async fn a_build_from_source_that_fails_says_so_in_its_own_words() {
-    let workshop = Workshop::new();
-    let error = workshop.prepare(&from_source("python-prctl==1.8.1", &[]), None).await.unwrap_err();
+    let fixture = ImageFixture::new();
+    let error = fixture.prepare(&from_source("python-prctl==1.8.1", &[]), None).await.unwrap_err();
     let said = error.to_string();
     assert!(said.contains("You need to install libcap development headers"), "{said}");
     assert!(error.hint().unwrap().contains("-dev"), "{:?}", error.hint());

@@ -33,17 +33,17 @@ pub(crate) struct Ran {
 }
 
 /// An installation of its own. Dropped, its images are removed.
-pub(crate) struct Workshop {
+pub(crate) struct ImageFixture {
     services: Services,
     home: Home,
 }
 
-impl Workshop {
+impl ImageFixture {
     pub(crate) fn new() -> Self {
         ensure_images();
         let home = Home::new();
         let data_dir = format!("--data-dir={}", home.data_dir().display());
-        let settings = Command::parse_from(["workshop", &data_dir]).settings;
+        let settings = Command::parse_from(["fixture", &data_dir]).settings;
         Self { services: Services::new(&settings).unwrap(), home }
     }
 
@@ -113,7 +113,7 @@ impl Workshop {
     }
 }
 
-impl Drop for Workshop {
+impl Drop for ImageFixture {
     fn drop(&mut self) {
         engine::remove_containers(self.home.installation());
         engine::remove_images(self.home.installation());

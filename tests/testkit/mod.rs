@@ -10,6 +10,7 @@ pub(crate) mod elf;
 pub(crate) mod ended;
 pub(crate) mod engine;
 pub(crate) mod home;
+pub(crate) mod image_fixture;
 pub(crate) mod index;
 pub(crate) mod postgres;
 pub(crate) mod private_engine;
@@ -18,7 +19,6 @@ pub(crate) mod run;
 pub(crate) mod running;
 pub(crate) mod server;
 pub(crate) mod sick_engine;
-pub(crate) mod workshop;
 
 /// A mebibyte, in bytes.
 pub(crate) const MIB: usize = 1024 * 1024;
