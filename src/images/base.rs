@@ -64,10 +64,10 @@ impl Library {
         }
         progress("no image registry: making a root file system with mmdebstrap");
         let mut running = match mmdebstrap(release) {
-            Ok(child) => Asked(child),
+            Ok(child) => TerminatedOnDrop(child),
             Err(error) => return Ok(Err(format!("can't be started: {error}"))),
         };
-        let Asked(child) = &mut running;
+        let TerminatedOnDrop(child) = &mut running;
         let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
             return Ok(Err("its output can't be read".to_owned()));
         };
@@ -109,9 +109,9 @@ fn mmdebstrap(release: Release) -> std::io::Result<tokio::process::Child> {
 
 /// A child that is terminated when its waiter is dropped: killed, it would leave its
 /// folder behind.
-struct Asked(tokio::process::Child);
+struct TerminatedOnDrop(tokio::process::Child);
 
-impl Drop for Asked {
+impl Drop for TerminatedOnDrop {
     fn drop(&mut self) {
         let id = self.0.id().and_then(|id| i32::try_from(id).ok());
         if let Some(process) = id.and_then(rustix::process::Pid::from_raw) {

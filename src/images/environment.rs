@@ -52,7 +52,7 @@ pub struct Environment {
 
 /// Packages to install.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Asked<'a> {
+pub(super) struct RequestedPackages<'a> {
     pub(super) requirements: &'a Requirements,
     /// Exact versions of an earlier resolution; a lock in the data folder goes before
     /// them.
@@ -71,14 +71,20 @@ impl Library {
         cancel: &Cancel,
     ) -> Result<Environment, ImageError> {
         let base = self.type_image(ScriptType::Python, progress, cancel).await?;
-        self.environment_on(&base, Asked { requirements, known_lock: None }, progress, cancel).await
+        self.environment_on(
+            &base,
+            RequestedPackages { requirements, known_lock: None },
+            progress,
+            cancel,
+        )
+        .await
     }
 
     /// The image with requirements upon `base`, built if it is not there.
     pub(super) async fn environment_on(
         &self,
         base: &Image,
-        asked: Asked<'_>,
+        asked: RequestedPackages<'_>,
         progress: Progress<'_>,
         cancel: &Cancel,
     ) -> Result<Environment, ImageError> {
@@ -127,7 +133,7 @@ impl Library {
         &self,
         base: &Image,
         tag: &str,
-        asked: Asked<'_>,
+        asked: RequestedPackages<'_>,
         progress: Progress<'_>,
         cancel: &Cancel,
     ) -> Result<(), ImageError> {

@@ -2,7 +2,7 @@
 //! packages upon it, Python requirements upon those, and caches upon all.
 
 use super::ImageError;
-use super::environment::{Asked, Environment, environment_tag};
+use super::environment::{Environment, RequestedPackages, environment_tag};
 use super::library::Library;
 use crate::domain::environment::EnvironmentSpec;
 use crate::engine::docker::{Image, Progress};
@@ -50,7 +50,7 @@ impl Library {
         let below = match spec.needed_requirements() {
             Some(requirements) => {
                 let known_lock = known_lock.filter(|lock| !lock.trim().is_empty());
-                let asked = Asked { requirements, known_lock };
+                let asked = RequestedPackages { requirements, known_lock };
                 let environment = self.environment_on(&base.image, asked, progress, cancel).await?;
                 Prepared {
                     lock: self.lock_of(&environment_tag(&base.image, requirements))?,
