@@ -7,6 +7,7 @@ use super::{RegistrySettings, ScriptInput, environment, schemas};
 use crate::domain::environment::EnvironmentSpec;
 use crate::domain::fault::Fault;
 use crate::domain::registry::{Definition, ScriptFields, WarmUpRecord};
+use crate::domain::sandbox_spec::Network;
 use crate::domain::script::Script;
 use crate::domain::script_type::ScriptType;
 use crate::domain::script_type::python::requirements::Requirements;
@@ -88,6 +89,11 @@ pub fn definition_of(
     draft(input, None, settings).map(|draft| draft.definition)
 }
 
+/// The sent value, or the one before; null and nothing are the default.
+fn merged<T>(before: Option<T>, sent: Option<Option<T>>, default: T) -> T {
+    sent.unwrap_or(before).unwrap_or(default)
+}
+
 fn definition(
     input: ScriptInput,
     before: Option<&Definition>,
@@ -97,14 +103,8 @@ fn definition(
     settings: &RegistrySettings,
     faults: &mut Faults,
 ) -> Definition {
-    let network = match input.network {
-        Some(sent) => sent.unwrap_or_default(),
-        None => before.map(|it| it.network).unwrap_or_default(),
-    };
-    let exec = match input.exec {
-        Some(sent) => sent.unwrap_or(true),
-        None => before.is_none_or(|it| it.exec),
-    };
+    let network = merged(before.map(|it| it.network), input.network, Network::default());
+    let exec = merged(before.map(|it| it.exec), input.exec, true);
     let python = environment::python(before, script_type, input.python, faults);
     let working_directory = before.and_then(|it| it.working_directory.as_deref());
     let output_file = before.and_then(|it| it.output_file.as_deref());
