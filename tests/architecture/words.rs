@@ -12,7 +12,7 @@ const MOST: usize = 2;
 const LOG_MACROS: [&str; 5] = ["trace!(", "debug!(", "info!(", "warn!(", "error!("];
 
 /// Words that stand for a subject which a log line does not name.
-const PRONOUNS: [&str; 8] = ["it", "its", "they", "their", "this", "that", "these", "those"];
+const PRONOUNS: [&str; 4] = ["it", "its", "they", "their"];
 
 /// Message of each log line of the program, with the number of the line in which its macro
 /// begins: the macro's last string.
