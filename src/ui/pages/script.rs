@@ -118,7 +118,8 @@ fn head(user: &CurrentUser, script: &RegisteredScript) -> Markup {
         div.head {
             h1 { (script.name.as_str()) }
             (badge::script_type(script.version.definition.script_type))
-            (settings::marks(&script.settings))
+            (settings::state(&script.settings))
+            (settings::tags(&script.settings))
             a.muted href={ (address) "/versions/" (script.version.number) } {
                 "version " (script.version.number)
             }

@@ -133,9 +133,10 @@ fn row(
                 @if let Some(line) = script.description.lines().next() {
                     span.sub { (value::short(line, 120)) }
                 }
+                (settings::tags(&script.settings))
             }
             td.roomy { (badge::script_type(script.version.definition.script_type)) }
-            td { (settings::marks(&script.settings)) }
+            td { (settings::state(&script.settings)) }
             td {
                 @match environment {
                     None => span.muted { "none needed" },

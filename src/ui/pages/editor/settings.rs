@@ -221,12 +221,20 @@ pub(in crate::ui::pages) fn facts(settings: &ScriptSettings) -> Markup {
     }
 }
 
-/// Renders the marks of a script in the list and at the head of its page.
-pub(in crate::ui::pages) fn marks(settings: &ScriptSettings) -> Markup {
+/// Renders the state of a script in the list and at the head of its page.
+pub(in crate::ui::pages) fn state(settings: &ScriptSettings) -> Markup {
+    badge::enabled(settings.is_enabled)
+}
+
+/// Renders the words about a script below its name, each with a link to those that share it.
+pub(in crate::ui::pages) fn tags(settings: &ScriptSettings) -> Markup {
     html! {
-        (badge::enabled(settings.is_enabled))
-        @for tag in settings.tags.iter() {
-            " " a.badge.type href={ "/scripts" (query(&[("tag", tag)])) } { (tag) }
+        @if settings.tags.iter().next().is_some() {
+            span.tags {
+                @for tag in settings.tags.iter() {
+                    a.badge.type href={ "/scripts" (query(&[("tag", tag)])) } { (tag) }
+                }
+            }
         }
     }
 }
