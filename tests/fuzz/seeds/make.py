@@ -113,10 +113,11 @@ SEEDS = {
             "limits": {"cpus": 0.5, "memory_bytes": 268435456}, "network": "egress",
             "max_concurrency": 3, "warm": 1, "preload": ["json"], "runtime": "runsc",
             "python": "3.12", "sources": True, "exec": False, "env_allowed": ["MODE", "APP_*"],
-            "warm_up": ["python3", "it.py", "--fill"], "is_enabled": False}),
+            "warm_up": ["python3", "it.py", "--fill"], "is_enabled": False,
+            "tags": ["colour", "film-3"]}),
         "environment-wrong": text({
             **SHELL, "python": "2.7", "sources": 1, "exec": "no", "env_allowed": ["A*B", "PATH"],
-            "warm_up": ["", "\0"], "preload": ["a b"]}),
+            "warm_up": ["", "\0"], "preload": ["a b"], "tags": ["Colour", "a", "a"]}),
         "mounts": text({**SHELL, "mounts": [{"source": "/etc", "target": "/data"}]}),
         "file": text({"name": "a", "script_type": "shell", "file_path": "/etc/passwd"}),
         "all-wrong": text({
