@@ -2,7 +2,7 @@
 //! arbitrary bytes; handlers read theirs through [`crate::http::extract`].
 
 use super::execution_request::ValidatedRequest;
-use crate::http::fields::Fields;
+use crate::http::fields::BodyFields;
 use crate::http::problem::Problem;
 use crate::registry::ScriptInput;
 
@@ -39,7 +39,7 @@ pub struct Submission {
 /// # Errors
 /// The answer if the body is invalid.
 pub fn registration(body: &[u8]) -> Result<ScriptInput, Refusal> {
-    Ok(Fields::parse(body)?.into_value()?)
+    Ok(BodyFields::parse(body)?.into_value()?)
 }
 
 /// Parses the body of `POST /api/v1/executions`.

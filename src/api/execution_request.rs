@@ -17,7 +17,7 @@ use crate::domain::registry::{RegisteredScript, ScriptVersion};
 use crate::domain::sanitize::sanitize;
 use crate::domain::variables::{EnvVar, MAX_VARIABLES, Variables};
 use crate::http::auth::Identity;
-use crate::http::fields::Fields;
+use crate::http::fields::BodyFields;
 use crate::http::problem::Problem;
 use crate::http::script_ref::ScriptRef;
 use crate::http::state::AppState;
@@ -72,7 +72,7 @@ pub(super) struct ValidatedRequest {
 impl ValidatedRequest {
     /// Parses a body, and returns the raw input with it.
     pub(super) fn parse(body: &[u8]) -> Result<(Self, Option<Box<RawValue>>), Problem> {
-        let mut fields = Fields::parse(body)?;
+        let mut fields = BodyFields::parse(body)?;
         let input = fields.take("input").map(RawValue::to_owned);
         let request: ExecutionRequest = fields.into_value()?;
         let (env, mut faults) = request.env.check("/env");

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::script_view::ScriptView;
 use crate::domain::fault::{Fault, pointer_to};
 use crate::domain::token::Role;
-use crate::http::fields::Fields;
+use crate::http::fields::BodyFields;
 use crate::http::problem::{Kind, Problem};
 use crate::registry::ScriptInput;
 
@@ -33,7 +33,7 @@ pub(super) struct SentScript {
 impl SentScript {
     /// Parses a body.
     pub(super) fn parse(body: &[u8]) -> Result<Self, Problem> {
-        let mut fields = Fields::parse(body)?;
+        let mut fields = BodyFields::parse(body)?;
         let mut read_only = Map::new();
         for name in PASSING.into_iter().chain(FIXED).chain([UPDATED_AT]) {
             let Some(raw) = fields.take(name) else { continue };

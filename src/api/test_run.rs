@@ -20,7 +20,7 @@ use crate::domain::limits::{GRACE, Timeout};
 use crate::http::auth::Identity;
 use crate::http::executions::BudgetedExecution;
 use crate::http::extract::{JsonBytes, WITH_INPUT};
-use crate::http::fields::Fields;
+use crate::http::fields::BodyFields;
 use crate::http::offload::offload_if_large;
 use crate::http::path::NamedScript;
 use crate::http::problem::Problem;
@@ -146,7 +146,7 @@ pub(super) async fn test_script(
 }
 
 fn parse(body: &[u8]) -> Result<(TestRequest, JsonInput), Problem> {
-    let mut fields = Fields::parse(body)?;
+    let mut fields = BodyFields::parse(body)?;
     let input = read_input(fields.take("test_data"), "/test_data")?;
     Ok((fields.into_value()?, input))
 }

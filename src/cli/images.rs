@@ -14,7 +14,7 @@ use crate::config::Settings;
 use crate::domain::quantities::{parse_duration, show_bytes};
 use crate::domain::script_type::ScriptType;
 use crate::engine::docker::Image;
-use crate::images::{ImageError, Listed, Standing};
+use crate::images::{ImageError, ImageState, Listed};
 use crate::sandbox::Cancel;
 use crate::services::Services;
 
@@ -141,7 +141,7 @@ fn as_json(listed: &Listed) -> serde_json::Value {
         "tag": listed.tag,
         "id": listed.image.id,
         "role": listed.role,
-        "current": listed.standing == Standing::Current,
+        "current": listed.standing == ImageState::Current,
         "bytes": listed.image.bytes,
         "created": listed.image.created,
         "packages": listed.packages(),
@@ -150,8 +150,8 @@ fn as_json(listed: &Listed) -> serde_json::Value {
 
 fn as_row(listed: &Listed) -> [String; 5] {
     let standing = match listed.standing {
-        Standing::Current => "current",
-        Standing::Superseded => "superseded",
+        ImageState::Current => "current",
+        ImageState::Superseded => "superseded",
     };
     [
         listed.tag.clone(),

@@ -34,12 +34,12 @@ struct Body {
     title: Shown,
     detail: Shown,
     hint: Shown,
-    errors: Option<Vec<Fault>>,
+    errors: Option<Vec<FaultBody>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Fault {
+struct FaultBody {
     pointer: Shown,
     parameter: Shown,
     detail: Shown,

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use super::auth::Identity;
-use super::fields::Fields;
+use super::fields::BodyFields;
 use super::memory::{BodyBudget, MemoryPermit};
 use super::offload::offload_if_large;
 use super::problem::{Kind, Problem};
@@ -74,7 +74,7 @@ impl<T: DeserializeOwned + Send + 'static, const LIMIT: usize> FromRequest<AppSt
     async fn from_request(request: Request, state: &AppState) -> Result<Self, Problem> {
         let JsonBytes(bytes, held) = JsonBytes::<LIMIT>::from_request(request, state).await?;
         let value =
-            offload_if_large(bytes.len(), move || Fields::parse(&bytes)?.into_value()).await?;
+            offload_if_large(bytes.len(), move || BodyFields::parse(&bytes)?.into_value()).await?;
         Ok(Self(value, held))
     }
 }

@@ -31,9 +31,9 @@ const MAX_DETAIL_CHARS: usize = 400;
 const TWICE: &str = "twice: ";
 
 /// Fields of a body.
-pub(crate) struct Fields<'a>(Vec<(String, &'a RawValue)>);
+pub(crate) struct BodyFields<'a>(Vec<(String, &'a RawValue)>);
 
-impl<'a> Fields<'a> {
+impl<'a> BodyFields<'a> {
     /// Parses an object.
     pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, Problem> {
         let text = std::str::from_utf8(bytes).map_err(|_| not_json(bytes))?;
@@ -118,17 +118,17 @@ fn not_json(bytes: &[u8]) -> Problem {
     }
 }
 
-impl<'de> Deserialize<'de> for Fields<'de> {
+impl<'de> Deserialize<'de> for BodyFields<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Reader;
         impl<'de> Visitor<'de> for Reader {
-            type Value = Fields<'de>;
+            type Value = BodyFields<'de>;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
                 formatter.write_str("a JSON object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<BodyFields<'de>, A::Error> {
                 let mut fields: Vec<(String, &'de RawValue)> = Vec::new();
                 while let Some(name) = map.next_key::<String>()? {
                     if fields.iter().any(|(known, _)| *known == name) {
@@ -139,7 +139,7 @@ impl<'de> Deserialize<'de> for Fields<'de> {
                     }
                     fields.push((name, map.next_value()?));
                 }
-                Ok(Fields(fields))
+                Ok(BodyFields(fields))
             }
         }
         deserializer.deserialize_map(Reader)
@@ -160,7 +160,7 @@ mod tests {
     }
 
     fn answer(body: &str) -> (u16, String) {
-        let read = Fields::parse(body.as_bytes()).and_then(Fields::into_value::<Body>);
+        let read = BodyFields::parse(body.as_bytes()).and_then(BodyFields::into_value::<Body>);
         match read {
             Ok(_) => (200, String::new()),
             Err(problem) => (problem.status().as_u16(), format!("{problem:?}")),
@@ -212,7 +212,7 @@ mod tests {
     #[test]
     fn what_is_taken_out_is_what_was_sent() {
         let body = br#"{"input": {"n": 1e400, "n": 2.50, "s": "\u00e4"} , "a": 1}"#;
-        let mut fields = Fields::parse(body).unwrap();
+        let mut fields = BodyFields::parse(body).unwrap();
         let input = fields.take("input").unwrap();
         assert_eq!(input.get(), r#"{"n": 1e400, "n": 2.50, "s": "\u00e4"}"#);
         fields.into_value::<Body>().unwrap();

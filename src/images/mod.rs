@@ -48,5 +48,5 @@ pub use error::{ImageError, LockSource};
 pub use installer_settings::{BuildDisk, InstallerSettings};
 pub use library::{Library, LibrarySettings};
 pub use prepare::Prepared;
-pub use prune::{Listed, Prunable, Standing};
+pub use prune::{ImageState, Listed, Prunable};
 pub use release::BaseSource;

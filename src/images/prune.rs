@@ -14,7 +14,7 @@ type KnownImages = BTreeMap<String, Labels>;
 
 /// State of an image for this version of Gantry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum ImageState {
     /// In use, or would be found and used.
     Current,
     /// Made by a version or of settings that are no longer these.
@@ -31,7 +31,7 @@ pub struct Listed {
     /// `shell`, `python`, `binary`, `packages`, `environment`, `warm-up`, `rootfs`.
     pub role: String,
     /// Its state.
-    pub standing: Standing,
+    pub standing: ImageState,
     /// True if this installation has made it.
     pub is_ours: bool,
     /// Time since it was last used here, or made.
@@ -85,7 +85,7 @@ impl Library {
             role if is_for_scripts(role) => stands(&image.labels, known),
             role => self.current_tags(role).contains(&tag),
         };
-        let standing = if is_current { Standing::Current } else { Standing::Superseded };
+        let standing = if is_current { ImageState::Current } else { ImageState::Superseded };
         let unused_for = self.unused_for(&tag).unwrap_or_else(|| age(&image));
         let is_ours = image.labels.get(LABEL_INSTALLATION) == Some(&self.settings.installation);
         Listed { image, tag, role, standing, is_ours, unused_for }
@@ -170,11 +170,11 @@ fn reason(listed: &Listed, age: Duration) -> Option<String> {
     let unused = listed.unused_for;
     match (listed.standing, listed.role.as_str()) {
         _ if !listed.is_ours => None,
-        (Standing::Superseded, _) => Some("superseded".to_owned()),
-        (Standing::Current, role) if is_for_scripts(role) && unused >= age => {
+        (ImageState::Superseded, _) => Some("superseded".to_owned()),
+        (ImageState::Current, role) if is_for_scripts(role) && unused >= age => {
             Some(format!("not used for {}", show_duration(unused)))
         }
-        (Standing::Current, _) => None,
+        (ImageState::Current, _) => None,
     }
 }
 
@@ -201,7 +201,7 @@ mod tests {
             image,
             tag: id.to_owned(),
             role: role.to_owned(),
-            standing: Standing::Current,
+            standing: ImageState::Current,
             is_ours: true,
             unused_for: days * DAY,
         }

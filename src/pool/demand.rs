@@ -16,7 +16,7 @@ const MAX_BURST: usize = 1024;
 
 /// Recent calls for one kind of sandbox.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Demand {
+pub(super) struct RecentCalls {
     /// Times of the calls in the current burst.
     burst: VecDeque<Duration>,
     /// Size and time of the largest burst.
@@ -40,7 +40,7 @@ impl DecayingCount {
     }
 }
 
-impl Demand {
+impl RecentCalls {
     /// Records a call. Calls within `window` count as a burst: that many sandboxes are
     /// needed at once, because none can be started in less time.
     pub(super) fn record(&mut self, now: Duration, window: Duration) {
@@ -80,15 +80,15 @@ mod tests {
         Duration::from_millis(millis)
     }
 
-    fn called(times: impl IntoIterator<Item = u64>) -> Demand {
-        let mut demand = Demand::default();
+    fn called(times: impl IntoIterator<Item = u64>) -> RecentCalls {
+        let mut demand = RecentCalls::default();
         times.into_iter().for_each(|millis| demand.record(at(millis), WINDOW));
         demand
     }
 
     #[test]
     fn nothing_is_held_for_what_nobody_calls() {
-        assert_eq!(Demand::default().wanted(at(0)), 0);
+        assert_eq!(RecentCalls::default().wanted(at(0)), 0);
         let demand = called([0]);
         assert_eq!(demand.wanted(at(1)), 1);
         assert_eq!(demand.wanted(at(180_000)), 1);

@@ -37,7 +37,7 @@ use crate::domain::sandbox_spec::SandboxSpec;
 use crate::engine::{Engine, Labels};
 use crate::sandbox::{Remover, Sandbox};
 use budget::{MemoryPressure, estimated_bytes};
-use demand::Demand;
+use demand::RecentCalls;
 use floors::{Floor, FloorStatus};
 
 pub use budget::{BARE_BYTES, Budget, MachineMemory, PREPARED_BYTES, ReadMemory};
@@ -98,7 +98,7 @@ struct State {
 /// Sandboxes and demand of one kind.
 #[derive(Default)]
 struct Kind {
-    demand: Demand,
+    demand: RecentCalls,
     floor: Floor,
     unused: VecDeque<Sandbox>,
     starting: usize,

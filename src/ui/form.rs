@@ -56,12 +56,12 @@ pub(super) struct Upload {
 
 /// Fields by name, each with its values in order.
 #[derive(Debug, Default, Clone)]
-pub(super) struct Fields {
+pub(super) struct FormFields {
     values: HashMap<String, Vec<String>>,
     files: HashMap<String, Upload>,
 }
 
-impl Fields {
+impl FormFields {
     /// Parses a query, leniently where it is malformed.
     pub(super) fn of_query(query: &str) -> Self {
         let mut fields = Self::default();
@@ -227,7 +227,7 @@ fn pieces(bytes: Bytes) -> impl Stream<Item = Result<Bytes, Infallible>> {
 }
 
 /// Sign-in form of a client without a session: a few fields, with a short time limit.
-pub(super) struct SignInForm(pub(super) Fields);
+pub(super) struct SignInForm(pub(super) FormFields);
 
 impl<S: Send + Sync> FromRequest<S> for SignInForm {
     type Rejection = Problem;
@@ -243,7 +243,7 @@ impl<S: Send + Sync> FromRequest<S> for SignInForm {
             while let Some(piece) = incoming.next(MAX_SIGN_IN_BYTES).await? {
                 bytes.extend_from_slice(&piece);
             }
-            Fields::of_text(&bytes).map(Self)
+            FormFields::of_text(&bytes).map(Self)
         };
         let slow = || Problem::new(Kind::SlowBody, "the form came too slowly");
         tokio::time::timeout(SIGN_IN_WITHIN, reading).await.unwrap_or_else(|_| Err(slow()))
@@ -251,18 +251,18 @@ impl<S: Send + Sync> FromRequest<S> for SignInForm {
 }
 
 /// Query of a page.
-pub(super) struct PageFields(pub(super) Fields);
+pub(super) struct PageFields(pub(super) FormFields);
 
 impl<S: Send + Sync> FromRequestParts<S> for PageFields {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        Ok(Self(Fields::of_query(parts.uri.query().unwrap_or_default())))
+        Ok(Self(FormFields::of_query(parts.uri.query().unwrap_or_default())))
     }
 }
 
 /// Form sent by a page of this session, and its memory permit.
-pub(super) struct Form(pub(super) Fields, #[expect(dead_code, reason = "held")] MemoryPermit);
+pub(super) struct Form(pub(super) FormFields, #[expect(dead_code, reason = "held")] MemoryPermit);
 
 impl FromRequest<AppState> for Form {
     type Rejection = Problem;
@@ -270,7 +270,7 @@ impl FromRequest<AppState> for Form {
     async fn from_request(request: Request, state: &AppState) -> Result<Self, Problem> {
         let user = request.extensions().get::<CurrentUser>().cloned();
         let user = user.ok_or_else(|| Problem::internal("a form without a session"))?;
-        let (fields, held) = Fields::read(request, state, &user.identity).await?;
+        let (fields, held) = FormFields::read(request, state, &user.identity).await?;
         match user.owns(fields.text(TOKEN_FIELD)) {
             true => Ok(Self(fields, held)),
             false => Err(Problem::new(Kind::Forbidden, "the form does not belong to this session")
@@ -302,7 +302,7 @@ mod tests {
             let request =
                 Request::builder().header(CONTENT_TYPE, "multipart/form-data; boundary=b");
             let (parts, ()) = request.body(()).unwrap().into_parts();
-            let fields = Fields::of_parts(parts, form.into()).await.unwrap();
+            let fields = FormFields::of_parts(parts, form.into()).await.unwrap();
             assert_eq!((fields.text("source").len(), fields.text("name")), (size, "x"));
         }
     }
@@ -311,7 +311,7 @@ mod tests {
     fn what_is_sent_again_has_the_same_key() {
         let word = "0193f2b0-0000-7000-8000-000000000000";
         let key = |rest: &str| {
-            let once = Fields::of_query(&format!("once={word}&{rest}")).once();
+            let once = FormFields::of_query(&format!("once={word}&{rest}")).once();
             once.map(|once| (once.key, once.fingerprint))
         };
         let first = key("a=1&b=2");
@@ -320,7 +320,7 @@ mod tests {
         for other in ["a=1&b=3", "a=1&b=2&b=", "a=1b&=2", "a=1"] {
             assert_ne!(first, key(other), "{other}");
         }
-        assert!(Fields::of_query("once=x").once().is_none());
-        assert!(Fields::default().once().is_none());
+        assert!(FormFields::of_query("once=x").once().is_none());
+        assert!(FormFields::default().once().is_none());
     }
 }

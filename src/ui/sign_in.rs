@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, Method};
 use axum::response::Response;
 
 use super::address::{local, redirect};
-use super::form::{Fields, Form, SignInForm};
+use super::form::{Form, FormFields, SignInForm};
 use super::layout;
 use super::session::{CurrentUser, SIGN_IN, current_user, refuse_foreign, secret, set_cookie};
 use crate::access::{AccessError, SESSION_LIFETIME};
@@ -21,7 +21,7 @@ pub(super) async fn ask(
     if current_user(&state, request.headers()).await?.is_some() {
         return Ok(redirect("/"));
     }
-    let fields = Fields::of_query(request.uri().query().unwrap_or_default());
+    let fields = FormFields::of_query(request.uri().query().unwrap_or_default());
     Ok(layout::sign_in(fields.text("next"), None))
 }
 

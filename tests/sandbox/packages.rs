@@ -7,7 +7,7 @@ use gantry::domain::environment::EnvironmentSpec;
 use gantry::domain::script_type::ScriptType;
 use gantry::domain::script_type::python::requirements::{Requirements, RequirementsPolicy};
 use gantry::domain::system_packages::SystemPackages;
-use gantry::images::{ImageError, Standing};
+use gantry::images::{ImageError, ImageState};
 
 use crate::testkit::image_fixture::ImageFixture;
 
@@ -115,7 +115,7 @@ async fn images_with_packages_are_listed_and_go_after_what_stands_upon_them() {
     let library = fixture.library();
     let listed = library.list().await.unwrap();
     let ours: Vec<_> = listed.iter().filter(|it| it.is_ours).collect();
-    assert!(ours.iter().all(|it| it.standing == Standing::Current), "{ours:?}");
+    assert!(ours.iter().all(|it| it.standing == ImageState::Current), "{ours:?}");
     let role = |role: &str| ours.iter().find(|it| it.role == role).unwrap();
     assert_eq!(role("packages").packages(), ["tree"]);
     assert_eq!(role("environment").packages(), ["tree", "iniconfig==2.1.0"]);

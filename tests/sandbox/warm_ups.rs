@@ -6,7 +6,7 @@ use gantry::domain::script::Script;
 use gantry::domain::script_type::ScriptType;
 use gantry::domain::script_type::python::requirements::{Requirements, RequirementsPolicy};
 use gantry::domain::warm_up::WarmUp;
-use gantry::images::{ImageError, Standing};
+use gantry::images::{ImageError, ImageState};
 use std::time::Duration;
 
 use crate::testkit::image_fixture::ImageFixture;
@@ -152,7 +152,7 @@ async fn images_of_warm_ups_go_before_what_they_stand_upon() {
     fixture.prepare(&spec, None).await.unwrap();
     let library = fixture.library();
     let listed = library.list().await.unwrap();
-    assert!(listed.iter().filter(|it| it.is_ours).all(|it| it.standing == Standing::Current));
+    assert!(listed.iter().filter(|it| it.is_ours).all(|it| it.standing == ImageState::Current));
     let prunable = library.prunable(Duration::ZERO).await.unwrap();
     let roles: Vec<_> = prunable.iter().map(|it| it.listed.role.as_str()).collect();
     assert_eq!(roles, ["warm-up", "environment"]);

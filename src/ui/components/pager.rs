@@ -4,13 +4,13 @@ use maud::{Markup, html};
 
 use super::value::count;
 use crate::ui::address::query;
-use crate::ui::form::Fields;
+use crate::ui::form::FormFields;
 
 /// Entries of a page.
 pub(in crate::ui) const PAGE: u32 = 50;
 
 /// Number of entries before the page that a query asks for.
-pub(in crate::ui) fn offset(fields: &Fields) -> u64 {
+pub(in crate::ui) fn offset(fields: &FormFields) -> u64 {
     let page: u64 = fields.text("page").parse().unwrap_or(1);
     page.clamp(1, 1_000_000).saturating_sub(1) * u64::from(PAGE)
 }

@@ -27,7 +27,7 @@ use crate::http::state::AppState;
 use crate::registry::ScriptInput;
 use crate::ui::address::redirect;
 use crate::ui::assets::Asset;
-use crate::ui::form::{Fields, Form};
+use crate::ui::form::{Form, FormFields};
 use crate::ui::layout::{self, Section};
 use crate::ui::session::CurrentUser;
 use field::FieldErrors;
@@ -58,7 +58,7 @@ pub(in crate::ui) async fn register(
 async fn registered(
     state: &AppState,
     user: &CurrentUser,
-    fields: &Fields,
+    fields: &FormFields,
 ) -> Result<RegisteredScript, Problem> {
     let input = input_of(fields, &Values::of_new(), Purpose::Register).map_err(Problem::invalid)?;
     Ok(state.registry.register(&user.identity.actor(), input).await?)
@@ -93,7 +93,7 @@ async fn changed(
     state: &AppState,
     user: &CurrentUser,
     script: &RegisteredScript,
-    fields: &Fields,
+    fields: &FormFields,
 ) -> Result<String, Problem> {
     if fields.text("seen") != seen(script) {
         let detail = "somebody has changed the script since this form was opened; save again to \
@@ -158,7 +158,7 @@ fn shown(
 fn refused(
     user: &CurrentUser,
     script: Option<&RegisteredScript>,
-    fields: &Fields,
+    fields: &FormFields,
     problem: Problem,
 ) -> Result<Response, Problem> {
     if problem.faults().next().is_none() {

@@ -16,7 +16,7 @@ use crate::store::{ExecutionFilter, Page};
 use crate::ui::address::query;
 use crate::ui::components::pager::PAGE;
 use crate::ui::components::{badge, cells, value};
-use crate::ui::form::{Fields, PageFields};
+use crate::ui::form::{FormFields, PageFields};
 use crate::ui::layout::{self, Section};
 use crate::ui::session::CurrentUser;
 
@@ -32,7 +32,7 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn read(fields: &Fields) -> Self {
+    fn read(fields: &FormFields) -> Self {
         let text = |name| fields.text(name).trim().to_owned();
         Self {
             status: text("status"),

@@ -26,7 +26,7 @@ use crate::http::state::AppState;
 use crate::http::submission;
 use crate::orchestrator::Submission;
 use crate::ui::address::redirect;
-use crate::ui::form::{Fields, Form, PageFields};
+use crate::ui::form::{Form, FormFields, PageFields};
 use crate::ui::layout::{self, Section};
 use crate::ui::session::CurrentUser;
 use assembly::assembled;
@@ -52,8 +52,8 @@ pub(in crate::ui) async fn show(
     let version = asked.as_ref().unwrap_or(&script.version);
     let plan = Plan::of(&version.definition.argument_schema);
     let begun = match fields.given("from") {
-        Some(id) => Begun::again(&state, &user, &script, id, plan.as_ref()).await?,
-        None => Begun::new(plan.as_ref(), &version.definition.argument_schema),
+        Some(id) => InitialForm::again(&state, &user, &script, id, plan.as_ref()).await?,
+        None => InitialForm::new(plan.as_ref(), &version.definition.argument_schema),
     };
     let view = FormView {
         user: &user,
@@ -64,7 +64,7 @@ pub(in crate::ui) async fn show(
         filled: &begun.filled,
         raw: &begun.raw,
         is_raw: begun.is_raw,
-        fields: &Fields::default(),
+        fields: &FormFields::default(),
         wrong: &FieldErrors::default(),
         note: begun.note,
     };
@@ -91,7 +91,7 @@ pub(in crate::ui) async fn submit(
 async fn asked_version(
     state: &AppState,
     script: &RegisteredScript,
-    fields: &Fields,
+    fields: &FormFields,
 ) -> Result<Option<ScriptVersion>, Problem> {
     let Some(number) = fields.given("version") else { return Ok(None) };
     let missing = || Problem::not_found("version");
@@ -104,7 +104,7 @@ async fn accepted(
     user: &CurrentUser,
     script: &RegisteredScript,
     asked: Option<ScriptVersion>,
-    fields: &Fields,
+    fields: &FormFields,
 ) -> Result<Uuid, Problem> {
     let version = asked.as_ref().unwrap_or(&script.version);
     if fields.text("seen") != version.number.to_string() {
@@ -132,7 +132,7 @@ async fn accepted(
 }
 
 /// Input from the fields, or as written in JSON.
-fn input(schema: &Value, fields: &Fields) -> Result<JsonInput, Vec<Fault>> {
+fn input(schema: &Value, fields: &FormFields) -> Result<JsonInput, Vec<Fault>> {
     let text = match Plan::of(schema).filter(|_| !is_raw(fields)) {
         Some(plan) => assembled(&plan, fields)?,
         None => normalize_newlines(fields.text(RAW)),
@@ -144,7 +144,7 @@ fn input(schema: &Value, fields: &Fields) -> Result<JsonInput, Vec<Fault>> {
 }
 
 /// True if the input was written as JSON.
-fn is_raw(fields: &Fields) -> bool {
+fn is_raw(fields: &FormFields) -> bool {
     fields.text("mode") == RAW
 }
 
@@ -153,7 +153,7 @@ fn refused(
     user: &CurrentUser,
     script: &RegisteredScript,
     asked: Option<&ScriptVersion>,
-    fields: &Fields,
+    fields: &FormFields,
     problem: &Problem,
 ) -> Response {
     let version = asked.unwrap_or(&script.version);
@@ -201,14 +201,14 @@ fn page(view: &FormView<'_>) -> Response {
 
 /// Initial contents of the form.
 #[derive(Debug)]
-struct Begun {
+struct InitialForm {
     filled: Filled,
     raw: String,
     is_raw: bool,
     note: Option<&'static str>,
 }
 
-impl Begun {
+impl InitialForm {
     /// Initial contents from the schema.
     fn new(plan: Option<&Plan>, schema: &Value) -> Self {
         let example = schema.get("examples").and_then(|it| it.get(0)).or(schema.get("default"));
@@ -272,13 +272,13 @@ mod tests {
 
     #[test]
     fn the_input_is_what_was_filled_in_or_written() {
-        let read = |query: &str| input(&schema(), &Fields::of_query(query));
+        let read = |query: &str| input(&schema(), &FormFields::of_query(query));
         assert_eq!(read("f%2Fcity=a").unwrap().as_str(), r#"{"city":"a"}"#);
         assert_eq!(read("mode=raw&raw=%5B1%2C%0D%0A2%5D").unwrap().as_str(), "[1,\n2]");
         assert_eq!(read("").unwrap_err()[0].pointer, "/input/city");
         assert_eq!(read("mode=raw&raw=%7B").unwrap_err()[0].pointer, "/input");
         assert_eq!(read("mode=raw&raw=").unwrap_err()[0].pointer, "/input");
-        let open = input(&json!({}), &Fields::of_query("raw=1.10"));
+        let open = input(&json!({}), &FormFields::of_query("raw=1.10"));
         assert_eq!(open.unwrap().as_str(), "1.10");
     }
 
@@ -300,11 +300,11 @@ mod tests {
     #[test]
     fn an_earlier_input_is_whole_as_json() {
         let plan = Plan::of(&schema());
-        let begun = Begun::of_input(plan.as_ref(), r#"{"city":"a","more":1.10}"#);
+        let begun = InitialForm::of_input(plan.as_ref(), r#"{"city":"a","more":1.10}"#);
         assert!(begun.is_raw && begun.raw.contains("1.10"));
-        let begun = Begun::of_input(plan.as_ref(), r#"{"city":"a"}"#);
+        let begun = InitialForm::of_input(plan.as_ref(), r#"{"city":"a"}"#);
         assert!(!begun.is_raw && begun.filled != Filled::default());
         let large = format!("\"{}\"", "x".repeat(MAX_AGAIN_BYTES));
-        assert_eq!(Begun::of_input(plan.as_ref(), &large).raw, "{}");
+        assert_eq!(InitialForm::of_input(plan.as_ref(), &large).raw, "{}");
     }
 }

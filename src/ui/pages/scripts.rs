@@ -18,7 +18,7 @@ use crate::ui::address::{query, redirect};
 use crate::ui::components::pager::{PAGE, offset, pages};
 use crate::ui::components::runs::{self, LOOKED_AT, Summary};
 use crate::ui::components::{badge, value};
-use crate::ui::form::{Fields, Form, PageFields};
+use crate::ui::form::{Form, FormFields, PageFields};
 use crate::ui::layout::{self, Section};
 use crate::ui::pages::editor::settings;
 use crate::ui::session::CurrentUser;
@@ -200,7 +200,7 @@ async fn set_enabled(
     user: &CurrentUser,
     script: RegisteredScript,
     is_enabled: bool,
-    fields: &Fields,
+    fields: &FormFields,
 ) -> Result<Response, Problem> {
     let input = ScriptInput { is_enabled: Some(is_enabled), ..ScriptInput::default() };
     let script = state.registry.change(&user.identity.actor(), script.id, input).await?;

@@ -18,7 +18,7 @@ use crate::http::state::AppState;
 use crate::ui::address::redirect;
 use crate::ui::components::pager::{PAGE, offset, pages};
 use crate::ui::components::value;
-use crate::ui::form::{Fields, Form, PageFields};
+use crate::ui::form::{Form, FormFields, PageFields};
 use crate::ui::layout::{self, Section};
 use crate::ui::session::CurrentUser;
 
@@ -51,7 +51,7 @@ pub(in crate::ui) async fn create(
     match created(&state, &user, &fields).await {
         Ok(secret) => {
             let name = fields.text("name").to_owned();
-            page(&state, &user, &Fields::default(), &Answer::Created { name, secret }).await
+            page(&state, &user, &FormFields::default(), &Answer::Created { name, secret }).await
         }
         Err(problem) if problem.status().is_client_error() => {
             let status = problem.status();
@@ -65,7 +65,11 @@ pub(in crate::ui) async fn create(
     }
 }
 
-async fn created(state: &AppState, user: &CurrentUser, fields: &Fields) -> Result<String, Problem> {
+async fn created(
+    state: &AppState,
+    user: &CurrentUser,
+    fields: &FormFields,
+) -> Result<String, Problem> {
     let role: Role =
         fields.text("role").parse().map_err(|error: crate::domain::token::UnknownRole| {
             Problem::invalid(vec![Fault::new("/role", error.to_string())])
@@ -131,7 +135,7 @@ pub(in crate::ui) async fn revoke(
 async fn page(
     state: &AppState,
     user: &CurrentUser,
-    fields: &Fields,
+    fields: &FormFields,
     answer: &Answer,
 ) -> Result<Response, Problem> {
     let start = offset(fields);
@@ -227,7 +231,7 @@ fn scope_of(token: &Token, names: &HashMap<i64, String>) -> Markup {
     }
 }
 
-fn form(user: &CurrentUser, fields: &Fields, answer: &Answer) -> Markup {
+fn form(user: &CurrentUser, fields: &FormFields, answer: &Answer) -> Markup {
     let wrong = |place: &str| match answer {
         Answer::Refused(problem) => problem
             .faults()

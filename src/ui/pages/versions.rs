@@ -18,7 +18,7 @@ use crate::http::state::AppState;
 use crate::ui::address::redirect;
 use crate::ui::components::pager::{PAGE, offset, pages};
 use crate::ui::components::value;
-use crate::ui::form::{Fields, Form, PageFields};
+use crate::ui::form::{Form, FormFields, PageFields};
 use crate::ui::layout::{self, Section};
 use crate::ui::session::CurrentUser;
 use diff::{Diff, visible};
@@ -148,7 +148,7 @@ async fn find(
 }
 
 /// Version to compare with: the requested one, or the previous one.
-fn against(fields: &Fields, number: i64) -> Result<Option<i64>, Problem> {
+fn against(fields: &FormFields, number: i64) -> Result<Option<i64>, Problem> {
     let Some(asked) = fields.given("against") else {
         return Ok(Some(number - 1).filter(|before| *before >= 1));
     };
@@ -359,7 +359,7 @@ mod tests {
 
     #[test]
     fn a_version_is_compared_with_the_one_before_or_the_one_asked_for() {
-        let of = |query: &str, number| against(&Fields::of_query(query), number).ok();
+        let of = |query: &str, number| against(&FormFields::of_query(query), number).ok();
         assert_eq!(of("", 3), Some(Some(2)));
         assert_eq!(of("", 1), Some(None));
         assert_eq!(of("against=7", 3), Some(Some(7)));

@@ -14,7 +14,7 @@ use crate::domain::registry::RegisteredScript;
 use crate::http::path::NamedScript;
 use crate::http::problem::Problem;
 use crate::http::state::AppState;
-use crate::ui::form::{Fields, Form};
+use crate::ui::form::{Form, FormFields};
 use crate::ui::session::CurrentUser;
 
 /// Faults by the ids of their fields.
@@ -43,7 +43,7 @@ async fn checked(
     state: &AppState,
     user: &CurrentUser,
     script: Option<&RegisteredScript>,
-    fields: &Fields,
+    fields: &FormFields,
 ) -> Result<Json<Words>, Problem> {
     let before = match script {
         Some(script) => values_of(state, user, script).await?,

@@ -18,7 +18,7 @@ use crate::domain::script_type::ScriptType;
 use crate::domain::script_type::python::preload::Preload;
 use crate::domain::unique_keys::once;
 use crate::registry::{MountInput, ScriptInput};
-use crate::ui::form::Fields;
+use crate::ui::form::FormFields;
 
 /// Purpose of a form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub(super) enum Purpose {
 /// # Errors
 /// Unreadable fields, with the registry's pointers.
 pub(super) fn input_of(
-    fields: &Fields,
+    fields: &FormFields,
     before: &Values,
     purpose: Purpose,
 ) -> Result<ScriptInput, Vec<Fault>> {
@@ -46,7 +46,7 @@ pub(super) fn input_of(
 
 /// Returns the readable fields that differ, and the faults of the others.
 pub(super) fn readable(
-    fields: &Fields,
+    fields: &FormFields,
     before: &Values,
     purpose: Purpose,
 ) -> (ScriptInput, Vec<Fault>) {
@@ -94,7 +94,7 @@ fn put(object: &mut Map<String, Value>, place: &[&str], value: Value) {
 
 /// State of reading a form.
 pub(super) struct Reading<'a> {
-    pub(super) fields: &'a Fields,
+    pub(super) fields: &'a FormFields,
     pub(super) before: &'a Values,
     pub(super) purpose: Purpose,
     faults: Vec<Fault>,

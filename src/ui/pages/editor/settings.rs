@@ -16,7 +16,7 @@ use crate::domain::script_type::ScriptType;
 use crate::store::ScriptFilter;
 use crate::ui::address::query;
 use crate::ui::components::{badge, value};
-use crate::ui::form::Fields;
+use crate::ui::form::FormFields;
 
 /// One mebibyte in bytes.
 const MIB: f64 = 1_048_576.0;
@@ -243,7 +243,7 @@ pub(in crate::ui::pages) fn tags(settings: &ScriptSettings) -> Markup {
 pub(in crate::ui::pages) const FILTERS: [&str; 4] = ["search", "type", "enabled", "tag"];
 
 /// Filter of a query, leniently where it makes no sense.
-pub(in crate::ui::pages) fn filter(fields: &Fields) -> ScriptFilter {
+pub(in crate::ui::pages) fn filter(fields: &FormFields) -> ScriptFilter {
     ScriptFilter {
         search: fields.given("search").map(|text| text.chars().take(200).collect()),
         script_type: fields.text("type").parse().ok(),
@@ -254,13 +254,13 @@ pub(in crate::ui::pages) fn filter(fields: &Fields) -> ScriptFilter {
 }
 
 /// Tags of a query. Longer ones and more than a script can have find nothing, cut or not.
-fn wanted_tags(fields: &Fields) -> impl Iterator<Item = &str> {
+fn wanted_tags(fields: &FormFields) -> impl Iterator<Item = &str> {
     let words = fields.all("tag").flat_map(words);
     words.map(|word| value::short(word, MAX_TAG_CHARS + 1)).take(MAX_TAGS + 1)
 }
 
 /// Renders the filters of the list.
-pub(in crate::ui::pages) fn filters(fields: &Fields) -> Markup {
+pub(in crate::ui::pages) fn filters(fields: &FormFields) -> Markup {
     let option = |name: &str, value: &str, words: &str| {
         html! { option value=(value) selected[fields.text(name) == value] { (words) } }
     };

@@ -14,7 +14,7 @@ use crate::domain::script_type::ScriptType;
 use crate::domain::script_type::python::PythonVersion;
 use crate::domain::script_type::python::preload::Preload;
 use crate::domain::variables::Variables;
-use crate::ui::form::Fields;
+use crate::ui::form::FormFields;
 
 /// Fields for admins, by name.
 const FIELDS: [&str; 27] = [
@@ -95,7 +95,7 @@ impl Values {
     }
 
     /// Values as typed.
-    pub(super) fn of_fields(fields: &Fields) -> Self {
+    pub(super) fn of_fields(fields: &FormFields) -> Self {
         let mut values = Self::default();
         for name in names() {
             values.put(name, fields.text(name));

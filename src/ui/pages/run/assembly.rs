@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::plan::{Item, Kind, Part, Plan};
 use crate::domain::fault::{Fault, pointer_to};
 use crate::domain::sanitize::sanitize;
-use crate::ui::form::Fields;
+use crate::ui::form::FormFields;
 use crate::ui::pages::editor::lines::{lines, normalize_newlines, read};
 
 /// Largest file in an input, in bytes (16 MiB).
@@ -20,14 +20,14 @@ const MAX_FILE_BYTES: usize = 16 * 1024 * 1024;
 ///
 /// # Errors
 /// Unreadable fields, with pointers below `/input`.
-pub(super) fn assembled(plan: &Plan, fields: &Fields) -> Result<String, Vec<Fault>> {
+pub(super) fn assembled(plan: &Plan, fields: &FormFields) -> Result<String, Vec<Fault>> {
     let mut assembly = Assembly { fields, faults: Vec::new() };
     let input = assembly.object(&plan.parts);
     if assembly.faults.is_empty() { Ok(input) } else { Err(assembly.faults) }
 }
 
 struct Assembly<'a> {
-    fields: &'a Fields,
+    fields: &'a FormFields,
     faults: Vec<Fault>,
 }
 

@@ -7,7 +7,7 @@ use crate::domain::fault::Fault;
 use crate::domain::limits::Timeout;
 use crate::domain::quantities::show_duration;
 use crate::domain::registry::RegisteredScript;
-use crate::ui::form::Fields;
+use crate::ui::form::FormFields;
 use crate::ui::pages::editor::field::{Field, FieldErrors, Input};
 use crate::ui::pages::editor::lines::{entries, normalize_newlines};
 
@@ -25,7 +25,7 @@ pub(super) struct Extra {
 
 impl Extra {
     /// Reads the options, and adds faults for unreadable ones.
-    pub(super) fn read(fields: &Fields, faults: &mut Vec<Fault>) -> Self {
+    pub(super) fn read(fields: &FormFields, faults: &mut Vec<Fault>) -> Self {
         let mut extra = Self::default();
         let mut fault = |name: &str, detail: String| faults.push(Fault::new(name, detail));
         if let Some(job_id) = fields.given("job_id") {
@@ -59,7 +59,7 @@ impl Extra {
 /// Renders the fields with the typed values. `prefix` keeps their ids apart from another form's.
 pub(super) fn shown(
     prefix: &str,
-    fields: &Fields,
+    fields: &FormFields,
     wrong: &FieldErrors,
     script: &RegisteredScript,
 ) -> Markup {
@@ -102,7 +102,7 @@ mod tests {
 
     fn read(query: &str) -> (Extra, Vec<Fault>) {
         let mut faults = Vec::new();
-        let extra = Extra::read(&Fields::of_query(query), &mut faults);
+        let extra = Extra::read(&FormFields::of_query(query), &mut faults);
         (extra, faults)
     }
 

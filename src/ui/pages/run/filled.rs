@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::assembly::with_zone;
 use super::plan::{Item, Kind, Part, Plan};
-use crate::ui::form::Fields;
+use crate::ui::form::FormFields;
 use crate::ui::pages::editor::lines::{all_shown, normalize_newlines};
 
 /// Texts by field name.
@@ -32,7 +32,7 @@ impl Filled {
     }
 
     /// Values as typed.
-    pub(super) fn of_fields(plan: &Plan, fields: &Fields) -> Self {
+    pub(super) fn of_fields(plan: &Plan, fields: &FormFields) -> Self {
         let mut filled = Self::default();
         filled.put_typed(&plan.parts, fields);
         filled
@@ -77,7 +77,7 @@ impl Filled {
         is_whole && members.is_empty()
     }
 
-    fn put_typed(&mut self, parts: &[Part], fields: &Fields) {
+    fn put_typed(&mut self, parts: &[Part], fields: &FormFields) {
         for part in parts {
             match &part.kind {
                 Kind::Group(parts) => self.put_typed(parts, fields),
@@ -187,7 +187,7 @@ mod tests {
         }
         // Browsers do not send unticked boxes.
         let query = query.replace("f%2Fmust=false&", "");
-        let sent = assembled(&plan, &Fields::of_query(&query)).unwrap();
+        let sent = assembled(&plan, &FormFields::of_query(&query)).unwrap();
         let without_space = |text: &str| text.replace([' ', '\n'], "");
         let members = |text: &str| -> BTreeMap<String, String> {
             let members: BTreeMap<String, &RawValue> = serde_json::from_str(text).unwrap();

@@ -9,7 +9,7 @@ use super::{RAW, extra, render};
 use crate::domain::registry::{RegisteredScript, ScriptVersion};
 use crate::http::roles::SEEING;
 use crate::ui::components::badge;
-use crate::ui::form::Fields;
+use crate::ui::form::FormFields;
 use crate::ui::layout;
 use crate::ui::pages::editor::field::{Field, FieldErrors};
 use crate::ui::session::CurrentUser;
@@ -36,7 +36,7 @@ pub(super) struct FormView<'a> {
     /// True if the JSON form is the active one.
     pub(super) is_raw: bool,
     /// Typed fields.
-    pub(super) fields: &'a Fields,
+    pub(super) fields: &'a FormFields,
     pub(super) wrong: &'a FieldErrors,
     /// Note about the initial values.
     pub(super) note: Option<&'a str>,

@@ -6,18 +6,18 @@ use crate::domain::registry::settings::Tags;
 use crate::domain::registry::{Definition, RegisteredScript, ScriptName, ScriptVersion};
 use crate::ui::address::encoded;
 
-fn fields(pairs: &[(&str, &str)]) -> Fields {
+fn fields(pairs: &[(&str, &str)]) -> FormFields {
     let mut text = String::new();
     for (name, value) in pairs {
         let pair = format!("{}={}", encoded(name), encoded(value));
         text.push_str(&pair);
         text.push('&');
     }
-    Fields::of_query(&text)
+    FormFields::of_query(&text)
 }
 
 /// Form as sent with only these fields changed.
-fn sent(before: &Values, changed: &[(&str, &str)]) -> Fields {
+fn sent(before: &Values, changed: &[(&str, &str)]) -> FormFields {
     let is_left = |name: &str| !changed.iter().any(|(other, _)| *other == name);
     let kept = names().filter(|name| is_left(name));
     let mut pairs: Vec<_> = kept.map(|name| (name, before.text(name))).collect();

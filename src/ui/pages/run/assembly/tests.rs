@@ -23,9 +23,9 @@ fn plan() -> Plan {
     Plan::of(&schema).unwrap()
 }
 
-fn fields(pairs: &[(&str, &str)]) -> Fields {
+fn fields(pairs: &[(&str, &str)]) -> FormFields {
     let pair = |(name, value): &(&str, &str)| format!("{}={}", encoded(name), encoded(value));
-    Fields::of_query(&pairs.iter().map(pair).collect::<Vec<_>>().join("&"))
+    FormFields::of_query(&pairs.iter().map(pair).collect::<Vec<_>>().join("&"))
 }
 
 fn faults(pairs: &[(&str, &str)]) -> Vec<String> {
