@@ -189,7 +189,7 @@ impl PrivateEngine {
 
     /// dockerd answers nothing from now on: clients wait.
     pub(crate) fn pause(&self) {
-        self.running_dockerd().signal(Signal::STOP);
+        self.running_dockerd().pause();
     }
 
     /// dockerd goes on.
@@ -199,7 +199,7 @@ impl PrivateEngine {
 
     /// dockerd answers as if it were well from now on, but nothing starts or ends.
     pub(crate) fn pause_containerd(&self) {
-        self.running_containerd().signal(Signal::STOP);
+        self.running_containerd().pause();
     }
 
     /// Starts and ends go on.

@@ -1,6 +1,6 @@
 //! A daemon inside an enclosure.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
@@ -47,6 +47,17 @@ impl Daemon {
         send(self.pid, signal);
     }
 
+    /// Stops it, and waits until all of its threads have stopped: the kernel tells one of
+    /// them, and the others work on until that one has had the processor.
+    pub(super) fn pause(&self) {
+        self.signal(Signal::STOP);
+        let begun = Instant::now();
+        while !is_stopped(self.pid) {
+            assert!(begun.elapsed() < UP_WITHIN, "process {} does not stop", self.pid);
+            std::thread::sleep(PAUSE);
+        }
+    }
+
     /// Lets it go on. nsenter stops itself when its child is stopped.
     pub(super) fn resume(&self) {
         go_on(self.pid, self.wrapper.id());
@@ -73,6 +84,14 @@ impl Drop for Daemon {
             self.wait();
         }
     }
+}
+
+/// True if every thread of a process is stopped (`T`, proc_pid_stat(5)), or none is left.
+fn is_stopped(pid: u32) -> bool {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let mut stats =
+        threads.filter_map(|thread| fs::read_to_string(thread.path().join("stat")).ok());
+    stats.all(|stat| stat.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('T')))
 }
 
 fn go_on(pid: u32, wrapper: u32) {
