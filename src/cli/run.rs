@@ -255,13 +255,16 @@ async fn finish(
             Shown::Stdout | Shown::OutputFile => Ok(()),
         }
     };
+    let is_cancelled = execution.summary.status == State::Ended(Status::Cancelled);
     tokio::select! {
+        biased;
         printed = printing => match printed {
             Ok(()) => exit_code(&execution.summary),
             Err(error) => stdout::unprinted(&error, GANTRY_FAILED),
         },
-        // Whoever should read it does not.
-        () = interrupts.another() => INTERRUPTED,
+        // Whoever should read it does not. A signal that came when the script had ended by
+        // itself is meant for this.
+        () = interrupts.unheeded(is_cancelled) => INTERRUPTED,
     }
 }
 

@@ -46,6 +46,12 @@ impl Interrupts {
         self.reach(self.so_far() + 1)
     }
 
+    /// Waits for one that has cancelled nothing: the first, if none has, and otherwise one
+    /// more than have come until this call.
+    pub(super) fn unheeded(&self, has_cancelled: bool) -> impl Future<Output = ()> {
+        self.reach(if has_cancelled { self.so_far() + 1 } else { 1 })
+    }
+
     /// Waits for one more than have come so far that is not the first.
     pub(super) async fn another_but_the_first(&self) {
         let next = self.so_far() + 1;
