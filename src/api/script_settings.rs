@@ -51,7 +51,7 @@ struct LimitsView {
     output_bytes: u64,
 }
 
-/// Which scripts are wanted.
+/// Parameters that narrow a list of scripts.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ScriptsQuery {

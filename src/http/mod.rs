@@ -1,4 +1,4 @@
-//! What the API and the console have in common: a request's way to its handler, and back.
+//! Common part of the API and the console: a request's way to its handler, and back.
 //!
 //! A request passes [`envelope`] (id, log line, error format), then authentication ([`auth`], or a
 //! session of the console), [`admission`] (the token's share of requests), and its handler, which

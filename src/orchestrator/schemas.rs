@@ -44,7 +44,7 @@ impl Default for Schemas {
     }
 }
 
-/// Who has sent or printed a document.
+/// Sender or printer of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Source {
     /// The token with this id.

@@ -7,7 +7,7 @@ use crate::source::{Source, is_test_file};
 /// Name of the enum of types.
 const ENUM: &str = "ScriptType";
 
-/// Where the types stand.
+/// Folder of the types.
 const HOME: [&str; 2] = ["src/domain/script_type.rs", "src/domain/script_type/"];
 
 /// Files that name a type, and why another type does not concern them.

@@ -31,7 +31,7 @@ async fn requirements_are_built_in_the_background_and_their_log_is_kept() {
     assert_eq!(execution["sandbox"]["image"], environment["image"]);
 }
 
-/// What a server of its own says of a build with packages of an index.
+/// Log of a server of its own about a build with packages of an index.
 async fn log_of_build(index: &Index, requirements: &str) -> String {
     let host = engine::gateway("gantry-build");
     let url = format!("http://{host}:{}/simple/", index.port);

@@ -10,10 +10,10 @@ use super::postgres::{self, Storage, TestDatabase};
 use super::process::Process;
 use crate::Failure;
 
-/// What is measured: the program of the same build.
+/// Measured program, of the same build.
 const GANTRY: &str = env!("CARGO_BIN_EXE_gantry");
 
-/// Where a server keeps its executions.
+/// Store of a server's executions.
 #[derive(Clone)]
 pub(crate) enum Database {
     /// A file in its data folder.
@@ -88,7 +88,7 @@ impl Server {
         Ok(kib / 1024.0)
     }
 
-    /// What it has used of the CPUs, in seconds.
+    /// CPU time that it has used, in seconds.
     pub(crate) fn cpu_seconds(&self) -> Result<f64, Failure> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid()))?;
         // utime and stime, the 14th and the 15th, behind a name that may hold

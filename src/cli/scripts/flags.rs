@@ -143,7 +143,7 @@ fn oci_runtime(text: &str) -> Result<OciRuntime, String> {
     OciRuntime::new(text).map_err(|error| error.to_string())
 }
 
-/// What can be taken from a script again: words of `--clear`, and the fields.
+/// Fields that can be cleared: words of `--clear`, and the names in the API.
 const CLEARABLE: [(&str, &str); 16] = [
     ("description", "description"),
     ("requirements", "requirements"),
