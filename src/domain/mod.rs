@@ -10,6 +10,7 @@ pub mod elf;
 pub mod environment;
 pub mod execution;
 pub mod fault;
+pub mod file;
 pub mod job;
 pub mod json_form;
 pub mod json_input;
