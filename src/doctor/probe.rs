@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::domain::environment::EnvironmentSpec;
 use crate::domain::job::Job;
-use crate::domain::limits::{Limits, Timeout};
+use crate::domain::limits::{DEFAULT_FILE_COUNT, Limits, Timeout};
 use crate::domain::sandbox_spec::Network;
 use crate::domain::sanitize::sanitize;
 use crate::domain::script::Script;
@@ -38,6 +38,8 @@ const LIMITS: Limits = Limits {
     memory_bytes: 192 << 20,
     pids: 48,
     scratch_bytes: 16 << 20,
+    disk_bytes: 0,
+    file_count: DEFAULT_FILE_COUNT,
     output_bytes: 1 << 20,
 };
 
@@ -172,6 +174,7 @@ fn job(kind: Kind, oci_runtime: Option<&str>) -> Result<Job, String> {
         environment: EnvironmentSpec::plain(ScriptType::Binary),
         working_directory: None,
         input: None,
+        takes_files: false,
         args: Vec::new(),
         variables: Variables::default(),
         script_variables: Variables::default(),

@@ -37,6 +37,18 @@ pub const MAX_PIDS: u32 = 32_768;
 /// Least space for files, in bytes (1 MiB).
 pub const MIN_SCRATCH_BYTES: u64 = MIB;
 
+/// Least scratch space on disk, in bytes (16 MiB): less has room in memory.
+pub const MIN_DISK_BYTES: u64 = 16 * MIB;
+
+/// Most scratch space on disk, in bytes (16 TiB): the largest file of ext4.
+pub const MAX_DISK_BYTES: u64 = 16 * 1024 * 1024 * MIB;
+
+/// Default number of files that an execution may leave.
+pub const DEFAULT_FILE_COUNT: u32 = 10_000;
+
+/// Most files that an execution may leave.
+pub const MAX_FILE_COUNT: u32 = 100_000;
+
 /// Least limit on the kept part of each of stdout and stderr, in bytes (1 KiB): enough for
 /// a last message.
 pub const MIN_OUTPUT_BYTES: u64 = 1024;
@@ -59,22 +71,28 @@ pub struct Limits {
     pub memory_bytes: u64,
     /// Most processes and threads at once, including init.
     pub pids: u32,
-    /// Size of the private writable directories, in bytes. They are in memory, so this is
-    /// part of `memory_bytes` and at most half of it.
+    /// Size of the private writable directories in memory, in bytes. This is part of
+    /// `memory_bytes` and at most half of it. With `disk_bytes` it is that of /tmp alone.
     pub scratch_bytes: u64,
+    /// Size of /work on the host's disk, in bytes; 0 means that /work is in memory.
+    pub disk_bytes: u64,
+    /// Most files that it may leave in /work/out.
+    pub file_count: u32,
     /// Most bytes kept of each of stdout and stderr.
     pub output_bytes: u64,
 }
 
 impl Default for Limits {
-    /// Default limits: 1 CPU, 512 MiB of memory, 256 processes, 128 MiB for files, 10 MiB
-    /// of each output.
+    /// Default limits: 1 CPU, 512 MiB of memory, 256 processes, 128 MiB for files in
+    /// memory, none on disk, 10,000 files left, 10 MiB of each output.
     fn default() -> Self {
         Self {
             nano_cpus: NANO_CPUS_PER_CPU,
             memory_bytes: 512 * MIB,
             pids: 256,
             scratch_bytes: 128 * MIB,
+            disk_bytes: 0,
+            file_count: DEFAULT_FILE_COUNT,
             output_bytes: 10 * MIB,
         }
     }
@@ -95,6 +113,11 @@ impl Limits {
         within("scratch_bytes", self.scratch_bytes, least, most, bytes_shown)?;
         let (least, most) = (MIN_OUTPUT_BYTES, MAX_OUTPUT_BYTES);
         within("output_bytes", self.output_bytes, least, most, bytes_shown)?;
+        if self.disk_bytes > 0 {
+            let (least, most) = (MIN_DISK_BYTES, MAX_DISK_BYTES);
+            within("disk_bytes", self.disk_bytes, least, most, bytes_shown)?;
+        }
+        within("file_count", self.file_count.into(), 1, MAX_FILE_COUNT.into(), number)?;
         if self.scratch_bytes > self.memory_bytes / 2 {
             return Err(LimitsError::ScratchOverMemory {
                 scratch: bytes_shown(self.scratch_bytes),
@@ -146,7 +169,8 @@ fn cpus(nano_cpus: u64) -> f64 {
 }
 
 /// Limits in JSON. A missing field has its default; an unknown one is refused, because a
-/// node must not run a script without a limit that it does not know.
+/// node must not run a script without a limit that it does not know. Fields that came later
+/// are left out while they have their default, so that older nodes run what they can.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WireLimits {
@@ -155,6 +179,10 @@ struct WireLimits {
     memory_bytes: Option<u64>,
     pids: Option<u32>,
     scratch_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disk_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file_count: Option<u32>,
     output_bytes: Option<u64>,
 }
 
@@ -165,6 +193,8 @@ impl From<Limits> for WireLimits {
             memory_bytes: Some(limits.memory_bytes),
             pids: Some(limits.pids),
             scratch_bytes: Some(limits.scratch_bytes),
+            disk_bytes: Some(limits.disk_bytes).filter(|it| *it > 0),
+            file_count: Some(limits.file_count).filter(|it| *it != DEFAULT_FILE_COUNT),
             output_bytes: Some(limits.output_bytes),
         }
     }
@@ -181,6 +211,8 @@ impl TryFrom<WireLimits> for Limits {
             memory_bytes: wire.memory_bytes.unwrap_or(default.memory_bytes),
             pids: wire.pids.unwrap_or(default.pids),
             scratch_bytes: wire.scratch_bytes.unwrap_or(default.scratch_bytes),
+            disk_bytes: wire.disk_bytes.unwrap_or(default.disk_bytes),
+            file_count: wire.file_count.unwrap_or(default.file_count),
             output_bytes: wire.output_bytes.unwrap_or(default.output_bytes),
         };
         let limits =

@@ -13,7 +13,7 @@ use tempfile::NamedTempFile;
 use super::library::Library;
 use super::secrets::Secrets;
 use super::{ImageError, layer};
-use crate::domain::limits::Limits;
+use crate::domain::limits::{DEFAULT_FILE_COUNT, Limits};
 use crate::domain::outcome::Ending;
 use crate::domain::quantities::NANO_CPUS_PER_CPU;
 use crate::domain::sandbox_spec::SandboxSpec;
@@ -32,6 +32,8 @@ pub(super) const LIMITS: Limits = Limits {
     memory_bytes: 2 << 30,
     pids: 512,
     scratch_bytes: 512 << 20,
+    disk_bytes: 0,
+    file_count: DEFAULT_FILE_COUNT,
     output_bytes: 0,
 };
 

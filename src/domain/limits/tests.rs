@@ -19,6 +19,10 @@ fn every_field_has_both_bounds() {
         ("pids", Limits { pids: u32::MAX, ..default }),
         ("scratch_bytes", Limits { scratch_bytes: 0, ..default }),
         ("scratch_bytes", Limits { scratch_bytes: u64::MAX, ..default }),
+        ("disk_bytes", Limits { disk_bytes: MIN_DISK_BYTES - 1, ..default }),
+        ("disk_bytes", Limits { disk_bytes: u64::MAX, ..default }),
+        ("file_count", Limits { file_count: 0, ..default }),
+        ("file_count", Limits { file_count: u32::MAX, ..default }),
         ("output_bytes", Limits { output_bytes: 0, ..default }),
         ("output_bytes", Limits { output_bytes: u64::MAX, ..default }),
     ] {
@@ -58,6 +62,15 @@ fn json_has_cpus_as_a_number() {
 }
 
 #[test]
+fn what_older_nodes_do_not_know_is_left_out_while_it_has_its_default() {
+    let json = serde_json::to_value(Limits::default()).unwrap();
+    assert!(json.get("disk_bytes").is_none() && json.get("file_count").is_none(), "{json}");
+    let limits = Limits { disk_bytes: MIN_DISK_BYTES, file_count: 5, ..Limits::default() };
+    let json = serde_json::to_value(limits).unwrap();
+    assert_eq!((&json["disk_bytes"], &json["file_count"]), (&MIN_DISK_BYTES.into(), &5.into()));
+}
+
+#[test]
 fn json_out_of_bounds_is_refused() {
     for json in [
         r#"{"cpus": 0}"#,
@@ -65,6 +78,7 @@ fn json_out_of_bounds_is_refused() {
         r#"{"cpus": 1e300}"#,
         r#"{"memory": 1}"#,
         r#"{"memory_bytes": 1}"#,
+        r#"{"disk_bytes": 1}"#,
         r#"{"memory_bytes": 67108864, "scratch_bytes": 67108864}"#,
     ] {
         assert!(serde_json::from_str::<Limits>(json).is_err(), "{json}");
@@ -101,9 +115,13 @@ proptest! {
         memory_bytes in MIN_MEMORY_BYTES..=MAX_MEMORY_BYTES,
         pids in MIN_PIDS..=MAX_PIDS,
         output_bytes in MIN_OUTPUT_BYTES..=MAX_OUTPUT_BYTES,
+        disk_bytes in prop_oneof![Just(0), MIN_DISK_BYTES..=MAX_DISK_BYTES],
+        file_count in 1..=MAX_FILE_COUNT,
     ) {
         let scratch_bytes = memory_bytes / 2;
-        let limits = Limits { nano_cpus, memory_bytes, pids, scratch_bytes, output_bytes };
+        let limits = Limits {
+            nano_cpus, memory_bytes, pids, scratch_bytes, disk_bytes, file_count, output_bytes,
+        };
         let json = serde_json::to_string(&limits).unwrap();
         prop_assert_eq!(serde_json::from_str::<Limits>(&json).unwrap(), limits);
     }
