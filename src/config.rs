@@ -65,6 +65,18 @@ pub struct Settings {
     )]
     data_dir: Option<PathBuf>,
 
+    /// Folder for scratch on disk and for the files that scripts read: each container has
+    /// its own in it, which is gone with it. It should be on the same file system as the
+    /// files, and must not be below a mount root [default: scratch in the data folder]
+    #[arg(
+        long,
+        env = "GANTRY_SCRATCH_DIR",
+        value_name = "DIR",
+        global = true,
+        hide_env_values = true
+    )]
+    scratch_dir: Option<PathBuf>,
+
     /// Image that all images are built on. With `none`, and when it can't be pulled,
     /// mmdebstrap makes the root file system instead
     #[arg(
@@ -158,6 +170,15 @@ impl Settings {
             }
         };
         std::path::absolute(&folder).map_err(|error| format!("{}: {error}", folder.display()))
+    }
+
+    /// Folder in which each container that needs one has its own.
+    #[must_use]
+    pub fn scratch_dir(&self, data_dir: &Path) -> PathBuf {
+        let set = self.scratch_dir.as_ref().filter(|it| !it.as_os_str().is_empty());
+        let folder = set.cloned().unwrap_or_else(|| data_dir.join("scratch"));
+        // The engine takes absolute paths only. Without a working folder there is none.
+        std::path::absolute(&folder).unwrap_or(folder)
     }
 
     /// Source of the root file systems.

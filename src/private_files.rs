@@ -22,6 +22,10 @@ const OTHERS: u32 = 0o077;
 /// Folders that Gantry creates in its data folder.
 const FOLDERS: [&str; 6] = ["artifacts", "environments", "layers", "locks", "processes", "staging"];
 
+/// Folder that Gantry creates there, with folders of running sandboxes in it: these have
+/// the modes that they need.
+const SCRATCH: &str = "scratch";
+
 /// Prefixes of the names of files that it creates there.
 const FILES: [&str; 4] = ["gantry.db", "gantry.lock", "installation", "server.lock"];
 
@@ -66,7 +70,11 @@ pub fn close_data_folder(folder: &Path) -> Vec<Exposed> {
         close(folder, &mut exposed);
     }
     for path in own_entries(folder) {
-        close_all(&path, &mut exposed);
+        if path.ends_with(SCRATCH) {
+            close(&path, &mut exposed);
+        } else {
+            close_all(&path, &mut exposed);
+        }
     }
     exposed
 }
@@ -129,7 +137,7 @@ fn own_entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
 
 fn is_own(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    FOLDERS.contains(&&*name) || FILES.iter().any(|file| name.starts_with(file))
+    name == SCRATCH || FOLDERS.contains(&&*name) || FILES.iter().any(|file| name.starts_with(file))
 }
 
 /// Does the same for everything below it. Links are not followed.

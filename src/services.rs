@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::config::Settings;
+use crate::domain::run_folder::RunFolders;
 use crate::engine::docker::Docker;
 use crate::engine::{EngineError, LABEL_INSTALLATION, LABEL_PROCESS, Labels};
 use crate::images::{Library, LibrarySettings};
@@ -83,8 +84,9 @@ impl Services {
         let unusable = |source| ServicesError::DataDir { folder: folder.clone(), source };
         let installation = crate::installation::id(&data_dir).map_err(unusable)?;
         let process = Process::register(&data_dir).map_err(unusable)?;
-        let docker = Docker::connect(endpoint, uids)?;
-        let remover = Remover::new(Arc::new(docker.clone()));
+        let folders = RunFolders::new(settings.scratch_dir(&data_dir));
+        let docker = Docker::connect(endpoint, uids)?.with_run_folders(folders.clone());
+        let remover = Remover::new(Arc::new(docker.clone())).with_run_folders(folders);
         let library_settings = LibrarySettings {
             base: settings.base(),
             data_dir,

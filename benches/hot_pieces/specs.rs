@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use divan::Bencher;
 use gantry::domain::limits::Limits;
+use gantry::domain::run_folder::RunFolder;
 use gantry::domain::sandbox_spec::{Network, Purpose, SandboxSpec};
 
 fn spec(kind: u64) -> SandboxSpec {
@@ -13,6 +14,7 @@ fn spec(kind: u64) -> SandboxSpec {
         limits: Limits { memory_bytes: limits.memory_bytes + kind, ..limits },
         network: Network::None,
         mounts: Vec::new(),
+        folder: RunFolder::None,
         oci_runtime: None,
         exec: true,
         purpose: Purpose::Execution,

@@ -90,6 +90,10 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = memory)]
     memory: u64,
 
+    /// Room in /work on this machine's disk, such as 20GiB; without it /work is in memory
+    #[arg(long, value_name = "SIZE", value_parser = disk)]
+    disk: Option<u64>,
+
     /// CPUs that it may use, such as 0.5
     #[arg(long, value_name = "CPUS", default_value = "1", value_parser = cpus)]
     cpus: u64,
@@ -152,6 +156,13 @@ pub(super) fn memory(text: &str) -> Result<u64, String> {
         .map_err(|error| with_hint(&error.to_string(), error.hint()))?;
     let limits = Limits { memory_bytes: bytes, ..Limits::default() }.with_fitting_scratch();
     let checked = limits.validate().map(|()| bytes);
+    checked.map_err(|error| with_hint(&error.to_string(), error.hint()))
+}
+
+pub(super) fn disk(text: &str) -> Result<u64, String> {
+    let bytes = quantities::parse_bytes(text)
+        .map_err(|error| with_hint(&error.to_string(), error.hint()))?;
+    let checked = Limits { disk_bytes: bytes, ..Limits::default() }.validate().map(|()| bytes);
     checked.map_err(|error| with_hint(&error.to_string(), error.hint()))
 }
 
@@ -316,8 +327,12 @@ async fn prepare(arguments: &Arguments, settings: &Settings) -> Result<Prepared,
     let services = Services::new(settings).map_err(|error| Problem::new(&error, error.hint()))?;
     let mounts = check_mounts(arguments, settings, services.docker.endpoint())?;
     let script = file::check_script(arguments, script_bytes, &services.docker).await?;
-    let limits =
-        Limits { nano_cpus: arguments.cpus, memory_bytes: arguments.memory, ..Limits::default() };
+    let limits = Limits {
+        nano_cpus: arguments.cpus,
+        memory_bytes: arguments.memory,
+        disk_bytes: arguments.disk.unwrap_or_default(),
+        ..Limits::default()
+    };
     let id = Uuid::now_v7();
     let job = Job {
         execution_id: id.to_string(),
@@ -328,6 +343,7 @@ async fn prepare(arguments: &Arguments, settings: &Settings) -> Result<Prepared,
         script,
         working_directory: None,
         input,
+        takes_files: false,
         args: arguments.args.clone(),
         script_variables: variables.clone(),
         variables,

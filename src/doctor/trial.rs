@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::Finding;
 use crate::domain::limits::Limits;
 use crate::domain::quantities::show_duration;
+use crate::domain::run_folder::RunFolder;
 use crate::domain::sandbox_spec::{Network, Purpose, SandboxSpec};
 use crate::domain::script_type::ScriptType;
 use crate::engine::NewContainer;
@@ -48,6 +49,7 @@ pub(super) async fn start(services: &Services, oci_runtime: Option<String>) -> O
             limits: Limits::default(),
             network: Network::None,
             mounts: Vec::new(),
+            folder: RunFolder::None,
             oci_runtime,
             exec: true,
             purpose: Purpose::Execution,

@@ -9,6 +9,7 @@ use super::json_input::JsonInput;
 use super::limits::{GRACE, Limits, Timeout};
 use super::mount::Mount;
 use super::quantities::show_bytes;
+use super::run_folder::RunFolder;
 use super::sandbox_spec::{Network, Purpose, SandboxSpec};
 use super::script::Script;
 use super::script_type::ScriptType;
@@ -81,6 +82,8 @@ pub struct Job {
     pub working_directory: Option<String>,
     /// Input on stdin; `None` means none.
     pub input: Option<JsonInput>,
+    /// True if it takes files to read in `/work/in`.
+    pub takes_files: bool,
     /// Arguments.
     pub args: Vec<String>,
     /// Environment variables.
@@ -200,6 +203,7 @@ impl Job {
             limits: self.limits,
             network: self.network,
             mounts: self.mounts.clone(),
+            folder: RunFolder::of(&self.limits, self.takes_files),
             oci_runtime: self.oci_runtime.clone(),
             exec: self.exec,
             purpose: Purpose::Execution,

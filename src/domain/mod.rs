@@ -24,6 +24,7 @@ pub mod output_log;
 pub mod preparation;
 pub mod quantities;
 pub mod registry;
+pub mod run_folder;
 pub mod sandbox_spec;
 pub mod sanitize;
 pub mod script;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::limits::Limits;
 use super::mount::Mount;
+use super::run_folder::RunFolder;
 
 /// Group of all processes in a sandbox, and user of those without their own
 /// ([`SandboxSpec::shares_user`]): `nogroup` and `nobody` of Debian.
@@ -46,6 +47,8 @@ pub struct SandboxSpec {
     pub network: Network,
     /// Host paths that it sees; none by default.
     pub mounts: Vec<Mount>,
+    /// Folder on the host that is its own, and gone with it.
+    pub folder: RunFolder,
     /// OCI runtime, if not the engine's default.
     pub oci_runtime: Option<String>,
     /// True if files in its writable places may be executed and loaded.

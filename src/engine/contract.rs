@@ -20,6 +20,7 @@ use super::{
     Labels, NewContainer, OutputChunk, OutputStream,
 };
 use crate::domain::limits::Limits;
+use crate::domain::run_folder::RunFolder;
 use crate::domain::sandbox_spec::{Network, Purpose, SandboxSpec};
 
 /// Exit code of PID 1 when its stdin ends before Go.
@@ -100,6 +101,7 @@ impl Subject {
                 limits: Limits::default(),
                 network: Network::None,
                 mounts: Vec::new(),
+                folder: RunFolder::None,
                 oci_runtime: None,
                 exec: true,
                 purpose: Purpose::Execution,

@@ -216,7 +216,7 @@ impl Engine for Fake {
     }
 
     fn requested_confinement(&self, _name: &str, spec: &SandboxSpec) -> Confinement {
-        requested_confinement(spec, SANDBOX_UID)
+        requested_confinement(spec, SANDBOX_UID, &[])
     }
 
     async fn confinement(&self, name: &str) -> Result<Confinement, EngineError> {

@@ -14,6 +14,7 @@ use super::library::Library;
 use super::recipe::{UV_HASHES, UV_VERSION};
 use crate::domain::limits::Limits;
 use crate::domain::outcome::{Ending, Status, classify};
+use crate::domain::run_folder::RunFolder;
 use crate::domain::sandbox_spec::{Network, Purpose, SandboxSpec};
 use crate::domain::script_type::ScriptType;
 use crate::domain::script_type::python::PythonVersion;
@@ -318,6 +319,7 @@ async fn run_installer<'a>(
         limits: limits(library, Limits { output_bytes: MAX_LAYER, ..LIMITS }).await?,
         network: input.network(),
         mounts: Vec::new(),
+        folder: RunFolder::None,
         oci_runtime: library.settings.oci_runtime.clone(),
         exec: false,
         purpose: Purpose::Build { cache_volume },

@@ -16,6 +16,7 @@ use super::recipe::tag_hash;
 use crate::domain::job::plain_variables;
 use crate::domain::limits::Limits;
 use crate::domain::outcome::{Status, classify};
+use crate::domain::run_folder::RunFolder;
 use crate::domain::sandbox_spec::{Network, Purpose, SandboxSpec};
 use crate::domain::script_type::ScriptType;
 use crate::domain::warm_up::WarmUp;
@@ -104,6 +105,7 @@ impl Library {
             limits,
             network: Network::None,
             mounts: Vec::new(),
+            folder: RunFolder::None,
             oci_runtime: self.settings.oci_runtime.clone(),
             exec: true,
             purpose: Purpose::Execution,

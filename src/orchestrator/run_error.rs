@@ -8,7 +8,7 @@ use super::build_failure::BuildFailure;
 use crate::domain::outcome::{Ending, ErrorKind, Outcome, classify};
 use crate::engine::{EngineError, Verb};
 use crate::images::ImageError;
-use crate::sandbox::SandboxError;
+use crate::sandbox::{RunFolderError, SandboxError};
 
 /// Failure of our side: a job did not run, or its end is not known.
 #[derive(Debug, Error)]
@@ -48,6 +48,11 @@ impl RunError {
         matches!(self, Self::Build(failure) if failure.is_of_database)
     }
 
+    /// There was no room for its folder: there may be later.
+    pub(super) fn is_want_of_room(&self) -> bool {
+        matches!(self, Self::Sandbox(SandboxError::RunFolder(error)) if error.is_want_of_room())
+    }
+
     /// Its container ended, or said nothing, before its script was started.
     pub(super) fn is_not_ready(&self) -> bool {
         matches!(self, Self::Sandbox(SandboxError::NotReady(_) | SandboxError::NotStarted))
@@ -71,6 +76,9 @@ impl RunError {
                 ErrorKind::EngineUnavailable
             }
             Self::Build(failure) => failure.kind,
+            Self::Sandbox(SandboxError::RunFolder(error)) if error.is_want_of_room() => {
+                ErrorKind::OutOfDisk
+            }
             Self::Image(_) => ErrorKind::EnvironmentFailed,
             Self::Sandbox(_) => ErrorKind::SandboxFailed,
         };
@@ -82,6 +90,14 @@ impl RunError {
         match self {
             Self::Image(error) => error.public_message(),
             Self::Sandbox(SandboxError::Engine(error)) => error.public_message(),
+            Self::Sandbox(SandboxError::RunFolder(error)) => match error {
+                RunFolderError::NoPlace | RunFolderError::Io { .. } => {
+                    "the server could not make the folder of the sandbox".to_owned()
+                }
+                RunFolderError::Unseen { .. } => {
+                    "the container engine does not see the folder of the sandbox".to_owned()
+                }
+            },
             Self::Sandbox(SandboxError::Sink(_)) => {
                 "what the script left could not be stored".to_owned()
             }

@@ -24,6 +24,7 @@ use crate::domain::job::Job;
 use crate::domain::json_input::{OutputFault, parse_output};
 use crate::domain::limits::Limits;
 use crate::domain::outcome::{Ending, ErrorKind, Outcome, Status, classify};
+use crate::domain::run_folder::RunFolder;
 use crate::domain::sandbox_spec::{Network, Purpose, SandboxSpec};
 use crate::domain::system_packages::missing;
 use crate::engine::docker::Docker;
@@ -293,6 +294,7 @@ impl Runner {
             limits: Limits::default(),
             network: Network::None,
             mounts: Vec::new(),
+            folder: RunFolder::None,
             oci_runtime: None,
             exec: true,
             purpose: Purpose::Execution,

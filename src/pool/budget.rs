@@ -85,6 +85,7 @@ impl MemoryPressure {
 mod tests {
     use super::*;
     use crate::domain::limits::Limits;
+    use crate::domain::run_folder::RunFolder;
     use crate::domain::sandbox_spec::{Network, Purpose, SandboxSpec};
     use gantry_init::message::{Preparation, StandBy};
 
@@ -133,6 +134,7 @@ mod tests {
                 limits: Limits { memory_bytes, ..Limits::default() },
                 network: Network::None,
                 mounts: Vec::new(),
+                folder: RunFolder::None,
                 oci_runtime: None,
                 exec: true,
                 purpose: Purpose::Execution,

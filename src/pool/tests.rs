@@ -11,6 +11,7 @@ use gantry_init::message::StandBy;
 use super::*;
 use crate::domain::limits::Limits;
 use crate::domain::mount::Mount;
+use crate::domain::run_folder::RunFolder;
 use crate::domain::sandbox_spec::{Network, Purpose};
 use crate::engine::fake::program::echo;
 use crate::engine::fake::{Fake, Fault, IMAGE, RUNS_ON};
@@ -84,6 +85,7 @@ fn spec(pids: u32) -> SandboxSpec {
         limits: Limits { pids, ..Limits::default() },
         network: Network::None,
         mounts: Vec::new(),
+        folder: RunFolder::None,
         oci_runtime: None,
         exec: true,
         purpose: Purpose::Execution,

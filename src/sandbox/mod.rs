@@ -32,6 +32,7 @@ mod prepare;
 mod remover;
 mod replay;
 mod run;
+pub mod run_folder;
 mod running;
 mod sink;
 mod start;
@@ -39,6 +40,7 @@ mod start;
 mod tests;
 pub mod transcript;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures::FutureExt;
@@ -50,6 +52,7 @@ pub use output_limits::OutputLimits;
 pub use prepare::PrepareError;
 pub(crate) use prepare::printable;
 pub use remover::Remover;
+pub use run_folder::RunFolderError;
 pub use running::Running;
 pub use sink::{Cancel, ContainerGuard, RunResult, RunSignals, Sink};
 
@@ -65,6 +68,8 @@ pub struct Sandbox {
     input: std::pin::Pin<Box<dyn tokio::io::AsyncWrite + Send>>,
     frames: Frames,
     container: OwnedContainer,
+    /// Folder of the host that it sees as `/work/in`.
+    inputs: Option<PathBuf>,
     /// Confinement that the engine reported, once verified.
     confinement: Option<SealedConfinement>,
     /// Reason why the stand-by interpreter is missing, if one was requested.
@@ -89,6 +94,13 @@ impl Sandbox {
         &self.container.name
     }
 
+    /// Folder of the host that it sees as `/work/in`, if it has one. What is put into it
+    /// before the request runs is there for the script.
+    #[must_use]
+    pub fn inputs_folder(&self) -> Option<&Path> {
+        self.inputs.as_deref()
+    }
+
     /// Error that PID 1 wrote to stderr, if any.
     #[must_use]
     pub fn init_error(&self) -> Option<String> {
@@ -110,6 +122,9 @@ pub enum SandboxError {
     /// The engine failed; nothing has run.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// The container's folder could not be made; nothing has run.
+    #[error(transparent)]
+    RunFolder(#[from] RunFolderError),
     /// The container exited or stayed silent before the script started; nothing has run.
     #[error("the sandbox did not become ready: {0}")]
     NotReady(String),
@@ -139,6 +154,7 @@ impl SandboxError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Engine(error) => error.hint(),
+            Self::RunFolder(error) => Some(error.hint()),
             Self::Sink(error) if error.kind() == std::io::ErrorKind::StorageFull => {
                 Some("free some disk space")
             }

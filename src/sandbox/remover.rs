@@ -2,7 +2,8 @@
 //!
 //! An [`OwnedContainer`] is removed when the value is dropped, by a background task;
 //! [`Remover::drain`] waits for these tasks. Only a container that is detached for the
-//! next process ([`OwnedContainer::detach`]) stays.
+//! next process ([`OwnedContainer::detach`]) stays. The container's folder on the host goes
+//! after it.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,6 +12,8 @@ use std::time::Duration;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
+use super::run_folder;
+use crate::domain::run_folder::RunFolders;
 use crate::engine::{Engine, EngineError};
 
 /// Pauses between attempts to remove a container. The engine may be restarting, or still
@@ -39,6 +42,7 @@ const EXIT_GRACE: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub struct Remover {
     engine: Arc<dyn Engine>,
+    folders: Option<Arc<RunFolders>>,
     tasks: TaskTracker,
     /// Names of containers that are in use or being removed.
     tracked: Arc<Mutex<HashSet<String>>>,
@@ -51,7 +55,19 @@ impl Remover {
         let tasks = TaskTracker::new();
         // A closed tracker still takes tasks; it can be waited for at any time.
         tasks.close();
-        Self { engine, tasks, tracked: Arc::default() }
+        Self { engine, folders: None, tasks, tracked: Arc::default() }
+    }
+
+    /// The same for containers that have their own folders among these.
+    #[must_use]
+    pub fn with_run_folders(self, folders: RunFolders) -> Self {
+        Self { folders: Some(Arc::new(folders)), ..self }
+    }
+
+    /// Folders of the containers.
+    #[must_use]
+    pub fn folders(&self) -> Option<&RunFolders> {
+        self.folders.as_deref()
     }
 
     /// Waits until all containers dropped so far are removed. A container that can't be
@@ -122,6 +138,11 @@ impl OwnedContainer {
         self.is_exiting = true;
     }
 
+    /// Records that no container is created.
+    pub(super) fn note_no_creation(&mut self, is_name_taken: bool) {
+        self.creation = if is_name_taken { Creation::Foreign } else { Creation::Answered };
+    }
+
     /// Leaves the container to the next process.
     pub(super) fn detach(&mut self) {
         self.creation = Creation::Foreign;
@@ -155,10 +176,21 @@ impl Drop for OwnedContainer {
                 let _ = tokio::time::timeout(EXIT_GRACE, engine.wait(&name)).await;
             }
             remove_with_retries(engine.as_ref(), &name, is_creation_answered).await;
+            if let Some(folders) = remover.folders() {
+                remove_folder(folders, &name).await;
+            }
             remover.tracked().remove(&name);
         };
         // Errors are logged in the span of the container's execution.
         self.remover.tasks.spawn(removal.in_current_span());
+    }
+}
+
+/// Removes the folder of a removed container. What is left of it is removed by the next
+/// reconciliation.
+async fn remove_folder(folders: &RunFolders, name: &str) {
+    if let Err(error) = run_folder::remove(folders, name).await {
+        tracing::error!(container = name, %error, "failed to remove a container's folder");
     }
 }
 

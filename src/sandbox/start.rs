@@ -8,7 +8,8 @@ use gantry_init::frame::{Frame, Kind};
 
 use super::conversation::ProtocolError;
 use super::transcript::Transcript;
-use super::{Attached, Remover, Sandbox, SandboxError};
+use super::{Attached, Remover, Sandbox, SandboxError, run_folder};
+use crate::domain::run_folder::RunFolder;
 use crate::engine::{Engine, NewContainer, OutputChunk, OutputStream};
 
 /// Time for PID 1's Hello, which takes about a millisecond.
@@ -31,9 +32,16 @@ impl Sandbox {
     ) -> Result<Self, SandboxError> {
         remover.wait_for_backlog().await;
         let mut owned = remover.own(container.name.clone());
+        if let Err(error) = run_folder::create(remover.folders(), container).await {
+            owned.note_no_creation(error.is_name_taken());
+            return Err(error.into());
+        }
         let created = engine.create(container).await;
         owned.note_creation(&created);
-        created?;
+        if let Err(error) = created {
+            let unseen = run_folder::unseen(remover.folders(), container, &error);
+            return Err(unseen.map_or_else(|| error.into(), SandboxError::from));
+        }
         let Attached { input, output } = engine.attach(&container.name).await?;
         let mut frames = Frames::new(output);
         engine.start(&container.name).await?;
@@ -57,7 +65,10 @@ impl Sandbox {
             }
         }
         let (confinement, stand_by_failure) = (None, None);
-        Ok(Self { engine, input, frames, container: owned, confinement, stand_by_failure })
+        let has_folder = container.spec.folder != RunFolder::None;
+        let inputs = remover.folders().filter(|_| has_folder).map(|it| it.inputs(&container.name));
+        let container = owned;
+        Ok(Self { engine, input, frames, container, inputs, confinement, stand_by_failure })
     }
 }
 

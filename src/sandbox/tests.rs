@@ -20,6 +20,7 @@ use gantry_init::message::{ArtifactBegin, ArtifactCaps, Launch, OutputFile, Requ
 use super::{Cancel, LaunchRequest, Loaded, Remover, Sandbox, SandboxError, Sink};
 use crate::domain::limits::Limits;
 use crate::domain::outcome::Ending;
+use crate::domain::run_folder::RunFolder;
 use crate::domain::sandbox_spec::{Network, Purpose, SandboxSpec};
 use crate::engine::fake::{Fake, IMAGE, Program};
 use crate::engine::{Engine, EngineError, Labels, NewContainer, Verb};
@@ -93,6 +94,7 @@ fn container() -> NewContainer {
             limits: Limits::default(),
             network: Network::None,
             mounts: Vec::new(),
+            folder: RunFolder::None,
             oci_runtime: None,
             exec: true,
             purpose: Purpose::Execution,

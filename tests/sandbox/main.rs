@@ -6,6 +6,7 @@
 mod testkit;
 
 mod containers;
+mod folders;
 mod mounts;
 mod network;
 mod packages;

@@ -75,6 +75,7 @@ impl ImageFixture {
             environment: spec.clone(),
             working_directory: None,
             input: None,
+            takes_files: false,
             args: Vec::new(),
             variables: Variables::default(),
             script_variables: Variables::default(),

@@ -202,6 +202,7 @@ fn job(workload: &Workload) -> Result<Job, Failure> {
         },
         working_directory: None,
         input: Some(JsonInput::parse(INPUT.into())?),
+        takes_files: false,
         args: Vec::new(),
         variables: Variables::default(),
         script_variables: Variables::default(),

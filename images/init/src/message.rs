@@ -30,6 +30,16 @@ pub const SCRIPT_TIME: u64 = 315_532_800;
 /// Files that are left here become artifacts.
 pub const ARTIFACT_DIR: &str = "/work/out";
 
+/// Files for the script to read, read-only.
+pub const INPUT_DIR: &str = "/work/in";
+
+/// Folder for temporary files of a script whose [`WORK_DIR`] is on disk.
+pub const DISK_TEMPORARY_DIR: &str = "/work/tmp";
+
+/// Folder into which init moves the files of [`ARTIFACT_DIR`] when [`WORK_DIR`] is on disk:
+/// each is called by its number, from 0.
+pub const LEFT_DIR: &str = "/work/.gantry";
+
 /// Time that init waits, after the script's own process has ended, for other processes
 /// that still hold its stdout or stderr (`exec > >(tee …)`), in milliseconds. Then they
 /// are killed.

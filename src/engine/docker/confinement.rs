@@ -10,18 +10,25 @@ use sha2::{Digest, Sha256};
 
 use super::hardening;
 use crate::domain::confinement::{Confinement, SeenMount, Ulimit};
+use crate::domain::mount;
 use crate::domain::sandbox_spec::SandboxSpec;
 use crate::engine::Labels;
 
 /// Default CPU period, in microseconds (`cpu.cfs_period_us`).
 const CPU_PERIOD: i64 = 100_000;
 
-/// Confinement that a spec requests for the user `uid`.
+/// Source of a mount that is part of the container's own folder. Its path differs from
+/// container to container and is nobody's business, and receipts that differ in nothing else
+/// are stored once.
+const OWN_FOLDER: &str = "own folder";
+
+/// Confinement that a spec requests for the user `uid`, with these parts of its own folder.
 #[must_use]
-pub fn requested_confinement(spec: &SandboxSpec, uid: u32) -> Confinement {
-    let body = hardening::container_body(spec, uid, &Labels::new());
+pub fn requested_confinement(spec: &SandboxSpec, uid: u32, own: &[mount::Mount]) -> Confinement {
+    let body = hardening::container_body(spec, uid, &Labels::new(), own);
     let host = body.host_config.unwrap_or_default();
-    let mounts = host.mounts.iter().flatten().map(requested_mount).collect();
+    let mounts = host.mounts.iter().flatten().map(requested_mount);
+    let mounts = mounts.map(|mount| named_as_own(mount, own)).collect();
     let networks = host.network_mode.clone().into_iter().collect();
     Confinement {
         user: body.user.unwrap_or_default(),
@@ -32,13 +39,18 @@ pub fn requested_confinement(spec: &SandboxSpec, uid: u32) -> Confinement {
     }
 }
 
-/// Confinement that the engine reports.
-pub(super) fn reported_confinement(inspected: ContainerInspectResponse) -> Confinement {
+/// Confinement that the engine reports of a container that may see these parts of its own
+/// folder.
+pub(super) fn reported_confinement(
+    inspected: ContainerInspectResponse,
+    own: &[mount::Mount],
+) -> Confinement {
     let ContainerConfig { user, network_disabled, .. } = inspected.config.unwrap_or_default();
     let networks = inspected.network_settings.and_then(|it| it.networks).unwrap_or_default();
     let mut networks: Vec<_> = networks.into_keys().collect();
     networks.sort();
-    let mut mounts: Vec<_> = inspected.mounts.iter().flatten().filter_map(reported_mount).collect();
+    let mounts = inspected.mounts.iter().flatten().filter_map(reported_mount);
+    let mut mounts: Vec<_> = mounts.map(|mount| named_as_own(mount, own)).collect();
     mounts.sort_by(|a, b| a.target.cmp(&b.target));
     Confinement {
         user: user.unwrap_or_default(),
@@ -154,6 +166,15 @@ fn reported_mount(mount: &MountPoint) -> Option<SeenMount> {
         target: mount.destination.clone().unwrap_or_default(),
         read_only: mount.rw == Some(false),
     })
+}
+
+/// The mount with a word in place of its path, if it is part of the container's own folder.
+/// An engine in a virtual machine sees the host's files below a folder of its own.
+fn named_as_own(mount: SeenMount, own: &[mount::Mount]) -> SeenMount {
+    let is_own = own.iter().any(|own| {
+        own.target == mount.target && mount.source.ends_with(&*own.source.to_string_lossy())
+    });
+    if is_own { SeenMount { source: OWN_FOLDER.to_owned(), ..mount } } else { mount }
 }
 
 #[cfg(test)]

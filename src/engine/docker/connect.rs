@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 
 use super::users::Users;
 use super::{Docker, STARTS_IN_FLIGHT};
+use crate::domain::run_folder::RunFolders;
 use crate::domain::uid_range::UidRange;
 use crate::engine::{EngineError, deadline};
 
@@ -111,7 +112,13 @@ impl Docker {
         let starts = Arc::new(Semaphore::new(STARTS_IN_FLIGHT));
         let start_within = deadline::START;
         let (endpoint, users) = (Arc::new(endpoint), Arc::new(Users::new(uids)));
-        Ok(Self { client, endpoint, starts, start_within, users })
+        Ok(Self { client, endpoint, starts, start_within, users, folders: None })
+    }
+
+    /// The same engine, whose containers have their own folders among these.
+    #[must_use]
+    pub fn with_run_folders(self, folders: RunFolders) -> Self {
+        Self { folders: Some(Arc::new(folders)), ..self }
     }
 
     /// Address of this engine.

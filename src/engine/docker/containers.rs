@@ -16,6 +16,8 @@ use tokio::sync::SemaphorePermit;
 use super::error::is_already_done;
 use super::{Docker, confinement, hardening};
 use crate::domain::confinement::Confinement;
+use crate::domain::mount::Mount;
+use crate::domain::run_folder::RunFolder;
 use crate::domain::sandbox_spec::SandboxSpec;
 use crate::engine::deadline::{self, within};
 use crate::engine::{
@@ -28,7 +30,8 @@ impl Engine for Docker {
     async fn create(&self, container: &NewContainer) -> Result<(), EngineError> {
         let options = CreateContainerOptionsBuilder::default().name(&container.name).build();
         let (uid, labels) = self.user_for(container).await?;
-        let body = hardening::container_body(&container.spec, uid, &labels);
+        let own = self.own_mounts(&container.name, &container.spec);
+        let body = hardening::container_body(&container.spec, uid, &labels, &own);
         within(Verb::Create, deadline::CREATE, async {
             let _slot = self.start_slot().await;
             let created = self.client.create_container(Some(options), body).await;
@@ -41,7 +44,8 @@ impl Engine for Docker {
     }
 
     fn requested_confinement(&self, name: &str, spec: &SandboxSpec) -> Confinement {
-        confinement::requested_confinement(spec, self.users.uid_of(name))
+        let own = self.own_mounts(name, spec);
+        confinement::requested_confinement(spec, self.users.uid_of(name), &own)
     }
 
     async fn attach(&self, name: &str) -> Result<Attached, EngineError> {
@@ -132,9 +136,14 @@ impl Engine for Docker {
     async fn confinement(&self, name: &str) -> Result<Confinement, EngineError> {
         within(Verb::InspectConfinement, deadline::INSPECT, async {
             let inspected = self.client.inspect_container(name, None).await;
-            Ok(confinement::reported_confinement(
-                inspected.map_err(|error| self.error(Verb::InspectConfinement, error))?,
-            ))
+            let inspected =
+                inspected.map_err(|error| self.error(Verb::InspectConfinement, error))?;
+            // Those that a container does not have are not found in it.
+            let own = self
+                .folders
+                .as_ref()
+                .map(|it| it.mounts(name, RunFolder::Scratch { disk_bytes: 0 }));
+            Ok(confinement::reported_confinement(inspected, &own.unwrap_or_default()))
         })
         .await
     }
@@ -174,6 +183,11 @@ impl Engine for Docker {
 }
 
 impl Docker {
+    /// Parts of a container's own folder that it sees.
+    fn own_mounts(&self, name: &str, spec: &SandboxSpec) -> Vec<Mount> {
+        self.folders.as_ref().map(|it| it.mounts(name, spec.folder)).unwrap_or_default()
+    }
+
     /// Converts a chunk of output.
     fn printed(
         &self,

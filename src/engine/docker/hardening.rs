@@ -12,6 +12,7 @@ use gantry_init::message::{SCRIPT_DIR, SHARED_MEMORY_DIR, TEMPORARY_DIR, WORK_DI
 use super::resources::{BUILD_NETWORK, EGRESS_NETWORK};
 use crate::domain::limits::Limits;
 use crate::domain::mount;
+use crate::domain::run_folder::RunFolder;
 use crate::domain::sandbox_spec::{Network, Purpose, SANDBOX_UID, SandboxSpec};
 use crate::domain::script::MAX_SCRIPT_BYTES;
 use crate::engine::Labels;
@@ -51,8 +52,18 @@ const TMP_BYTES: u64 = 64 * 1024 * 1024;
 /// everything.
 const LOG_OVERHEAD_BYTES: u64 = 256 * 1024 * 1024;
 
-/// Request body for the creation of a container with the user `uid`.
-pub(super) fn container_body(spec: &SandboxSpec, uid: u32, labels: &Labels) -> ContainerCreateBody {
+/// Smallest limit on the size of one file, in bytes: PID 1 writes the script and its stdin,
+/// of 64 MiB each at most, to files in memory, for which the kernel has the same limit.
+const LEAST_FILE_SIZE: u64 = 128 * 1024 * 1024;
+
+/// Request body for the creation of a container with the user `uid`, which sees these parts
+/// of its own folder on the host.
+pub(super) fn container_body(
+    spec: &SandboxSpec,
+    uid: u32,
+    labels: &Labels,
+    own: &[mount::Mount],
+) -> ContainerCreateBody {
     ContainerCreateBody {
         image: Some(spec.image.clone()),
         labels: Some(labels.clone().into_iter().collect()),
@@ -73,12 +84,12 @@ pub(super) fn container_body(spec: &SandboxSpec, uid: u32, labels: &Labels) -> C
         // Avoids the hook that re-executes dockerd at every start (half of the start's
         // time), and all locks of libnetwork.
         network_disabled: Some(spec.network_name() == "none"),
-        host_config: Some(host_config(spec, uid)),
+        host_config: Some(host_config(spec, uid, own)),
         ..ContainerCreateBody::default()
     }
 }
 
-fn host_config(spec: &SandboxSpec, uid: u32) -> HostConfig {
+fn host_config(spec: &SandboxSpec, uid: u32, own: &[mount::Mount]) -> HostConfig {
     let Limits { nano_cpus, memory_bytes, pids, .. } = spec.limits;
     HostConfig {
         network_mode: Some(spec.network_name().to_owned()),
@@ -94,9 +105,9 @@ fn host_config(spec: &SandboxSpec, uid: u32) -> HostConfig {
         // Equal to the memory limit: no swap.
         memory_swap: i64::try_from(memory_bytes).ok(),
         pids_limit: Some(i64::from(pids)),
-        ulimits: Some(ulimits()),
+        ulimits: Some(ulimits(spec)),
         tmpfs: Some(tmpfs(spec, uid)),
-        mounts: Some(mounts(spec)),
+        mounts: Some(mounts(spec, own)),
         log_config: Some(log_config(spec)),
         init: Some(false),
         auto_remove: Some(false),
@@ -135,15 +146,29 @@ fn sysctls(spec: &SandboxSpec) -> HashMap<String, String> {
     both.map(|(name, sizes)| (name.to_owned(), sizes.to_owned())).into()
 }
 
-fn ulimits() -> Vec<ResourcesUlimits> {
+fn ulimits(spec: &SandboxSpec) -> Vec<ResourcesUlimits> {
     let limit = |name: &str, value: i64| ResourcesUlimits {
         name: Some(name.to_owned()),
         soft: Some(value),
         hard: Some(value),
     };
-    // No limit on file size: a tmpfs bounds the space of its files, which is less than
-    // their length if they have holes, and mounts have the size that they have.
-    vec![limit("nofile", OPEN_FILES), limit("core", CORE_BYTES)]
+    let mut limits = vec![limit("nofile", OPEN_FILES), limit("core", CORE_BYTES)];
+    limits.extend(largest_file(spec).map(|bytes| limit("fsize", bytes)));
+    limits
+}
+
+/// Largest file that a sandbox with scratch on disk may write, in bytes. Without disk there
+/// is no such limit: a tmpfs bounds the space of its files, which is less than their length
+/// if they have holes. Mounts have the size that they have, so with a writable one there is
+/// none either.
+fn largest_file(spec: &SandboxSpec) -> Option<i64> {
+    let is_bounded = spec.mounts.iter().all(|mount| mount.read_only);
+    match spec.folder {
+        RunFolder::Scratch { disk_bytes } if is_bounded => {
+            i64::try_from(disk_bytes.max(LEAST_FILE_SIZE)).ok()
+        }
+        _ => None,
+    }
 }
 
 /// Options of all writable file systems, each with a size: without one, a tmpfs may take
@@ -157,17 +182,20 @@ fn tmpfs(spec: &SandboxSpec, uid: u32) -> HashMap<String, String> {
         )
     };
     let (scratch, exec) = (spec.limits.scratch_bytes, spec.exec);
-    HashMap::from([
-        (WORK_DIR.to_owned(), options(scratch, "0700", exec)),
+    let mut all = HashMap::from([
         (SCRIPT_DIR.to_owned(), options(MAX_SCRIPT_BYTES + 4096, "0700", exec)),
         (TEMPORARY_DIR.to_owned(), options(TMP_BYTES.min(scratch), "1777", exec)),
         // Shared memory, as Docker provides it. Python's multiprocessing needs it, and
         // `IpcMode: none` leaves it out.
         (SHARED_MEMORY_DIR.to_owned(), options(TMP_BYTES.min(scratch), "1777", false)),
-    ])
+    ]);
+    if !spec.folder.is_scratch() {
+        all.insert(WORK_DIR.to_owned(), options(scratch, "0700", exec));
+    }
+    all
 }
 
-fn mounts(spec: &SandboxSpec) -> Vec<Mount> {
+fn mounts(spec: &SandboxSpec, own: &[mount::Mount]) -> Vec<Mount> {
     let cache = match &spec.purpose {
         Purpose::Execution => None,
         Purpose::Build { cache_volume } => Some(Mount {
@@ -177,7 +205,7 @@ fn mounts(spec: &SandboxSpec) -> Vec<Mount> {
             ..Mount::default()
         }),
     };
-    spec.mounts.iter().map(bind).chain(cache).collect()
+    spec.mounts.iter().chain(own).map(bind).chain(cache).collect()
 }
 
 /// Bind mount without the mounts below its source: engines before 25 leave those writable

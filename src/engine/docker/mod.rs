@@ -20,6 +20,8 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
+use crate::domain::run_folder::RunFolders;
+
 pub use confinement::requested_confinement;
 pub use connect::Endpoint;
 pub use describe::Description;
@@ -40,4 +42,6 @@ pub struct Docker {
     starts: Arc<Semaphore>,
     start_within: Duration,
     users: Arc<Users>,
+    /// Folders of containers that need one.
+    folders: Option<Arc<RunFolders>>,
 }

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::program::{after_go, echo, program, silent};
 use super::*;
 use crate::domain::limits::Limits;
+use crate::domain::run_folder::RunFolder;
 use crate::domain::sandbox_spec::{Network, Purpose, SandboxSpec};
 use crate::engine::OutputChunk;
 use futures::StreamExt;
@@ -29,6 +30,7 @@ fn container(name: &str) -> NewContainer {
             limits: Limits::default(),
             network: Network::None,
             mounts: Vec::new(),
+            folder: RunFolder::None,
             oci_runtime: None,
             exec: true,
             purpose: Purpose::Execution,

@@ -85,7 +85,7 @@ impl World {
         }
         let journal = Journal::default();
         let (inside, outside) = pipes(journal.clone());
-        let mut confinement = requested_confinement(&new.spec, SANDBOX_UID);
+        let mut confinement = requested_confinement(&new.spec, SANDBOX_UID, &[]);
         if let Some(weaken) = self.weakening {
             weaken(&mut confinement);
         }

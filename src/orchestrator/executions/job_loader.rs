@@ -104,6 +104,7 @@ impl JobLoader {
             script,
             working_directory: definition.working_directory.clone(),
             input: Some(runnable.input.clone()),
+            takes_files: false,
             args: [definition.args.as_slice(), &runnable.snapshot.args].concat(),
             variables: definition.env.merged(&runnable.snapshot.env)?,
             script_variables: definition.env.clone(),

@@ -23,7 +23,7 @@ async fn loaded(bench: &Bench) -> Result<Option<SealedConfinement>, SandboxError
 async fn what_is_loaded_is_confined_as_it_was_asked_for() {
     let bench = Bench::running(echo());
     let confinement = loaded(&bench).await.unwrap().unwrap();
-    assert_eq!(*confinement, requested_confinement(&container().spec, SANDBOX_UID));
+    assert_eq!(*confinement, requested_confinement(&container().spec, SANDBOX_UID, &[]));
     bench.assert_nothing_is_left().await;
 }
 

@@ -1,5 +1,6 @@
 use super::*;
 use crate::domain::limits::Limits;
+use crate::domain::run_folder::{RunFolder, RunFolders};
 use crate::domain::sandbox_spec::{Network, Purpose, SANDBOX_UID};
 
 fn spec(network: Network) -> SandboxSpec {
@@ -8,6 +9,7 @@ fn spec(network: Network) -> SandboxSpec {
         limits: Limits::default(),
         network,
         mounts: Vec::new(),
+        folder: RunFolder::None,
         oci_runtime: None,
         exec: true,
         purpose: Purpose::Execution,
@@ -15,13 +17,13 @@ fn spec(network: Network) -> SandboxSpec {
 }
 
 fn inspected(json: &str) -> Confinement {
-    reported_confinement(serde_json::from_str(json).unwrap())
+    reported_confinement(serde_json::from_str(json).unwrap(), &[])
 }
 
 #[test]
 fn what_is_asked_for_holds_for_itself() {
     for network in [Network::None, Network::Egress] {
-        let requested = requested_confinement(&spec(network), 70_000);
+        let requested = requested_confinement(&spec(network), 70_000, &[]);
         assert_eq!(requested.verify_against(&requested), Ok(()));
         assert!(requested.seccomp.as_ref().is_some_and(|it| it.len() == 71), "{requested:?}");
         assert!(requested.no_new_privileges && requested.readonly_root && !requested.privileged);
@@ -72,7 +74,7 @@ fn a_builds_volume_is_the_one_that_was_asked_for() {
     let build = |cache_volume: Option<&str>| {
         let cache_volume = cache_volume.map(str::to_owned);
         let purpose = Purpose::Build { cache_volume };
-        requested_confinement(&SandboxSpec { purpose, ..spec(Network::Egress) }, SANDBOX_UID)
+        requested_confinement(&SandboxSpec { purpose, ..spec(Network::Egress) }, SANDBOX_UID, &[])
     };
     let seen = inspected(
         r#"{"Mounts": [{"Type": "volume", "Name": "gantry-cache", "Destination": "/cache",
@@ -85,7 +87,7 @@ fn a_builds_volume_is_the_one_that_was_asked_for() {
     };
     assert!(holds(&build(Some("gantry-cache"))) && holds(&build(None)));
     assert!(!holds(&build(Some("another"))));
-    assert!(!holds(&requested_confinement(&spec(Network::None), 70_000)));
+    assert!(!holds(&requested_confinement(&spec(Network::None), 70_000, &[])));
 }
 
 #[test]
@@ -93,7 +95,7 @@ fn a_build_has_a_network_of_its_own_or_none() {
     let requested = |network| {
         let purpose = Purpose::Build { cache_volume: None };
         let requested =
-            requested_confinement(&SandboxSpec { purpose, ..spec(network) }, SANDBOX_UID);
+            requested_confinement(&SandboxSpec { purpose, ..spec(network) }, SANDBOX_UID, &[]);
         (requested.network_mode, requested.network_disabled)
     };
     assert_eq!(requested(Network::Egress), ("gantry-build".to_owned(), false));
@@ -104,7 +106,7 @@ fn a_build_has_a_network_of_its_own_or_none() {
 fn whatever_runs_a_packages_code_has_small_socket_buffers() {
     let largest = |network, purpose| {
         let requested =
-            requested_confinement(&SandboxSpec { purpose, ..spec(network) }, SANDBOX_UID);
+            requested_confinement(&SandboxSpec { purpose, ..spec(network) }, SANDBOX_UID, &[]);
         let receive = requested.sysctls.unwrap_or_default().remove("net.ipv4.tcp_rmem");
         receive.and_then(|it| it.rsplit(' ').next().map(str::to_owned))
     };
@@ -119,7 +121,62 @@ fn whatever_runs_a_packages_code_has_small_socket_buffers() {
 fn an_engine_that_says_nothing_of_it_confines_nothing() {
     assert!(
         inspected("{}")
-            .verify_against(&requested_confinement(&spec(Network::None), 70_000))
+            .verify_against(&requested_confinement(&spec(Network::None), 70_000, &[]))
             .is_err()
     );
+}
+
+/// A sandbox with scratch on disk, and the mounts of its own folder.
+fn on_disk(name: &str) -> (SandboxSpec, Vec<mount::Mount>) {
+    let folder = RunFolder::Scratch { disk_bytes: 1 << 30 };
+    let own = RunFolders::new("/scratch".into()).mounts(name, folder);
+    (SandboxSpec { folder, ..spec(Network::None) }, own)
+}
+
+#[test]
+fn the_own_folder_has_no_path_in_a_receipt() {
+    let requested = ["a", "b"].map(|name| {
+        let (spec, own) = on_disk(name);
+        requested_confinement(&spec, 70_000, &own)
+    });
+    assert_eq!(requested[0], requested[1]);
+    assert_eq!(requested[0].tmpfs.len(), 3);
+    assert!(requested[0].executes_files());
+    let mounts: Vec<_> = requested[0].mounts.iter().map(|it| (&*it.target, it.read_only)).collect();
+    assert_eq!(mounts, [("/work", false), ("/work/in", true)]);
+}
+
+#[test]
+fn a_mount_elsewhere_is_not_the_own_folder() {
+    let (spec, own) = on_disk("a");
+    let requested = requested_confinement(&spec, 70_000, &own);
+    for (source, is_own) in [
+        ("/scratch/a/work", true),
+        ("/host_mnt/scratch/a/work", true),
+        ("/scratch/b/work", false),
+        ("/scratch/a", false),
+    ] {
+        let json = format!(
+            r#"{{"Mounts": [{{"Type": "bind", "Source": "{source}", "Destination": "/work"}}]}}"#
+        );
+        let seen = reported_confinement(serde_json::from_str(&json).unwrap(), &own);
+        let Confinement { mounts, .. } = seen;
+        let seen = Confinement { mounts, ..requested.clone() };
+        assert_eq!(seen.verify_against(&requested).is_ok(), is_own, "{source}");
+    }
+}
+
+#[test]
+fn a_file_is_bounded_by_the_disk_but_not_on_mounts() {
+    let largest = |spec: &SandboxSpec| {
+        let limits = requested_confinement(spec, 70_000, &[]).ulimits;
+        limits.get("fsize").map(|it| it.hard)
+    };
+    let (disk, _) = on_disk("a");
+    assert_eq!(largest(&disk), Some(1 << 30));
+    let small = RunFolder::Scratch { disk_bytes: 16 << 20 };
+    assert_eq!(largest(&SandboxSpec { folder: small, ..disk.clone() }), Some(128 << 20));
+    let mounts = vec![mount::Mount::parse("/srv/out:/out:rw").unwrap()];
+    assert_eq!(largest(&SandboxSpec { mounts, ..disk }), None);
+    assert_eq!(largest(&spec(Network::None)), None);
 }

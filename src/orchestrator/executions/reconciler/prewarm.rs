@@ -17,6 +17,7 @@ use super::reading_schedule::{LOOK, ReadingSchedule};
 use crate::domain::execution::ExecutionSnapshot;
 use crate::domain::json_input::JsonInput;
 use crate::domain::registry::{EnvironmentStatus, RegisteredScript};
+use crate::domain::run_folder::RunFolder;
 use crate::domain::sandbox_spec::{Network, Purpose, SandboxSpec};
 use crate::domain::script::code_digest;
 use crate::domain::variables::Variables;
@@ -219,6 +220,7 @@ impl Prewarm {
             limits: script.settings.limits,
             network: definition.network,
             mounts: definition.mounts.clone(),
+            folder: RunFolder::of(&script.settings.limits, false),
             oci_runtime: self.jobs.oci_runtime(definition),
             exec: definition.exec,
             purpose: Purpose::Execution,

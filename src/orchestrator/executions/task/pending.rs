@@ -226,7 +226,10 @@ impl StartError {
             Self::Job(_) => false,
             // A missing image is found or built anew in the next attempt.
             Self::Run(error) => {
-                self.is_engine_outage() || self.is_missing_image() || error.is_not_ready()
+                self.is_engine_outage()
+                    || self.is_missing_image()
+                    || error.is_not_ready()
+                    || error.is_want_of_room()
             }
         }
     }
