@@ -29,6 +29,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::clock;
 use crate::domain::sanitize::sanitize;
+use crate::domain::share::ShareGrants;
 use crate::domain::token::{Role, Token, TokenHash};
 use crate::store::{NewAuditEntry, NewToken, Store, StoreError};
 use cache::Cache;
@@ -85,6 +86,9 @@ pub enum AccessError {
         "scripts: a token of role {0} can't be limited to scripts, only one of role runner can"
     )]
     Scope(Role),
+    /// The role has no grants: admins read every share, and others start nothing.
+    #[error("shares: a token of role {0} has none of its own, only one of role runner has")]
+    Shares(Role),
     /// The list of scripts is empty or too long.
     #[error("scripts: a token is limited to 1 to {MAX_SCOPE} scripts, not to {0}")]
     ScopeSize(usize),
@@ -122,6 +126,7 @@ impl AccessError {
             Self::TooManyUnknown => Some("try again in a moment"),
             Self::NameConflict(_) => Some("choose another name, or revoke that one"),
             Self::Expired => Some("leave expires_at out for a token that does not expire"),
+            Self::Shares(Role::Admin) => Some("leave shares out: admins read every share"),
             Self::ScopeSize(0) => Some("leave scripts out for a token that is not limited"),
             Self::TooShort(_) | Self::Guessable | Self::NotAToken | Self::Unusable(_) => {
                 Some("make one with: openssl rand -hex 32")
@@ -141,6 +146,8 @@ pub struct TokenRequest {
     pub role: Role,
     /// Ids of the scripts that it is limited to; `None` means all.
     pub scope: Option<Vec<i64>>,
+    /// Parts of the server's shares that it opens to its executions.
+    pub shares: ShareGrants,
     /// Time at which it expires.
     pub expires_at: Option<DateTime<Utc>>,
 }
@@ -286,6 +293,7 @@ impl Access {
                 "name": request.name,
                 "role": request.role,
                 "scripts": request.scope,
+                "shares": request.shares,
                 "expires_at": request.expires_at,
             })),
         };
@@ -294,6 +302,7 @@ impl Access {
             hash,
             role: request.role,
             scope: request.scope,
+            shares: request.shares,
             expires_at: request.expires_at,
             created_by: actor.to_owned(),
             created_at: audit.at,
@@ -339,6 +348,9 @@ fn check(request: &TokenRequest, now: DateTime<Utc>) -> Result<(), AccessError> 
     }
     if request.expires_at.is_some_and(|end| end <= now) {
         return Err(AccessError::Expired);
+    }
+    if !request.shares.is_empty() && request.role != Role::Runner {
+        return Err(AccessError::Shares(request.role));
     }
     match &request.scope {
         Some(_) if request.role != Role::Runner => Err(AccessError::Scope(request.role)),

@@ -2,6 +2,7 @@
 //! reads the environment.
 
 mod serve;
+mod shares;
 
 use std::env;
 use std::io::Read;
@@ -9,11 +10,14 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use crate::domain::owners::parse_owners;
 use crate::domain::quantities::parse_bytes;
 use crate::domain::script_type::python::requirements::RequirementsPolicy;
 use crate::domain::uid_range::UidRange;
+use crate::domain::user::User;
 use crate::engine::docker::Endpoint;
 use crate::images::{BaseSource, BuildDisk, InstallerSettings};
+use crate::shares::Shares;
 
 pub use serve::{DatabaseSettings, PoolSettings, ServeSettings};
 
@@ -99,6 +103,29 @@ pub struct Settings {
         hide_env_values = true
     )]
     mount_roots: Option<String>,
+
+    /// Folders that executions may read files of, as NAME=DIR, separated by colons: they
+    /// name a file as share:NAME/PATH, and the caller's token says which shares it opens
+    /// [default: none]
+    #[arg(
+        long,
+        env = "GANTRY_SHARES",
+        value_name = "SHARES",
+        global = true,
+        hide_env_values = true
+    )]
+    shares: Option<String>,
+
+    /// Users that scripts may run as, as UID:GID, separated by commas: what such a script
+    /// writes to a mount belongs to its owner. Never root [default: none]
+    #[arg(
+        long,
+        env = "GANTRY_OWNERS",
+        value_name = "USERS",
+        global = true,
+        hide_env_values = true
+    )]
+    owners: Option<String>,
 
     /// What requirements may contain beside names and versions, separated by commas:
     /// `sources` (packages that are built from source), `urls`, `options` (other
@@ -201,6 +228,25 @@ impl Settings {
         let folders = list.into_iter().flat_map(|list| list.split(':'));
         let folders = folders.filter(|folder| !folder.is_empty());
         folders.filter_map(|folder| Path::new(folder).canonicalize().ok()).collect()
+    }
+
+    /// Shares, by name. Their folders are looked for each time that an execution names one.
+    ///
+    /// # Errors
+    /// A message, if one has no name and folder, or would open what nobody may read.
+    pub fn shares(&self) -> Result<Shares, String> {
+        let data_dir = self.data_dir()?;
+        let list = self.shares.as_deref().unwrap_or_default();
+        shares::read(list, &data_dir).map_err(|error| format!("GANTRY_SHARES: {error}"))
+    }
+
+    /// Users that scripts may run as, beside those of sandboxes.
+    ///
+    /// # Errors
+    /// A message, if one is no user, root, or a sandbox's.
+    pub fn owners(&self) -> Result<Vec<User>, String> {
+        let list = self.owners.as_deref().unwrap_or_default();
+        parse_owners(list, self.uids()?).map_err(|error| format!("GANTRY_OWNERS: {error}"))
     }
 
     /// Token of the first admin. Only the environment can set it, because everybody on the

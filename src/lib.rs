@@ -16,7 +16,7 @@
 //! one that knows SQL. A [`sandbox`] serves one request and is removed; the [`pool`] keeps some
 //! ready, and [`images`] finds or builds their images. The [`orchestrator`] accepts executions and
 //! runs each from start to end. The [`registry`] stores scripts, and [`access`] authenticates
-//! tokens. The [`api`] serves them over HTTP, and the [`ui`] shows them in a browser: neither knows
+//! tokens; [`shares`] finds files of the host that executions may read. The [`api`] serves them over HTTP, and the [`ui`] shows them in a browser: neither knows
 //! the other, and both stand on [`http`], their common way from a request to its answer. The
 //! [`server`] assembles all parts. [`services`] assembles them for the [`cli`] commands that need
 //! no server, and for the [`doctor`], which examines all dependencies of Gantry. Commands that call
@@ -46,5 +46,6 @@ pub mod registry;
 pub mod sandbox;
 pub mod server;
 pub mod services;
+pub mod shares;
 pub mod store;
 pub mod ui;

@@ -14,6 +14,7 @@ fn spec(kind: u64) -> SandboxSpec {
         limits: Limits { memory_bytes: limits.memory_bytes + kind, ..limits },
         network: Network::None,
         mounts: Vec::new(),
+        owner: None,
         folder: RunFolder::None,
         oci_runtime: None,
         exec: true,

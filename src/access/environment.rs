@@ -1,6 +1,7 @@
 //! First admin token: given by `GANTRY_ADMIN_TOKEN`, or created at the first start.
 
 use super::{Access, AccessError, MAX_TOKEN_BYTES, TokenRequest};
+use crate::domain::share::ShareGrants;
 use crate::domain::token::{ENVIRONMENT_TOKEN, Role, SERVER, Token, TokenHash};
 
 /// Fewest characters of `GANTRY_ADMIN_TOKEN`.
@@ -128,7 +129,13 @@ impl Access {
 }
 
 fn admin(name: &str) -> TokenRequest {
-    TokenRequest { name: name.to_owned(), role: Role::Admin, scope: None, expires_at: None }
+    TokenRequest {
+        name: name.to_owned(),
+        role: Role::Admin,
+        scope: None,
+        shares: ShareGrants::default(),
+        expires_at: None,
+    }
 }
 
 #[cfg(test)]

@@ -16,7 +16,13 @@ async fn fixture() -> Fixture {
 }
 
 fn runner(name: &str) -> TokenRequest {
-    TokenRequest { name: name.to_owned(), role: Role::Runner, scope: None, expires_at: None }
+    TokenRequest {
+        name: name.to_owned(),
+        role: Role::Runner,
+        scope: None,
+        shares: ShareGrants::default(),
+        expires_at: None,
+    }
 }
 
 const GIVEN: &str = "a-token-that-was-given";

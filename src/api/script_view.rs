@@ -19,6 +19,7 @@ use crate::domain::script_type::python::PythonVersion;
 use crate::domain::script_type::python::preload::Preload;
 use crate::domain::system_packages::SystemPackages;
 use crate::domain::token::Role;
+use crate::domain::user::User;
 use crate::domain::variables::{AllowedVariables, Variables};
 use crate::http::problem::Problem;
 use crate::http::scripts::{HIDDEN, environment_of, pending_environment_of};
@@ -125,6 +126,10 @@ pub(super) struct DefinitionView {
     /// Folders and files of the host that it sees.
     #[schema(value_type = Vec<MountView>)]
     mounts: Vec<Mount>,
+    /// User and group that it runs as, and that own what it writes to mounts; null for one of
+    /// the sandbox.
+    #[schema(value_type = Option<String>, example = "1000:1000")]
+    owner: Option<User>,
     /// Modules that a waiting interpreter has imported: true (what the script imports at its
     /// top), false (nothing) or a list of modules; null for what is no Python script.
     #[schema(value_type = Option<PreloadSchema>, inline)]
@@ -205,6 +210,7 @@ impl DefinitionView {
             output_file: definition.output_file,
             network: definition.network,
             mounts: definition.mounts,
+            owner: definition.owner,
             preload: Some(definition.preload).filter(|_| definition.script_type.has_python()),
             runtime: definition.runtime,
             env_allowed: definition.env_allowed,

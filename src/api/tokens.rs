@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 use crate::access::{MAX_SCOPE, TokenRequest};
 use crate::clock;
 use crate::domain::fault::Fault;
+use crate::domain::share::ShareGrants;
 use crate::domain::token::{Role, Token};
 use crate::http::auth::Identity;
 use crate::http::extract::Json as JsonBody;
@@ -23,6 +24,7 @@ use crate::http::path::TokenId;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::script_ref::ScriptRef;
+use crate::http::share_grants::share_grants;
 use crate::http::state::AppState;
 
 /// A token to create.
@@ -37,6 +39,11 @@ pub(super) struct NewTokenRequest {
     /// The scripts that the token is limited to, by name or id; only for runners.
     #[schema(value_type = Option<Vec<String>>, max_items = 1000)]
     scripts: Option<Vec<ScriptRef>>,
+    /// Shares that its executions may read, `NAME`, or the part of one below a path,
+    /// `NAME/PATH`; none by default. Only for runners: admins read every share.
+    #[serde(default)]
+    #[schema(max_items = 100, example = json!(["media/film3"]))]
+    shares: Vec<String>,
     /// Time at which the token expires; never by default.
     #[schema(value_type = Option<String>, format = "date-time")]
     expires_at: Option<DateTime<Utc>>,
@@ -76,6 +83,9 @@ pub(super) struct TokenView {
     role: Role,
     /// Names of the scripts that the token is limited to; null for all.
     scripts: Option<Vec<String>>,
+    /// Shares that its executions may read, or parts of them; admins read every share.
+    #[schema(value_type = Vec<String>)]
+    shares: ShareGrants,
     /// Time at which the token expires; null for never.
     #[schema(value_type = Option<String>, format = "date-time")]
     expires_at: Option<DateTime<Utc>>,
@@ -111,6 +121,7 @@ impl TokenView {
             name: token.shown_name().to_owned(),
             role: token.role,
             scripts,
+            shares: token.shares,
             expires_at: token.expires_at,
             last_used_at: token.last_used_at,
             revoked_at: token.revoked_at,
@@ -173,7 +184,8 @@ pub(super) async fn create_token(
         None => None,
         Some(scripts) => Some(ids(&state, &identity, &scripts).await?),
     };
-    let wanted = TokenRequest { name: request.name, role: request.role, scope, expires_at };
+    let shares = share_grants(&state, &request.shares)?;
+    let wanted = TokenRequest { name: request.name, role: request.role, scope, shares, expires_at };
     let created = state.access.create(identity.name(), wanted).await?;
     let view = view(&state, created.id).await?;
     let view = CreatedTokenView { token: created.secret, view };

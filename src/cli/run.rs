@@ -27,6 +27,7 @@ use crate::domain::sandbox_spec::Network;
 use crate::domain::script_type::ScriptType;
 use crate::domain::script_type::python::PythonVersion;
 use crate::domain::script_type::python::preload::Preload;
+use crate::domain::user::User;
 use crate::domain::variables::{EnvVar, Variables};
 use crate::engine::docker::Endpoint;
 use crate::orchestrator::{ArtifactWriter, Capture, Live, LiveSender, RunError, container_name};
@@ -100,9 +101,15 @@ pub(super) struct Arguments {
 
     /// A folder or file of the host that it sees, read-only unless :rw; must be
     /// below GANTRY_MOUNT_ROOTS. Group 65534 or everybody must be allowed to read
-    /// it; with :rw the script runs as uid 65534, which must be allowed to write it
+    /// it; with :rw the script runs as uid 65534, or as its --owner, who must be allowed
+    /// to write it
     #[arg(long = "mount", value_name = "SRC:DST[:rw]", value_parser = mount_argument)]
     mounts: Vec<Mount>,
+
+    /// User and group that it runs as, one of GANTRY_OWNERS: what it writes to a mount
+    /// belongs to them
+    #[arg(long, value_name = "UID:GID")]
+    owner: Option<User>,
 
     /// What it can reach
     #[arg(long, value_name = "NETWORK", default_value = "none")]
@@ -326,6 +333,7 @@ async fn prepare(arguments: &Arguments, settings: &Settings) -> Result<Prepared,
     };
     let services = Services::new(settings).map_err(|error| Problem::new(&error, error.hint()))?;
     let mounts = check_mounts(arguments, settings, services.docker.endpoint())?;
+    let owner = check_owner(arguments, settings)?;
     let script = file::check_script(arguments, script_bytes, &services.docker).await?;
     let limits = Limits {
         nano_cpus: arguments.cpus,
@@ -354,6 +362,7 @@ async fn prepare(arguments: &Arguments, settings: &Settings) -> Result<Prepared,
             NetworkArgument::Egress => Network::Egress,
         },
         mounts,
+        owner,
         oci_runtime: settings.oci_runtime(),
         exec: true,
         preload: Preload::Off,
@@ -382,6 +391,19 @@ pub(super) fn variables(texts: &[String]) -> Result<Variables, Problem> {
     parsed
         .and_then(Variables::new)
         .map_err(|error| Problem::new(&format!("--env: {error}"), error.hint()))
+}
+
+/// The owner, if the operator allows it.
+fn check_owner(arguments: &Arguments, settings: &Settings) -> Result<Option<User>, Problem> {
+    let owners = settings.owners().map_err(|error| Problem::new(&error, None))?;
+    match arguments.owner.filter(|owner| !owners.contains(owner)) {
+        Some(owner) => {
+            let what = format!("--owner {owner} is refused: GANTRY_OWNERS does not have it");
+            let hint = format!("the operator can allow it: add {owner} to GANTRY_OWNERS");
+            Err(Problem::new(&what, Some(hint)))
+        }
+        None => Ok(arguments.owner),
+    }
 }
 
 /// Mounts with their links resolved, so that what was checked is what is

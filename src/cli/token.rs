@@ -52,6 +52,11 @@ struct CreateArguments {
     #[arg(long = "script", value_name = "SCRIPT")]
     scripts: Vec<String>,
 
+    /// A share of the server that its executions may read, or the part of it below a
+    /// path; may be repeated. Admins read every share
+    #[arg(long = "share", value_name = "NAME[/PATH]")]
+    shares: Vec<String>,
+
     /// When it ends, in whole days, such as 30d [default: never]
     #[arg(long, value_name = "TIME", value_parser = days)]
     expires: Option<u64>,
@@ -131,6 +136,7 @@ async fn create(client: &Client, arguments: &CreateArguments) -> Result<u8, Fail
     fields.set("name", &arguments.name)?;
     fields.set("role", &arguments.role.name())?;
     fields.set_list("scripts", &arguments.scripts)?;
+    fields.set_list("shares", &arguments.shares)?;
     fields.set_some("expires_in_days", arguments.expires.as_ref())?;
     let document = client.create_token(&fields).await?;
     let token: Token = document.read()?;
@@ -153,12 +159,15 @@ async fn list(client: &Client, arguments: &ListArguments) -> Result<u8, Failure>
     }
     let tokens: Vec<Token> = list.document.read()?;
     let rows: Vec<_> = tokens.iter().map(as_row).collect();
-    table::print(["ID", "NAME", "ROLE", "SCRIPTS", "STATE", "LAST USED", "CREATED"], &rows)?;
+    table::print(
+        ["ID", "NAME", "ROLE", "SCRIPTS", "SHARES", "STATE", "LAST USED", "CREATED"],
+        &rows,
+    )?;
     remote::note_rest(&list, rows.len(), page);
     Ok(0)
 }
 
-fn as_row(token: &Token) -> [String; 7] {
+fn as_row(token: &Token) -> [String; 8] {
     let text = |shown: &crate::client::wire::Shown| shown.as_str().to_owned();
     let state = match (token.revoked_at.some(), token.expires_at.some()) {
         (Some(_), _) => "revoked".to_owned(),
@@ -166,9 +175,14 @@ fn as_row(token: &Token) -> [String; 7] {
         (None, None) => "valid".to_owned(),
     };
     let scripts = token.scripts.as_ref().map_or("all".to_owned(), |names| names.join(" "));
+    let shares = match token.shares.as_deref() {
+        _ if token.role.as_str() == Role::Admin.name() => "all".to_owned(),
+        None | Some([]) => "none".to_owned(),
+        Some(shares) => shares.join(" "),
+    };
     let last_used = token.last_used_at.some().unwrap_or("never").to_owned();
     let (id, name, role) = (text(&token.id), text(&token.name), text(&token.role));
-    [id, name, role, scripts, state, last_used, text(&token.created_at)]
+    [id, name, role, scripts, shares, state, last_used, text(&token.created_at)]
 }
 
 async fn revoke(client: &Client, wanted: &str) -> Result<u8, Failure> {

@@ -240,6 +240,7 @@ pub struct Token {
     pub name: Shown,
     pub role: Shown,
     pub scripts: Option<Vec<String>>,
+    pub shares: Option<Vec<String>>,
     pub expires_at: Shown,
     pub last_used_at: Shown,
     pub created_at: Shown,

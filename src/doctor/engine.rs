@@ -83,6 +83,12 @@ fn socket_memory(engine: &Description) -> Finding {
     Finding::warning(subject, seen, advice)
 }
 
+/// True if users in containers have other numbers outside.
+pub(super) fn has_mapped_users(engine: &Description) -> bool {
+    let mapped = ["name=rootless", "name=userns"];
+    engine.security_options.iter().any(|it| mapped.iter().any(|mode| it.contains(mode)))
+}
+
 /// Finds out if sandboxes can have the users that they are to have.
 pub(super) fn users(engine: &Description, uids: UidRange) -> Finding {
     let subject = "users";
@@ -91,9 +97,7 @@ pub(super) fn users(engine: &Description, uids: UidRange) -> Finding {
         let seen = format!("all sandboxes share uid {uids}, and the kernel's quotas for it");
         return Finding::warning(subject, seen, "unset GANTRY_UIDS, or give it a range");
     }
-    let mapped = ["name=rootless", "name=userns"];
-    let is_mapped = engine.security_options.iter().any(|it| mapped.iter().any(|m| it.contains(m)));
-    if is_mapped && uids.last() > MAPPED {
+    if has_mapped_users(engine) && uids.last() > MAPPED {
         let seen = format!("{seen}; an engine with mapped users may have no more than {MAPPED}");
         return Finding::warning(subject, seen, "give GANTRY_UIDS a range below");
     }

@@ -6,6 +6,7 @@ mod engine;
 mod examiner;
 mod leftovers;
 mod machine;
+mod opened;
 mod pool;
 mod probe;
 pub mod reconcile;
@@ -92,6 +93,7 @@ pub async fn examine(
     let endpoint = services.docker.endpoint();
     findings.extend(engine::examine(endpoint, &engine));
     findings.push(engine::users(&engine, services.docker.uids()));
+    findings.extend(opened::owners(settings, &engine));
     findings.extend(versions::examine(&engine));
     let needs = database::needs(settings, database).await;
     let runtimes = needs.iter().flat_map(|it| it.runtimes.iter().map(String::as_str));
@@ -105,6 +107,7 @@ pub async fn examine(
     if endpoint.is_local() {
         findings.extend(machine::engine_disk(&engine));
         findings.extend(machine::taken_uids(services.docker.uids()));
+        findings.extend(opened::shares(settings));
         findings.extend(machine::terminals());
         findings.extend(machine::core_files());
     }

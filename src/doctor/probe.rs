@@ -182,6 +182,7 @@ fn job(kind: Kind, oci_runtime: Option<&str>) -> Result<Job, String> {
         timeout: Timeout::default(),
         network: kind.network,
         mounts: Vec::new(),
+        owner: None,
         oci_runtime: oci_runtime.map(str::to_owned),
         exec: kind.exec,
         preload: Preload::Off,

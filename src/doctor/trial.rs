@@ -49,6 +49,7 @@ pub(super) async fn start(services: &Services, oci_runtime: Option<String>) -> O
             limits: Limits::default(),
             network: Network::None,
             mounts: Vec::new(),
+            owner: None,
             folder: RunFolder::None,
             oci_runtime,
             exec: true,

@@ -167,10 +167,16 @@ impl FromStr for InputRef {
 /// A path that stays below its folder; empty means the folder itself.
 fn relative(path: &str) -> Result<String, InputRefFault> {
     let path = path.strip_suffix('/').unwrap_or(path);
-    if path.is_empty() || gantry_init::artifact_name::is_allowed(path) {
+    if path.is_empty() || is_below_folder(path) {
         return Ok(path.to_owned());
     }
     Err(InputRefFault::Path(sanitize(path)))
+}
+
+/// True if a path names something below its folder, whatever the folder is: it has neither
+/// empty components nor `.`, `..`, `\\` or control characters.
+pub(super) fn is_below_folder(path: &str) -> bool {
+    gantry_init::artifact_name::is_allowed(path)
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use super::sandbox_spec::{Network, Purpose, SandboxSpec};
 use super::script::Script;
 use super::script_type::ScriptType;
 use super::script_type::python::preload::Preload;
+use super::user::User;
 use super::variables::Variables;
 
 /// Most artifacts of one execution.
@@ -98,6 +99,8 @@ pub struct Job {
     pub network: Network,
     /// Host paths that the script sees.
     pub mounts: Vec<Mount>,
+    /// User that it runs as, if not one of its own.
+    pub owner: Option<User>,
     /// OCI runtime, if not the engine's default.
     pub oci_runtime: Option<String>,
     /// True if files that the script writes may be executed.
@@ -203,6 +206,7 @@ impl Job {
             limits: self.limits,
             network: self.network,
             mounts: self.mounts.clone(),
+            owner: self.owner,
             folder: RunFolder::of(&self.limits, self.takes_files),
             oci_runtime: self.oci_runtime.clone(),
             exec: self.exec,

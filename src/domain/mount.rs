@@ -189,6 +189,13 @@ impl Mount {
     }
 }
 
+/// True if a path can be mounted at all: it is absolute and resolved, the engine can be told
+/// of it, and it gives no control over the machine.
+#[must_use]
+pub fn is_source_allowed(canonical_source: &Path) -> bool {
+    is_canonical(canonical_source) && !is_forbidden(canonical_source)
+}
+
 /// Checks all mounts of one script together.
 ///
 /// # Errors

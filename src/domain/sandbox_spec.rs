@@ -6,10 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::limits::Limits;
 use super::mount::Mount;
 use super::run_folder::RunFolder;
-
-/// Group of all processes in a sandbox, and user of those without their own
-/// ([`SandboxSpec::shares_user`]): `nogroup` and `nobody` of Debian.
-pub const SANDBOX_UID: u32 = 65534;
+use super::user::User;
 
 /// Network access of a sandbox.
 #[derive(
@@ -47,6 +44,9 @@ pub struct SandboxSpec {
     pub network: Network,
     /// Host paths that it sees; none by default.
     pub mounts: Vec<Mount>,
+    /// User that it runs as, and that owns what it writes to mounts; `None` for one of its
+    /// own.
+    pub owner: Option<User>,
     /// Folder on the host that is its own, and gone with it.
     pub folder: RunFolder,
     /// OCI runtime, if not the engine's default.
@@ -58,10 +58,12 @@ pub struct SandboxSpec {
 }
 
 impl SandboxSpec {
-    /// True if it runs as [`SANDBOX_UID`], because its output outlives it and belongs to
-    /// that user.
+    /// User that it shares with other sandboxes: its owner, or [`User::SHARED`] if what it
+    /// writes outlives it. `None` if it has a user of its own.
     #[must_use]
-    pub fn shares_user(&self) -> bool {
-        self.purpose != Purpose::Execution || self.mounts.iter().any(|mount| !mount.read_only)
+    pub fn shared_user(&self) -> Option<User> {
+        let writes = self.mounts.iter().any(|mount| !mount.read_only);
+        let is_shared = self.purpose != Purpose::Execution || writes;
+        self.owner.or(is_shared.then_some(User::SHARED))
     }
 }

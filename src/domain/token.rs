@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+use super::share::{ShareAccess, ShareGrants};
+
 /// Role of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -97,6 +99,8 @@ pub struct Token {
     pub role: Role,
     /// Ids of the scripts that it is limited to; `None` means all.
     pub scope: Option<Vec<i64>>,
+    /// Parts of the server's shares that it opens to executions; admins have all.
+    pub shares: ShareGrants,
     /// Time at which it expires.
     pub expires_at: Option<DateTime<Utc>>,
     /// Time of the last use, to the minute.
@@ -128,5 +132,14 @@ impl Token {
     #[must_use]
     pub fn is_valid_at(&self, now: DateTime<Utc>) -> bool {
         self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end)
+    }
+
+    /// Part of the server's shares that its executions may read.
+    #[must_use]
+    pub fn share_access(&self) -> ShareAccess {
+        match self.role {
+            Role::Admin => ShareAccess::All,
+            _ => ShareAccess::Granted(self.shares.clone()),
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-use super::sandbox_spec::SANDBOX_UID;
+use super::user::SANDBOX_UID;
 
 /// Smallest allowed id; smaller ones belong to the system and to people (`UID_MIN`,
 /// login.defs(5)).

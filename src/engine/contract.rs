@@ -101,6 +101,7 @@ impl Subject {
                 limits: Limits::default(),
                 network: Network::None,
                 mounts: Vec::new(),
+                owner: None,
                 folder: RunFolder::None,
                 oci_runtime: None,
                 exec: true,

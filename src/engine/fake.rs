@@ -30,7 +30,8 @@ use super::{
     OutputStream, Verb,
 };
 use crate::domain::confinement::Confinement;
-use crate::domain::sandbox_spec::{SANDBOX_UID, SandboxSpec};
+use crate::domain::sandbox_spec::SandboxSpec;
+use crate::domain::user::User;
 use world::{World, has_ended, not_found};
 
 /// Id of the only image.
@@ -216,7 +217,7 @@ impl Engine for Fake {
     }
 
     fn requested_confinement(&self, _name: &str, spec: &SandboxSpec) -> Confinement {
-        requested_confinement(spec, SANDBOX_UID, &[])
+        requested_confinement(spec, User::SHARED, &[])
     }
 
     async fn confinement(&self, name: &str) -> Result<Confinement, EngineError> {

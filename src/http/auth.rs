@@ -174,6 +174,7 @@ impl From<AccessError> for Problem {
             AccessError::NameConflict(_) => Self::new(Kind::Conflict, detail).at("/name"),
             AccessError::Name(_) => invalid("/name"),
             AccessError::Expired => invalid("/expires_at"),
+            AccessError::Shares(_) => invalid("/shares"),
             AccessError::Scope(_) | AccessError::ScopeSize(_) => invalid("/scripts"),
             AccessError::TooShort(_)
             | AccessError::Guessable

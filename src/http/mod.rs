@@ -32,6 +32,7 @@ pub(crate) mod query;
 pub(crate) mod roles;
 pub(crate) mod script_ref;
 pub(crate) mod scripts;
+pub(crate) mod share_grants;
 mod shares;
 pub(crate) mod state;
 mod streams;

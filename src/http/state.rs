@@ -19,6 +19,7 @@ use crate::metrics::Metrics;
 use crate::orchestrator::{Environments, Executions};
 use crate::registry::Registry;
 use crate::sandbox::Cancel;
+use crate::shares::Shares;
 use crate::store::Store;
 
 /// Pings the engine; ends within the engine's own deadline.
@@ -42,6 +43,8 @@ pub struct Parts {
     pub examiner: Examiner,
     /// Ping of the engine.
     pub engine: EngineProbe,
+    /// Shares of the host that executions read.
+    pub shares: Shares,
     /// Folder whose disk needs free space.
     pub data_dir: PathBuf,
     /// Most connections at once.

@@ -319,6 +319,7 @@ async fn run_installer<'a>(
         limits: limits(library, Limits { output_bytes: MAX_LAYER, ..LIMITS }).await?,
         network: input.network(),
         mounts: Vec::new(),
+        owner: None,
         folder: RunFolder::None,
         oci_runtime: library.settings.oci_runtime.clone(),
         exec: false,

@@ -105,6 +105,7 @@ impl Library {
             limits,
             network: Network::None,
             mounts: Vec::new(),
+            owner: None,
             folder: RunFolder::None,
             oci_runtime: self.settings.oci_runtime.clone(),
             exec: true,

@@ -22,6 +22,7 @@ mod queue;
 mod run_error;
 mod runner;
 mod schemas;
+mod unwritable;
 
 use tokio::sync::mpsc;
 

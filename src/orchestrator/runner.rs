@@ -17,8 +17,9 @@ use super::artifact_writer::is_want_of_room;
 use super::capture::Capture;
 use super::container_name::container_name;
 use super::run_error::RunError;
+use super::unwritable;
 use crate::clock;
-use crate::domain::confinement::SealedConfinement;
+use crate::domain::confinement::{Confinement, SealedConfinement};
 use crate::domain::execution::{Report, SandboxReceipt, Usage, milliseconds};
 use crate::domain::job::Job;
 use crate::domain::json_input::{OutputFault, parse_output};
@@ -294,6 +295,7 @@ impl Runner {
             limits: Limits::default(),
             network: Network::None,
             mounts: Vec::new(),
+            owner: None,
             folder: RunFolder::None,
             oci_runtime: None,
             exec: true,
@@ -461,6 +463,8 @@ fn report(
     if let Some(OutputFault { fault, is_meant_as_json: true }) = &output_fault {
         outcome.fail_output(&format!("the output is not JSON: {fault}\n{}", fault.pointed()));
     }
+    let confinement = reached.receipt.as_ref().and_then(|it| it.confinement.as_deref());
+    let outcome = with_hint(outcome, confinement, log.stderr());
     Report {
         output,
         output_fault: output_fault.map(|it| it.fault),
@@ -471,7 +475,7 @@ fn report(
         duration: exit.as_ref().map(|it| Duration::from_micros(it.duration_us)),
         usage: exit.as_ref().map(usage),
         sandbox: reached.receipt,
-        outcome: with_hint(outcome, log.stderr()),
+        outcome,
         log,
         took: reached.took,
         artifacts: capture.artifacts,
@@ -480,13 +484,18 @@ fn report(
     }
 }
 
-/// A script that did not find a library says so in words that don't say what to do.
-fn with_hint(mut outcome: Outcome, stderr: &[u8]) -> Outcome {
+/// A script that did not find a library, or may not write to a mount, says so in words that
+/// don't say what to do.
+fn with_hint(mut outcome: Outcome, confinement: Option<&Confinement>, stderr: &[u8]) -> Outcome {
     if outcome.error_kind == Some(ErrorKind::ExitNonzero)
         && let Some(message) = &mut outcome.error_message
-        && let Some(hint) = missing::hint(stderr)
     {
-        *message = format!("{message}\nhint: {hint}");
+        if let Some(hint) = missing::hint(stderr) {
+            *message = format!("{message}\nhint: {hint}");
+        }
+        if let Some(words) = confinement.and_then(|it| unwritable::hint(it, stderr)) {
+            *message = format!("{message}\n{words}");
+        }
     }
     outcome
 }

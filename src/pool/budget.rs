@@ -134,6 +134,7 @@ mod tests {
                 limits: Limits { memory_bytes, ..Limits::default() },
                 network: Network::None,
                 mounts: Vec::new(),
+                owner: None,
                 folder: RunFolder::None,
                 oci_runtime: None,
                 exec: true,

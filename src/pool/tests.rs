@@ -85,6 +85,7 @@ fn spec(pids: u32) -> SandboxSpec {
         limits: Limits { pids, ..Limits::default() },
         network: Network::None,
         mounts: Vec::new(),
+        owner: None,
         folder: RunFolder::None,
         oci_runtime: None,
         exec: true,

@@ -160,6 +160,7 @@ fn definition(
         python_of_shebang: environment::python_of_shebang(before, python, source, faults),
         sources: environment::sources_of(requirements, before, input.sources, faults),
         warm_up: environment::warm_up(before, input.warm_up, faults),
+        owner: fields::owner(before.and_then(|it| it.owner), input.owner, settings, faults),
     }
 }
 

@@ -14,6 +14,7 @@ use crate::domain::sanitize::sanitize;
 use crate::domain::script_type::ScriptType;
 use crate::domain::script_type::python::preload::Preload;
 use crate::domain::system_packages::SystemPackages;
+use crate::domain::user::User;
 use crate::domain::variables::{AllowedVariables, EnvVar, Variables};
 
 /// Most arguments of a script.
@@ -181,6 +182,24 @@ pub(super) fn mounts(
     }
     faults.keep("/mounts", mount::check_together(&resolved), |error| error.hint());
     resolved
+}
+
+/// Returns the user that it runs as, if the operator allows it.
+pub(super) fn owner(
+    before: Option<User>,
+    input: Option<Option<String>>,
+    settings: &RegistrySettings,
+    faults: &mut Faults,
+) -> Option<User> {
+    let Some(sent) = input else { return before };
+    let owner: User = faults.keep("/owner", sent?.parse(), |_| None)?;
+    if !settings.owners.contains(&owner) {
+        let detail = format!(
+            "{owner} is refused: GANTRY_OWNERS does not have it; the operator can allow it"
+        );
+        faults.add("/owner", detail);
+    }
+    Some(owner)
 }
 
 fn one_mount(

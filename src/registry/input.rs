@@ -109,6 +109,12 @@ pub struct ScriptInput {
     #[serde(deserialize_with = "present_objects", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<MountInput>>)]
     pub mounts: Option<Option<Vec<MountInput>>>,
+    /// User and group that it runs as, `UID:GID`, one of `GANTRY_OWNERS`: what it writes to
+    /// a mount belongs to them. By default it has a user of its own, or 65534 if it writes
+    /// to a mount.
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, pattern = "^[0-9]+:[0-9]+$", example = "1000:1000")]
+    pub owner: Option<Option<String>>,
     /// Modules that a waiting interpreter has imported: `true` (what the script imports at
     /// its top), `false` (nothing), or a list of modules; Python only.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]

@@ -11,6 +11,7 @@ use tokio::sync::OnceCell;
 use crate::domain::elf::Architecture;
 use crate::domain::script_type::ScriptType;
 use crate::domain::script_type::python::requirements::RequirementsPolicy;
+use crate::domain::user::User;
 use crate::engine::EngineError;
 use crate::engine::docker::Docker;
 use crate::images::Library;
@@ -31,6 +32,8 @@ pub struct RegistrySettings {
     pub script_roots: Vec<PathBuf>,
     /// Folders that scripts may mount, with their links resolved; none if empty.
     pub mount_roots: Vec<PathBuf>,
+    /// Users that scripts may run as, beside those of sandboxes.
+    pub owners: Vec<User>,
     /// Policy for requirements.
     pub requirements: RequirementsPolicy,
     /// Most resources of one execution.

@@ -43,6 +43,7 @@ impl World {
         let settings = RegistrySettings {
             script_roots: vec![folder.path().join("scripts")],
             mount_roots: vec![folder.path().join("data").canonicalize().unwrap()],
+            owners: vec!["1000:1000".parse().unwrap()],
             requirements: RequirementsPolicy::default(),
             host_limits: HostLimits { nano_cpus: 2 * NANO_CPUS_PER_CPU, memory_bytes: 1 << 30 },
             is_engine_local: true,

@@ -94,6 +94,7 @@ fn container() -> NewContainer {
             limits: Limits::default(),
             network: Network::None,
             mounts: Vec::new(),
+            owner: None,
             folder: RunFolder::None,
             oci_runtime: None,
             exec: true,

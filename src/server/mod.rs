@@ -10,7 +10,6 @@ mod unstalled;
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +22,6 @@ use crate::access::Access;
 use crate::api;
 use crate::config::{ServeSettings, Settings};
 use crate::doctor::{self, Examiner};
-use crate::domain::script_type::python::requirements::RequirementsPolicy;
 use crate::http::{AppState, EngineProbe, Parts, enveloped};
 use crate::metrics::Metrics;
 use crate::orchestrator::{Environments, Executions, ExecutionsParts, ExecutionsSettings};
@@ -32,6 +30,7 @@ use crate::process::Process;
 use crate::registry::{EngineFacts, Registry, RegistrySettings};
 use crate::sandbox::{Cancel, Remover};
 use crate::services::Services;
+use crate::shares::Shares;
 use crate::store::{NodeLock, Store};
 use crate::ui;
 use capacity::Machine;
@@ -94,12 +93,25 @@ impl Server {
             environments: environments.clone(),
             observer: Arc::clone(&metrics) as _,
         };
-        let executions_settings = executions_settings(settings, serve, &data_dir, machine, policy);
+        let shares = shares(settings, &services)?;
+        let executions_settings = ExecutionsSettings {
+            node: serve.node(),
+            capacity: machine.capacity(serve),
+            queue_limit: serve.queue_limit(),
+            data_dir: data_dir.clone(),
+            oci_runtime: settings.oci_runtime(),
+            policy,
+            mount_roots: settings.mount_roots(),
+            owners: settings.owners().map_err(ServerError::Setting)?,
+            shares: shares.clone(),
+            retention: serve.retention(),
+        };
         let executions = Executions::start(parts, executions_settings)
             .map_err(|source| ServerError::DataDir { folder: data_dir.clone(), source })?;
         let registry_settings = RegistrySettings {
             script_roots: serve.script_roots(),
             mount_roots: settings.mount_roots(),
+            owners: settings.owners().map_err(ServerError::Setting)?,
             requirements: policy,
             host_limits: machine.host_limits(),
             is_engine_local: services.docker.endpoint().is_local(),
@@ -115,6 +127,7 @@ impl Server {
             metrics,
             examiner: examiner(settings, serve),
             engine: engine_probe(&services),
+            shares,
             data_dir,
             connections: Patience::default().connections,
             stopping: stopping.clone(),
@@ -187,23 +200,15 @@ async fn lock_node(store: &Store, node: &str) -> Result<NodeLock, ServerError> {
     lock.ok_or_else(|| ServerError::NodeInUse(node.to_owned()))
 }
 
-fn executions_settings(
-    settings: &Settings,
-    serve: &ServeSettings,
-    data_dir: &Path,
-    machine: Machine,
-    policy: RequirementsPolicy,
-) -> ExecutionsSettings {
-    ExecutionsSettings {
-        node: serve.node(),
-        capacity: machine.capacity(serve),
-        queue_limit: serve.queue_limit(),
-        data_dir: data_dir.to_owned(),
-        oci_runtime: settings.oci_runtime(),
-        policy,
-        mount_roots: settings.mount_roots(),
-        retention: serve.retention(),
+/// Shares of the host, whose files must be this machine's, too, so that they can be checked.
+fn shares(settings: &Settings, services: &Services) -> Result<Shares, ServerError> {
+    let shares = settings.shares().map_err(ServerError::Setting)?;
+    if shares.is_empty() || services.docker.endpoint().is_local() {
+        return Ok(shares);
     }
+    let what = "GANTRY_SHARES: the engine is on another machine, whose files can't be checked \
+                from here";
+    Err(ServerError::Setting(what.to_owned()))
 }
 
 /// Registry whose commands wake the environments' builds and the executions.

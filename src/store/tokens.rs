@@ -8,6 +8,7 @@ use super::audit::note;
 use super::connection::{in_transaction, on_reader, on_writer};
 use super::rows::Row;
 use super::{NewAuditEntry, Store, StoreError};
+use crate::domain::share::ShareGrants;
 use crate::domain::token::{Role, Token, TokenHash};
 
 /// Token to store.
@@ -21,6 +22,8 @@ pub struct NewToken {
     pub role: Role,
     /// Ids of the scripts that the token is limited to.
     pub scope: Option<Vec<i64>>,
+    /// Parts of the server's shares that it opens.
+    pub shares: ShareGrants,
     /// Time at which it expires.
     pub expires_at: Option<DateTime<Utc>>,
     /// Name of the token that creates it.
@@ -32,8 +35,9 @@ pub struct NewToken {
 macro_rules! select_token {
     ($where:literal) => {
         concat!(
-            "SELECT id, name, hash, role, CAST(scope AS TEXT) AS scope, expires_at, last_used_at, revoked_at, \
-             created_by, created_at FROM tokens ",
+            "SELECT id, name, hash, role, CAST(scope AS TEXT) AS scope, \
+             CAST(shares AS TEXT) AS shares, expires_at, last_used_at, \
+             revoked_at, created_by, created_at FROM tokens ",
             $where
         )
     };
@@ -46,6 +50,7 @@ struct TokenRow {
     hash: Vec<u8>,
     role: String,
     scope: Option<String>,
+    shares: String,
     expires_at: Option<DateTime<Utc>>,
     last_used_at: Option<DateTime<Utc>>,
     revoked_at: Option<DateTime<Utc>>,
@@ -62,6 +67,7 @@ impl TokenRow {
             hash: TokenHash(hash),
             role: row.word("role", &self.role)?,
             scope,
+            shares: row.json("shares", &self.shares)?,
             id: self.id,
             name: self.name,
             expires_at: self.expires_at,
@@ -85,8 +91,8 @@ impl Store {
         audit: &NewAuditEntry,
     ) -> Result<i64, StoreError> {
         const INSERT: &str = "INSERT INTO tokens \
-             (name, selector, hash, role, scope, expires_at, created_by, created_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id";
+             (name, selector, hash, role, scope, shares, expires_at, created_by, created_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id";
         let id = in_transaction!(self, tx => {
             let id: i64 = sqlx::query_scalar(INSERT)
                 .bind(&token.name)
@@ -94,6 +100,7 @@ impl Store {
                 .bind(token.hash.0.as_slice())
                 .bind(token.role.name())
                 .bind(token.scope.as_ref().map(Json))
+                .bind(Json(&token.shares))
                 .bind(token.expires_at)
                 .bind(&token.created_by)
                 .bind(token.created_at)

@@ -7,13 +7,14 @@ const MAX_LINES: usize = 600;
 
 /// The modules of the crate from the bottom up, each with all that it may import. The console
 /// stands beside the API: what both need is in `http`.
-const MODULES: [(&str, &[&str]); 24] = [
+const MODULES: [(&str, &[&str]); 25] = [
     ("domain", &[]),
     ("clock", &[]),
     ("log_throttle", &[]),
     ("private_files", &[]),
     ("installation", &["private_files"]),
     ("process", &["private_files"]),
+    ("shares", &["domain"]),
     ("store", &["domain", "private_files"]),
     ("engine", &["domain"]),
     ("sandbox", &["domain", "engine"]),
@@ -27,6 +28,7 @@ const MODULES: [(&str, &[&str]); 24] = [
             "log_throttle",
             "private_files",
             "process",
+            "shares",
             "store",
             "engine",
             "sandbox",
@@ -36,7 +38,7 @@ const MODULES: [(&str, &[&str]); 24] = [
     ),
     ("registry", &["domain", "clock", "store", "engine", "images"]),
     ("access", &["domain", "clock", "store"]),
-    ("config", &["domain", "store", "engine", "images"]),
+    ("config", &["domain", "shares", "store", "engine", "images"]),
     (
         "services",
         &[
@@ -58,6 +60,7 @@ const MODULES: [(&str, &[&str]); 24] = [
             "clock",
             "private_files",
             "process",
+            "shares",
             "store",
             "engine",
             "sandbox",
@@ -73,6 +76,7 @@ const MODULES: [(&str, &[&str]); 24] = [
         &[
             "domain",
             "log_throttle",
+            "shares",
             "store",
             "engine",
             "sandbox",
@@ -117,6 +121,7 @@ const MODULES: [(&str, &[&str]); 24] = [
             "domain",
             "private_files",
             "process",
+            "shares",
             "store",
             "engine",
             "sandbox",

@@ -49,6 +49,8 @@ fn setting(command: &Command, arg: &Arg) -> String {
         Some("DIR") => "a folder".to_owned(),
         Some("FILE") => "a file of at most 16 KiB".to_owned(),
         Some("RANGE") => "a [range of user ids](#how-values-are-written)".to_owned(),
+        Some("SHARES") => "[shares](#how-values-are-written)".to_owned(),
+        Some("USERS") => "[users](#how-values-are-written)".to_owned(),
         Some("LIST") => "words, separated by `,`".to_owned(),
         Some("ADDRESS") => "an IP address and a port".to_owned(),
         Some("URL") => "an address".to_owned(),

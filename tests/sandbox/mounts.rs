@@ -72,9 +72,15 @@ fn what_is_mounted_for_writing_can_be_written() {
 #[test]
 fn a_file_on_a_mount_may_be_larger_than_scratch() {
     let host = Host::new();
-    let source = "dd if=/dev/zero of=/out/large bs=1M seek=300 count=1 2> /dev/null";
-    host.run(source, &host.path("root/data"), "/out:rw").end().with_success();
-    assert_eq!(fs::metadata(host.path("root/data/large")).unwrap().len(), 301 << 20);
+    // /work has room for 128 MiB, and no file in it may be larger.
+    let source = "dd if=/dev/zero of=/out/large bs=1M count=200 2> /dev/null; \
+                  dd if=/dev/zero of=/out/sparse bs=1M seek=8191 count=1 2> /dev/null; \
+                  dd if=/dev/zero of=/work/large bs=1M count=200 2> /dev/null || echo full";
+    let ended = host.run(source, &host.path("root/data"), "/out:rw").end();
+    assert_eq!(ended.with_success().text(), "full\n");
+    for (name, bytes) in [("large", 200 << 20), ("sparse", 8_u64 << 30)] {
+        assert_eq!(fs::metadata(host.path("root/data").join(name)).unwrap().len(), bytes);
+    }
 }
 
 #[test]

@@ -116,3 +116,70 @@ fn what_may_write_to_the_host_has_the_user_that_its_folders_are_made_for() {
     assert!(RANGE.contains(&uid.parse().unwrap()), "{ended:?}");
     assert_eq!(content, "content");
 }
+
+/// A user and a group that no machine has.
+const OWNER: &str = "424242:424343";
+
+/// A run that writes to `data`, which only `OWNER` may look into; `None` if this process
+/// can't give it to them.
+fn owned(source: &str) -> Option<(tempfile::TempDir, Run)> {
+    let (root, run) = mounted(|mount| shell(source).args(["--mount", mount]), ":rw");
+    let data = root.path().join("data");
+    fs::set_permissions(&data, fs::Permissions::from_mode(0o700)).unwrap();
+    std::os::unix::fs::chown(&data, Some(424_242), Some(424_343)).ok()?;
+    Some((root, run.args(["--owner", OWNER])))
+}
+
+#[test]
+fn what_a_script_writes_to_a_mount_belongs_to_its_owner() {
+    let source = "echo $(id -u) $(id -g) $(id -G) $(id -un) ~; touch /work/a /data/new; \
+                  mkdir /data/folder; stat -c %u:%g /work/a /work /tmp/. /dev/shm/.";
+    let Some((root, run)) = owned(source) else { return };
+    let ended = run.env("GANTRY_OWNERS", format!("1000:1000,{OWNER}")).end().with_success();
+    let all = format!("424242 424343 424343 nobody /work\n{}", format!("{OWNER}\n").repeat(4));
+    assert_eq!(ended.text(), all);
+    for name in ["new", "folder"] {
+        let made = fs::metadata(root.path().join("data").join(name)).unwrap();
+        assert_eq!((made.uid(), made.gid()), (424_242, 424_343), "{name}");
+    }
+}
+
+#[test]
+fn an_owner_has_a_home_although_the_image_has_another_one_for_him() {
+    let source = "import os, pwd; print([os.getuid(), pwd.getpwuid(os.getuid()).pw_dir, \
+                  os.path.expanduser('~')])";
+    let run = python(source).args(["--owner", "33:33"]).env("GANTRY_OWNERS", "33:33");
+    assert_eq!(run.end().with_success().json(), json!([33, "/work", "/work"]));
+}
+
+#[test]
+fn nobody_is_an_owner_whom_the_operator_does_not_allow() {
+    let run = |owner: &str| shell("id -u").args(["--owner", owner]);
+    let said = ["--owner 1000:1000 is refused", "hint: the operator can allow it"];
+    run("1000:1000").end().with(125, &said);
+    run("1000:1000").env("GANTRY_OWNERS", "1000:1001").end().with(125, &said);
+    for (list, words) in [
+        ("0:0", "no script runs as root"),
+        ("1000:0", "with the group of root"),
+        ("1000", "is not UID:GID"),
+        ("1000:1000,60600:100", "60578-61183"),
+    ] {
+        run("1000:1000").env("GANTRY_OWNERS", list).end().with(125, &["GANTRY_OWNERS", words]);
+    }
+}
+
+#[test]
+fn a_mount_that_the_scripts_user_may_not_write_to_is_told_with_its_owner() {
+    let source = "echo x > /data/new";
+    let (root, run) = mounted(|mount| shell(source).args(["--mount", mount]), ":rw");
+    let data = root.path().join("data");
+    fs::set_permissions(&data, fs::Permissions::from_mode(0o755)).unwrap();
+    let seen = fs::metadata(&data).unwrap();
+    let owner = format!("owner {}:{}, mode 0755", seen.uid(), seen.gid());
+    let said = ["runs as 65534:65534, which may not write to /data", &owner, "hint: an admin"];
+    let ended = run.end();
+    assert_ne!(ended.code, 0, "{ended:?}");
+    for words in said {
+        assert!(ended.stderr.contains(words), "{words}: {ended:?}");
+    }
+}

@@ -70,6 +70,7 @@ fn registry(database: &Database) -> Registry {
     let settings = RegistrySettings {
         script_roots: Vec::new(),
         mount_roots: Vec::new(),
+        owners: Vec::new(),
         requirements: RequirementsPolicy::default(),
         host_limits: HostLimits { nano_cpus: 2_000_000_000, memory_bytes: 1 << 30 },
         is_engine_local: true,

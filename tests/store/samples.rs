@@ -14,6 +14,7 @@ use gantry::domain::registry::{
 use gantry::domain::sandbox_spec::Network;
 use gantry::domain::script_type::ScriptType;
 use gantry::domain::script_type::python::preload::Preload;
+use gantry::domain::share::ShareGrants;
 use gantry::domain::system_packages::SystemPackages;
 use gantry::domain::token::{Role, TokenHash};
 use gantry::domain::variables::{AllowedVariables, Variables};
@@ -67,6 +68,7 @@ pub(crate) fn version(content: &str) -> NewVersion {
             python_of_shebang: None,
             sources: false,
             warm_up: Vec::new(),
+            owner: None,
         },
         code: content.as_bytes().to_vec(),
         environment: None,
@@ -107,6 +109,7 @@ pub(crate) fn token(name: &str) -> NewToken {
         hash: TokenHash::of(&Uuid::new_v4().to_string()),
         role: Role::Runner,
         scope: None,
+        shares: ShareGrants::default(),
         expires_at: None,
         created_by: "alice".to_owned(),
         created_at: now(),

@@ -1,5 +1,6 @@
 //! Tokens, and the audit log.
 
+use gantry::domain::share::ShareGrants;
 use gantry::domain::token::{Role, TokenHash};
 use gantry::store::{NewAuditEntry, NewToken, StoreError};
 use serde_json::json;
@@ -20,13 +21,16 @@ async fn a_token_is_read_back_as_it_was_made(database: Database) {
     let store = &database.store;
     for (place, role) in Role::ALL.into_iter().enumerate() {
         let scope = [None, Some(vec![]), Some(vec![1, i64::MAX]), Some(vec![7])][place].clone();
-        let new = NewToken { role, scope, expires_at: Some(now()), ..token(role.name()) };
+        let grants = ["media/film3", "stock"].map(|it| it.parse().unwrap());
+        let shares = ShareGrants::new(grants.into_iter().take(place).collect()).unwrap();
+        let new = NewToken { role, scope, shares, expires_at: Some(now()), ..token(role.name()) };
         let id = store.insert_token(&new, &audit("token.create")).await.unwrap();
         let found = store.token(id).await.unwrap().unwrap();
         let selected = store.token_selected(&new.hash.selector()).await.unwrap();
         assert_eq!(selected, Some(found.clone()));
         assert_eq!((found.name, found.role, found.scope), (new.name, new.role, new.scope));
         assert_eq!((found.hash, found.expires_at), (new.hash, new.expires_at));
+        assert_eq!(found.shares, new.shares);
         assert_eq!((found.last_used_at, found.revoked_at), (None, None));
         let used_at = now();
         store.touch_token(id, used_at).await.unwrap();

@@ -83,6 +83,7 @@ impl ImageFixture {
             timeout: Timeout::default(),
             network: Network::None,
             mounts: Vec::new(),
+            owner: None,
             oci_runtime: None,
             exec: true,
             preload: Preload::Off,

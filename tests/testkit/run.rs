@@ -19,7 +19,9 @@ const SETTINGS: [&str; 6] = [
     "GANTRY_LOG",
     "GANTRY_MOUNT_ROOTS",
     "GANTRY_OCI_RUNTIME",
+    "GANTRY_OWNERS",
     "GANTRY_REQUIREMENTS_ALLOW",
+    "GANTRY_SHARES",
     "GANTRY_UIDS",
     "NO_COLOR",
 ];

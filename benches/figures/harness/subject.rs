@@ -211,6 +211,7 @@ fn job(workload: &Workload) -> Result<Job, Failure> {
         timeout: Timeout::default(),
         network: Network::None,
         mounts: Vec::new(),
+        owner: None,
         oci_runtime: None,
         exec: true,
         output_file: None,

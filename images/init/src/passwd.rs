@@ -27,7 +27,10 @@ pub(crate) fn name_user() -> io::Result<()> {
 }
 
 fn with_user(entries: &str, uid: Uid, gid: Gid) -> String {
-    let others = entries.lines().filter(|line| !line.starts_with("nobody:"));
+    // The owner of a script's results may be one of the image's own users.
+    let has_name = |line: &&str| line.starts_with("nobody:");
+    let has_number = |line: &&str| line.split(':').nth(2) == Some(uid.to_string().as_str());
+    let others = entries.lines().filter(|line| !has_name(line) && !has_number(line));
     let own = format!("nobody:x:{uid}:{gid}:nobody:{WORK_DIR}:/bin/sh");
     others.chain([own.as_str()]).map(|line| format!("{line}\n")).collect()
 }
@@ -44,5 +47,7 @@ mod tests {
                         _apt:x:42:65534::/nonexistent:/usr/sbin/nologin\n\
                         nobody:x:60578:65534:nobody:/work:/bin/sh\n";
         assert_eq!(with_user(entries, Uid::from_raw(60_578), Gid::from_raw(65_534)), expected);
+        let owned = "root:x:0:0:root:/root:/bin/bash\nnobody:x:42:100:nobody:/work:/bin/sh\n";
+        assert_eq!(with_user(entries, Uid::from_raw(42), Gid::from_raw(100)), owned);
     }
 }

@@ -20,6 +20,7 @@ use crate::domain::oci_runtime::OciRuntime;
 use crate::domain::script_type::ScriptType;
 use crate::domain::script_type::python::PythonVersion;
 use crate::domain::script_type::python::preload::Preload;
+use crate::domain::user::User;
 
 /// Largest JSON Schema that is read, in bytes (1 MiB).
 const MAX_SCHEMA_BYTES: u64 = 1024 * 1024;
@@ -101,6 +102,11 @@ pub(super) struct ScriptFlags {
     #[arg(long = "mount", value_name = "SRC:DST[:rw]", value_parser = mount_argument)]
     mounts: Vec<Mount>,
 
+    /// User and group that it runs as, one of the server's GANTRY_OWNERS: what it writes
+    /// to a mount belongs to them
+    #[arg(long, value_name = "UID:GID")]
+    owner: Option<User>,
+
     /// What is imported before a request comes: `on` (what the script imports at
     /// its top), `off`, or modules separated by commas; Python only
     #[arg(long, value_name = "MODULES", value_parser = preload)]
@@ -144,7 +150,7 @@ fn oci_runtime(text: &str) -> Result<OciRuntime, String> {
 }
 
 /// Fields that can be cleared: words of `--clear`, and the names in the API.
-const CLEARABLE: [(&str, &str); 16] = [
+const CLEARABLE: [(&str, &str); 17] = [
     ("description", "description"),
     ("requirements", "requirements"),
     ("sources", "sources"),
@@ -159,6 +165,7 @@ const CLEARABLE: [(&str, &str); 16] = [
     ("exec", "exec"),
     ("output-file", "output_file"),
     ("mounts", "mounts"),
+    ("owner", "owner"),
     ("preload", "preload"),
     ("runtime", "runtime"),
 ];
@@ -235,6 +242,7 @@ fn fields(file: Option<&Path>, flags: &ScriptFlags) -> Result<Fields, Failure> {
     if !flags.mounts.is_empty() {
         fields.set("mounts", &flags.mounts)?;
     }
+    fields.set_some("owner", flags.owner.as_ref())?;
     fields.set_some("preload", flags.preload.as_ref())?;
     fields.set_some("runtime", flags.runtime.as_ref())?;
     fields.set_some("output_file", flags.output_file.as_ref())?;

@@ -122,13 +122,14 @@ const OF_THE_CODE: [(&str, &str); 9] = [
 ];
 
 /// Lines about its runs.
-const OF_THE_RUN: [(&str, &str); 8] = [
+const OF_THE_RUN: [(&str, &str); 9] = [
     ("arguments", "args"),
     ("output file", "output_file"),
     ("variables of requests", "env_allowed"),
     ("executes its files", "exec"),
     ("network", "network"),
     ("mounts", "mounts"),
+    ("owner", "owner"),
     ("preloaded", "preload"),
     ("OCI runtime", "runtime"),
 ];

@@ -17,6 +17,7 @@ use crate::domain::script_type::python::PythonVersion;
 use crate::domain::script_type::python::preload::Preload;
 use crate::domain::script_type::{NoPython, ScriptType};
 use crate::domain::system_packages::SystemPackages;
+use crate::domain::user::User;
 use crate::domain::variables::{AllowedVariables, Variables};
 use crate::domain::warm_up::{self, WarmUpError};
 
@@ -83,6 +84,10 @@ pub struct Definition {
     /// The command that fills the caches of its environment; empty for none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warm_up: Vec<String>,
+    /// User that the script runs as, and that owns what it writes to mounts; `None` means
+    /// one of the sandbox.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<User>,
 }
 
 fn executable() -> bool {
@@ -233,6 +238,7 @@ mod tests {
             Definition { python_of_shebang: Some(PythonVersion::Python311), ..definition() },
             Definition { sources: true, ..definition() },
             Definition { warm_up: vec!["true".to_owned()], ..definition() },
+            Definition { owner: "1000:1000".parse().ok(), ..definition() },
         ];
         for changed in changed {
             assert_ne!(changed.content_digest(), definition().content_digest());

@@ -12,6 +12,7 @@ use super::hardening;
 use crate::domain::confinement::{Confinement, SeenMount, Ulimit};
 use crate::domain::mount;
 use crate::domain::sandbox_spec::SandboxSpec;
+use crate::domain::user::User;
 use crate::engine::Labels;
 
 /// Default CPU period, in microseconds (`cpu.cfs_period_us`).
@@ -22,10 +23,10 @@ const CPU_PERIOD: i64 = 100_000;
 /// are stored once.
 const OWN_FOLDER: &str = "own folder";
 
-/// Confinement that a spec requests for the user `uid`, with these parts of its own folder.
+/// Confinement that a spec requests for this user, with these parts of its own folder.
 #[must_use]
-pub fn requested_confinement(spec: &SandboxSpec, uid: u32, own: &[mount::Mount]) -> Confinement {
-    let body = hardening::container_body(spec, uid, &Labels::new(), own);
+pub fn requested_confinement(spec: &SandboxSpec, user: User, own: &[mount::Mount]) -> Confinement {
+    let body = hardening::container_body(spec, user, &Labels::new(), own);
     let host = body.host_config.unwrap_or_default();
     let mounts = host.mounts.iter().flatten().map(requested_mount);
     let mounts = mounts.map(|mount| named_as_own(mount, own)).collect();

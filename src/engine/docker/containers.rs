@@ -29,9 +29,9 @@ use crate::engine::{
 impl Engine for Docker {
     async fn create(&self, container: &NewContainer) -> Result<(), EngineError> {
         let options = CreateContainerOptionsBuilder::default().name(&container.name).build();
-        let (uid, labels) = self.user_for(container).await?;
+        let (user, labels) = self.user_for(container).await?;
         let own = self.own_mounts(&container.name, &container.spec);
-        let body = hardening::container_body(&container.spec, uid, &labels, &own);
+        let body = hardening::container_body(&container.spec, user, &labels, &own);
         within(Verb::Create, deadline::CREATE, async {
             let _slot = self.start_slot().await;
             let created = self.client.create_container(Some(options), body).await;
@@ -45,7 +45,7 @@ impl Engine for Docker {
 
     fn requested_confinement(&self, name: &str, spec: &SandboxSpec) -> Confinement {
         let own = self.own_mounts(name, spec);
-        confinement::requested_confinement(spec, self.users.uid_of(name), &own)
+        confinement::requested_confinement(spec, self.users.user_of(name, spec), &own)
     }
 
     async fn attach(&self, name: &str) -> Result<Attached, EngineError> {

@@ -13,8 +13,9 @@ use super::resources::{BUILD_NETWORK, EGRESS_NETWORK};
 use crate::domain::limits::Limits;
 use crate::domain::mount;
 use crate::domain::run_folder::RunFolder;
-use crate::domain::sandbox_spec::{Network, Purpose, SANDBOX_UID, SandboxSpec};
+use crate::domain::sandbox_spec::{Network, Purpose, SandboxSpec};
 use crate::domain::script::MAX_SCRIPT_BYTES;
+use crate::domain::user::User;
 use crate::engine::Labels;
 
 /// Path of PID 1 in every image.
@@ -56,11 +57,11 @@ const LOG_OVERHEAD_BYTES: u64 = 256 * 1024 * 1024;
 /// of 64 MiB each at most, to files in memory, for which the kernel has the same limit.
 const LEAST_FILE_SIZE: u64 = 128 * 1024 * 1024;
 
-/// Request body for the creation of a container with the user `uid`, which sees these parts
+/// Request body for the creation of a container that runs as `user` and sees these parts
 /// of its own folder on the host.
 pub(super) fn container_body(
     spec: &SandboxSpec,
-    uid: u32,
+    user: User,
     labels: &Labels,
     own: &[mount::Mount],
 ) -> ContainerCreateBody {
@@ -72,7 +73,7 @@ pub(super) fn container_body(
         // A fixed directory, not a script's: CVE-2024-21626 was exploited through the
         // working directory.
         working_dir: Some("/".to_owned()),
-        user: Some(format!("{uid}:{SANDBOX_UID}")),
+        user: Some(user.to_string()),
         hostname: Some("sandbox".to_owned()),
         open_stdin: Some(true),
         // Without it, attached stdin would end only when the client closes its direction.
@@ -84,12 +85,12 @@ pub(super) fn container_body(
         // Avoids the hook that re-executes dockerd at every start (half of the start's
         // time), and all locks of libnetwork.
         network_disabled: Some(spec.network_name() == "none"),
-        host_config: Some(host_config(spec, uid, own)),
+        host_config: Some(host_config(spec, user, own)),
         ..ContainerCreateBody::default()
     }
 }
 
-fn host_config(spec: &SandboxSpec, uid: u32, own: &[mount::Mount]) -> HostConfig {
+fn host_config(spec: &SandboxSpec, user: User, own: &[mount::Mount]) -> HostConfig {
     let Limits { nano_cpus, memory_bytes, pids, .. } = spec.limits;
     HostConfig {
         network_mode: Some(spec.network_name().to_owned()),
@@ -106,7 +107,7 @@ fn host_config(spec: &SandboxSpec, uid: u32, own: &[mount::Mount]) -> HostConfig
         memory_swap: i64::try_from(memory_bytes).ok(),
         pids_limit: Some(i64::from(pids)),
         ulimits: Some(ulimits(spec)),
-        tmpfs: Some(tmpfs(spec, uid)),
+        tmpfs: Some(tmpfs(spec, user)),
         mounts: Some(mounts(spec, own)),
         log_config: Some(log_config(spec)),
         init: Some(false),
@@ -173,12 +174,13 @@ fn largest_file(spec: &SandboxSpec) -> Option<i64> {
 
 /// Options of all writable file systems, each with a size: without one, a tmpfs may take
 /// half of the machine's memory. Their pages count against the sandbox's memory.
-fn tmpfs(spec: &SandboxSpec, uid: u32) -> HashMap<String, String> {
+fn tmpfs(spec: &SandboxSpec, user: User) -> HashMap<String, String> {
+    let (uid, gid) = (user.uid(), user.gid());
     let options = |bytes: u64, mode: &str, exec: bool| {
         let exec = if exec { "exec" } else { "noexec" };
         format!(
             "rw,{exec},nosuid,nodev,size={bytes},nr_inodes={INODES},mode={mode},\
-             uid={uid},gid={SANDBOX_UID}"
+             uid={uid},gid={gid}"
         )
     };
     let (scratch, exec) = (spec.limits.scratch_bytes, spec.exec);

@@ -1,11 +1,11 @@
 //! User ids of sandboxes: each has its own id out of a range, so that kernel limits per
 //! user (inotify instances, pipes, descriptors in flight on sockets) apply to it alone.
-//! Sandboxes that share an id are named by [`SandboxSpec::shares_user`].
+//! Sandboxes that share an id are named by [`SandboxSpec::shared_user`].
 //!
 //! A process knows the ids of its own containers. Ids of other processes' containers are
 //! read from the engine from time to time: each container has its id as a label.
 //!
-//! [`SandboxSpec::shares_user`]: crate::domain::sandbox_spec::SandboxSpec::shares_user
+//! [`SandboxSpec::shared_user`]: crate::domain::sandbox_spec::SandboxSpec::shared_user
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,8 +17,9 @@ use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
 use super::Docker;
-use crate::domain::sandbox_spec::SANDBOX_UID;
+use crate::domain::sandbox_spec::SandboxSpec;
 use crate::domain::uid_range::UidRange;
+use crate::domain::user::User;
 use crate::engine::{EngineError, LABEL_UID, Labels, NewContainer};
 
 /// Time until the list of other processes' containers is read again.
@@ -60,9 +61,10 @@ impl Users {
         Self { range, state: Mutex::new(state) }
     }
 
-    /// Id of a container of this process.
-    pub(super) fn uid_of(&self, name: &str) -> u32 {
-        self.state().held.get(name).copied().unwrap_or(SANDBOX_UID)
+    /// User of a container of this process.
+    pub(super) fn user_of(&self, name: &str, spec: &SandboxSpec) -> User {
+        let own = || self.state().held.get(name).copied().map(User::of_sandbox);
+        spec.shared_user().or_else(own).unwrap_or(User::SHARED)
     }
 
     /// Takes a free id for the container `name`.
@@ -113,22 +115,25 @@ impl Docker {
         self.users.range
     }
 
-    /// Takes an id for a container that is to be created, and returns it with the
+    /// Takes a user for a container that is to be created, and returns it with the
     /// container's labels.
     pub(super) async fn user_for(
         &self,
         container: &NewContainer,
-    ) -> Result<(u32, Labels), EngineError> {
+    ) -> Result<(User, Labels), EngineError> {
         let mut labels = container.labels.clone();
-        if container.spec.shares_user() || self.users.range == UidRange::SHARED {
-            return Ok((SANDBOX_UID, labels));
+        if let Some(user) = container.spec.shared_user() {
+            return Ok((user, labels));
+        }
+        if self.users.range == UidRange::SHARED {
+            return Ok((User::SHARED, labels));
         }
         if self.users.is_due() {
             self.list_users().await;
         }
         let uid = self.users.take(&container.name)?;
         labels.insert(LABEL_UID.to_owned(), uid.to_string());
-        Ok((uid, labels))
+        Ok((User::of_sandbox(uid), labels))
     }
 
     /// Lists the ids of all containers, if the engine answers in time.
@@ -149,6 +154,10 @@ fn uid(container: &ContainerSummary) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::limits::Limits;
+    use crate::domain::mount::Mount;
+    use crate::domain::run_folder::RunFolder;
+    use crate::domain::sandbox_spec::{Network, Purpose};
 
     fn users(range: &str) -> Users {
         Users::new(range.parse().unwrap())
@@ -192,8 +201,28 @@ mod tests {
     #[test]
     fn the_user_of_a_container_is_known_by_its_name() {
         let users = users("70000");
-        assert_eq!(users.uid_of("a"), SANDBOX_UID);
+        let spec = SandboxSpec {
+            image: String::new(),
+            limits: Limits::default(),
+            network: Network::None,
+            mounts: Vec::new(),
+            owner: None,
+            folder: RunFolder::None,
+            oci_runtime: None,
+            exec: true,
+            purpose: Purpose::Execution,
+        };
+        assert_eq!(users.user_of("a", &spec), User::SHARED);
         users.take("a").unwrap();
-        assert_eq!(users.uid_of("a"), 70_000);
+        assert_eq!(users.user_of("a", &spec).to_string(), "70000:65534");
+        let owner = "1000:100".parse().ok();
+        let owned = SandboxSpec { owner, ..spec.clone() };
+        assert_eq!(users.user_of("a", &owned).to_string(), "1000:100");
+        let build = SandboxSpec { purpose: Purpose::Build { cache_volume: None }, ..spec.clone() };
+        assert_eq!(users.user_of("b", &build), User::SHARED);
+        let writes = vec![Mount::parse("/srv/out:/out:rw").unwrap()];
+        let writing = SandboxSpec { mounts: writes, ..spec };
+        assert_eq!(users.user_of("b", &writing), User::SHARED);
+        assert_eq!(users.user_of("b", &SandboxSpec { owner, ..writing }).to_string(), "1000:100");
     }
 }

@@ -30,6 +30,7 @@ fn container(name: &str) -> NewContainer {
             limits: Limits::default(),
             network: Network::None,
             mounts: Vec::new(),
+            owner: None,
             folder: RunFolder::None,
             oci_runtime: None,
             exec: true,

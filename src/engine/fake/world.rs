@@ -10,7 +10,7 @@ use super::program::{Ended, Program};
 use super::stdio::{Journal, Stdio, pipes};
 use super::{Attached, ContainerState, EngineError, IMAGE, Labels, ListedContainer, NewContainer};
 use crate::domain::confinement::Confinement;
-use crate::domain::sandbox_spec::SANDBOX_UID;
+use crate::domain::user::User;
 use crate::engine::docker::requested_confinement;
 use crate::engine::{LABEL_INSTALLATION, OutputStream, Verb};
 
@@ -85,7 +85,7 @@ impl World {
         }
         let journal = Journal::default();
         let (inside, outside) = pipes(journal.clone());
-        let mut confinement = requested_confinement(&new.spec, SANDBOX_UID, &[]);
+        let mut confinement = requested_confinement(&new.spec, User::SHARED, &[]);
         if let Some(weaken) = self.weakening {
             weaken(&mut confinement);
         }

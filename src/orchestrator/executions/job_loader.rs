@@ -17,6 +17,7 @@ use crate::domain::script::{Script, ScriptError};
 use crate::domain::script_type::python::requirements::{
     Requirements, RequirementsError, RequirementsPolicy,
 };
+use crate::domain::user::User;
 use crate::domain::variables::VariableError;
 use crate::domain::warm_up::WarmUp;
 use crate::store::{Runnable, Store, StoreError};
@@ -42,6 +43,8 @@ pub(super) enum JobLoadError {
     Mount(#[from] MountError),
     #[error("mount source {0:?} is not what it was when the script was registered")]
     Moved(String),
+    #[error("scripts may not run as {0} any more: GANTRY_OWNERS does not have it")]
+    Owner(User),
 }
 
 impl JobLoadError {
@@ -63,6 +66,7 @@ pub(super) struct JobLoader {
     store: Store,
     policy: RequirementsPolicy,
     mount_roots: Vec<PathBuf>,
+    owners: Vec<User>,
     oci_runtime: Option<String>,
     code: CodeCache,
 }
@@ -73,6 +77,7 @@ impl JobLoader {
             store,
             policy: settings.policy,
             mount_roots: settings.mount_roots.clone(),
+            owners: settings.owners.clone(),
             oci_runtime: settings.oci_runtime.clone(),
             code: CodeCache::default(),
         }
@@ -112,6 +117,7 @@ impl JobLoader {
             timeout: runnable.snapshot.timeout_secs,
             network: definition.network,
             mounts: definition.mounts.clone(),
+            owner: definition.owner,
             oci_runtime: self.oci_runtime(definition),
             exec: definition.exec,
             preload: definition.preload.clone(),
@@ -119,7 +125,16 @@ impl JobLoader {
         };
         job.validate()?;
         self.check_mounts(&job.mounts)?;
+        self.check_owner(job.owner)?;
         Ok(job)
+    }
+
+    /// Checks that the operator still allows what he allowed when it was registered.
+    fn check_owner(&self, owner: Option<User>) -> Result<(), JobLoadError> {
+        match owner.filter(|owner| !self.owners.contains(owner)) {
+            Some(owner) => Err(JobLoadError::Owner(owner)),
+            None => Ok(()),
+        }
     }
 
     /// The OCI runtime of a script's sandboxes, when it is not the engine's default.

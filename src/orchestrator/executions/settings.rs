@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::script_type::python::requirements::RequirementsPolicy;
+use crate::domain::user::User;
 use crate::orchestrator::environments::Environments;
 use crate::orchestrator::observer::Observer;
 use crate::orchestrator::queue::Capacity;
 use crate::orchestrator::runner::Runner;
+use crate::shares::Shares;
 use crate::store::Store;
 
 /// Settings of the service.
@@ -28,6 +30,10 @@ pub struct ExecutionsSettings {
     pub policy: RequirementsPolicy,
     /// The folders that mounts may come from, links resolved.
     pub mount_roots: Vec<PathBuf>,
+    /// Users that scripts may run as, beside those of sandboxes.
+    pub owners: Vec<User>,
+    /// Shares of the host that executions may read.
+    pub shares: Shares,
     /// Time that executions are kept after their end; `None` is for ever.
     pub retention: Option<Duration>,
 }

@@ -308,3 +308,25 @@ fn objects_are_read_by_their_names_alone_and_names_stand_once() {
         assert!(read(refused).is_err(), "{refused}");
     }
 }
+
+#[tokio::test]
+async fn a_script_runs_as_an_owner_that_the_operator_allows_and_no_other() {
+    let world = World::new().await;
+    let owned = with(plain("a"), json!({"owner": "1000:1000"}));
+    let script = world.register(owned).await.unwrap();
+    assert_eq!(script.version.definition.owner.unwrap().to_string(), "1000:1000");
+    let kept = world.change(script.id, json!({"description": "x"})).await.unwrap();
+    assert_eq!((kept.version.number, kept.version.definition.owner.is_some()), (1, true));
+    let none = world.change(script.id, json!({"owner": null})).await.unwrap();
+    assert_eq!((none.version.number, none.version.definition.owner), (2, None));
+    for (owner, words) in [
+        ("1000:1001", "GANTRY_OWNERS does not have it"),
+        ("65534:65534", "GANTRY_OWNERS does not have it"),
+        ("0:0", "no script runs as root"),
+        ("ann", "is not UID:GID"),
+    ] {
+        let found = world.faults(with(plain("b"), json!({"owner": owner}))).await;
+        assert_eq!(pointers(&found), ["/owner"], "{owner}");
+        assert!(found[0].detail.contains(words), "{owner}: {}", found[0].detail);
+    }
+}

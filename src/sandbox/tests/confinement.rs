@@ -2,7 +2,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::domain::confinement::SealedConfinement;
-use crate::domain::sandbox_spec::SANDBOX_UID;
+use crate::domain::user::User;
 use crate::engine::docker::requested_confinement;
 use crate::engine::fake::Fault;
 use crate::engine::fake::program::echo;
@@ -23,7 +23,7 @@ async fn loaded(bench: &Bench) -> Result<Option<SealedConfinement>, SandboxError
 async fn what_is_loaded_is_confined_as_it_was_asked_for() {
     let bench = Bench::running(echo());
     let confinement = loaded(&bench).await.unwrap().unwrap();
-    assert_eq!(*confinement, requested_confinement(&container().spec, SANDBOX_UID, &[]));
+    assert_eq!(*confinement, requested_confinement(&container().spec, User::SHARED, &[]));
     bench.assert_nothing_is_left().await;
 }
 

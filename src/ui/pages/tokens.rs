@@ -10,10 +10,12 @@ use maud::{Markup, html};
 use crate::access::{AccessError, MAX_SCOPE, TokenRequest};
 use crate::clock;
 use crate::domain::fault::Fault;
+use crate::domain::share::ShareAccess;
 use crate::domain::token::{Role, Token};
 use crate::http::path::TokenId;
 use crate::http::problem::{IsAnswer, Problem};
 use crate::http::script_ref::ScriptRef;
+use crate::http::share_grants::share_grants;
 use crate::http::state::AppState;
 use crate::ui::address::redirect;
 use crate::ui::components::pager::{PAGE, offset, pages};
@@ -24,6 +26,9 @@ use crate::ui::session::CurrentUser;
 
 /// Longest lifetime of a token, in days.
 const MAX_DAYS: u32 = 36_500;
+
+/// Scripts or shares of one token shown.
+const MAX_BADGES: usize = 5;
 
 /// Addition to the page after a form.
 enum Answer {
@@ -78,6 +83,7 @@ async fn created(
         name: fields.text("name").to_owned(),
         role,
         scope: scope(state, user, fields.text("scripts")).await?,
+        shares: share_grants(state, &entries(fields.text("shares")))?,
         expires_at: end(fields.text("days").trim())?,
     };
     let created = state.access.create(user.identity.name(), wanted).await;
@@ -97,6 +103,12 @@ fn end(days: &str) -> Result<Option<DateTime<Utc>>, Problem> {
     Ok(Some(clock::now() + TimeDelta::days(number.into())))
 }
 
+/// Entries separated by lines or commas.
+fn entries(text: &str) -> Vec<String> {
+    let entries = text.split([',', '\n']).map(str::trim).filter(|it| !it.is_empty());
+    entries.map(str::to_owned).collect()
+}
+
 /// Ids of the named scripts, separated by lines or commas.
 async fn scope(
     state: &AppState,
@@ -104,14 +116,13 @@ async fn scope(
     text: &str,
 ) -> Result<Option<Vec<i64>>, Problem> {
     let refused = |detail: String| Problem::invalid(vec![Fault::new("/scripts", detail)]);
-    let names: Vec<_> =
-        text.split([',', '\n']).map(str::trim).filter(|it| !it.is_empty()).collect();
+    let names = entries(text);
     if names.len() > MAX_SCOPE {
         return Err(refused(format!("at most {MAX_SCOPE} scripts are possible")));
     }
     let mut ids = Vec::new();
     for name in &names {
-        let found = ScriptRef::of_text((*name).to_owned()).find(state, &user.identity).await?;
+        let found = ScriptRef::of_text(name.clone()).find(state, &user.identity).await?;
         let excerpt = crate::domain::sanitize::sanitize(name);
         ids.push(found.ok_or_else(|| refused(format!("there is no script {excerpt:?}")))?.id);
     }
@@ -153,7 +164,7 @@ async fn page(
                 div.table {
                     table {
                         thead {
-                            tr { th { "Name" } th { "Role" } th { "Scripts" } th { "Last used" } th { "Expires" } th { "Made" } th { "" } }
+                            tr { th { "Name" } th { "Role" } th { "Scripts" } th { "Shares" } th { "Last used" } th { "Expires" } th { "Made" } th { "" } }
                         }
                         tbody { @for token in &tokens { (row(user, token, &names, now)) } }
                     }
@@ -195,6 +206,7 @@ fn row(
             td.break { strong { (token.shown_name()) } @if is_own { span.muted { " (yours)" } } }
             td { (token.role) }
             td.break { (scope_of(token, names)) }
+            td.break { (shares_of(token)) }
             td.nowrap { (value::maybe_ago(token.last_used_at)) }
             td.nowrap {
                 @match token.expires_at { Some(end) => (value::ago(end)), None => span.muted { "never" } }
@@ -222,10 +234,24 @@ fn scope_of(token: &Token, names: &HashMap<i64, String>) -> Markup {
         @match &token.scope {
             None => span.muted { "all" },
             Some(scope) => {
-                @for id in scope.iter().take(5) {
+                @for id in scope.iter().take(MAX_BADGES) {
                     span.badge { (names.get(id).map_or("?", String::as_str)) } " "
                 }
-                @if scope.len() > 5 { span.muted { "and " (scope.len() - 5) " more" } }
+                @if scope.len() > MAX_BADGES { span.muted { "and " (scope.len() - MAX_BADGES) " more" } }
+            },
+        }
+    }
+}
+
+fn shares_of(token: &Token) -> Markup {
+    html! {
+        @match token.share_access() {
+            ShareAccess::All => span.muted { "all" },
+            ShareAccess::Granted(grants) if grants.is_empty() => span.muted { "none" },
+            ShareAccess::Granted(grants) => {
+                @for grant in grants.iter().take(MAX_BADGES) { span.badge { (grant) } " " }
+                @let more = grants.iter().count().saturating_sub(MAX_BADGES);
+                @if more > 0 { span.muted { "and " (more) " more" } }
             },
         }
     }
@@ -266,6 +292,9 @@ fn form(user: &CurrentUser, fields: &FormFields, answer: &Answer) -> Markup {
                 }))
                 (field("scripts", "/scripts", "Only these scripts", "For runners: one name in a line. Empty is all.", html! {
                     textarea #scripts name="scripts" rows="3" { (fields.text("scripts")) }
+                }))
+                (field("shares", "/shares", "Shares", "For runners: what their executions may read, NAME or NAME/PATH, one in a line. Empty is none; admins read all.", html! {
+                    textarea #shares name="shares" rows="2" { (fields.text("shares")) }
                 }))
                 (field("days", "/expires", "Expires in days", "Empty is never.", html! {
                     input #days name="days" type="number" min="1" max=(MAX_DAYS) value=(fields.text("days"));

@@ -55,6 +55,7 @@ fn is_registered(input: &ScriptInput) -> bool {
     let settings = RegistrySettings {
         script_roots: Vec::<PathBuf>::new(),
         mount_roots: Vec::new(),
+        owners: Vec::new(),
         requirements: RequirementsPolicy::default(),
         host_limits: HostLimits { nano_cpus: 4_000_000_000, memory_bytes: 8 << 30 },
         is_engine_local: true,

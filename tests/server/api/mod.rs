@@ -18,4 +18,5 @@ mod server;
 mod signing_in;
 mod slow;
 mod tags;
+mod token_shares;
 mod variables;

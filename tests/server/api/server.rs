@@ -11,6 +11,7 @@ use gantry::domain::execution::Report;
 use gantry::domain::outcome::{Outcome, Status};
 use gantry::domain::output_log::{OutputLog, StreamName};
 use gantry::domain::script_type::python::requirements::RequirementsPolicy;
+use gantry::domain::share::{ShareGrants, ShareName};
 use gantry::domain::token::Role;
 use gantry::domain::uid_range::UidRange;
 use gantry::engine::docker::{Docker, Endpoint};
@@ -23,6 +24,7 @@ use gantry::orchestrator::{
 use gantry::pool::Pool;
 use gantry::registry::{EngineFacts, HostLimits, Registry, RegistrySettings};
 use gantry::sandbox::{Cancel, Remover};
+use gantry::shares::Shares;
 use gantry::store::{Claim, DatabaseUrl, Store};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
@@ -92,6 +94,7 @@ impl Server {
             metrics,
             examiner: Examiner::new(|| Box::pin(async { Vec::new() })),
             engine,
+            shares: Shares::new([(ShareName::new("media").unwrap(), folder.path().into())].into()),
             data_dir: folder.path().to_owned(),
             connections: 4_096,
             stopping: stopping.clone(),
@@ -232,6 +235,8 @@ fn work(
         oci_runtime: None,
         policy,
         mount_roots: Vec::new(),
+        owners: Vec::new(),
+        shares: Shares::default(),
         retention: None,
     };
     (Executions::start(parts, settings).unwrap(), environments)
@@ -252,6 +257,7 @@ fn settings() -> RegistrySettings {
     RegistrySettings {
         script_roots: Vec::new(),
         mount_roots: Vec::new(),
+        owners: Vec::new(),
         requirements: RequirementsPolicy::default(),
         host_limits: HostLimits { nano_cpus: 1 << 40, memory_bytes: 1 << 40 },
         is_engine_local: true,
@@ -265,7 +271,13 @@ pub(crate) async fn make_token(
     scope: Option<Vec<i64>>,
     expires_at: Option<DateTime<Utc>>,
 ) -> (i64, String) {
-    let request = TokenRequest { name: name.to_owned(), role, scope, expires_at };
+    let request = TokenRequest {
+        name: name.to_owned(),
+        role,
+        scope,
+        shares: ShareGrants::default(),
+        expires_at,
+    };
     let created = access.create("test", request).await.unwrap();
     (created.id, created.secret)
 }

@@ -1,7 +1,8 @@
 use super::*;
 use crate::domain::limits::Limits;
 use crate::domain::run_folder::{RunFolder, RunFolders};
-use crate::domain::sandbox_spec::{Network, Purpose, SANDBOX_UID};
+use crate::domain::sandbox_spec::{Network, Purpose};
+use crate::domain::user::User;
 
 fn spec(network: Network) -> SandboxSpec {
     SandboxSpec {
@@ -9,6 +10,7 @@ fn spec(network: Network) -> SandboxSpec {
         limits: Limits::default(),
         network,
         mounts: Vec::new(),
+        owner: None,
         folder: RunFolder::None,
         oci_runtime: None,
         exec: true,
@@ -23,7 +25,7 @@ fn inspected(json: &str) -> Confinement {
 #[test]
 fn what_is_asked_for_holds_for_itself() {
     for network in [Network::None, Network::Egress] {
-        let requested = requested_confinement(&spec(network), 70_000, &[]);
+        let requested = requested_confinement(&spec(network), User::of_sandbox(70_000), &[]);
         assert_eq!(requested.verify_against(&requested), Ok(()));
         assert!(requested.seccomp.as_ref().is_some_and(|it| it.len() == 71), "{requested:?}");
         assert!(requested.no_new_privileges && requested.readonly_root && !requested.privileged);
@@ -74,7 +76,7 @@ fn a_builds_volume_is_the_one_that_was_asked_for() {
     let build = |cache_volume: Option<&str>| {
         let cache_volume = cache_volume.map(str::to_owned);
         let purpose = Purpose::Build { cache_volume };
-        requested_confinement(&SandboxSpec { purpose, ..spec(Network::Egress) }, SANDBOX_UID, &[])
+        requested_confinement(&SandboxSpec { purpose, ..spec(Network::Egress) }, User::SHARED, &[])
     };
     let seen = inspected(
         r#"{"Mounts": [{"Type": "volume", "Name": "gantry-cache", "Destination": "/cache",
@@ -87,7 +89,7 @@ fn a_builds_volume_is_the_one_that_was_asked_for() {
     };
     assert!(holds(&build(Some("gantry-cache"))) && holds(&build(None)));
     assert!(!holds(&build(Some("another"))));
-    assert!(!holds(&requested_confinement(&spec(Network::None), 70_000, &[])));
+    assert!(!holds(&requested_confinement(&spec(Network::None), User::of_sandbox(70_000), &[])));
 }
 
 #[test]
@@ -95,7 +97,7 @@ fn a_build_has_a_network_of_its_own_or_none() {
     let requested = |network| {
         let purpose = Purpose::Build { cache_volume: None };
         let requested =
-            requested_confinement(&SandboxSpec { purpose, ..spec(network) }, SANDBOX_UID, &[]);
+            requested_confinement(&SandboxSpec { purpose, ..spec(network) }, User::SHARED, &[]);
         (requested.network_mode, requested.network_disabled)
     };
     assert_eq!(requested(Network::Egress), ("gantry-build".to_owned(), false));
@@ -106,7 +108,7 @@ fn a_build_has_a_network_of_its_own_or_none() {
 fn whatever_runs_a_packages_code_has_small_socket_buffers() {
     let largest = |network, purpose| {
         let requested =
-            requested_confinement(&SandboxSpec { purpose, ..spec(network) }, SANDBOX_UID, &[]);
+            requested_confinement(&SandboxSpec { purpose, ..spec(network) }, User::SHARED, &[]);
         let receive = requested.sysctls.unwrap_or_default().remove("net.ipv4.tcp_rmem");
         receive.and_then(|it| it.rsplit(' ').next().map(str::to_owned))
     };
@@ -121,7 +123,11 @@ fn whatever_runs_a_packages_code_has_small_socket_buffers() {
 fn an_engine_that_says_nothing_of_it_confines_nothing() {
     assert!(
         inspected("{}")
-            .verify_against(&requested_confinement(&spec(Network::None), 70_000, &[]))
+            .verify_against(&requested_confinement(
+                &spec(Network::None),
+                User::of_sandbox(70_000),
+                &[]
+            ))
             .is_err()
     );
 }
@@ -137,7 +143,7 @@ fn on_disk(name: &str) -> (SandboxSpec, Vec<mount::Mount>) {
 fn the_own_folder_has_no_path_in_a_receipt() {
     let requested = ["a", "b"].map(|name| {
         let (spec, own) = on_disk(name);
-        requested_confinement(&spec, 70_000, &own)
+        requested_confinement(&spec, User::of_sandbox(70_000), &own)
     });
     assert_eq!(requested[0], requested[1]);
     assert_eq!(requested[0].tmpfs.len(), 3);
@@ -149,7 +155,7 @@ fn the_own_folder_has_no_path_in_a_receipt() {
 #[test]
 fn a_mount_elsewhere_is_not_the_own_folder() {
     let (spec, own) = on_disk("a");
-    let requested = requested_confinement(&spec, 70_000, &own);
+    let requested = requested_confinement(&spec, User::of_sandbox(70_000), &own);
     for (source, is_own) in [
         ("/scratch/a/work", true),
         ("/host_mnt/scratch/a/work", true),
@@ -169,7 +175,7 @@ fn a_mount_elsewhere_is_not_the_own_folder() {
 #[test]
 fn a_file_is_bounded_by_the_disk_but_not_on_mounts() {
     let largest = |spec: &SandboxSpec| {
-        let limits = requested_confinement(spec, 70_000, &[]).ulimits;
+        let limits = requested_confinement(spec, User::of_sandbox(70_000), &[]).ulimits;
         limits.get("fsize").map(|it| it.hard)
     };
     let (disk, _) = on_disk("a");

@@ -220,6 +220,7 @@ impl Prewarm {
             limits: script.settings.limits,
             network: definition.network,
             mounts: definition.mounts.clone(),
+            owner: definition.owner,
             folder: RunFolder::of(&script.settings.limits, false),
             oci_runtime: self.jobs.oci_runtime(definition),
             exec: definition.exec,

@@ -210,6 +210,7 @@ impl Reading<'_> {
         input.output_file = self.optional("output_file");
         input.runtime = self.optional("runtime");
         input.mounts = self.mounts();
+        input.owner = self.optional("owner");
         input.preload = self.preload();
         input.python = self.optional("python");
         input.sources = self.changed("sources").map(|word| Some(word == "on"));

@@ -17,7 +17,7 @@ use crate::domain::variables::Variables;
 use crate::ui::form::FormFields;
 
 /// Fields for admins, by name.
-const FIELDS: [&str; 27] = [
+const FIELDS: [&str; 28] = [
     "name",
     "description",
     "script_type",
@@ -42,6 +42,7 @@ const FIELDS: [&str; 27] = [
     "output_file",
     "network",
     "mounts",
+    "owner",
     "preload_mode",
     "preload",
     "runtime",
@@ -132,6 +133,8 @@ impl Values {
         self.put("output_file", definition.output_file.as_deref().unwrap_or_default());
         self.put("network", network(definition.network));
         self.put("mounts", &mounts(&definition.mounts));
+        let owner = definition.owner.map(|it| it.to_string());
+        self.put("owner", &owner.unwrap_or_default());
         self.put("preload_mode", preload_mode(&definition.preload));
         if let Preload::Modules(modules) = &definition.preload {
             self.put("preload", &modules.join("\n"));

@@ -36,6 +36,9 @@ pub(in crate::ui::pages) fn shown(definition: &Definition, is_admin: bool) -> Ma
             dt { "Executes its files" } dd { (if definition.exec { "yes" } else { "no" }) }
             dt { "Network" } dd { (network(definition.network)) }
             dt { "Mounts" } dd { (list(definition.mounts.iter().map(mount))) }
+            @if let Some(owner) = definition.owner {
+                dt { "Runs as" } dd { code { (owner) } }
+            }
             dt { "Starts in" }
             dd { (path(definition.working_directory.as_deref(), "/work")) }
             dt { "Result from" } dd { (path(definition.output_file.as_deref(), "stdout")) }

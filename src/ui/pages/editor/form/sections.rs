@@ -146,6 +146,12 @@ fn run(view: &FormView<'_>) -> Markup {
     let folder =
         Field::new("working_directory", "Working directory", "Below /work; empty is /work.");
     let output = Field::new("output_file", "Output file", "Below /work; empty is stdout.");
+    let owner = Field::new(
+        "owner",
+        "Runs as",
+        "UID:GID out of GANTRY_OWNERS, who then own what it writes to a mount; empty is a user \
+         of the sandbox.",
+    );
     let runtime = Field::new("runtime", "OCI runtime", "Empty is the server's.");
     html! {
         section.card {
@@ -172,6 +178,7 @@ fn run(view: &FormView<'_>) -> Markup {
                     ]))
                     (view.line(runtime, "runtime", "runsc"))
                 }
+                (view.line(owner, "owner", "1000:1000"))
                 (view.area("mounts", "Mounts", "One a line: /on/the/server:/in/the/sandbox, with \
                     :rw at its end when the script may write there. Below one of \
                     GANTRY_MOUNT_ROOTS.", 2))
