@@ -29,13 +29,15 @@ pub(super) enum Asset {
     Ansi,
     /// Shows faults while a form is filled in.
     Form,
+    /// Shows sequences and comparisons of pictures, and uploads files.
+    Files,
     /// Icon of the browser tab.
     Icon,
 }
 
 impl Asset {
-    const ALL: [Self; 6] =
-        [Self::Style, Self::Console, Self::Log, Self::Ansi, Self::Form, Self::Icon];
+    const ALL: [Self; 7] =
+        [Self::Style, Self::Console, Self::Log, Self::Ansi, Self::Form, Self::Files, Self::Icon];
 
     /// Name, media type, content.
     fn file(self) -> (&'static str, &'static str, &'static str) {
@@ -45,6 +47,7 @@ impl Asset {
             Self::Log => ("log.js", MODULE, include_str!("assets/log.js")),
             Self::Ansi => ("ansi.js", MODULE, include_str!("assets/ansi.js")),
             Self::Form => ("form.js", MODULE, include_str!("assets/form.js")),
+            Self::Files => ("files.js", MODULE, include_str!("assets/files.js")),
             Self::Icon => ("icon.svg", "image/svg+xml", include_str!("assets/icon.svg")),
         }
     }

@@ -15,7 +15,7 @@ use crate::http::roles::{ADMIN, SEEING};
 
 /// Content security policy: pages load, show and send only this server's own content.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
-     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+     media-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// Section of a page in the navigation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

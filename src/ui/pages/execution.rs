@@ -67,7 +67,7 @@ pub(in crate::ui) async fn show(
     let content = content(&user, &facts);
     drop((log, held));
     let title = format!("{} {}", execution.summary.script_name, execution.summary.status);
-    Ok(layout::page_with(&user, Section::Executions, &title, &[Asset::Log], content))
+    Ok(layout::page_with(&user, Section::Executions, &title, &[Asset::Log, Asset::Files], content))
 }
 
 /// Build time of the execution's environment, if it has one of its own.
