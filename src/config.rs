@@ -1,6 +1,7 @@
 //! Settings: each is a flag and an environment variable of the same name. Only this module
 //! reads the environment.
 
+mod files;
 mod serve;
 mod shares;
 
@@ -19,6 +20,7 @@ use crate::engine::docker::Endpoint;
 use crate::images::{BaseSource, BuildDisk, InstallerSettings};
 use crate::shares::Shares;
 
+pub use files::FileSettings;
 pub use serve::{DatabaseSettings, PoolSettings, ServeSettings};
 
 /// Variables that pip and uv read their indexes from, with each one's counterpart in the

@@ -5,7 +5,7 @@
 //! ```text
 //! cli ─▶ server ─┬─▶ ui ──┬─▶ http ─┬─▶ orchestrator ─┬─▶ pool ───┬─▶ sandbox ─▶ engine ─┐
 //!  │             └─▶ api ─┘         │                 ├─▶ images ─┘                      │
-//!  │                                │                 └─▶ store ─────────────────────────┼─▶ domain
+//!  │                                │                 └─▶ files ─▶ store ────────────────┼─▶ domain
 //!  │                                ├─▶ registry ─────┬─▶ store                          │
 //!  │                                └─▶ access ───────┘                                  │
 //!  ├─▶ services, config, metrics, doctor                                                 │
@@ -14,9 +14,10 @@
 //!
 //! [`domain`] is pure. [`engine`] is the only module that knows bollard, and [`store`] the only
 //! one that knows SQL. A [`sandbox`] serves one request and is removed; the [`pool`] keeps some
-//! ready, and [`images`] finds or builds their images. The [`orchestrator`] accepts executions and
-//! runs each from start to end. The [`registry`] stores scripts, and [`access`] authenticates
-//! tokens; [`shares`] finds files of the host that executions may read. The [`api`] serves them over HTTP, and the [`ui`] shows them in a browser: neither knows
+//! ready, and [`images`] finds or builds their images. [`files`] keeps files by their content. The
+//! [`orchestrator`] accepts executions and runs each from start to end. The [`registry`] stores
+//! scripts, and [`access`] authenticates tokens; [`shares`] finds files of the host that executions
+//! may read. The [`api`] serves them over HTTP, and the [`ui`] shows them in a browser: neither knows
 //! the other, and both stand on [`http`], their common way from a request to its answer. The
 //! [`server`] assembles all parts. [`services`] assembles them for the [`cli`] commands that need
 //! no server, and for the [`doctor`], which examines all dependencies of Gantry. Commands that call
@@ -28,11 +29,13 @@ pub mod cli;
 pub mod client;
 pub mod clock;
 pub mod config;
+pub mod disk;
 pub mod doctor;
 pub mod domain;
 pub mod engine;
 #[cfg(test)]
 mod engine_contract;
+pub mod files;
 pub mod http;
 pub mod images;
 pub mod installation;

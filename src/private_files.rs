@@ -22,9 +22,9 @@ const OTHERS: u32 = 0o077;
 /// Folders that Gantry creates in its data folder.
 const FOLDERS: [&str; 6] = ["artifacts", "environments", "layers", "locks", "processes", "staging"];
 
-/// Folder that Gantry creates there, with folders of running sandboxes in it: these have
-/// the modes that they need.
-const SCRATCH: &str = "scratch";
+/// Folders that Gantry creates there, and that close what is in them: its modes are for
+/// sandboxes, which see it elsewhere, and it may be too much to look at.
+const SEALED: [&str; 2] = ["files", "scratch"];
 
 /// Prefixes of the names of files that it creates there.
 const FILES: [&str; 4] = ["gantry.db", "gantry.lock", "installation", "server.lock"];
@@ -70,10 +70,9 @@ pub fn close_data_folder(folder: &Path) -> Vec<Exposed> {
         close(folder, &mut exposed);
     }
     for path in own_entries(folder) {
-        if path.ends_with(SCRATCH) {
-            close(&path, &mut exposed);
-        } else {
-            close_all(&path, &mut exposed);
+        match SEALED.iter().any(|sealed| path.ends_with(sealed)) {
+            true => close(&path, &mut exposed),
+            false => close_all(&path, &mut exposed),
         }
     }
     exposed
@@ -137,7 +136,8 @@ fn own_entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
 
 fn is_own(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    name == SCRATCH || FOLDERS.contains(&&*name) || FILES.iter().any(|file| name.starts_with(file))
+    let is_folder = FOLDERS.contains(&&*name) || SEALED.contains(&&*name);
+    is_folder || FILES.iter().any(|file| name.starts_with(file))
 }
 
 /// Does the same for everything below it. Links are not followed.
@@ -218,6 +218,19 @@ mod tests {
             assert_eq!(mode(&folder.path().join(name)), expected, "{name}");
         }
         assert_eq!(exposed(folder.path()), None);
+    }
+
+    #[test]
+    fn a_sealed_folder_is_closed_and_what_is_in_it_stays_as_it_is() {
+        let folder = open_folder();
+        let object = folder.path().join("files/object");
+        fs::create_dir(folder.path().join("files")).unwrap();
+        fs::write(&object, "x").unwrap();
+        set_mode(&object, 0o444);
+        set_mode(&folder.path().join("files"), 0o755);
+        assert_eq!(close_data_folder(folder.path()), []);
+        assert_eq!((mode(folder.path()), mode(&folder.path().join("files"))), (0o700, 0o700));
+        assert_eq!(mode(&object), 0o444);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{Settings, bytes};
+use super::{FileSettings, Settings, bytes};
 use crate::domain::quantities::parse_duration;
 use crate::store::{DatabaseUrl, StoreError};
 
@@ -81,6 +81,9 @@ pub struct ServeSettings {
     #[command(flatten)]
     database: DatabaseSettings,
 
+    #[command(flatten)]
+    files: FileSettings,
+
     /// Folders that scripts may be registered from by their path, separated by
     /// colons. A folder that does not exist allows nothing [default: none]
     #[arg(long, env = "GANTRY_SCRIPT_ROOTS", value_name = "DIRS", hide_env_values = true)]
@@ -150,6 +153,12 @@ impl ServeSettings {
     #[must_use]
     pub fn database(&self) -> &DatabaseSettings {
         &self.database
+    }
+
+    /// Settings of the store of files.
+    #[must_use]
+    pub fn files(&self) -> &FileSettings {
+        &self.files
     }
 
     /// Folders that scripts may be read from, with links resolved, without missing ones.

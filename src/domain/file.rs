@@ -1,14 +1,21 @@
 //! Files by their content: digests, and the references by which an execution names its
 //! inputs.
 
+mod holder;
+mod keep;
+
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest, Sha256};
 use thiserror::Error;
 use uuid::Uuid;
 
 use super::sanitize::sanitize;
+
+pub use holder::Holder;
+pub use keep::{Keep, KeepFault};
 
 /// Prefix of a digest in text: the only algorithm so far.
 const SHA_256: &str = "sha256:";
@@ -69,6 +76,18 @@ impl FileDigest {
     #[must_use]
     pub fn bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+
+    /// Digest of these bytes, if they are 32.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+
+    /// Digest of a content.
+    #[must_use]
+    pub fn of(content: &[u8]) -> Self {
+        Self(Sha256::digest(content).into())
     }
 
     /// The 64 hexadecimal digits.

@@ -34,6 +34,7 @@ pub mod share;
 pub mod system_packages;
 pub mod text;
 pub mod token;
+pub mod tree;
 pub mod uid_range;
 pub mod unique_keys;
 pub mod user;

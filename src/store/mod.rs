@@ -1,5 +1,5 @@
-//! Storage: scripts, versions, environments, executions, tokens and the audit log, in an
-//! embedded SQLite database or in PostgreSQL. All SQL is here.
+//! Storage: scripts, versions, environments, executions, files, tokens and the audit log, in
+//! an embedded SQLite database or in PostgreSQL. All SQL is here.
 //!
 //! Each query has one text, which both databases accept. Their differences are in
 //! [`connection`]. Gantry's own JSON is JSONB in PostgreSQL and text in SQLite: it is bound
@@ -14,11 +14,13 @@ mod artifacts;
 mod audit;
 mod claims;
 mod code;
+mod collection;
 mod connection;
 mod environments;
 mod error;
 mod executions;
 mod figures;
+mod files;
 mod finish;
 mod inspect;
 mod known_receipts;
@@ -33,15 +35,19 @@ mod sessions;
 mod sizes;
 mod submit;
 mod tokens;
+mod trees;
+mod uploads;
 mod versions;
 
 pub use activation::Activation;
 pub use audit::{AuditEntry, NewAuditEntry};
 pub use claims::{Claim, ClaimedRow, PendingExecution, Runnable};
+pub use collection::{ObjectRow, TokenFiles, Unheld};
 pub use connection::{DatabaseUrl, Store};
 pub use environments::{MAX_BUILD_LOG_BYTES, NewEnvironment};
 pub use error::StoreError;
 pub use figures::{Counts, Run};
+pub use files::{FileRef, FileSum, NewFileRef};
 pub use inspect::{DatabaseState, Needs, NotPreloaded, RunningContainer};
 pub use listing::{ExecutionFilter, Page};
 pub use node_lock::NodeLock;
@@ -51,4 +57,6 @@ pub use scripts::{NewScript, ScriptChange, ScriptsStamp, VersionChange};
 pub use sessions::{NewSession, Session};
 pub use submit::Submitted;
 pub use tokens::NewToken;
+pub use trees::NewTree;
+pub use uploads::{Upload, UploadSum};
 pub use versions::NewVersion;

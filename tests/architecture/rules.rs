@@ -7,15 +7,17 @@ const MAX_LINES: usize = 600;
 
 /// The modules of the crate from the bottom up, each with all that it may import. The console
 /// stands beside the API: what both need is in `http`.
-const MODULES: [(&str, &[&str]); 25] = [
+const MODULES: [(&str, &[&str]); 27] = [
     ("domain", &[]),
     ("clock", &[]),
     ("log_throttle", &[]),
+    ("disk", &[]),
     ("private_files", &[]),
     ("installation", &["private_files"]),
     ("process", &["private_files"]),
     ("shares", &["domain"]),
     ("store", &["domain", "private_files"]),
+    ("files", &["domain", "clock", "private_files", "disk", "store"]),
     ("engine", &["domain"]),
     ("sandbox", &["domain", "engine"]),
     ("pool", &["domain", "engine", "sandbox"]),
@@ -28,8 +30,10 @@ const MODULES: [(&str, &[&str]); 25] = [
             "log_throttle",
             "private_files",
             "process",
+            "disk",
             "shares",
             "store",
+            "files",
             "engine",
             "sandbox",
             "pool",
@@ -38,7 +42,7 @@ const MODULES: [(&str, &[&str]); 25] = [
     ),
     ("registry", &["domain", "clock", "store", "engine", "images"]),
     ("access", &["domain", "clock", "store"]),
-    ("config", &["domain", "shares", "store", "engine", "images"]),
+    ("config", &["domain", "disk", "shares", "store", "engine", "images"]),
     (
         "services",
         &[
@@ -52,7 +56,7 @@ const MODULES: [(&str, &[&str]); 25] = [
             "config",
         ],
     ),
-    ("metrics", &["domain", "pool", "orchestrator"]),
+    ("metrics", &["domain", "files", "pool", "orchestrator"]),
     (
         "doctor",
         &[
@@ -60,8 +64,10 @@ const MODULES: [(&str, &[&str]); 25] = [
             "clock",
             "private_files",
             "process",
+            "disk",
             "shares",
             "store",
+            "files",
             "engine",
             "sandbox",
             "pool",
@@ -76,8 +82,10 @@ const MODULES: [(&str, &[&str]); 25] = [
         &[
             "domain",
             "log_throttle",
+            "disk",
             "shares",
             "store",
+            "files",
             "engine",
             "sandbox",
             "orchestrator",
@@ -92,7 +100,9 @@ const MODULES: [(&str, &[&str]); 25] = [
         &[
             "domain",
             "clock",
+            "disk",
             "store",
+            "files",
             "pool",
             "orchestrator",
             "registry",
@@ -106,7 +116,9 @@ const MODULES: [(&str, &[&str]); 25] = [
         &[
             "domain",
             "clock",
+            "disk",
             "store",
+            "files",
             "pool",
             "orchestrator",
             "registry",
@@ -121,8 +133,10 @@ const MODULES: [(&str, &[&str]); 25] = [
             "domain",
             "private_files",
             "process",
+            "disk",
             "shares",
             "store",
+            "files",
             "engine",
             "sandbox",
             "pool",
@@ -145,6 +159,7 @@ const MODULES: [(&str, &[&str]); 25] = [
             "domain",
             "clock",
             "private_files",
+            "files",
             "engine",
             "sandbox",
             "images",
