@@ -14,7 +14,7 @@ use crate::http::problem::{MEDIA_TYPE, ProblemBody};
 const SCHEME: &str = "bearer";
 
 /// Methods of operations.
-pub(super) const METHODS: [&str; 4] = ["get", "post", "put", "delete"];
+pub(super) const METHODS: [&str; 7] = ["get", "post", "put", "delete", "patch", "head", "options"];
 
 /// Examples of schemas, by name.
 const EXAMPLES: &str = include_str!("examples.json");
@@ -27,7 +27,15 @@ struct Shared;
 pub(super) fn note_roles(paths: &mut Paths, allowed: &[Role]) {
     let names: Vec<_> = allowed.iter().map(|role| role.name()).collect();
     for item in paths.paths.values_mut() {
-        let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.delete];
+        let operations = [
+            &mut item.get,
+            &mut item.post,
+            &mut item.put,
+            &mut item.delete,
+            &mut item.patch,
+            &mut item.head,
+            &mut item.options,
+        ];
         for operation in operations.into_iter().flatten() {
             note(operation, &names);
         }
@@ -101,6 +109,7 @@ fn tags() -> Value {
     json!([
         {"name": "executions", "description": "Submit, follow and cancel executions."},
         {"name": "artifacts", "description": "Files that executions leave."},
+        {"name": "files", "description": "Send, fetch and keep files, by their content."},
         {"name": "scripts", "description": "Register and change scripts."},
         {"name": "environments", "description": "Images that scripts run in."},
         {"name": "tokens", "description": "API tokens and their roles."},

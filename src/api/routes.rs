@@ -6,6 +6,8 @@
 //! | see executions | all | all | of its scripts | all |
 //! | submit | yes | | of its scripts | |
 //! | cancel | yes | yes | of its scripts | |
+//! | send files, let go of them | yes | | yes | |
+//! | see files | all | all | its own | all |
 //! | see scripts, environments, the audit log | yes | yes | | yes |
 //! | limits, time, concurrency, enabled | yes | yes | | |
 //! | everything else of scripts, tokens | yes | | | |
@@ -17,8 +19,8 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter, UtoipaMethodRouterE
 use utoipa_axum::routes;
 
 use super::{
-    artifacts, audit, docs, environments, events, executions, health, openapi, scripts, submit,
-    test_run, tokens, versions,
+    artifacts, audit, docs, environments, events, executions, files, health, openapi, scripts,
+    storage, submit, test_run, tokens, trees, uploads, versions,
 };
 use crate::domain::token::Role;
 use crate::http::auth::{Identity, authenticate, authorise};
@@ -44,7 +46,7 @@ impl Routes {
 /// Builds the router of the API.
 pub fn router(state: AppState) -> Router<AppState> {
     let closed = Routes(OpenApiRouter::default());
-    let closed = of_scripts(of_executions(of_the_rest(closed))).0;
+    let closed = of_scripts(of_executions(of_files(of_the_rest(closed)))).0;
     let open =
         OpenApiRouter::default().routes(routes!(health::healthz)).routes(routes!(health::readyz));
     let (closed, mut document) = closed.split_for_parts();
@@ -82,6 +84,25 @@ fn of_executions(routes: Routes) -> Routes {
         .allow(ANYBODY, routes!(events::stream_events))
         .allow(ANYBODY, routes!(artifacts::list_artifacts))
         .allow(ANYBODY, routes!(artifacts::download_artifact))
+}
+
+fn of_files(routes: Routes) -> Routes {
+    routes
+        .allow(INVOKING, routes!(files::upload_file))
+        .allow(ANYBODY, routes!(files::list_files))
+        .allow(INVOKING, routes!(files::list_missing_files))
+        .allow(INVOKING, routes!(files::put_file))
+        .allow(ANYBODY, routes!(files::download_file))
+        .allow(INVOKING, routes!(files::release_file))
+        .allow(ANYBODY, routes!(uploads::describe_uploads))
+        .allow(INVOKING, routes!(uploads::create_upload))
+        .allow(INVOKING, routes!(uploads::get_upload))
+        .allow(INVOKING, routes!(uploads::append_upload))
+        .allow(INVOKING, routes!(uploads::remove_upload))
+        .allow(INVOKING, routes!(trees::create_tree))
+        .allow(ANYBODY, routes!(trees::get_tree))
+        .allow(ANYBODY, routes!(trees::get_tree_file))
+        .allow(ANYBODY, routes!(storage::get_storage))
 }
 
 fn of_the_rest(routes: Routes) -> Routes {

@@ -185,7 +185,7 @@ impl Incoming {
 }
 
 /// Reads and discards the rest of a body, up to a bound.
-async fn drain(mut stream: BodyDataStream) {
+pub(crate) async fn drain(mut stream: BodyDataStream) {
     let dropping = async {
         let mut dropped = 0;
         while let Some(Ok(piece)) = stream.next().await {

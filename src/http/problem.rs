@@ -16,6 +16,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::domain::fault::Fault;
+use crate::files::FilesError;
 use crate::orchestrator::SubmitError;
 use crate::registry::RegistryError;
 use crate::store::StoreError;
@@ -62,6 +63,15 @@ pub(crate) enum Kind {
     Stopping,
     TooManyStreams,
     TooMuch,
+    DigestMismatch,
+    PreconditionFailed,
+    RangeNotSatisfiable,
+    Quota,
+    NoRoom,
+    UploadOffset,
+    UploadBusy,
+    UploadGone,
+    UploadChecksum,
 }
 
 impl Kind {
@@ -106,8 +116,30 @@ impl Kind {
             Self::TooManyStreams => {
                 (StatusCode::SERVICE_UNAVAILABLE, "too-many-streams", "Too many open streams")
             }
+            Self::DigestMismatch => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "digest-mismatch", "Content has another digest")
+            }
+            Self::PreconditionFailed => {
+                (StatusCode::PRECONDITION_FAILED, "precondition-failed", "Precondition failed")
+            }
+            Self::RangeNotSatisfiable => {
+                (StatusCode::RANGE_NOT_SATISFIABLE, "range", "Range begins behind the end")
+            }
+            Self::Quota => (StatusCode::INSUFFICIENT_STORAGE, "quota", "Quota is used up"),
+            Self::NoRoom => (StatusCode::INSUFFICIENT_STORAGE, "no-room", "No room on the disk"),
+            Self::UploadOffset => {
+                (StatusCode::CONFLICT, "upload-offset", "Upload goes on elsewhere")
+            }
+            Self::UploadBusy => (StatusCode::LOCKED, "upload-busy", "Upload is in use"),
+            Self::UploadGone => (StatusCode::GONE, "upload-gone", "Upload is gone"),
+            Self::UploadChecksum => (checksum_mismatch(), "upload-checksum", "Part was damaged"),
         }
     }
+}
+
+/// Status of a part whose checksum is another one (tus 1.0, "Checksum").
+fn checksum_mismatch() -> StatusCode {
+    StatusCode::from_u16(460).unwrap_or(StatusCode::UNPROCESSABLE_ENTITY)
 }
 
 /// One fault of a request.
@@ -369,6 +401,34 @@ impl From<StoreError> for Problem {
             Self::internal(format!("database: {}", chain(&error)))
         };
         Self { is_of_database: true, ..problem }
+    }
+}
+
+impl From<FilesError> for Problem {
+    fn from(error: FilesError) -> Self {
+        let (detail, hint) = (error.to_string(), error.hint());
+        let problem = match error {
+            FilesError::Missing(_) => Self::invalid(vec![Fault::new("", detail)]),
+            FilesError::Mismatch { .. } => Self::new(Kind::DigestMismatch, detail),
+            FilesError::Quota { .. } => Self::new(Kind::Quota, detail),
+            FilesError::NoRoom { .. } => Self::new(Kind::NoRoom, detail),
+            FilesError::Tree(_) => Self::invalid(vec![Fault::new("/files", detail)]),
+            FilesError::Stopped => Self::stopping(),
+            FilesError::Store(error) => return error.into(),
+            FilesError::Offset { .. } => Self::new(Kind::UploadOffset, detail),
+            FilesError::Busy => Self::new(Kind::UploadBusy, detail).after(RETRY_OUTAGE),
+            FilesError::TooLong { .. } => Self::new(Kind::TooLarge, detail),
+            FilesError::TooManyUploads(_) => Self::new(Kind::TooManyRequests, detail),
+            FilesError::Checksum => Self::new(Kind::UploadChecksum, detail),
+            FilesError::Length => Self::parameter("Upload-Length", detail),
+            FilesError::NotAFile(_) | FilesError::Io { .. } => {
+                return Self::internal(format!("files: {}", chain(&error)));
+            }
+        };
+        match hint {
+            Some(hint) => problem.hint(hint),
+            None => problem,
+        }
     }
 }
 

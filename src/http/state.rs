@@ -14,6 +14,7 @@ use super::streams::Streams;
 use crate::access::Access;
 use crate::doctor::Examiner;
 use crate::engine::EngineError;
+use crate::files::Files;
 use crate::log_throttle::LogThrottle;
 use crate::metrics::Metrics;
 use crate::orchestrator::{Environments, Executions};
@@ -37,6 +38,8 @@ pub struct Parts {
     pub executions: Executions,
     /// Environments.
     pub environments: Environments,
+    /// Files by their content.
+    pub files: Files,
     /// Metrics.
     pub metrics: Arc<Metrics>,
     /// Examiner of all dependencies.

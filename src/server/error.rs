@@ -46,6 +46,17 @@ pub enum ServerError {
     /// Another server uses the data folder.
     #[error("another gantry serve uses the data folder {}", .0.display())]
     InUse(PathBuf),
+    /// The folder of files can't be used.
+    #[error("the folder of files {} can't be used: {source}", folder.display())]
+    Files {
+        /// Path of the folder.
+        folder: PathBuf,
+        /// Cause.
+        source: std::io::Error,
+    },
+    /// Another server uses the folder of files.
+    #[error("another gantry serve uses the folder of files {}", .0.display())]
+    FilesInUse(PathBuf),
     /// Another server uses the node's name.
     #[error("another gantry serve is node {0:?} of this database")]
     NodeInUse(String),
@@ -64,6 +75,8 @@ impl ServerError {
             }
             Self::DataDir { .. } => "choose another with GANTRY_DATA_DIR",
             Self::InUse(_) => "stop it, or choose another folder with GANTRY_DATA_DIR",
+            Self::Files { .. } => "choose another with GANTRY_FILES",
+            Self::FilesInUse(_) => "stop it, or choose another folder with GANTRY_FILES",
             Self::NodeInUse(_) => "give each server a name of its own with GANTRY_NODE",
             Self::Services(error) => return error.hint(),
             Self::Store(error) => return error.hint().map(str::to_owned),

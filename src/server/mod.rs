@@ -10,6 +10,7 @@ mod unstalled;
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use crate::access::Access;
 use crate::api;
 use crate::config::{ServeSettings, Settings};
 use crate::doctor::{self, Examiner};
+use crate::files::{Files, FilesSettings};
 use crate::http::{AppState, EngineProbe, Parts, enveloped};
 use crate::metrics::Metrics;
 use crate::orchestrator::{Environments, Executions, ExecutionsParts, ExecutionsSettings};
@@ -49,6 +51,7 @@ pub struct Server {
     address: SocketAddr,
     state: AppState,
     executions: Executions,
+    files: Files,
     store: Store,
     remover: Remover,
     pool: Pool,
@@ -74,6 +77,7 @@ impl Server {
         let lock = ServerLock::take(&data_dir)?;
         let store = Store::open(&serve.database().url(&data_dir)?).await?;
         let node_lock = lock_node(&store, &serve.node()).await?;
+        let files = open_files(&store, serve, &data_dir)?;
         let (listener, address) = bind(wanted).await?;
         let access = Access::new(store.clone());
         let first_token = access.first_admin(settings.admin_token().as_deref()).await?;
@@ -124,6 +128,7 @@ impl Server {
             registry,
             executions: executions.clone(),
             environments,
+            files: files.clone(),
             metrics,
             examiner: examiner(settings, serve),
             engine: engine_probe(&services),
@@ -137,6 +142,7 @@ impl Server {
             address,
             state,
             executions,
+            files,
             store,
             remover: services.remover,
             pool: services.pool,
@@ -166,6 +172,7 @@ impl Server {
     pub async fn run(self, stop: Cancel) {
         tracing::info!(address = %self.address, database = self.store.kind(), "listening");
         self.pool.start_keeper();
+        tokio::spawn(self.files.collect_until(self.stopping.clone().cancelled_owned()));
         let routes = api::router(self.state.clone()).merge(ui::pages(self.state.clone()));
         let router = enveloped(self.state, routes);
         let closing = Cancel::new();
@@ -198,6 +205,23 @@ async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServerEr
 async fn lock_node(store: &Store, node: &str) -> Result<NodeLock, ServerError> {
     let lock = store.lock_node(node).await?;
     lock.ok_or_else(|| ServerError::NodeInUse(node.to_owned()))
+}
+
+/// Opens the store of files.
+fn open_files(store: &Store, serve: &ServeSettings, data_dir: &Path) -> Result<Files, ServerError> {
+    let settings = serve.files();
+    let folder = settings.folder(data_dir);
+    let failed = |source: std::io::Error| match source.kind() {
+        std::io::ErrorKind::WouldBlock => ServerError::FilesInUse(folder.clone()),
+        _ => ServerError::Files { folder: folder.clone(), source },
+    };
+    let settings = FilesSettings {
+        folder: folder.clone(),
+        reserve: settings.reserve(),
+        grace: settings.grace(),
+        quota: settings.quota(),
+    };
+    Files::start(store.clone(), settings).map_err(failed)
 }
 
 /// Shares of the host, whose files must be this machine's, too, so that they can be checked.
