@@ -73,7 +73,6 @@ impl Server {
         let wanted = serve.listen().map_err(ServerError::Listen)?;
         let services = Services::with_pool(settings, serve.pool().size())?;
         let data_dir = settings.data_dir().map_err(ServerError::Setting)?;
-        let policy = settings.requirements_policy().map_err(ServerError::Setting)?;
         let lock = ServerLock::take(&data_dir)?;
         let store = Store::open(&serve.database().url(&data_dir)?).await?;
         let node_lock = lock_node(&store, &serve.node()).await?;
@@ -84,13 +83,7 @@ impl Server {
         let metrics = Arc::new(Metrics::default());
         let machine = Machine::look(&services.docker).await;
         services.pool.set_budget(machine.pool_budget(serve, services.docker.endpoint().is_local()));
-        let environments = Environments::new(
-            store.clone(),
-            services.library.clone(),
-            policy,
-            Arc::clone(&metrics) as _,
-            serve.max_builds(),
-        );
+        let environments = environments(settings, serve, &services, &store, &metrics)?;
         let parts = ExecutionsParts {
             store: store.clone(),
             runner: services.runner.clone(),
@@ -98,28 +91,11 @@ impl Server {
             observer: Arc::clone(&metrics) as _,
         };
         let shares = shares(settings, &services)?;
-        let executions_settings = ExecutionsSettings {
-            node: serve.node(),
-            capacity: machine.capacity(serve),
-            queue_limit: serve.queue_limit(),
-            data_dir: data_dir.clone(),
-            oci_runtime: settings.oci_runtime(),
-            policy,
-            mount_roots: settings.mount_roots(),
-            owners: settings.owners().map_err(ServerError::Setting)?,
-            shares: shares.clone(),
-            retention: serve.retention(),
-        };
+        let executions_settings =
+            executions_settings(settings, serve, &data_dir, machine, shares.clone())?;
         let executions = Executions::start(parts, executions_settings)
             .map_err(|source| ServerError::DataDir { folder: data_dir.clone(), source })?;
-        let registry_settings = RegistrySettings {
-            script_roots: serve.script_roots(),
-            mount_roots: settings.mount_roots(),
-            owners: settings.owners().map_err(ServerError::Setting)?,
-            requirements: policy,
-            host_limits: machine.host_limits(),
-            is_engine_local: services.docker.endpoint().is_local(),
-        };
+        let registry_settings = registry_settings(settings, serve, &services, machine)?;
         let registry = registry(registry_settings, &services, &store, &environments, &executions);
         let stopping = Cancel::new();
         let state = AppState::new(Parts {
@@ -207,6 +183,18 @@ async fn lock_node(store: &Store, node: &str) -> Result<NodeLock, ServerError> {
     lock.ok_or_else(|| ServerError::NodeInUse(node.to_owned()))
 }
 
+fn environments(
+    settings: &Settings,
+    serve: &ServeSettings,
+    services: &Services,
+    store: &Store,
+    metrics: &Arc<Metrics>,
+) -> Result<Environments, ServerError> {
+    let policy = settings.requirements_policy().map_err(ServerError::Setting)?;
+    let (library, observer) = (services.library.clone(), Arc::clone(metrics) as _);
+    Ok(Environments::new(store.clone(), library, policy, observer, serve.max_builds()))
+}
+
 /// Opens the store of files.
 fn open_files(store: &Store, serve: &ServeSettings, data_dir: &Path) -> Result<Files, ServerError> {
     let settings = serve.files();
@@ -222,6 +210,43 @@ fn open_files(store: &Store, serve: &ServeSettings, data_dir: &Path) -> Result<F
         quota: settings.quota(),
     };
     Files::start(store.clone(), settings).map_err(failed)
+}
+
+fn executions_settings(
+    settings: &Settings,
+    serve: &ServeSettings,
+    data_dir: &Path,
+    machine: Machine,
+    shares: Shares,
+) -> Result<ExecutionsSettings, ServerError> {
+    Ok(ExecutionsSettings {
+        node: serve.node(),
+        capacity: machine.capacity(serve),
+        queue_limit: serve.queue_limit(),
+        data_dir: data_dir.to_owned(),
+        oci_runtime: settings.oci_runtime(),
+        policy: settings.requirements_policy().map_err(ServerError::Setting)?,
+        mount_roots: settings.mount_roots(),
+        owners: settings.owners().map_err(ServerError::Setting)?,
+        shares,
+        retention: serve.retention(),
+    })
+}
+
+fn registry_settings(
+    settings: &Settings,
+    serve: &ServeSettings,
+    services: &Services,
+    machine: Machine,
+) -> Result<RegistrySettings, ServerError> {
+    Ok(RegistrySettings {
+        script_roots: serve.script_roots(),
+        mount_roots: settings.mount_roots(),
+        owners: settings.owners().map_err(ServerError::Setting)?,
+        requirements: settings.requirements_policy().map_err(ServerError::Setting)?,
+        host_limits: machine.host_limits(),
+        is_engine_local: services.docker.endpoint().is_local(),
+    })
 }
 
 /// Shares of the host, whose files must be this machine's, too, so that they can be checked.

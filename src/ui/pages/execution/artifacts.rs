@@ -325,7 +325,7 @@ mod tests {
         let artifacts: Vec<_> = (0..20_000).map(|it| artifact(&name(it))).collect();
         let many = card(Uuid::nil(), &artifacts).into_string();
         assert_eq!(many.matches("<li>").count(), MAX_LISTED);
-        assert!(many.contains("And 19,800 more."), "{many}");
+        assert!(many.contains("And 19\u{202f}800 more."), "{many}");
         let folders: Vec<_> =
             (0..20_000).map(|it| artifact(&format!("{}/{it}/a.mp4", "d".repeat(90)))).collect();
         let many = card(Uuid::nil(), &folders).into_string();
@@ -342,12 +342,15 @@ mod tests {
             (0..5_000).map(|it| artifact(&format!("frames/f_{it:04}.png"))).collect();
         artifacts.push(artifact("log.txt"));
         let page = card(Uuid::nil(), &artifacts).into_string();
-        assert!(page.contains("5,001 artifacts"), "{page}");
-        assert!(page.contains("<summary>frames/ <span class=\"muted\">5,000 files"), "{page}");
+        assert!(page.contains("5\u{202f}001 artifacts"), "{page}");
+        assert!(
+            page.contains("<summary>frames/ <span class=\"muted\">5\u{202f}000 files"),
+            "{page}"
+        );
         assert!(page.contains("f_0000.png … f_4999.png"), "{page}");
         assert!(page.contains("data-frames=\"0-4999\""), "{page}");
         assert_eq!(page.matches("<img").count(), 1);
-        assert!(page.contains("and 4,980 more"), "{page}");
+        assert!(page.contains("and 4\u{202f}980 more"), "{page}");
         artifacts.push(artifact("7"));
         let page = card(Uuid::nil(), &artifacts).into_string();
         assert!(!page.contains("data-frames=\""), "an index would be taken for a name");
