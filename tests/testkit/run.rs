@@ -15,7 +15,7 @@ use super::running::Running;
 const GUARD: Duration = Duration::from_secs(90);
 
 /// Settings of the user who runs the tests, which must not change the results.
-const SETTINGS: [&str; 6] = [
+const SETTINGS: [&str; 8] = [
     "GANTRY_LOG",
     "GANTRY_MOUNT_ROOTS",
     "GANTRY_OCI_RUNTIME",
