@@ -9,6 +9,7 @@
 //! | `server` | the server by itself ([`server`]) | `server.md` |
 //! | `resilience` | neighbours, a kill and scripts that will not end ([`resilience`]) | `resilience.md` |
 //! | `console` | pages of the console, and a browser that shows them ([`console`]) | `console.md` |
+//! | `files` | files by content, beside nginx and others ([`files`]) | `files.md` |
 //! | `soak` | ten thousand executions: `make soak` ([`soak`]) | `soak.md`, `soak.svg` |
 //!
 //! The parts of these can be named, too, as in `cargo bench --bench figures -- burst
@@ -16,6 +17,7 @@
 
 mod console;
 mod environments;
+mod files;
 mod harness;
 mod resilience;
 mod server;
@@ -71,6 +73,9 @@ async fn measure(subject: &Subject, wanted: &Wanted) -> Result<(), Failure> {
     if let Some((parts, is_whole)) = wanted.of_named("console", &console::PARTS) {
         console::measure(&machine, &parts, is_whole).await?;
     }
+    if let Some((parts, is_whole)) = wanted.of_named("files", &files::PARTS) {
+        files::measure(&machine, &parts, is_whole).await?;
+    }
     if wanted.has("soak") {
         soak::measure(&machine).await?;
     }
@@ -109,7 +114,13 @@ impl Wanted {
     /// A name that nothing has would otherwise measure nothing, in silence.
     fn check(&self) -> Result<(), Failure> {
         let groups = ["side_by_side", "environments", "server", "resilience", "console", "soak"];
-        let parts = [&side_by_side::PARTS[..], &server::PARTS, &resilience::PARTS, &console::PARTS];
+        let parts = [
+            &side_by_side::PARTS[..],
+            &server::PARTS,
+            &resilience::PARTS,
+            &console::PARTS,
+            &files::PARTS,
+        ];
         let known = [&groups[..], &parts.concat()].concat();
         match self.0.iter().find(|it| !known.contains(&it.as_str())) {
             Some(unknown) => {

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{Method, RequestBuilder};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -81,6 +82,11 @@ impl Api {
             .tls_certs_only([])
             .build()?;
         Ok(Self { http, url: url.trim_end_matches('/').to_owned(), token: token.to_owned() })
+    }
+
+    /// A request to a path, to be filled in and sent.
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.url))
     }
 
     /// The whole answer to a question, and how long it took.
@@ -195,7 +201,7 @@ impl Api {
 
     async fn send(
         &self,
-        request: reqwest::RequestBuilder,
+        request: RequestBuilder,
         path: &str,
         body: &Value,
     ) -> Result<Vec<u8>, Failure> {
