@@ -1,5 +1,6 @@
 //! Composition root: builds the parts of the program for a command.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::config::Settings;
@@ -62,6 +63,17 @@ impl ServicesError {
     }
 }
 
+/// True if a folder, which may be still to be made, is below one of the roots, or one of them
+/// is below it: scripts could mount what belongs to others.
+fn is_below_any(folder: &Path, roots: &[PathBuf]) -> bool {
+    let existing = folder.ancestors().find_map(|it| Some((it, it.canonicalize().ok()?)));
+    let resolved = existing.map(|(above, resolved)| {
+        folder.strip_prefix(above).map_or_else(|_| folder.to_owned(), |rest| resolved.join(rest))
+    });
+    let resolved = resolved.unwrap_or_else(|| folder.to_owned());
+    roots.iter().any(|root| resolved.starts_with(root) || root.starts_with(&resolved))
+}
+
 impl Services {
     /// Builds the parts, without a pool. Does not contact the engine yet.
     ///
@@ -84,9 +96,18 @@ impl Services {
         let unusable = |source| ServicesError::DataDir { folder: folder.clone(), source };
         let installation = crate::installation::id(&data_dir).map_err(unusable)?;
         let process = Process::register(&data_dir).map_err(unusable)?;
-        let folders = RunFolders::new(settings.scratch_dir(&data_dir));
-        let docker = Docker::connect(endpoint, uids)?.with_run_folders(folders.clone());
-        let remover = Remover::new(Arc::new(docker.clone())).with_run_folders(folders);
+        let scratch = settings.scratch_dir(&data_dir);
+        let is_mountable = is_below_any(&scratch, &settings.mount_roots());
+        let mut docker = Docker::connect(endpoint, uids)?;
+        let mut remover = Remover::new(Arc::new(docker.clone()));
+        if is_mountable {
+            let scratch = scratch.display();
+            tracing::warn!(%scratch, "no script has scratch on disk: it is below a mount root");
+        } else {
+            let folders = RunFolders::new(scratch);
+            docker = docker.with_run_folders(folders.clone());
+            remover = Remover::new(Arc::new(docker.clone())).with_run_folders(folders);
+        }
         let library_settings = LibrarySettings {
             base: settings.base(),
             data_dir,
@@ -105,5 +126,30 @@ impl Services {
         let pool = Pool::new(engine, remover.clone(), made_by.clone(), pool_size);
         let runner = Runner::new(docker.clone(), remover.clone(), pool.clone(), made_by);
         Ok(Self { docker, library, runner, remover, pool, process })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scratch_is_not_where_scripts_may_mount() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path().canonicalize().unwrap();
+        std::fs::create_dir_all(root.join("mounts")).unwrap();
+        std::os::unix::fs::symlink(root.join("mounts"), root.join("link")).unwrap();
+        let roots = [root.join("mounts")];
+        for (folder, expected) in [
+            ("mounts", true),
+            ("mounts/a/scratch", true),
+            ("link/scratch", true),
+            ("", true),
+            ("mounts-beside", false),
+            ("data/scratch", false),
+        ] {
+            assert_eq!(is_below_any(&root.join(folder), &roots), expected, "{folder}");
+        }
+        assert!(!is_below_any(&root, &[]));
     }
 }

@@ -19,8 +19,8 @@ const WAITING: u64 = 10_000;
 
 /// Executions of a full node, and what each takes.
 const CAPACITY: Capacity =
-    Capacity { executions: 8, memory_bytes: 8 << 30, nano_cpus: 8_000_000_000 };
-const DEMAND: Demand = Demand { memory_bytes: 512 << 20, nano_cpus: 1_000_000_000 };
+    Capacity { executions: 8, memory_bytes: 8 << 30, nano_cpus: 8_000_000_000, disk_bytes: 0 };
+const DEMAND: Demand = Demand { memory_bytes: 512 << 20, nano_cpus: 1_000_000_000, disk_bytes: 0 };
 
 fn waiting(number: u64, scripts: u64) -> Waiting {
     let script = i64::try_from(number % scripts).unwrap_or_default();

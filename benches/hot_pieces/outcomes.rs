@@ -19,6 +19,7 @@ fn exit(end: End, stopped: Option<Stopped>) -> Ending {
         artifacts_unlisted: 0,
         artifacts_sent: 0,
         places: Vec::new(),
+        disk: None,
         stood_by: None,
     })
 }

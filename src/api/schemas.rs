@@ -161,6 +161,8 @@ struct Usage {
     peak_memory_bytes: u64,
     /// Processes that the kernel killed because memory ran out.
     oom_kills: u64,
+    /// Most bytes on disk at once; null if `/work` was in memory.
+    peak_disk_bytes: Option<u64>,
 }
 
 /// Sandbox of an execution.

@@ -45,8 +45,14 @@ struct LimitsView {
     memory_bytes: u64,
     /// Processes and threads at once.
     pids: u32,
-    /// Size of the private writable directories, in bytes.
+    /// Size of the private writable directories in memory, in bytes.
     scratch_bytes: u64,
+    /// Size of `/work` on the server's disk, in bytes; 0 means that it is in memory.
+    #[schema(minimum = 0, example = 0)]
+    disk_bytes: u64,
+    /// Files that an execution may leave.
+    #[schema(minimum = 1, maximum = 100000, example = 10000)]
+    file_count: u32,
     /// Bytes kept of each of stdout and stderr.
     output_bytes: u64,
 }

@@ -4,7 +4,7 @@ pub(super) mod environment;
 pub(super) mod file;
 mod output;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
@@ -220,8 +220,10 @@ async fn run(prepared: Prepared, arguments: &Arguments, interrupts: &Interrupts)
     let cancel = &interrupts.cancel;
     let progress = Progress::for_terminal();
     let printer = Printer::start(followed, progress, arguments.shown(), cancel.clone());
+    let folder = arguments.artifacts.as_deref();
+    let kept = Kept { artifacts, folder };
     let (code, container) = tokio::select! {
-        (execution, error) = execute(&services, id, &job, artifacts, live, cancel) => {
+        (execution, error) = execute(&services, id, &job, kept, live, cancel) => {
             let code = finish(&execution, error.as_ref(), printer, arguments, interrupts).await;
             (code, execution.summary.sandbox.map(|sandbox| sandbox.container_id))
         }
@@ -234,12 +236,20 @@ async fn run(prepared: Prepared, arguments: &Arguments, interrupts: &Interrupts)
     code
 }
 
+/// Places for the files that the script leaves.
+struct Kept<'a> {
+    /// Those that are sent.
+    artifacts: ArtifactWriter,
+    /// Folder for those that are left on disk.
+    folder: Option<&'a Path>,
+}
+
 /// Runs the job in its environment, which is built if it is not there.
 async fn execute(
     services: &Services,
     id: Uuid,
     job: &Job,
-    artifacts: ArtifactWriter,
+    kept: Kept<'_>,
     live: LiveSender,
     cancel: &Cancel,
 ) -> (Execution, Option<RunError>) {
@@ -252,8 +262,8 @@ async fn execute(
         let prepared = services.library.prepare(&job.environment, None, &progress, cancel).await?;
         Ok(prepared.image.id)
     };
-    let capture = Capture::new(Arc::default(), artifacts).told_to(live.clone());
-    let (report, error) = services.runner.run(job, image, capture, cancel).await;
+    let capture = Capture::new(Arc::default(), kept.artifacts).told_to(live.clone());
+    let (report, error) = services.runner.run(job, image, capture, kept.folder, cancel).await;
     (Execution::unregistered(id, job, created, report), error)
 }
 

@@ -94,6 +94,8 @@ pub struct Limits {
     pub memory_bytes: Shown,
     pub pids: Shown,
     pub scratch_bytes: Shown,
+    pub disk_bytes: Shown,
+    pub file_count: Shown,
     pub output_bytes: Shown,
 }
 
@@ -178,6 +180,7 @@ impl Execution {
 pub struct Usage {
     pub cpu_ms: Shown,
     pub peak_memory_bytes: Shown,
+    pub peak_disk_bytes: Shown,
 }
 
 /// The sandbox of an execution.

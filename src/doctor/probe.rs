@@ -151,7 +151,8 @@ async fn one(
         let found = services.library.type_image(kind.image, progress, cancel).await;
         found.map(|it| it.id).map_err(RunError::from)
     };
-    let (report, error) = services.runner.run(&job, image, Capture::unfollowed(), cancel).await;
+    let (report, error) =
+        services.runner.run(&job, image, Capture::unfollowed(), None, cancel).await;
     if let Some(error) = error {
         return Err(error.to_string());
     }

@@ -1,7 +1,10 @@
 //! Everything that one execution depends on, fixed before it starts. A job provides PID 1's
 //! request and the sandbox's spec.
 
-use gantry_init::message::{ArtifactCaps, Launch, OutputFile, Request, WORK_DIR};
+use gantry_init::message::{
+    ArtifactCaps, DISK_TEMPORARY_DIR, DiskCaps, Launch, MAX_DISK_FILES, OutputFile, Request,
+    WORK_DIR,
+};
 use thiserror::Error;
 
 use super::environment::EnvironmentSpec;
@@ -17,10 +20,7 @@ use super::script_type::python::preload::Preload;
 use super::user::User;
 use super::variables::Variables;
 
-/// Most artifacts of one execution.
-pub const MAX_ARTIFACTS: u32 = 100;
-
-/// Most bytes in all artifacts of one execution (64 MiB).
+/// Most bytes in all files that one execution leaves in memory (64 MiB).
 pub const MAX_ARTIFACT_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Most bytes of arguments. The kernel accepts 2 MiB with the environment (a quarter of an
@@ -135,6 +135,9 @@ pub enum JobError {
         /// Fault of the argument.
         reason: &'static str,
     },
+    /// Files could be executed although they must not be.
+    #[error("exec is off, which the engine can't enforce for scratch on disk")]
+    ExecutableDisk,
     /// All arguments together are too long.
     #[error("the arguments have {0} bytes, at most {MAX_ARGUMENT_BYTES} (512 KiB) are allowed")]
     Arguments(usize),
@@ -148,6 +151,7 @@ impl JobError {
             Self::TooLargeForMemory { bytes, .. } => {
                 Some(format!("give it a memory limit of at least {}", show_bytes(bytes * 2)))
             }
+            Self::ExecutableDisk => Some(EXEC_OR_DISK.to_owned()),
             Self::Argument { .. } | Self::Arguments(_) => {
                 Some("put data into the input, which the script reads from stdin".to_owned())
             }
@@ -155,10 +159,22 @@ impl JobError {
     }
 }
 
-/// Limits on the artifacts of one execution.
+/// Limits on the files that one execution leaves.
 #[must_use]
-pub fn artifact_caps() -> ArtifactCaps {
-    ArtifactCaps { count: MAX_ARTIFACTS, bytes: MAX_ARTIFACT_BYTES }
+pub fn artifact_caps(limits: &Limits) -> ArtifactCaps {
+    let bytes = if limits.disk_bytes > 0 { limits.disk_bytes } else { MAX_ARTIFACT_BYTES };
+    ArtifactCaps { count: limits.file_count, bytes }
+}
+
+/// Advice for a script that may not execute files and has scratch on disk.
+const EXEC_OR_DISK: &str = "set disk_bytes to 0, or allow the script to execute its files";
+
+/// Checks that files that must not be executed are in memory: a bind mount can't forbid it.
+///
+/// # Errors
+/// [`JobError::ExecutableDisk`].
+pub fn check_exec(exec: bool, limits: &Limits) -> Result<(), JobError> {
+    if exec || limits.disk_bytes == 0 { Ok(()) } else { Err(JobError::ExecutableDisk) }
 }
 
 /// Checks that the kernel accepts the arguments.
@@ -189,6 +205,7 @@ impl Job {
         if bytes > memory / 2 {
             return Err(JobError::TooLargeForMemory { bytes, memory });
         }
+        check_exec(self.exec, &self.limits)?;
         check_arguments(&self.args)
     }
 
@@ -231,9 +248,15 @@ impl Job {
                 .output_file
                 .clone()
                 .map(|path| OutputFile { path, cap: self.limits.output_bytes }),
-            artifacts: artifact_caps(),
+            artifacts: artifact_caps(&self.limits),
+            disk: self.disk_caps(),
             stay_ms: 0,
         }
+    }
+
+    fn disk_caps(&self) -> Option<DiskCaps> {
+        let bytes = self.limits.disk_bytes;
+        (bytes > 0).then_some(DiskCaps { bytes, files: MAX_DISK_FILES })
     }
 
     /// Absolute path of the working directory.
@@ -270,7 +293,9 @@ impl Job {
         let own = [("EXECUTION_ID", execution_id), ("SCRIPT_NAME", &self.script_name)];
         let cpus = self.limits.whole_cpus().to_string();
         let [paths, settings] = plain_variables(self.script.script_type(), &cpus);
-        let ours = paths.into_iter().chain(own).chain(known).chain(settings);
+        let on_disk = self.limits.disk_bytes > 0;
+        let temporary = on_disk.then_some(("TMPDIR", DISK_TEMPORARY_DIR));
+        let ours = paths.into_iter().chain(temporary).chain(own).chain(known).chain(settings);
         // If a name appeared twice, some programs would use the first value and others the
         // last.
         let ours = ours.filter(|(name, _)| variables.iter().all(|it| it.name() != *name));

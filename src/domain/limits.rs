@@ -225,6 +225,17 @@ fn serialize_cpus<S: Serializer>(cpus: &Option<f64>, serializer: S) -> Result<S:
     serialize_number(cpus.unwrap_or_default(), serializer)
 }
 
+/// Writes all limits, those that have their default included: for people and clients, who
+/// need not know the defaults.
+///
+/// # Errors
+/// The serializer's.
+pub fn in_full<S: Serializer>(limits: &Limits, serializer: S) -> Result<S::Ok, S::Error> {
+    let disk_bytes = Some(limits.disk_bytes);
+    let file_count = Some(limits.file_count);
+    WireLimits { disk_bytes, file_count, ..WireLimits::from(*limits) }.serialize(serializer)
+}
+
 /// Writes `1` rather than `1.0`, because some readers distinguish them.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small and whole")]
 fn serialize_number<S: Serializer>(number: f64, serializer: S) -> Result<S::Ok, S::Error> {
@@ -253,6 +264,16 @@ const RESERVE: u64 = 512 << 20;
 pub fn memory_for_scripts(memory_bytes: u64) -> u64 {
     let reserve = RESERVE.max(memory_bytes / 10).min(memory_bytes / 2);
     memory_bytes - reserve
+}
+
+/// Most disk space that is kept free, in bytes (10 GiB).
+const MAX_DISK_RESERVE: u64 = 10 << 30;
+
+/// Room on a disk of this size that scratch leaves free, in bytes: a twentieth, but 10 GiB
+/// at most.
+#[must_use]
+pub fn disk_reserve(total_bytes: u64) -> u64 {
+    (total_bytes / 20).min(MAX_DISK_RESERVE)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ mod noexec;
 use gantry_init::message::{End, Exit, OutputFileEnd, Refused, RefusedReason, Stopped, WORK_DIR};
 use serde::{Deserialize, Serialize};
 
-use files::{full_place, room, unkept};
+use files::{full_place, over_disk, room, unkept};
 
 pub use files::skip_reason;
 
@@ -245,6 +245,10 @@ fn ended_by(exit: &Exit) -> Outcome {
     match (exit.stopped, exit.end) {
         (Some(Stopped::Deadline), _) => Outcome::ended(Status::Timeout, Some(TIME_WAS_UP)),
         (Some(Stopped::Cancelled), _) => Outcome::ended(Status::Cancelled, Some("cancelled")),
+        (Some(Stopped::Disk), _) => {
+            let over = over_disk(exit).unwrap_or_else(|| "its disk was full".to_owned());
+            failed(ErrorKind::OutOfDisk, format!("the script was stopped: {over}"))
+        }
         (None, End::Code(0)) => ended_well(exit),
         (None, end) if exit.usage.oom_kills > 0 => failed(
             ErrorKind::OutOfMemory,
@@ -253,6 +257,10 @@ fn ended_by(exit: &Exit) -> Outcome {
                 _ => "the script failed after a process of it was killed: its memory limit was reached",
             }
             .to_owned(),
+        ),
+        (None, End::Code(code)) if let Some(over) = over_disk(exit) => failed(
+            ErrorKind::OutOfDisk,
+            format!("the script exited with code {code}, and had too much: {over}"),
         ),
         (None, End::Code(code)) => match full_place(exit, |it| it.was_full) {
             Some((place, hint)) => failed(
@@ -272,6 +280,9 @@ fn ended_by(exit: &Exit) -> Outcome {
 
 /// Outcome after exit code 0, apart from files that were not kept.
 fn ended_well(exit: &Exit) -> Outcome {
+    if let Some(over) = over_disk(exit) {
+        return Outcome::failed(ErrorKind::OutOfDisk, format!("the script had too much: {over}"));
+    }
     let left_files = exit.output_file.is_some() || exit.artifacts_sent > 0;
     let full = full_place(exit, |it| it.is_full && it.path == WORK_DIR).filter(|_| left_files);
     if let Some((place, hint)) = full {

@@ -198,6 +198,7 @@ fn cat(stdin: &[u8]) -> Vec<u8> {
         stream_cap: stdin.len() as u64,
         output_file: None,
         artifacts: ArtifactCaps { count: 0, bytes: 0 },
+        disk: None,
         stay_ms: 0,
     };
     let mut wire = Vec::new();

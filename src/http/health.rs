@@ -43,7 +43,11 @@ async fn disk(state: &AppState) -> Check {
         Ok(Err(error)) => Err(format!("the data folder can't be looked at: {error}")),
         Err(_) => Err("the data folder could not be looked at".to_owned()),
     };
-    check("disk", result)
+    let scratch = || match state.executions.disk_fault() {
+        None => Ok(()),
+        Some(reason) => Err(reason.to_string()),
+    };
+    check("disk", result.and_then(|()| scratch()))
 }
 
 fn check(name: &'static str, result: Result<(), String>) -> Check {

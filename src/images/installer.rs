@@ -295,6 +295,7 @@ fn request(library: &Library, input: &Input<'_>, stdin_bytes: u64) -> Request {
         stream_cap: MAX_LAYER,
         output_file: Some(OutputFile { path: "result.json".to_owned(), cap: MAX_RESULT }),
         artifacts: ArtifactCaps { count: 0, bytes: 0 },
+        disk: None,
         stay_ms: 0,
     }
 }

@@ -167,6 +167,7 @@ fn request(script_type: ScriptType, warm_up: &WarmUp, cpus: u64) -> Request {
         stream_cap: MAX_LAYER,
         output_file: None,
         artifacts: ArtifactCaps { count: 0, bytes: 0 },
+        disk: None,
         stay_ms: 0,
     }
 }

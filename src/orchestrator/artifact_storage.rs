@@ -13,9 +13,11 @@ use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use uuid::Uuid;
 
 use super::artifact_writer::{ArtifactWriter, is_want_of_room};
+use super::left_files;
 use crate::domain::execution::Artifact;
 use crate::domain::outcome::{ErrorKind, Outcome, Status};
 use crate::private_files::create_folder;
+use crate::sandbox::LeftFile;
 
 /// Reason that an artifact was not kept, when it is not its own fault.
 const NOT_STORED: &str = "it could not be stored";
@@ -106,6 +108,32 @@ impl ArtifactStorage {
             }
         }
         self.unstage(id, attempt).await;
+        result
+    }
+
+    /// Keeps the files that an execution has left on disk: each is moved, which takes no
+    /// room. One that was moved before counts as kept, so this may be done again.
+    ///
+    /// # Errors
+    /// As [`keep`](Self::keep).
+    pub(super) async fn keep_left(
+        &self,
+        id: Uuid,
+        left: &[LeftFile],
+        artifacts: &mut [Artifact],
+    ) -> Result<(), ArtifactError> {
+        let (left, folder) = (left.to_vec(), self.kept.join(id.to_string()));
+        let moving = tokio::task::spawn_blocking(move || left_files::keep(&left, &folder));
+        let failed = moving.await.unwrap_or_else(|error| vec![(0, io::Error::other(error))]);
+        let mut result = Ok(());
+        for (position, error) in failed {
+            tracing::error!(position, %error, "the execution's file was not kept");
+            if let Some(artifact) = artifacts.get_mut(position) {
+                artifact.skipped = Some(NOT_STORED.to_owned());
+            }
+            let is_for_want_of_room = is_want_of_room(&error);
+            result = result.and(Err(ArtifactError { position, is_for_want_of_room }));
+        }
         result
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use gantry_init::artifact_name;
-use gantry_init::message::{ArtifactBegin, Exit};
+use gantry_init::message::{ArtifactBegin, Exit, LeftFile};
 
 use super::artifact_writer::ArtifactWriter;
 use super::live::LiveExecution;
@@ -22,6 +22,8 @@ pub struct Capture {
     pub(super) live: Arc<LiveExecution>,
     pub(super) output_file: Vec<u8>,
     pub(super) artifacts: Vec<Artifact>,
+    /// Files on disk, the first of the artifacts, in the same order.
+    pub(super) left: Vec<LeftFile>,
     pub(super) started_at: Option<DateTime<Utc>>,
     /// Files have come, so all that was printed had come before.
     pub(super) has_printed_all: bool,
@@ -38,6 +40,7 @@ impl Capture {
             live,
             output_file: Vec::new(),
             artifacts: Vec::new(),
+            left: Vec::new(),
             started_at: None,
             has_printed_all: false,
             begun_at: None,
@@ -123,5 +126,15 @@ impl Sink for Capture {
 
     fn artifact_data(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.store.write(bytes)
+    }
+
+    fn left_file(&mut self, file: LeftFile) {
+        self.has_printed_all = true;
+        self.artifacts.push(Artifact { name: file.name.clone(), bytes: file.size, skipped: None });
+        self.left.push(file);
+    }
+
+    fn disk_use(&mut self, bytes: u64) {
+        self.live.note_disk_use(bytes);
     }
 }

@@ -34,6 +34,7 @@
 
 mod canceller;
 mod claimed;
+mod disk_watch;
 mod dispatcher;
 mod engine_gate;
 mod followers;
@@ -69,6 +70,7 @@ use crate::domain::output_log::Position;
 use crate::pool::PoolStatus;
 use crate::store::StoreError;
 use canceller::Canceller;
+use disk_watch::DiskWatch;
 use dispatcher::Dispatcher;
 use engine_gate::EngineGate;
 use followers::Followers;
@@ -92,6 +94,7 @@ struct Inner {
     queue: Arc<SharedQueue>,
     queue_limit: usize,
     engine: Arc<EngineGate>,
+    disk: Option<Arc<DiskWatch>>,
     runner: Runner,
     environments: Environments,
     artifacts: Arc<ArtifactStorage>,
@@ -151,6 +154,13 @@ impl Executions {
         );
         let canceller =
             Canceller::new(store.clone(), Arc::clone(&queue), live.clone(), transitions.clone());
+        let disk = runner.remover().folders().map(|folders| {
+            let folder = folders.root().to_owned();
+            Arc::new(DiskWatch::new(folder, Arc::clone(&queue), live.clone()))
+        });
+        if let Some(disk) = &disk {
+            shutdown.spawn(Arc::clone(disk).run(shutdown.stopping.clone()));
+        }
         let context = Arc::new(TaskContext {
             transitions,
             runner: runner.clone(),
@@ -174,6 +184,7 @@ impl Executions {
             queue,
             queue_limit: settings.queue_limit,
             engine,
+            disk,
             runner,
             environments,
             artifacts,
@@ -267,6 +278,13 @@ impl Executions {
     #[must_use]
     pub fn engine_fault(&self) -> Option<Arc<str>> {
         self.inner.engine.fault()
+    }
+
+    /// The reason that nothing starts that needs scratch on disk; `None` if something does,
+    /// or nothing needs it.
+    #[must_use]
+    pub fn disk_fault(&self) -> Option<Arc<str>> {
+        self.inner.disk.as_ref()?.fault()
     }
 
     /// Applies a stored change of a script: its limit counts for executions that wait, and

@@ -3,6 +3,7 @@
 //! the store, and followers look there when an entry is closed.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::watch;
@@ -34,6 +35,10 @@ pub struct LiveExecution {
     end: OnceLock<Box<Execution>>,
     /// Ends the execution, once a task has it.
     pub(super) cancel: Cancel,
+    /// Bytes that it has on disk, as its sandbox has told last.
+    disk_bytes: AtomicU64,
+    /// The reason that it was stopped for room on the disk, if it was.
+    disk_stop: OnceLock<String>,
 }
 
 /// Progress of an execution, with a count that grows with every change.
@@ -59,6 +64,13 @@ impl LiveRegistry {
     pub fn find(&self, id: Uuid) -> Option<Arc<LiveExecution>> {
         let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         entries.get(&id).cloned()
+    }
+
+    /// All entries that have something on disk.
+    pub(super) fn on_disk(&self) -> Vec<(Uuid, Arc<LiveExecution>)> {
+        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let on_disk = entries.iter().filter(|(_, entry)| entry.disk_bytes() > 0);
+        on_disk.map(|(id, entry)| (*id, Arc::clone(entry))).collect()
     }
 
     /// Announces that the store has everything, and removes the entry.
@@ -97,6 +109,8 @@ impl Default for LiveExecution {
             brought: Mutex::default(),
             end: OnceLock::new(),
             cancel: Cancel::new(),
+            disk_bytes: AtomicU64::new(0),
+            disk_stop: OnceLock::new(),
         }
     }
 }
@@ -116,6 +130,29 @@ impl LiveExecution {
         max_bytes: usize,
     ) -> Option<(StreamName, String, Position)> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).next_text(from, max_bytes, false)
+    }
+
+    pub(super) fn note_disk_use(&self, bytes: u64) {
+        self.disk_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes that it has on disk.
+    pub(super) fn disk_bytes(&self) -> u64 {
+        self.disk_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Stops the execution for room on the disk. False if it is ending already.
+    pub(super) fn stop_for_disk(&self, reason: String) -> bool {
+        if self.cancel.is_cancelled() || self.disk_stop.set(reason).is_err() {
+            return false;
+        }
+        self.cancel.cancel();
+        true
+    }
+
+    /// The reason that it was stopped for room on the disk, if it was.
+    pub(super) fn disk_stop(&self) -> Option<&str> {
+        self.disk_stop.get().map(String::as_str)
     }
 
     pub(super) fn has_printed(&self, bytes: &[u8]) -> bool {

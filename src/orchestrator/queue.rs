@@ -17,7 +17,12 @@
 //!
 //! **Room.** Scripts that run as often as they may are passed over (`lanes`). What
 //! does not fit the free memory or CPUs is passed over too, but not when it is the
-//! first in order and has waited for [`PATIENCE`]: then all wait for it.
+//! first in order and has waited for [`PATIENCE`]: then all wait for it, but for those that
+//! need no disk, if the disk is all that it waits for.
+//!
+//! **Disk.** The room for scratch on disk is not the node's alone: it changes, and is told
+//! ([`Queue::set_disk`]). What does not fit it even alone is passed over, however long it
+//! waits, and never runs beyond it: others that need no disk go on.
 //!
 //! **Limits.** [`Queue::reserve`] is the only way in for a submission, and it is
 //! refused when the queue is full; `pace` says when to try again.
@@ -55,6 +60,8 @@ pub struct Demand {
     pub memory_bytes: u64,
     /// Nano CPUs: 1,000,000,000 are one CPU.
     pub nano_cpus: u64,
+    /// Bytes of scratch on disk.
+    pub disk_bytes: u64,
 }
 
 /// Resources of the node for executions.
@@ -66,6 +73,8 @@ pub struct Capacity {
     pub memory_bytes: u64,
     /// Nano CPUs.
     pub nano_cpus: u64,
+    /// Bytes of scratch on disk, when nothing else is on it.
+    pub disk_bytes: u64,
 }
 
 /// An execution that waits.
@@ -114,6 +123,8 @@ impl Full {
 #[derive(Debug)]
 pub struct Queue {
     capacity: Capacity,
+    /// Room for scratch on disk now, in bytes, that of what runs included.
+    disk_bytes: u64,
     limit: usize,
     reserved: usize,
     waiting: Lanes,
@@ -131,6 +142,7 @@ impl Queue {
     pub fn new(capacity: Capacity, limit: usize) -> Self {
         Self {
             capacity,
+            disk_bytes: capacity.disk_bytes,
             limit,
             reserved: 0,
             waiting: Lanes::default(),
@@ -145,7 +157,22 @@ impl Queue {
     /// refused; what is in the queue nevertheless runs, while nothing else does.
     #[must_use]
     pub fn fits(&self, demand: &Demand) -> bool {
-        self.capacity.executions > 0 && self.holds(Sum::default().plus(*demand))
+        let sum = Sum::default().plus(*demand);
+        let is_held = self.holds(sum) && demand.disk_bytes <= self.capacity.disk_bytes;
+        self.capacity.executions > 0 && is_held
+    }
+
+    /// Notes the present room for scratch on disk, that of what runs included. True if it
+    /// is more than before: something may run then.
+    pub fn set_disk(&mut self, bytes: u64) -> bool {
+        std::mem::replace(&mut self.disk_bytes, bytes) < bytes
+    }
+
+    /// Scratch on disk of those that run, in bytes, and true if one that waits needs some.
+    #[must_use]
+    pub fn disk_wanted(&self) -> (u128, bool) {
+        let is_waited_for = self.waiting.heads().any(|(_, demand)| demand.disk_bytes > 0);
+        (self.taken.disk_bytes, is_waited_for)
     }
 
     /// Takes a place for a submission, before it is stored.
@@ -327,22 +354,27 @@ impl Queue {
         if self.running.len() >= self.capacity.executions as usize {
             return None;
         }
-        let mut heads = self.waiting.heads();
+        let has_disk = |demand: &Demand| demand.disk_bytes <= self.disk_bytes;
+        let mut heads = self.waiting.heads().filter(|(_, demand)| has_disk(demand));
         let (first, demand) = heads.next()?;
         if let Some(taken) = self.taken_with(demand) {
             return Some((first, taken));
         }
-        if first.waited(now) > PATIENCE {
-            return None;
-        }
-        heads.find_map(|(turn, demand)| Some((turn, self.taken_with(demand)?)))
+        let is_patient = first.waited(now) <= PATIENCE;
+        let lacks_only_disk = self.taken_with(Demand { disk_bytes: 0, ..demand }).is_some();
+        let may_overtake =
+            |other: &Demand| is_patient || (lacks_only_disk && other.disk_bytes == 0);
+        heads
+            .filter(|(_, demand)| may_overtake(demand))
+            .find_map(|(turn, demand)| Some((turn, self.taken_with(demand)?)))
     }
 
     /// The resources taken when this runs too, if it fits what is free or has the node
     /// for itself. While one runs that exceeds the node, nothing fits beside it.
     fn taken_with(&self, demand: Demand) -> Option<Sum> {
         let sum = self.taken.plus(demand);
-        (self.running.is_empty() || self.holds(sum)).then_some(sum)
+        let has_disk = demand.disk_bytes == 0 || sum.disk_bytes <= self.disk_bytes.into();
+        (has_disk && (self.running.is_empty() || self.holds(sum))).then_some(sum)
     }
 
     /// True if the node's memory and CPUs are enough for this.
@@ -357,6 +389,7 @@ impl Queue {
 struct Sum {
     memory_bytes: u128,
     nano_cpus: u128,
+    disk_bytes: u128,
 }
 
 impl Sum {
@@ -364,6 +397,7 @@ impl Sum {
         Self {
             memory_bytes: self.memory_bytes + u128::from(demand.memory_bytes),
             nano_cpus: self.nano_cpus + u128::from(demand.nano_cpus),
+            disk_bytes: self.disk_bytes + u128::from(demand.disk_bytes),
         }
     }
 
@@ -371,6 +405,7 @@ impl Sum {
         Self {
             memory_bytes: self.memory_bytes.saturating_sub(demand.memory_bytes.into()),
             nano_cpus: self.nano_cpus.saturating_sub(demand.nano_cpus.into()),
+            disk_bytes: self.disk_bytes.saturating_sub(demand.disk_bytes.into()),
         }
     }
 }

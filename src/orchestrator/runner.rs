@@ -6,6 +6,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,7 @@ use uuid::Uuid;
 use super::artifact_writer::is_want_of_room;
 use super::capture::Capture;
 use super::container_name::container_name;
+use super::left_files;
 use super::run_error::RunError;
 use super::unwritable;
 use crate::clock;
@@ -35,8 +37,8 @@ use crate::engine::{
 };
 use crate::pool::{Pool, PoolStatus, Template};
 use crate::sandbox::{
-    Cancel, ContainerGuard, LaunchRequest, Loaded, OutputLimits, Remover, RunResult, RunSignals,
-    Running, Sandbox, SandboxError, printable,
+    Cancel, ContainerGuard, LaunchRequest, LeftFile, Loaded, OutputLimits, Remover, RunResult,
+    RunSignals, Running, Sandbox, SandboxError, printable,
 };
 
 /// Time that the container of a warm execution stays after the answer, in milliseconds:
@@ -93,6 +95,8 @@ pub(super) struct Adopted {
 pub(super) struct Executed {
     /// The end.
     pub(super) report: Report,
+    /// Files on disk, the first of the report's artifacts, in the same order.
+    pub(super) left: Vec<LeftFile>,
     /// Our side's failure, when there was one.
     pub(super) error: Option<RunError>,
     /// To be kept until the end is stored.
@@ -139,12 +143,13 @@ impl Runner {
 
     /// Runs `job` in an image, given by its id, to its end. The second value is
     /// our side's failure, when there was one; the report says the same to those
-    /// who only read it.
+    /// who only read it. Files that the script left on disk go to `folder`.
     pub async fn run(
         &self,
         job: &Job,
         image: impl Future<Output = Result<String, RunError>>,
         capture: Capture,
+        folder: Option<&Path>,
         cancel: &Cancel,
     ) -> (Report, Option<RunError>) {
         let begun = Instant::now();
@@ -161,15 +166,24 @@ impl Runner {
             self.load(job, ready, cancel).await
         };
         let mut capture = capture;
-        let (output_limits, ending) = match ready.await {
-            Ok(Prepared { loaded, output_limits, .. }) => {
-                let ending = loaded.run_to_end(&mut capture, cancel).await;
-                (output_limits, ending.map_err(RunError::from))
+        let prepared = match ready.await {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                let reached = Reached { receipt, took: begun.elapsed() };
+                return concluded(OutputLimits::from(&job.request()), Err(error), reached, capture);
             }
-            Err(error) => (OutputLimits::from(&job.request()), Err(error)),
         };
+        let Prepared { loaded, output_limits, .. } = prepared;
+        let never = Cancel::new();
+        let signals = RunSignals { cancel, detach: &never };
+        let RunResult { ending, container } = loaded.run(&mut capture, signals).await;
+        let left = container.left(std::mem::take(&mut capture.left)).await;
         let reached = Reached { receipt, took: begun.elapsed() };
-        concluded(output_limits, ending, reached, capture)
+        let ending = ending.map_err(RunError::from);
+        let ending = ending.map(|ending| ending.unwrap_or(Ending::RemovedOnCancel));
+        let (mut report, error) = concluded(output_limits, ending, reached, capture);
+        left_files::hand_over(left, folder, &mut report).await;
+        (report, error)
     }
 
     /// A sandbox for a job: one that waits for such, or else a new one, in a
@@ -246,7 +260,8 @@ impl Runner {
         let Prepared { loaded, output_limits, receipt, begun } = prepared;
         let RunResult { ending, container } = loaded.run(&mut capture, signals).await;
         let reached = Reached { receipt: Some(receipt), took: begun.elapsed() };
-        executed(output_limits, ending, container, reached, capture)
+        let ran = RunResult { ending, container };
+        executed(output_limits, ran, reached, capture, signals.detach).await
     }
 
     /// The same for a script that another process has started.
@@ -272,7 +287,8 @@ impl Runner {
         receipt.confinement = seen.and_then(|it| SealedConfinement::new(it).ok());
         let took = (clock::now() - since).to_std().unwrap_or_default();
         let reached = Reached { receipt: Some(receipt), took };
-        executed(output_limits, ending, container, reached, capture)
+        let ran = RunResult { ending, container };
+        executed(output_limits, ran, reached, capture, signals.detach).await
     }
 
     /// Starts a sandbox of nobody and removes it; where there is no image for one, only
@@ -392,16 +408,28 @@ struct Reached {
     took: Duration,
 }
 
-fn executed(
+/// An execution whose end is known, with the files that it left on disk; `None` when it is
+/// left to the next process.
+async fn executed(
     output_limits: OutputLimits,
-    ending: Result<Option<Ending>, SandboxError>,
-    container: ContainerGuard,
+    ran: RunResult,
     reached: Reached,
-    capture: Capture,
+    mut capture: Capture,
+    detach: &Cancel,
 ) -> Option<Executed> {
+    let RunResult { ending, container } = ran;
     let ending = ending.map_err(RunError::from).transpose()?;
+    let told = std::mem::take(&mut capture.left);
+    let left = tokio::select! {
+        left = container.left(told) => Some(left),
+        () = detach.cancelled() => None,
+    };
+    let Some(left) = left else {
+        container.detach();
+        return None;
+    };
     let (report, error) = concluded(output_limits, ending, reached, capture);
-    Some(Executed { report, error, container })
+    Some(Executed { report, left, error, container })
 }
 
 /// Report of an execution, and our side's failure when there was one.
@@ -512,6 +540,7 @@ fn usage(exit: &Exit) -> Usage {
         cpu_ms: milliseconds(Duration::from_micros(exit.usage.cpu_us)),
         peak_memory_bytes: exit.usage.peak_memory_bytes,
         oom_kills: exit.usage.oom_kills,
+        peak_disk_bytes: exit.disk.map(|it| it.peak_bytes),
     }
 }
 
@@ -526,8 +555,10 @@ mod tests {
     /// saw its end.
     fn are_cut(stream_cap: u64, files_came: bool) -> (bool, bool) {
         let artifacts = ArtifactCaps { count: 1, bytes: 1 };
+        let on_disk = false;
         let grace = Duration::ZERO;
-        let output_limits = OutputLimits { stream_cap, output_file_cap: None, artifacts, grace };
+        let output_limits =
+            OutputLimits { stream_cap, output_file_cap: None, artifacts, on_disk, grace };
         let mut capture = Capture::unfollowed();
         capture.started();
         capture.stdout(b"four").unwrap();

@@ -8,6 +8,7 @@ use super::faults::Faults;
 use super::register::{admins_only, subject};
 use super::{Actor, Registry, RegistryError, ScriptInput};
 use crate::clock;
+use crate::domain::job::{JobError, check_exec};
 use crate::domain::registry::{Definition, RegisteredScript};
 use crate::domain::token::Role;
 use crate::store::{Activation, NewAuditEntry, ScriptChange, StoreError, VersionChange};
@@ -177,6 +178,8 @@ impl Registry {
             let held = settings.check_held(&seen.version.definition.mounts);
             faults.keep("/warm", held, |_| None);
         }
+        let exec = check_exec(seen.version.definition.exec, &settings.limits);
+        faults.keep("/limits/disk_bytes", exec, JobError::hint);
         faults.into_result().map_err(RegistryError::Invalid)?;
         let mut change = unchanged(actor, seen);
         change.row.fields.settings = settings;

@@ -6,6 +6,7 @@ use super::source::{self, Known, Required, Source};
 use super::{RegistrySettings, ScriptInput, environment, schemas};
 use crate::domain::environment::EnvironmentSpec;
 use crate::domain::fault::Fault;
+use crate::domain::job::{JobError, check_exec};
 use crate::domain::registry::{Definition, ScriptFields, WarmUpRecord};
 use crate::domain::sandbox_spec::Network;
 use crate::domain::script::Script;
@@ -61,6 +62,8 @@ pub(super) fn draft(
     if says_what_is_held {
         faults.keep("/warm", script_settings.check_held(&definition.mounts), |_| None);
     }
+    let exec = check_exec(definition.exec, &script_settings.limits);
+    faults.keep("/limits/disk_bytes", exec, JobError::hint);
     std::mem::take(faults).into_result()?;
     let (Some(name), Some(Source { script, file_path, pointer })) = (name, source) else {
         return Err(vec![Fault::new("", "the script is incomplete")]);

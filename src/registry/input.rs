@@ -188,9 +188,17 @@ pub struct LimitsInput {
     /// Processes and threads at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pids: Option<u32>,
-    /// Room in `/work` and `/tmp`, in bytes.
+    /// Room in `/work` and `/tmp` in memory, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scratch_bytes: Option<u64>,
+    /// Room in `/work` on the server's disk, in bytes, from 16 MiB; 0 keeps `/work` in
+    /// memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disk_bytes: Option<u64>,
+    /// Files that an execution may leave.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 100000)]
+    pub file_count: Option<u32>,
     /// Bytes kept of each of stdout and stderr.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output_bytes: Option<u64>,

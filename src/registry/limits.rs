@@ -9,7 +9,8 @@ use crate::domain::limits::Limits;
 use crate::domain::quantities::{NANO_CPUS_PER_CPU, show_bytes};
 
 /// Names of the fields, with which errors begin.
-const FIELDS: [&str; 5] = ["cpus", "memory_bytes", "pids", "scratch_bytes", "output_bytes"];
+const FIELDS: [&str; 7] =
+    ["cpus", "memory_bytes", "pids", "scratch_bytes", "disk_bytes", "file_count", "output_bytes"];
 
 /// Returns the new limits; `input` has the fields that were sent.
 pub(super) fn merged(

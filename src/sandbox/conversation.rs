@@ -8,13 +8,18 @@
 //!   │               │                  │                      │               ▲  │ ArtifactData
 //!   └────Refused────┴─────▶ Ended ◀────┴─────────Exit─────────┴──(all bytes)──┴──┘
 //! ```
+//!
+//! With scratch on disk there are `LeftFile` frames in place of artifacts, and `DiskUse`
+//! frames while the script runs.
 
 #[cfg(test)]
 mod tests;
 
 use gantry_init::artifact_name;
 use gantry_init::frame::{Frame, FrameError, Kind};
-use gantry_init::message::{ArtifactBegin, Exit, MAX_SKIPPED_ARTIFACTS, Refused};
+use gantry_init::message::{
+    ArtifactBegin, DiskUse, Exit, LeftFile, MAX_SKIPPED_ARTIFACTS, Refused,
+};
 use thiserror::Error;
 
 use super::OutputLimits;
@@ -37,6 +42,9 @@ pub enum ProtocolError {
     /// An artifact whose name [`artifact_name`] does not allow.
     #[error("an artifact with a forbidden name")]
     ArtifactName,
+    /// A file on disk whose name does not come behind the one before it.
+    #[error("files that are not in the order of their names")]
+    FileOrder,
     /// Another frame before the artifact's last byte.
     #[error("an incomplete artifact")]
     ArtifactIncomplete,
@@ -61,11 +69,19 @@ pub enum Event {
     ArtifactBegin(ArtifactBegin),
     /// Bytes of the current artifact.
     ArtifactData(Vec<u8>),
+    /// A file was left on disk.
+    LeftFile(LeftFile),
+    /// Bytes that the script has on disk.
+    DiskUse(u64),
     /// The script has exited.
     Exit(Exit),
     /// PID 1 could not start the script.
     Refused(Refused),
 }
+
+/// Most reports of the disk's use: PID 1 sends ten in a second at most, and a script runs
+/// for a day at most.
+const MAX_DISK_USES: u32 = 1_000_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -89,6 +105,10 @@ pub struct Conversation {
     artifacts_left: u32,
     artifact_bytes_left: u64,
     this_artifact_left: u64,
+    on_disk: bool,
+    /// Name of the file on disk that was told last.
+    last_file: Option<String>,
+    disk_uses_left: u32,
 }
 
 impl Conversation {
@@ -103,6 +123,9 @@ impl Conversation {
             artifacts_left: limits.artifacts.count,
             artifact_bytes_left: limits.artifacts.bytes,
             this_artifact_left: 0,
+            on_disk: limits.on_disk,
+            last_file: None,
+            disk_uses_left: if limits.on_disk { MAX_DISK_USES } else { 0 },
         }
     }
 
@@ -160,7 +183,16 @@ impl Conversation {
                 spend(&mut self.output_file_left, &payload, "output file")?;
                 Ok(Event::OutputFile(payload))
             }
-            (Phase::Running | Phase::OutputFile | Phase::Artifacts, Kind::ArtifactBegin) => {
+            (Phase::Running, Kind::DiskUse) => self.disk_use(&payload),
+            (Phase::Running | Phase::OutputFile | Phase::Artifacts, Kind::LeftFile)
+                if self.on_disk =>
+            {
+                self.phase = Phase::Artifacts;
+                self.left_file(&payload)
+            }
+            (Phase::Running | Phase::OutputFile | Phase::Artifacts, Kind::ArtifactBegin)
+                if !self.on_disk =>
+            {
                 self.phase = Phase::Artifacts;
                 self.begin_artifact(&payload)
             }
@@ -182,17 +214,41 @@ impl Conversation {
 
     fn begin_artifact(&mut self, payload: &[u8]) -> Result<Event, ProtocolError> {
         let begin: ArtifactBegin = parse(Kind::ArtifactBegin, payload)?;
-        if !artifact_name::is_allowed(&begin.name) {
+        self.spend_artifact(&begin.name, begin.size)?;
+        self.this_artifact_left = begin.size;
+        Ok(Event::ArtifactBegin(begin))
+    }
+
+    fn disk_use(&mut self, payload: &[u8]) -> Result<Event, ProtocolError> {
+        let too_many = ProtocolError::LimitExceeded("reports of the disk");
+        self.disk_uses_left = self.disk_uses_left.checked_sub(1).ok_or(too_many)?;
+        let DiskUse { bytes } = parse(Kind::DiskUse, payload)?;
+        Ok(Event::DiskUse(bytes))
+    }
+
+    fn left_file(&mut self, payload: &[u8]) -> Result<Event, ProtocolError> {
+        let file: LeftFile = parse(Kind::LeftFile, payload)?;
+        self.spend_artifact(&file.name, file.size)?;
+        // PID 1 walks through sorted folders. In this order no name comes twice.
+        let is_behind = |last: &String| last.split('/').lt(file.name.split('/'));
+        if !self.last_file.as_ref().is_none_or(is_behind) {
+            return Err(ProtocolError::FileOrder);
+        }
+        self.last_file = Some(file.name.clone());
+        Ok(Event::LeftFile(file))
+    }
+
+    fn spend_artifact(&mut self, name: &str, size: u64) -> Result<(), ProtocolError> {
+        if !artifact_name::is_allowed(name) {
             return Err(ProtocolError::ArtifactName);
         }
         self.artifacts_left =
             self.artifacts_left.checked_sub(1).ok_or(ProtocolError::LimitExceeded("artifacts"))?;
         self.artifact_bytes_left = self
             .artifact_bytes_left
-            .checked_sub(begin.size)
+            .checked_sub(size)
             .ok_or(ProtocolError::LimitExceeded("artifact bytes"))?;
-        self.this_artifact_left = begin.size;
-        Ok(Event::ArtifactBegin(begin))
+        Ok(())
     }
 }
 

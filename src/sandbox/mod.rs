@@ -26,6 +26,7 @@
 
 mod confinement;
 pub mod conversation;
+mod left;
 mod load;
 mod output_limits;
 mod prepare;
@@ -47,6 +48,7 @@ use futures::FutureExt;
 use gantry_init::frame::MAX_REQUEST_JSON;
 use thiserror::Error;
 
+pub use left::{LeftFile, LeftState};
 pub use load::{LaunchRequest, Loaded};
 pub use output_limits::OutputLimits;
 pub use prepare::PrepareError;

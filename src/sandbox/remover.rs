@@ -133,6 +133,16 @@ enum Creation {
 }
 
 impl OwnedContainer {
+    /// Engine that has it.
+    pub(super) fn engine(&self) -> Arc<dyn Engine> {
+        Arc::clone(&self.remover.engine)
+    }
+
+    /// Folders of containers.
+    pub(super) fn folders(&self) -> Option<&RunFolders> {
+        self.remover.folders()
+    }
+
     /// Records that PID 1 has sent its final frame and is exiting.
     pub(super) fn note_final_frame(&mut self) {
         self.is_exiting = true;

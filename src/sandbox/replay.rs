@@ -76,7 +76,7 @@ impl Running {
             }
             let is_over = forced_end.is_some() || matches!(inspection, Inspection::Ended(_));
             stream_end = match self.read_log(is_over, start_by, sink, cancel).await? {
-                ReadOutcome::Ended(ending) => return Ok(ending),
+                ReadOutcome::Ended(ending) => return Ok(*ending),
                 ReadOutcome::Stopped(stream_end) => stream_end,
             };
             if let (StreamEnd::Finished, Inspection::Ended(state)) = (stream_end, &inspection) {

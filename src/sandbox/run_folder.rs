@@ -62,7 +62,9 @@ impl RunFolderError {
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::NoPlace => "set GANTRY_SCRATCH_DIR to a folder of this machine",
+            Self::NoPlace => {
+                "set GANTRY_SCRATCH_DIR to a folder of this machine that is below no mount root"
+            }
             Self::Io { .. } => "GANTRY_SCRATCH_DIR names a folder with room that Gantry may write",
             Self::Unseen { .. } => {
                 "files and scratch on disk need an engine on this machine; in a container, mount \

@@ -38,10 +38,6 @@ use super::{
 use crate::domain::outcome::Ending;
 use crate::engine::Engine;
 
-/// Time for PID 1's own work after the script: killing leftover processes, sending
-/// artifacts. Beyond that PID 1 or the engine hangs.
-const INIT_OVERHEAD: Duration = Duration::from_secs(15);
-
 /// PID 1's stdin.
 type Input = Pin<Box<dyn AsyncWrite + Send>>;
 
@@ -84,7 +80,7 @@ pub(super) struct ReadDeadlines {
 
 /// Outcome of reading the frame stream.
 pub(super) enum ReadOutcome {
-    Ended(Ending),
+    Ended(Box<Ending>),
     Stopped(StreamEnd),
 }
 
@@ -98,8 +94,8 @@ impl Running {
         timeout: Duration,
         limits: OutputLimits,
     ) -> Self {
-        let deadline =
-            Instant::now() + timeout.saturating_add(limits.grace).saturating_add(INIT_OVERHEAD);
+        let allowed = timeout.saturating_add(limits.grace).saturating_add(limits.init_overhead());
+        let deadline = Instant::now() + allowed;
         let input = Some(input);
         Self { engine, container, conversation, frames, input, limits, deadline }
     }
@@ -121,7 +117,7 @@ impl Running {
             frames: Frames::detached(),
             input: None,
             limits,
-            deadline: Instant::now() + time_left.saturating_add(INIT_OVERHEAD),
+            deadline: Instant::now() + time_left.saturating_add(limits.init_overhead()),
         }
     }
 
@@ -164,7 +160,7 @@ impl Running {
             None => ReadOutcome::Stopped(StreamEnd::Disconnected),
         };
         let ending = match outcome {
-            ReadOutcome::Ended(ending) => ending,
+            ReadOutcome::Ended(ending) => *ending,
             ReadOutcome::Stopped(stream_end) => {
                 self.find_ending_in_log(stream_end, sink, cancel).await?
             }
@@ -208,7 +204,7 @@ impl Running {
         cancel: &Cancel,
         deadlines: ReadDeadlines,
     ) -> Result<ReadOutcome, SandboxError> {
-        let cancel_ignored = cancel_ignored(cancel, self.limits.grace);
+        let cancel_ignored = cancel_ignored(cancel, self.limits);
         tokio::pin!(send, cancel_ignored);
         loop {
             let frame = tokio::select! {
@@ -235,8 +231,12 @@ impl Running {
                 Err(error) => return Err(error),
             };
             match self.conversation.accept(frame)? {
-                Event::Exit(exit) => return Ok(ReadOutcome::Ended(Ending::Reported(exit))),
-                Event::Refused(refused) => return Ok(ReadOutcome::Ended(Ending::Refused(refused))),
+                Event::Exit(exit) => {
+                    return Ok(ReadOutcome::Ended(Box::new(Ending::Reported(exit))));
+                }
+                Event::Refused(refused) => {
+                    return Ok(ReadOutcome::Ended(Box::new(Ending::Refused(refused))));
+                }
                 event => write_event(event, sink).map_err(SandboxError::Sink)?,
             }
         }
@@ -253,9 +253,9 @@ async fn reached(time: Option<Instant>) {
 
 /// Waits until a cancelled script should have ended: PID 1 has the grace period, and time
 /// for its own work.
-async fn cancel_ignored(cancel: &Cancel, grace: Duration) {
+async fn cancel_ignored(cancel: &Cancel, limits: OutputLimits) {
     cancel.cancelled().await;
-    tokio::time::sleep(grace + INIT_OVERHEAD).await;
+    tokio::time::sleep(limits.grace + limits.init_overhead()).await;
 }
 
 fn write_event(event: Event, sink: &mut dyn Sink) -> io::Result<()> {
@@ -269,6 +269,14 @@ fn write_event(event: Event, sink: &mut dyn Sink) -> io::Result<()> {
         Event::OutputFile(bytes) => sink.output_file(&bytes),
         Event::ArtifactBegin(artifact) => sink.artifact_begin(&artifact),
         Event::ArtifactData(bytes) => sink.artifact_data(&bytes),
+        Event::LeftFile(file) => {
+            sink.left_file(file);
+            Ok(())
+        }
+        Event::DiskUse(bytes) => {
+            sink.disk_use(bytes);
+            Ok(())
+        }
         Event::Up | Event::Loaded | Event::Exit(_) | Event::Refused(_) => Ok(()),
     }
 }

@@ -2,13 +2,16 @@
 //! that it gives back.
 
 use std::io;
+use std::sync::Arc;
 
-use gantry_init::message::ArtifactBegin;
+use gantry_init::message::{ArtifactBegin, LeftFile};
 use tokio_util::sync::CancellationToken;
 
 use super::SandboxError;
 use super::remover::OwnedContainer;
 use crate::domain::outcome::Ending;
+use crate::domain::run_folder::RunFolders;
+use crate::engine::Engine;
 
 /// Cancels an execution.
 pub type Cancel = CancellationToken;
@@ -43,6 +46,18 @@ pub struct ContainerGuard {
 impl ContainerGuard {
     pub(super) fn new(container: OwnedContainer) -> Self {
         Self { container }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.container.name
+    }
+
+    pub(super) fn engine(&self) -> Arc<dyn Engine> {
+        self.container.engine()
+    }
+
+    pub(super) fn folders(&self) -> Option<&RunFolders> {
+        self.container.folders()
     }
 
     /// Leaves the container to the next process, which reads all output again.
@@ -86,4 +101,10 @@ pub trait Sink: Send {
     /// # Errors
     /// The error of storing it; the execution ends then.
     fn artifact_data(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// A file was left on disk. Its name is a relative path without `..`.
+    fn left_file(&mut self, _file: LeftFile) {}
+
+    /// Bytes that the script has on disk now.
+    fn disk_use(&mut self, _bytes: u64) {}
 }

@@ -117,6 +117,7 @@ fn request(stdin_bytes: usize) -> Request {
         stream_cap: 1024 * 1024,
         output_file: Some(OutputFile { path: "out.json".to_owned(), cap: 1024 }),
         artifacts: ArtifactCaps { count: 2, bytes: 1024 },
+        disk: None,
         stay_ms: 0,
     }
 }

@@ -1,11 +1,12 @@
 //! Resources of the machine that runs sandboxes.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::ServeSettings;
-use crate::domain::limits::memory_for_scripts;
+use crate::domain::limits::{disk_reserve, memory_for_scripts};
 use crate::engine::docker::Docker;
-use crate::orchestrator::Capacity;
+use crate::orchestrator::{Capacity, DiskSpace};
 use crate::pool::{Budget, MachineMemory};
 use crate::registry::HostLimits;
 
@@ -37,12 +38,13 @@ impl Machine {
     /// Capacity for all executions together. Memory is exclusive to one execution. CPUs are shared
     /// by the kernel: as many executions may run as find one each, and their use is bounded by the
     /// machine.
-    pub(super) fn capacity(self, serve: &ServeSettings) -> Capacity {
+    pub(super) fn capacity(self, serve: &ServeSettings, scratch: &Path) -> Capacity {
         let executions = serve.max_concurrent(self.cpus);
         Capacity {
             executions,
             memory_bytes: self.memory_bytes,
             nano_cpus: self.nano_cpus.max(u64::from(executions) * CPU),
+            disk_bytes: disk_for_scratch(scratch),
         }
     }
 
@@ -56,6 +58,17 @@ impl Machine {
         Budget {
             memory_bytes: serve.pool().memory_bytes(self.memory_bytes),
             machine: Arc::new(move || is_local.then(read_memory).flatten()),
+        }
+    }
+}
+
+/// Most scratch on the disk of this folder, in bytes; 0 if it can't be looked at.
+fn disk_for_scratch(folder: &Path) -> u64 {
+    match DiskSpace::of(folder) {
+        Ok(space) => space.total - disk_reserve(space.total),
+        Err(error) => {
+            tracing::warn!(%error, folder = %folder.display(), "there is no disk for scratch");
+            0
         }
     }
 }

@@ -221,7 +221,7 @@ fn executions_settings(
 ) -> Result<ExecutionsSettings, ServerError> {
     Ok(ExecutionsSettings {
         node: serve.node(),
-        capacity: machine.capacity(serve),
+        capacity: machine.capacity(serve, &settings.scratch_dir(data_dir)),
         queue_limit: serve.queue_limit(),
         data_dir: data_dir.to_owned(),
         oci_runtime: settings.oci_runtime(),

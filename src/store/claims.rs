@@ -94,6 +94,8 @@ pub struct PendingExecution {
     pub memory_bytes: i64,
     /// CPU limit, in billionths of a CPU.
     pub nano_cpus: i64,
+    /// Scratch space on disk, in bytes.
+    pub disk_bytes: i64,
     /// Limit of the script's concurrent executions.
     pub max_concurrency: Option<i64>,
     /// Time at which the execution was accepted.
@@ -307,7 +309,7 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<PendingExecution>, StoreError> {
         const SELECT: &str = "SELECT e.id, e.script_id, e.priority, e.memory_bytes, \
-             e.nano_cpus, s.max_concurrency, e.created_at FROM executions e \
+             e.nano_cpus, e.disk_bytes, s.max_concurrency, e.created_at FROM executions e \
              JOIN scripts s ON s.id = e.script_id \
              WHERE e.status = 'pending' AND e.id > $1 ORDER BY e.id LIMIT $2";
         Ok(on_reader!(self, pool => sqlx::query_as(SELECT)
@@ -336,7 +338,7 @@ impl Store {
     /// [`StoreError`].
     pub async fn claimed_by(&self, node: &str) -> Result<Vec<ClaimedRow>, StoreError> {
         const SELECT: &str = "SELECT e.id, e.script_id, e.priority, e.memory_bytes, \
-             e.nano_cpus, s.max_concurrency, e.created_at, e.attempt, e.container, e.image, \
+             e.nano_cpus, e.disk_bytes, s.max_concurrency, e.created_at, e.attempt, e.container, e.image, \
              e.warm, e.started_at, e.deadline_at, e.cancel_requested FROM executions e \
              JOIN scripts s ON s.id = e.script_id \
              WHERE e.status = 'running' AND e.node = $1 ORDER BY e.id";

@@ -61,10 +61,10 @@ impl Store {
             }
             let query = bound_end!(sqlx::query(KEEP), end);
             bound_kept!(query, end).execute(&mut *tx).await?;
-            if !end.report.artifacts.is_empty() {
+            let artifacts: Vec<_> = end.report.artifacts.iter().zip(0_i32..).collect();
+            for artifacts in artifacts.chunks(ROWS) {
                 let mut insert = QueryBuilder::new(INSERT_ARTIFACTS);
-                let artifacts = end.report.artifacts.iter().zip(0_i32..);
-                insert.push_values(artifacts, |mut row, (it, place)| {
+                insert.push_values(artifacts.iter().copied(), |mut row, (it, place)| {
                     row.push_bind(end.id);
                     row.push_bind(place);
                     row.push_bind(without_nul(&it.name));
@@ -123,6 +123,7 @@ macro_rules! bound_end {
             .bind(outcome.error_kind.map(ErrorKind::name))
             .bind(sandbox.and_then(|it| it.preloaded))
             .bind(sandbox.and_then(|it| it.preload_reason.as_deref()).map(without_nul))
+            .bind(usage.and_then(|it| it.peak_disk_bytes).map(number))
     }};
 }
 use bound_end;
@@ -151,7 +152,7 @@ macro_rules! end {
              container = COALESCE($20, container), warm = $21, \
              started_at = COALESCE($22, started_at), completed_at = $23, updated_at = $23, \
              receipt = $24, exact_error_kind = $25, preloaded = $26, \
-             preload_reason = $27 \
+             preload_reason = $27, peak_disk_bytes = $28 \
              WHERE id = $1 AND status = 'running' AND node = $2 AND attempt = $3",
             returning_execution!()
         )
@@ -160,8 +161,8 @@ macro_rules! end {
 
 macro_rules! keep {
     () => {
-        "UPDATE execution_payloads SET output = $28, stdout = $29, stderr = $30, \
-         log_order = $31 WHERE execution_id = $1"
+        "UPDATE execution_payloads SET output = $29, stdout = $30, stderr = $31, \
+         log_order = $32 WHERE execution_id = $1"
     };
 }
 
@@ -178,6 +179,9 @@ const END_AT_ONCE: &str = concat!(
     keep!(),
     " AND EXISTS (SELECT 1 FROM ended)) SELECT * FROM ended"
 );
+
+/// Rows of one statement: databases bound its parameters at 32,766 (`SQLite`) and 65,535.
+const ROWS: usize = 1_000;
 
 const INSERT_ARTIFACTS: &str =
     "INSERT INTO artifacts (execution_id, position, name, bytes, skipped) ";

@@ -74,7 +74,7 @@ macro_rules! execution_columns {
          executions.stdout_truncated, executions.stderr_truncated, executions.exit_code, \
          executions.signal, executions.duration_us, executions.queue_us, \
          executions.overhead_us, executions.cpu_us, executions.peak_memory_bytes, \
-         executions.oom_kills, executions.image, executions.container, executions.node, \
+         executions.oom_kills, executions.peak_disk_bytes, executions.image, executions.container, executions.node, \
          executions.warm, executions.preloaded, executions.preload_reason, executions.attempt, \
          executions.started_at, executions.completed_at, executions.created_at, \
          executions.updated_at"
@@ -138,6 +138,7 @@ pub(super) struct ExecutionRow {
     cpu_us: Option<i64>,
     peak_memory_bytes: Option<i64>,
     oom_kills: Option<i64>,
+    peak_disk_bytes: Option<i64>,
     image: Option<String>,
     container: Option<String>,
     node: Option<String>,
@@ -211,6 +212,10 @@ impl ExecutionRow {
             peak_memory_bytes: row
                 .count("peak_memory_bytes", self.peak_memory_bytes.unwrap_or_default())?,
             oom_kills: row.count("oom_kills", self.oom_kills.unwrap_or_default())?,
+            peak_disk_bytes: self
+                .peak_disk_bytes
+                .map(|bytes| row.count("peak_disk_bytes", bytes))
+                .transpose()?,
         }))
     }
 }

@@ -169,7 +169,7 @@ fn known_as(known: Option<KnownRow>, new: &NewExecution) -> Result<Submitted, St
 
 const INSERT_HEAD: &str = "INSERT INTO executions \
      (id, script_id, version_id, job_id, token_id, triggered_by, idempotency_key, fingerprint, \
-      status, priority, attempt, memory_bytes, nano_cpus, stdout_bytes, stderr_bytes, \
+      status, priority, attempt, memory_bytes, nano_cpus, disk_bytes, stdout_bytes, stderr_bytes, \
       stdout_truncated, stderr_truncated, warm, created_at, updated_at) ";
 
 const INSERT_PAYLOAD_HEAD: &str = "INSERT INTO execution_payloads (execution_id, frozen, input) ";
@@ -201,6 +201,7 @@ macro_rules! insert_values {
         $row.push("0");
         $row.push_bind(number($new.snapshot.limits.memory_bytes));
         $row.push_bind(number($new.snapshot.limits.nano_cpus));
+        $row.push_bind(number($new.snapshot.limits.disk_bytes));
         $row.push("0, 0, FALSE, FALSE, FALSE");
         $row.push_bind($new.created_at);
         $row.push_bind($new.created_at);

@@ -1,9 +1,10 @@
 //! `docs/scripts.md`: kinds of failures, and limits.
 
-use gantry::domain::job::{MAX_ARTIFACT_BYTES, MAX_ARTIFACTS};
+use gantry::domain::job::MAX_ARTIFACT_BYTES;
 use gantry::domain::limits::{
-    Limits, MAX_MEMORY_BYTES, MAX_NANO_CPUS, MAX_OUTPUT_BYTES, MAX_PIDS, MIN_MEMORY_BYTES,
-    MIN_OUTPUT_BYTES, MIN_PIDS, MIN_SCRATCH_BYTES, Timeout,
+    Limits, MAX_DISK_BYTES, MAX_FILE_COUNT, MAX_MEMORY_BYTES, MAX_NANO_CPUS, MAX_OUTPUT_BYTES,
+    MAX_PIDS, MIN_DISK_BYTES, MIN_MEMORY_BYTES, MIN_OUTPUT_BYTES, MIN_PIDS, MIN_SCRATCH_BYTES,
+    Timeout,
 };
 use gantry::domain::outcome::ErrorKind;
 use gantry::domain::quantities::{MIN_NANO_CPUS, NANO_CPUS_PER_CPU, show_bytes, show_duration};
@@ -83,7 +84,19 @@ fn limits_are_listed_as_they_are() {
                 show_bytes(default.scratch_bytes)
             ),
             format!("{} to half of the memory", show_bytes(MIN_SCRATCH_BYTES)),
-            "room in `/work`",
+            "room in `/work` in memory",
+        ),
+        (
+            "`limits.disk_bytes`, `--disk`",
+            "0".to_owned(),
+            format!("0, or {} to {}", show_bytes(MIN_DISK_BYTES), show_bytes(MAX_DISK_BYTES)),
+            "room in `/work` on the server's disk; with 0 it is in memory",
+        ),
+        (
+            "`limits.file_count`",
+            default.file_count.to_string(),
+            format!("1 to {MAX_FILE_COUNT}"),
+            "files that are kept of `/work/out`",
         ),
         (
             "`limits.output_bytes`",
@@ -98,10 +111,10 @@ fn limits_are_listed_as_they_are() {
             "time from the script's start; then every process of it is killed",
         ),
         (
-            "artifacts",
-            format!("{MAX_ARTIFACTS} files, {} in all", show_bytes(MAX_ARTIFACT_BYTES)),
+            "artifacts of scratch in memory",
+            format!("{} in all", show_bytes(MAX_ARTIFACT_BYTES)),
             "fixed".to_owned(),
-            "files that are kept of `/work/out`",
+            "bytes of the files that are kept of `/work/out`; on disk they may be as many as `limits.disk_bytes`",
         ),
     ];
     let rows = rows.map(|(name, default, range, meaning)| {

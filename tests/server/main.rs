@@ -30,6 +30,7 @@ mod retention;
 mod revoking;
 mod running;
 mod schemas;
+mod scratch;
 mod starting;
 mod stream;
 mod versions;

@@ -63,7 +63,12 @@ fn full_report() -> Report {
         is_stderr_unknown: false,
         duration: Some(Duration::from_micros(1_500_001)),
         took: Duration::from_micros(1_600_003),
-        usage: Some(Usage { cpu_ms: 12.345, peak_memory_bytes: 1 << 40, oom_kills: 2 }),
+        usage: Some(Usage {
+            cpu_ms: 12.345,
+            peak_memory_bytes: 1 << 40,
+            oom_kills: 2,
+            peak_disk_bytes: Some(1 << 41),
+        }),
         sandbox: Some(SandboxReceipt {
             image: "sha256:1".to_owned(),
             container_id: "gantry-1".to_owned(),

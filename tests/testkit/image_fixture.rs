@@ -90,8 +90,11 @@ impl ImageFixture {
             output_file: None,
         };
         let image = async { Ok(image) };
-        let (report, error) =
-            self.services.runner.run(&job, image, Capture::unfollowed(), &Cancel::new()).await;
+        let (report, error) = self
+            .services
+            .runner
+            .run(&job, image, Capture::unfollowed(), None, &Cancel::new())
+            .await;
         self.services.remover.drain().await;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let ran = Ran {

@@ -5,16 +5,30 @@
 //! text that a terminal, a log or a URL shows as it is: UTF-8, no `\`, no control
 //! characters, no empty component, no `.` or `..`.
 
-/// Longest name in bytes, separators included: that of one component on Linux
-/// (`NAME_MAX`, limits.h).
-pub const MAX_NAME_BYTES: usize = 255;
+/// Longest name in bytes, separators included.
+pub const MAX_NAME_BYTES: usize = 1024;
+
+/// Longest component of a name in bytes: that of a file's name on Linux (`NAME_MAX`,
+/// limits.h).
+pub const MAX_COMPONENT_BYTES: usize = 255;
+
+/// Most components of a name.
+pub const MAX_DEPTH: usize = 32;
+
+/// Most bytes that are shown of a name that is not allowed.
+pub const MAX_SHOWN_BYTES: usize = 255;
 
 /// True for a name that an artifact may have.
 #[must_use]
 pub fn is_allowed(name: &str) -> bool {
     name.len() <= MAX_NAME_BYTES
         && !name.contains(|c: char| c.is_control() || c == '\\')
-        && name.split('/').all(|part| !matches!(part, "" | "." | ".."))
+        && name.split('/').count() <= MAX_DEPTH
+        && name.split('/').all(is_component)
+}
+
+fn is_component(part: &str) -> bool {
+    part.len() <= MAX_COMPONENT_BYTES && !matches!(part, "" | "." | "..")
 }
 
 /// The name of an entry in a directory, whose own name is empty for the root; `None`
@@ -36,7 +50,7 @@ pub fn shown(directory: &str, entry: &[u8]) -> String {
         (directory, entry) => format!("{directory}/{entry}"),
     };
     let mut name = name.replace(char::is_control, "\u{fffd}");
-    name.truncate(name.floor_char_boundary(MAX_NAME_BYTES));
+    name.truncate(name.floor_char_boundary(MAX_SHOWN_BYTES));
     name
 }
 
@@ -47,17 +61,20 @@ mod tests {
 
     #[test]
     fn a_name_stays_below_its_folder_and_is_printable() {
-        let long = "x".repeat(MAX_NAME_BYTES);
+        let long = ["x".repeat(MAX_COMPONENT_BYTES), "y".repeat(200)].join("/");
         for name in ["a", "a/b.txt", "…/ü", "a b", "..a/b..", ".hidden", "...", "-rf", "~", &long]
         {
             assert!(is_allowed(name), "{name:?}");
         }
-        let longer = "x".repeat(MAX_NAME_BYTES + 1);
+        let longer = "x".repeat(MAX_COMPONENT_BYTES + 1);
+        let deep = ["d"; MAX_DEPTH + 1].join("/");
+        let long_path = vec!["x".repeat(200); 6].join("/");
+        assert!(is_allowed(&["d"; MAX_DEPTH].join("/")));
         let wide = "ü".repeat(128);
         for name in [
             "", "/", "/a", "a/", "a//b", ".", "..", "../a", "a/../b", "a/..", "./a", "a/./b",
             "a\\b", "\\", "..\\a", "a\0", "a\nb", "a\rb", "\x1b[2J", "a\u{7f}", "a\u{85}", &longer,
-            &wide,
+            &wide, &deep, &long_path,
         ] {
             assert!(!is_allowed(name), "{name:?}");
         }
@@ -68,8 +85,11 @@ mod tests {
         assert_eq!(joined("", b"a").as_deref(), Some("a"));
         assert_eq!(joined("a/b", b"c d").as_deref(), Some("a/b/c d"));
         assert_eq!(joined("", b"\xff"), None);
-        assert_eq!(joined(&"d".repeat(254), b"f"), None);
-        assert!(joined(&"d".repeat(253), b"f").is_some());
+        assert!(joined(&"d".repeat(255), b"f").is_some());
+        assert_eq!(joined(&"d".repeat(256), b"f"), None);
+        let deep = ["d"; MAX_DEPTH - 1].join("/");
+        assert!(joined(&deep, b"f").is_some());
+        assert_eq!(joined(&format!("{deep}/d"), b"f"), None);
     }
 
     #[test]
@@ -85,7 +105,7 @@ mod tests {
 
         #[test]
         fn any_bytes_are_a_name_or_can_be_shown(
-            directory in "([a-z]{1,100}/){0,3}[a-z]",
+            directory in "([a-z]{1,100}/){0,35}[a-z]",
             entry in proptest::collection::vec(any::<u8>(), 1..300),
         ) {
             if let Some(name) = joined(&directory, &entry) {
@@ -93,7 +113,7 @@ mod tests {
                 prop_assert_eq!(name.as_bytes(), [directory.as_bytes(), b"/", &entry].concat());
             }
             let shown = shown(&directory, &entry);
-            prop_assert!(shown.len() <= MAX_NAME_BYTES && !shown.contains(char::is_control));
+            prop_assert!(shown.len() <= MAX_SHOWN_BYTES && !shown.contains(char::is_control));
         }
     }
 }

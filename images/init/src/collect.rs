@@ -21,9 +21,10 @@ use gantry_init::message::{
 use crate::outgoing::{Outgoing, WriteStalled};
 use crate::safe_open::{Entry, open_beneath, open_entry, open_root};
 
-/// Most directory entries whose files may be sent. Their names are sorted, hence held
-/// in memory: 2.5 MB at most.
-const MAX_ENTRIES: usize = 10_000;
+/// Most directory entries whose files may be sent or moved: a folder for each of the most
+/// files that an execution may leave. Their names are sorted, hence held in memory; its
+/// limit is the script's, which is dead.
+const MAX_ENTRIES: usize = 200_000;
 
 /// Depth to which files are counted that are not kept. Each directory takes a file
 /// descriptor.
@@ -100,7 +101,7 @@ impl Walk<'_> {
             self.left.skip(path, b"", SkipReason::Unreadable);
             return Ok(());
         };
-        for entry in self.names_in(&mut directory, path) {
+        for entry in names_in(&mut directory, path, &mut self.entries, &mut self.left) {
             let opened = open_entry(&directory, entry.as_c_str());
             match (joined(path, entry.to_bytes()), opened) {
                 (Some(name), Ok(Entry::File(file, size))) => self.file(&file, size, name)?,
@@ -114,24 +115,6 @@ impl Walk<'_> {
             }
         }
         Ok(())
-    }
-
-    /// The sorted names in a directory, as many as may still be looked at. The files
-    /// behind the others are counted.
-    fn names_in(&mut self, directory: &mut Dir, path: &str) -> Vec<CString> {
-        let Ok(place) = directory.as_fd().try_clone_to_owned() else {
-            self.left.skip(path, b"", SkipReason::Unreadable);
-            return Vec::new();
-        };
-        let mut entries = entries(directory);
-        let room = MAX_ENTRIES - self.entries;
-        let names = entries.by_ref().take(room).map(|entry| entry.file_name().to_owned());
-        let mut names: Vec<_> = names.collect();
-        self.entries += names.len();
-        let more = count(entries, &place, 1, MAX_UNLISTED_ARTIFACTS);
-        self.left.skip_all(more, path, b"", SkipReason::TooMany);
-        names.sort_unstable();
-        names
     }
 
     fn file(&mut self, file: &OwnedFd, size: u64, name: String) -> Result<(), WriteStalled> {
@@ -163,14 +146,43 @@ impl Walk<'_> {
     }
 }
 
+/// The sorted names in a directory, as many as may still be looked at after so many. The
+/// files behind the others are counted.
+pub(crate) fn names_in(
+    directory: &mut Dir,
+    path: &str,
+    looked_at: &mut usize,
+    left: &mut Left,
+) -> Vec<CString> {
+    let Ok(place) = directory.as_fd().try_clone_to_owned() else {
+        left.skip(path, b"", SkipReason::Unreadable);
+        return Vec::new();
+    };
+    let mut entries = entries(directory);
+    let room = MAX_ENTRIES.saturating_sub(*looked_at);
+    let names = entries.by_ref().take(room).map(|entry| entry.file_name().to_owned());
+    let mut names: Vec<_> = names.collect();
+    *looked_at += names.len();
+    let more = count(entries, &place, 1, MAX_UNLISTED_ARTIFACTS);
+    left.skip_all(more, path, b"", SkipReason::TooMany);
+    names.sort_unstable();
+    names
+}
+
 impl Left {
     /// Notes one file.
-    fn skip(&mut self, directory: &str, entry: &[u8], reason: SkipReason) {
+    pub(crate) fn skip(&mut self, directory: &str, entry: &[u8], reason: SkipReason) {
         self.skip_all(1, directory, entry, reason);
     }
 
     /// Notes several under one name.
-    fn skip_all(&mut self, files: u64, directory: &str, entry: &[u8], reason: SkipReason) {
+    pub(crate) fn skip_all(
+        &mut self,
+        files: u64,
+        directory: &str,
+        entry: &[u8],
+        reason: SkipReason,
+    ) {
         let is_listed = files > 0 && self.skipped.len() < MAX_SKIPPED_ARTIFACTS;
         if is_listed {
             self.skipped.push(SkippedArtifact { name: shown(directory, entry), reason });
@@ -188,7 +200,7 @@ fn entries(directory: &mut Dir) -> impl Iterator<Item = nix::dir::Entry> {
 }
 
 /// The files below a directory, `most` of them at most.
-fn files_below(fd: OwnedFd, depth: usize, most: u64) -> u64 {
+pub(crate) fn files_below(fd: OwnedFd, depth: usize, most: u64) -> u64 {
     let Ok(mut directory) = Dir::from_fd(fd) else { return 1 };
     let Ok(place) = directory.as_fd().try_clone_to_owned() else { return 1 };
     count(entries(&mut directory), &place, depth, most)

@@ -11,9 +11,10 @@ use std::fs::File;
 use std::time::{Duration, Instant};
 
 use gantry_init::frame::{Kind, MAX_REPLY_PAYLOAD};
-use gantry_init::message::{End, Place, Request, Stopped};
+use gantry_init::message::{DiskEnd, DiskUse, End, Place, Request, Stopped};
 
 use crate::child::Child;
+use crate::disk::Disk;
 use crate::feed::Feed;
 use crate::inbox::Inbox;
 use crate::outgoing::{Outgoing, WriteStalled};
@@ -28,6 +29,9 @@ use crate::stream::{Scratch, Stream};
 /// than they can be reaped, and the deadline has to be looked at.
 const REAPED_PER_TURN: usize = 256;
 
+/// Change in the use of the disk that is told, in bytes.
+const TOLD: u64 = 1 << 20;
+
 /// End of the script's process, and its cause.
 pub(crate) struct Ended {
     pub(crate) end: End,
@@ -36,6 +40,7 @@ pub(crate) struct Ended {
     pub(crate) stdout_bytes: u64,
     pub(crate) stderr_bytes: u64,
     pub(crate) places: Vec<Place>,
+    pub(crate) disk: Option<DiskEnd>,
 }
 
 /// One script, running.
@@ -50,6 +55,9 @@ pub(crate) struct Execution<'init> {
     stdout: Stream,
     stderr: Stream,
     places: Places,
+    disk: Option<Disk>,
+    /// Use of the disk that was told last, in bytes.
+    told: u64,
     stop: Stop,
     cancelled: bool,
     /// End of the script's own process, and the time since its start.
@@ -83,7 +91,9 @@ impl<'init> Execution<'init> {
             stdin: Feed::new(child.stdin, stdin),
             stdout: Stream::new(Kind::Stdout, child.stdout, request.stream_cap),
             stderr: Stream::new(Kind::Stderr, child.stderr, request.stream_cap),
-            places: Places::find(),
+            places: Places::find(request.disk.map(|it| it.bytes)),
+            disk: request.disk.map(Disk::new),
+            told: 0,
             stop: Stop::new(time, grace),
             cancelled,
             main_end: None,
@@ -113,6 +123,7 @@ impl<'init> Execution<'init> {
         Facts {
             now: self.started.elapsed(),
             cancelled: self.cancelled,
+            over_disk: self.disk.as_ref().is_some_and(Disk::is_over),
             main_ended: self.main_end.is_some(),
             output_ended: !streams.iter().any(|stream| stream.is_open()),
             output_held_up: streams.iter().any(|stream| stream.is_held_up(self.out)),
@@ -178,14 +189,28 @@ impl<'init> Execution<'init> {
             self.stderr.pass_on(self.out, scratch);
             self.places.look();
         }
+        self.measure();
         self.out.flush();
+    }
+
+    /// Does a step of measuring, if one is due, and tells of what has grown or shrunk much.
+    /// Nothing waits for it: there is a next time.
+    fn measure(&mut self) {
+        let Some(bytes) = self.disk.as_mut().and_then(Disk::step) else { return };
+        if bytes.abs_diff(self.told) >= TOLD && self.out.has_room() {
+            let told = self.out.push_message(Kind::DiskUse, &DiskUse { bytes });
+            self.told = if told.is_ok() { bytes } else { self.told };
+        }
     }
 
     fn timeout(&self) -> Option<Duration> {
         if self.may_reap {
             return Some(Duration::ZERO);
         }
-        self.stop.look_again_at().map(|at| at.saturating_sub(self.started.elapsed()))
+        let stop = self.stop.look_again_at();
+        let stop = stop.map(|at| at.saturating_sub(self.started.elapsed()));
+        let disk = self.disk.as_ref().filter(|it| !it.is_over()).map(Disk::time_left);
+        [stop, disk].into_iter().flatten().min()
     }
 
     fn finish(mut self, scratch: &mut Scratch) -> Result<Ended, WriteStalled> {
@@ -201,6 +226,7 @@ impl<'init> Execution<'init> {
             stdout_bytes: self.stdout.written(),
             stderr_bytes: self.stderr.written(),
             places: self.places.into_seen(),
+            disk: self.disk.map(Disk::finish),
         })
     }
 }

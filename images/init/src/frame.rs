@@ -82,6 +82,10 @@ pub enum Kind {
     Loaded = 25,
     /// JSON [`crate::message::Prepared`]; answers [`Kind::Prepare`].
     Prepared = 26,
+    /// JSON [`crate::message::LeftFile`]: the script left this file on disk.
+    LeftFile = 27,
+    /// JSON [`crate::message::DiskUse`]: now and then while the script runs.
+    DiskUse = 28,
 }
 
 impl Kind {
@@ -106,6 +110,8 @@ impl Kind {
             24 => Self::Refused,
             25 => Self::Loaded,
             26 => Self::Prepared,
+            27 => Self::LeftFile,
+            28 => Self::DiskUse,
             _ => return None,
         })
     }

@@ -18,6 +18,7 @@ fn request(script_bytes: u64, stdin_bytes: u64) -> Request {
         stream_cap: 1,
         output_file: None,
         artifacts: ArtifactCaps { count: 0, bytes: 0 },
+        disk: None,
         stay_ms: 0,
     }
 }

@@ -12,8 +12,8 @@
 //! init → Gantry   Hello                               (once, when PID 1 is up)
 //!                 Prepared                            (once, after Prepare)
 //!                 Loaded                              (once, the request is complete)
-//!                 Started, (Stdout | Stderr)*,        (after Go)
-//!                 OutputFile*, (ArtifactBegin, ArtifactData*)*, Exit
+//!                 Started, (Stdout | Stderr | DiskUse)*,  (after Go)
+//!                 OutputFile*, (ArtifactBegin, ArtifactData*)* or LeftFile*, Exit
 //!                 Refused                             (in place of Loaded or of Started, and last)
 //! ```
 //!

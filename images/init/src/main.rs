@@ -3,8 +3,9 @@
 //! The order of things: [`preparation`] does the work that precedes a request, [`inbox`]
 //! waits for the request, [`delivery`] puts it in place, and nothing of it runs until
 //! [`inbox`] has read the word to start. [`child`] starts the script, [`execution`] runs
-//! until no process of it is left, [`collect`] sends its files. [`stop`] decides when it
-//! has to end, and [`outgoing`] is the only way out.
+//! until no process of it is left, [`collect`] sends its files; on disk, [`moving`] moves
+//! them, and [`emptying`] removes the rest. [`stop`] decides when it has to end, [`disk`] if
+//! it has too much there, and [`outgoing`] is the only way out.
 //!
 //! It must never run as anything but PID 1 (it kills all other processes when the script
 //! ends), never hold what the script writes in memory, and never trust the script: all
@@ -18,11 +19,14 @@ mod cgroup;
 mod child;
 mod collect;
 mod delivery;
+mod disk;
+mod emptying;
 mod execution;
 mod feed;
 mod fields;
 mod filter;
 mod inbox;
+mod moving;
 mod outgoing;
 mod passwd;
 mod pid_one;
@@ -105,7 +109,11 @@ fn live(pid_one: &PidOne) -> io::Result<ExitCode> {
         stood_by: None,
         stay: Duration::ZERO,
     };
-    Ok(match init.answer() {
+    let answer = init.answer();
+    if emptying::is_on_disk() {
+        emptying::empty_work();
+    }
+    Ok(match answer {
         Err(WriteStalled) => ExitCode::from(UNHEARD),
         Ok(Answer::None) => ExitCode::from(NO_REQUEST),
         Ok(Answer::Sent) if init.out.is_broken() => ExitCode::from(UNHEARD),
@@ -254,7 +262,14 @@ impl Init<'_> {
             Some(declared) => Some(collect::send_output_file(&mut self.out, declared)?),
             None => None,
         };
-        let left = collect::send_artifacts(&mut self.out, request.artifacts)?;
+        let left = match request.disk {
+            None => collect::send_artifacts(&mut self.out, request.artifacts)?,
+            Some(_) => moving::move_files(&mut self.out, request.artifacts)?,
+        };
+        if request.disk.is_some() && left.sent > 0 {
+            // They are taken when the container has ended.
+            self.stay = Duration::ZERO;
+        }
         let exit = Exit {
             end: ended.end,
             stopped: ended.stopped,
@@ -267,6 +282,7 @@ impl Init<'_> {
             artifacts_unlisted: left.unlisted,
             artifacts_sent: left.sent,
             places: ended.places,
+            disk: ended.disk,
             stood_by: self.stood_by.take(),
         };
         self.out.push_message(Kind::Exit, &exit)

@@ -159,6 +159,10 @@ pub struct Request {
     pub output_file: Option<OutputFile>,
     /// Limits of [`ARTIFACT_DIR`].
     pub artifacts: ArtifactCaps,
+    /// Limits of [`WORK_DIR`] when it is on disk: its artifacts are moved to [`LEFT_DIR`]
+    /// then, and not sent. `None` when it is in memory.
+    #[serde(default)]
+    pub disk: Option<DiskCaps>,
     /// Time that init stays after its last frame, in milliseconds: the end of a container
     /// is work for the engine, and others may still be running.
     pub stay_ms: u64,
@@ -202,6 +206,42 @@ pub struct ArtifactCaps {
     pub bytes: u64,
 }
 
+/// Limits of [`WORK_DIR`] on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskCaps {
+    /// Bytes of all blocks at most.
+    pub bytes: u64,
+    /// Files and folders at most.
+    pub files: u64,
+}
+
+/// Files and folders on disk at most: each takes the host an inode, and time to be measured
+/// and removed.
+pub const MAX_DISK_FILES: u64 = 1_000_000;
+
+/// Depth of folders in [`WORK_DIR`] on disk at most: each takes a file descriptor or two
+/// while it is measured.
+pub const MAX_DISK_DEPTH: usize = 256;
+
+/// A file that was moved to [`LEFT_DIR`]. The first of them is called `0` there, and each
+/// further one by the next number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftFile {
+    /// Path relative to [`ARTIFACT_DIR`] that it had, with `/` between components.
+    pub name: String,
+    /// Its length in bytes.
+    pub size: u64,
+    /// True if its owner could execute it.
+    pub executable: bool,
+}
+
+/// Use of the disk so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskUse {
+    /// Bytes of all blocks.
+    pub bytes: u64,
+}
+
 /// The next artifact.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArtifactBegin {
@@ -241,9 +281,35 @@ pub struct Exit {
     /// The sandbox's own writable places.
     #[serde(default)]
     pub places: Vec<Place>,
+    /// Use of the disk; `None` when [`WORK_DIR`] was in memory.
+    #[serde(default)]
+    pub disk: Option<DiskEnd>,
     /// Fate of the process that stood by; `None` when there was none.
     #[serde(default)]
     pub stood_by: Option<StoodBy>,
+}
+
+/// Use of the disk until the script's end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskEnd {
+    /// Bytes that it might have.
+    pub limit_bytes: u64,
+    /// Most bytes that were found at once.
+    pub peak_bytes: u64,
+    /// The limit that was exceeded, if one was.
+    pub over: Option<OverDisk>,
+}
+
+/// A limit of the disk that was exceeded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OverDisk {
+    /// Its blocks had so many bytes.
+    Bytes(u64),
+    /// There were so many files and folders.
+    Files(u64),
+    /// Folders were nested deeper than [`MAX_DISK_DEPTH`].
+    Depth,
 }
 
 /// Most entries in [`Exit::artifacts_skipped`], so that the frame stays small.
@@ -283,6 +349,8 @@ pub enum Stopped {
     Deadline,
     /// A [`crate::frame::Kind::Cancel`] frame came, or TERM from outside.
     Cancelled,
+    /// It had more on disk than it may have ([`DiskEnd::over`]).
+    Disk,
 }
 
 /// Resources that the script and all its children used.
@@ -332,6 +400,8 @@ pub enum SkipReason {
     Name,
     /// Not a regular file, or not to be read.
     Unreadable,
+    /// A second name of a file that was taken by its first; with [`WORK_DIR`] on disk.
+    HardLink,
 }
 
 /// The script could not be started.

@@ -18,11 +18,12 @@ pub(crate) struct Places {
 }
 
 impl Places {
-    /// Those that there are.
-    pub(crate) fn find() -> Self {
+    /// Those that there are. With `/work` on disk its size is what it may take there.
+    pub(crate) fn find(disk_bytes: Option<u64>) -> Self {
         let paths = [WORK_DIR, TEMPORARY_DIR, SHARED_MEMORY_DIR];
         let seen = paths.into_iter().filter_map(|path| {
             let size = statvfs(path).ok().filter(is_own).map(|it| it.blocks() * block(&it))?;
+            let size = disk_bytes.filter(|_| path == WORK_DIR).unwrap_or(size);
             Some(Place { path: path.to_owned(), bytes: size, was_full: false, is_full: false })
         });
         Self { seen: seen.collect() }

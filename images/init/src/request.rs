@@ -117,6 +117,7 @@ mod tests {
             stream_cap: 1,
             output_file: Some(OutputFile { path: "./results/out.json".into(), cap: 1 }),
             artifacts: ArtifactCaps { count: 0, bytes: 0 },
+            disk: None,
             stay_ms: 0,
         }
     }

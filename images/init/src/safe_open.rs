@@ -50,6 +50,14 @@ pub(crate) fn open_root(path: &str) -> nix::Result<OwnedFd> {
     openat(AT_FDCWD, path, ENTRY | OFlag::O_DIRECTORY, Mode::empty())
 }
 
+/// Opens a directory in a directory, which must not be a link.
+pub(crate) fn open_directory<N>(directory: impl AsFd, name: &N) -> nix::Result<OwnedFd>
+where
+    N: nix::NixPath + ?Sized,
+{
+    openat(directory, name, ENTRY | OFlag::O_DIRECTORY, Mode::empty())
+}
+
 /// Opens one name in a directory.
 pub(crate) fn open_entry<N>(directory: impl AsFd, name: &N) -> nix::Result<Entry>
 where

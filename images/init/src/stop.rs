@@ -2,7 +2,7 @@
 //! the next action and the time to look again.
 //!
 //! ```text
-//!             deadline, cancel               grace is over
+//!             deadline, cancel, disk         grace is over
 //!   Running ───────────────────► Terminating ─────────────► Killing ──► Over
 //!      │      TERM                     │       KILL            ▲   nobody is left
 //!      │ main process ended            │ main process ended    │
@@ -29,7 +29,7 @@ const KILL_AGAIN: Duration = Duration::from_millis(20);
 /// container's removal will get it.
 const KILL_PATIENCE: Duration = Duration::from_secs(2);
 
-/// Current facts. Once true, `main_ended`, `output_ended`, `alone` and `cancelled` stay
+/// Current facts. Once true, `main_ended`, `output_ended`, `alone`, `over_disk` and `cancelled` stay
 /// true.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Facts {
@@ -37,6 +37,8 @@ pub(crate) struct Facts {
     pub(crate) now: Duration,
     /// True if its end was requested.
     pub(crate) cancelled: bool,
+    /// True if it has more on disk than it may have.
+    pub(crate) over_disk: bool,
     /// True if the script's own process has been reaped.
     pub(crate) main_ended: bool,
     /// True if no process holds the script's stdout or stderr.
@@ -121,6 +123,8 @@ impl Stop {
             self.stopped = Some(Stopped::Cancelled);
         } else if facts.now >= self.deadline {
             self.stopped = Some(Stopped::Deadline);
+        } else if facts.over_disk {
+            self.stopped = Some(Stopped::Disk);
         } else {
             return None;
         }

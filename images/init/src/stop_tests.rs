@@ -14,6 +14,7 @@ fn at(milliseconds: u64) -> Facts {
     Facts {
         now: Duration::from_millis(milliseconds),
         cancelled: false,
+        over_disk: false,
         main_ended: false,
         output_ended: false,
         output_held_up: false,
@@ -164,6 +165,7 @@ fn live(world: &World, stop: &mut Stop) -> Result<History, TestCaseError> {
         }
         let facts = Facts {
             cancelled: has_come(world.cancelled_at),
+            over_disk: false,
             main_ended: history.main_ended_at.is_some(),
             output_ended: has_come(world.output_ends_at) || has_come(history.killed_at),
             output_held_up: world.output_held_up[turn % world.output_held_up.len()],

@@ -110,7 +110,7 @@ fn bad_names_are_skipped() {
     let source = r"cd out; touch good .hidden ... 'ü ü' $'line\nbreak' $'not\xfftext' $'\e[2J';
         touch 'a\b' '\' 'c:\d\e.txt' $'\xc2\x85';
         mkdir -p 1/2/3/4/5/6/7/8; touch 1/2/3/4/5/6/7/8/deep;
-        long=$(printf 'x%.0s' {1..200}); mkdir $long; touch $long/$long";
+        long=$(printf 'x%.0s' {1..200}); mkdir -p $long/$long/$long/$long/$long; touch $long/$long/$long/$long/$long/$long";
     let Some(answer) = bash(source).run() else { return };
     assert_eq!(answer.artifact_names(), ["...", ".hidden", "1/2/3/4/5/6/7/8/deep", "good", "ü ü"]);
     let skipped = answer.skipped();

@@ -4,6 +4,8 @@
 # nothing of this is seen outside, nor can gantry-init kill anybody there.
 #
 # usage: enter.sh EMPTY-DIRECTORY GANTRY-INIT UID [COMMAND PREFIX...]
+#
+# With DISK in the environment, that folder is /work.
 set -eu
 root=$1 init=$2 uid=$3
 shift 3
@@ -23,7 +25,11 @@ mount --rbind /dev dev
 mount --rbind /sys sys
 mount -t proc proc proc
 mount -t tmpfs -o "size=16m,mode=700,uid=$uid" tmpfs run/gantry
-mount -t tmpfs -o "size=64m,mode=700,uid=$uid" tmpfs work
+if [ -n "${DISK-}" ]; then
+    mount --bind "$DISK" work
+else
+    mount -t tmpfs -o "size=64m,mode=700,uid=$uid" tmpfs work
+fi
 cp "$init" gantry-init
 # The root of a user namespace has nobody else to become.
 if [ "$uid" = 0 ]; then

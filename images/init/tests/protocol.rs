@@ -8,8 +8,9 @@ use gantry_init::frame::{
     MAX_REQUEST_PAYLOAD, VERSION,
 };
 use gantry_init::message::{
-    ArtifactBegin, ArtifactCaps, End, Exit, Hello, Launch, OutputFile, OutputFileEnd, Place,
-    Refused, RefusedReason, Request, SkipReason, SkippedArtifact, StoodBy, Stopped, Usage,
+    ArtifactBegin, ArtifactCaps, DiskEnd, DiskUse, End, Exit, Hello, Launch, LeftFile, OutputFile,
+    OutputFileEnd, OverDisk, Place, Refused, RefusedReason, Request, SkipReason, SkippedArtifact,
+    StoodBy, Stopped, Usage,
 };
 use proptest::prelude::*;
 use serde::{Serialize, de::DeserializeOwned};
@@ -44,7 +45,7 @@ fn round_trip<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(mes
 
 #[test]
 fn a_kind_is_known_by_its_number() {
-    assert_eq!(kinds().len(), 17);
+    assert_eq!(kinds().len(), 19);
     for kind in kinds() {
         assert_eq!(Kind::from_number(kind as u8), Some(kind));
         let from_init = kind as u8 >= 16;
@@ -170,6 +171,7 @@ proptest! {
             stream_cap,
             output_file: interpreted.then(|| OutputFile { path: text(1), cap }),
             artifacts: ArtifactCaps { count, bytes },
+            disk: None,
             stay_ms: 0,
         });
     }
@@ -190,9 +192,17 @@ proptest! {
             OutputFileEnd::TooLarge(size),
             OutputFileEnd::Unreadable,
         ];
+        let over = [
+            None,
+            Some(OverDisk::Bytes(numbers[2])),
+            Some(OverDisk::Files(numbers[2])),
+            Some(OverDisk::Depth),
+        ][variant];
+        round_trip(&LeftFile { name: text.clone(), size: numbers[0], executable: variant == 0 });
+        round_trip(&DiskUse { bytes: numbers[0] });
         round_trip(&Exit {
             end: if variant % 2 == 0 { End::Code(code) } else { End::Signal(code) },
-            stopped: [None, Some(Stopped::Deadline), Some(Stopped::Cancelled), None][variant],
+            stopped: [None, Some(Stopped::Deadline), Some(Stopped::Cancelled), Some(Stopped::Disk)][variant],
             duration_us,
             stdout_bytes,
             stderr_bytes,
@@ -202,6 +212,11 @@ proptest! {
             artifacts_unlisted: size,
             artifacts_sent: size,
             places: vec![Place { path: text.clone(), bytes: size, was_full: true, is_full: false }],
+            disk: over.map(|over| DiskEnd {
+                limit_bytes: numbers[0],
+                peak_bytes: numbers[1],
+                over: Some(over),
+            }),
             stood_by: [None, Some(StoodBy::Ran), Some(StoodBy::Replaced(text.clone())), None]
                 [variant]
                 .clone(),

@@ -6,10 +6,10 @@ use clap::Args;
 use serde_json::{Map, Number, Value};
 
 use crate::cli::fields::{Lines, bytes};
-use crate::cli::run::{cpus, memory, script_type, timeout};
+use crate::cli::run::{cpus, disk, memory, script_type, timeout};
 use crate::client::wire::{Limits, Script};
 use crate::client::{ClientError, Fields};
-use crate::domain::limits::Timeout;
+use crate::domain::limits::{MAX_FILE_COUNT, Timeout};
 use crate::domain::quantities::NANO_CPUS_PER_CPU;
 use crate::domain::registry::MAX_WARM;
 use crate::domain::registry::settings::Tags;
@@ -25,6 +25,14 @@ pub(super) struct SettingFlags {
     /// Memory that it may use, such as 256MiB
     #[arg(long, value_name = "SIZE", value_parser = memory)]
     memory: Option<u64>,
+
+    /// Room in /work on the server's disk, such as 20GiB; 0 keeps /work in memory
+    #[arg(long, value_name = "SIZE", value_parser = disk)]
+    disk: Option<u64>,
+
+    /// Files that an execution of it may leave
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_FILE_COUNT)))]
+    file_count: Option<u32>,
 
     /// CPUs that it may use, such as 0.5
     #[arg(long, value_name = "CPUS", value_parser = cpus)]
@@ -58,6 +66,12 @@ impl SettingFlags {
         let mut limits = Map::new();
         if let Some(bytes) = self.memory {
             limits.insert("memory_bytes".to_owned(), bytes.into());
+        }
+        if let Some(bytes) = self.disk {
+            limits.insert("disk_bytes".to_owned(), bytes.into());
+        }
+        if let Some(files) = self.file_count {
+            limits.insert("file_count".to_owned(), files.into());
         }
         if let Some(cpus) = self.cpus.and_then(number_of_cpus) {
             limits.insert("cpus".to_owned(), Value::Number(cpus));
@@ -143,6 +157,10 @@ pub(super) fn add(lines: &mut Lines, script: &Script) {
     if let Some(limits) = script.object::<Limits>("limits") {
         lines.add("cpus", &limits.cpus).text("memory", bytes(&limits.memory_bytes));
         lines.add("processes", &limits.pids).text("files", bytes(&limits.scratch_bytes));
+        if limits.disk_bytes.some().is_some_and(|it| it != "0") {
+            lines.text("disk", bytes(&limits.disk_bytes));
+        }
+        lines.add("files left", &limits.file_count);
         lines.text("output", bytes(&limits.output_bytes));
     }
     lines.add("at once", &script.shown("max_concurrency"));

@@ -13,6 +13,8 @@ pub struct Usage {
     pub peak_memory_bytes: u64,
     /// Number of processes that the kernel killed for lack of memory.
     pub oom_kills: u64,
+    /// Most bytes on disk at once; null if `/work` was in memory.
+    pub peak_disk_bytes: Option<u64>,
 }
 
 /// Place where an execution ran.

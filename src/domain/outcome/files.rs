@@ -1,10 +1,11 @@
 //! Messages about files that were not kept, and about full file systems.
 
 use gantry_init::message::{
-    ARTIFACT_DIR, Exit, MAX_UNLISTED_ARTIFACTS, Place, SHARED_MEMORY_DIR, SkipReason, WORK_DIR,
+    ARTIFACT_DIR, Exit, MAX_DISK_DEPTH, MAX_UNLISTED_ARTIFACTS, OverDisk, Place, SHARED_MEMORY_DIR,
+    SkipReason, WORK_DIR,
 };
 
-use crate::domain::job::{MAX_ARTIFACT_BYTES, MAX_ARTIFACTS};
+use crate::domain::job::MAX_ARTIFACT_BYTES;
 use crate::domain::quantities::show_bytes;
 use crate::domain::sanitize::sanitize;
 
@@ -19,6 +20,7 @@ pub fn skip_reason(reason: SkipReason) -> &'static str {
         SkipReason::TooLarge => "too large",
         SkipReason::Name => "forbidden name",
         SkipReason::Unreadable => "not a readable file",
+        SkipReason::HardLink => "another name of a file that was kept",
     }
 }
 
@@ -48,7 +50,7 @@ pub(super) fn unkept(exit: &Exit) -> Option<String> {
 fn hints(exit: &Exit) -> Vec<String> {
     let reasons = exit.artifacts_skipped.iter().map(|it| it.reason);
     let mut hints: Vec<String> = Vec::new();
-    for hint in reasons.map(hint) {
+    for hint in reasons.map(|reason| hint(reason, exit.disk.is_some())) {
         if !hints.contains(&hint) {
             hints.push(hint);
         }
@@ -56,22 +58,45 @@ fn hints(exit: &Exit) -> Vec<String> {
     hints
 }
 
-fn hint(reason: SkipReason) -> String {
+fn hint(reason: SkipReason, is_on_disk: bool) -> String {
     match reason {
         SkipReason::TooMany => {
-            format!("at most {MAX_ARTIFACTS} files are kept: pack them into an archive")
+            "raise limits.file_count, or pack the files into an archive".to_owned()
+        }
+        SkipReason::TooLarge if is_on_disk => {
+            "files are kept up to limits.disk_bytes in all, by their lengths".to_owned()
         }
         SkipReason::TooLarge => {
             let most = show_bytes(MAX_ARTIFACT_BYTES);
-            format!("at most {most} are kept in all: write large results to a mount")
+            format!("at most {most} are kept in all without scratch on disk: set limits.disk_bytes")
         }
-        SkipReason::Name => "a name is UTF-8 of at most 255 bytes with its folders, without `\\` \
-             and control characters"
+        SkipReason::Name => "a name is UTF-8 of at most 1,024 bytes with its folders, 255 for \
+             each and 32 of them, without `\\` and control characters"
             .to_owned(),
+        SkipReason::HardLink => "files with several names are kept once: copy them".to_owned(),
         SkipReason::Unreadable => "only regular files are kept that the script's user may read: \
              no links, sockets or pipes"
             .to_owned(),
     }
+}
+
+/// The limit of the disk that was exceeded, with advice; `None` if none was.
+pub(super) fn over_disk(exit: &Exit) -> Option<String> {
+    let disk = exit.disk?;
+    let limit = show_bytes(disk.limit_bytes);
+    Some(match disk.over? {
+        OverDisk::Bytes(bytes) => format!(
+            "its files in /work took {} of {limit}\nhint: raise limits.disk_bytes, or --disk with \
+             `gantry run`",
+            show_bytes(bytes)
+        ),
+        OverDisk::Files(files) => {
+            format!("it had {files} files and folders in /work\nhint: pack small files together")
+        }
+        OverDisk::Depth => format!(
+            "its folders in /work were nested deeper than {MAX_DISK_DEPTH}\nhint: use flat folders"
+        ),
+    })
 }
 
 /// First place of which `is_meant` is true, with its size, and advice.
@@ -81,6 +106,12 @@ pub(super) fn full_place(
 ) -> Option<(String, String)> {
     let place = exit.places.iter().find(|it| is_meant(it))?;
     let hint = match place.path.as_str() {
+        WORK_DIR if exit.disk.is_some() => {
+            return Some((
+                format!("the server's disk below {WORK_DIR}"),
+                "hint: free some disk space on the server".to_owned(),
+            ));
+        }
         WORK_DIR => "raise limits.scratch_bytes, or the memory limit with `gantry run`",
         SHARED_MEMORY_DIR => "use fewer workers, or share less memory at once",
         _ => "put large files into /work, with TMPDIR=/work for programs that use it",

@@ -1,5 +1,7 @@
 use super::*;
-use gantry_init::message::{MAX_UNLISTED_ARTIFACTS, Place, SkipReason, SkippedArtifact, Usage};
+use gantry_init::message::{
+    DiskEnd, MAX_UNLISTED_ARTIFACTS, OverDisk, Place, SkipReason, SkippedArtifact, Usage,
+};
 
 fn exit(end: End) -> Exit {
     Exit {
@@ -14,6 +16,7 @@ fn exit(end: End) -> Exit {
         artifacts_unlisted: 0,
         artifacts_sent: 0,
         places: Vec::new(),
+        disk: None,
         stood_by: None,
     }
 }
@@ -112,7 +115,10 @@ fn files_that_are_not_kept_are_no_success() {
     let names = ["1", "2", "3", "4", "5", "6"].map(|name| (name, SkipReason::TooMany));
     let said = message_of(with_unkept(End::Code(0), &names, 44));
     assert!(said.starts_with("50 files in /work/out were not kept: 1 (too many artifacts), "));
-    assert!(said.contains("5 (too many artifacts), 45 more\nhint: at most 100 files"), "{said}");
+    assert!(
+        said.contains("5 (too many artifacts), 45 more\nhint: raise limits.file_count"),
+        "{said}"
+    );
     let said = message_of(with_unkept(End::Code(0), &names, MAX_UNLISTED_ARTIFACTS));
     assert!(said.starts_with("at least 1000006 files"), "{said}");
 }
@@ -124,7 +130,10 @@ fn a_script_that_failed_says_what_it_lost_beside_why() {
     assert_eq!(status_of(failed.clone()).1, Some(ErrorKind::ExitNonzero));
     let said = message_of(failed);
     assert!(said.starts_with("the script exited with code 3\n2 files in /work/out"), "{said}");
-    assert!(said.contains("64 MiB") && said.contains("regular files"), "{said}");
+    assert!(
+        said.contains("64 MiB") && said.contains("disk_bytes") && said.contains("regular files"),
+        "{said}"
+    );
     let late = Exit { stopped: Some(Stopped::Deadline), ..with_unkept(End::Code(0), &names, 0) };
     assert_eq!(status_of(late.clone()).0, Status::Timeout);
     assert!(message_of(late).contains("\n2 files in /work/out were not kept"));
@@ -191,4 +200,37 @@ fn a_new_kind_has_one_beside_it_that_every_server_knows() {
         assert_eq!(ErrorKind::from_name(kind.name()), Some(kind));
         assert!(FIRST.contains(&kind.known_to_all().name()), "{kind:?}");
     }
+}
+
+/// A script that had this on disk.
+fn on_disk(end: End, over: Option<OverDisk>) -> Exit {
+    let disk = DiskEnd { limit_bytes: 16 << 20, peak_bytes: 20 << 20, over };
+    Exit { disk: Some(disk), ..exit(end) }
+}
+
+#[test]
+fn too_much_on_disk_is_out_of_disk_however_it_ended() {
+    for (over, said) in [
+        (OverDisk::Bytes(20 << 20), "20 MiB of 16 MiB\nhint: raise limits.disk_bytes"),
+        (OverDisk::Files(1_000_001), "1000001 files"),
+        (OverDisk::Depth, "deeper than 256"),
+    ] {
+        for end in [End::Code(0), End::Code(3)] {
+            let over = on_disk(end, Some(over));
+            assert_eq!(status_of(over.clone()).1, Some(ErrorKind::OutOfDisk));
+            assert!(message_of(over).contains(said), "{said}");
+        }
+        let stopped = on_disk(End::Signal(15), Some(over));
+        let stopped = Exit { stopped: Some(Stopped::Disk), ..stopped };
+        assert_eq!(status_of(stopped.clone()).1, Some(ErrorKind::OutOfDisk));
+        assert!(message_of(stopped).starts_with("the script was stopped: "));
+    }
+    assert_eq!(status_of(on_disk(End::Code(0), None)).0, Status::Completed);
+}
+
+#[test]
+fn the_servers_own_disk_is_not_the_scripts_to_raise() {
+    let full = with_place(End::Code(1), "/work", true, true);
+    let said = message_of(Exit { disk: on_disk(End::Code(1), None).disk, ..full });
+    assert!(said.contains("the server's disk") && !said.contains("scratch_bytes"), "{said}");
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::domain::limits::{Limits, Timeout};
+use crate::domain::limits::{Limits, Timeout, in_full};
 use crate::domain::mount::Mount;
 use crate::domain::sanitize::sanitize;
 
@@ -28,6 +28,7 @@ pub struct ScriptSettings {
     /// Time limit of one execution; a request can only lower it.
     pub timeout_secs: Timeout,
     /// Limits of one execution.
+    #[serde(serialize_with = "in_full")]
     pub limits: Limits,
     /// Most concurrent executions on each node; `None` means as many as fit.
     pub max_concurrency: Option<NonZeroU32>,

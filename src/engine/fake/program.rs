@@ -123,6 +123,7 @@ pub(crate) fn exit(code: i32) -> Exit {
         artifacts_unlisted: 0,
         artifacts_sent: 0,
         places: Vec::new(),
+        disk: None,
         stood_by: None,
     }
 }

@@ -22,12 +22,14 @@ pub(super) struct ClaimedExecution {
 impl ClaimedExecution {
     /// Bounds of what its script may leave, as its snapshot has them.
     pub(super) fn output_limits(&self) -> OutputLimits {
-        let output_bytes = self.runnable.snapshot.limits.output_bytes;
+        let limits = &self.runnable.snapshot.limits;
+        let output_bytes = limits.output_bytes;
         let output_file = self.runnable.definition.output_file.as_ref();
         OutputLimits {
             stream_cap: output_bytes,
             output_file_cap: output_file.map(|_| output_bytes),
-            artifacts: artifact_caps(),
+            artifacts: artifact_caps(limits),
+            on_disk: limits.disk_bytes > 0,
             grace: GRACE,
         }
     }

@@ -82,7 +82,7 @@ mod tests {
     use crate::orchestrator::queue::{Capacity, Queue};
 
     fn gate() -> EngineGate {
-        let capacity = Capacity { executions: 1, memory_bytes: 1, nano_cpus: 1 };
+        let capacity = Capacity { executions: 1, memory_bytes: 1, nano_cpus: 1, disk_bytes: 0 };
         let queue = Arc::new(SharedQueue::new(Queue::new(capacity, 1)));
         EngineGate::new(Arc::new(Unobserved), queue)
     }

@@ -67,6 +67,7 @@ pub(super) fn waiting(pending: &PendingExecution) -> Waiting {
         demand: Demand {
             memory_bytes: u64::try_from(pending.memory_bytes).unwrap_or_default(),
             nano_cpus: u64::try_from(pending.nano_cpus).unwrap_or_default(),
+            disk_bytes: u64::try_from(pending.disk_bytes).unwrap_or_default(),
         },
         since: clock::since(pending.created_at),
     }

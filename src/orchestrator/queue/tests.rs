@@ -3,9 +3,10 @@ use super::*;
 mod model;
 
 const CPU: u64 = 1_000_000_000;
-const SMALL: Demand = Demand { memory_bytes: 100, nano_cpus: CPU };
-const LARGE: Demand = Demand { memory_bytes: 400, nano_cpus: 4 * CPU };
-const NODE: Capacity = Capacity { executions: 4, memory_bytes: 400, nano_cpus: 4 * CPU };
+const SMALL: Demand = Demand { memory_bytes: 100, nano_cpus: CPU, disk_bytes: 0 };
+const LARGE: Demand = Demand { memory_bytes: 400, nano_cpus: 4 * CPU, disk_bytes: 0 };
+const NODE: Capacity =
+    Capacity { executions: 4, memory_bytes: 400, nano_cpus: 4 * CPU, disk_bytes: 1000 };
 
 /// Of script 1, without a limit, small, of priority 0.
 fn waiting(id: u128, since_secs: u64) -> Waiting {
@@ -172,8 +173,8 @@ fn who_is_cancelled_holds_up_nobody() {
 #[test]
 fn what_exceeds_the_node_runs_alone() {
     // Beyond the memory only, and beside it one that needs no memory at all.
-    let excessive = Demand { memory_bytes: u64::MAX, nano_cpus: 0 };
-    let weightless = Demand { memory_bytes: 0, nano_cpus: 1 };
+    let excessive = Demand { memory_bytes: u64::MAX, ..Demand::default() };
+    let weightless = Demand { nano_cpus: 1, ..Demand::default() };
     let mut queue = queue_of(NODE, [waiting(1, 0)]);
     assert!(!queue.fits(&excessive) && queue.fits(&weightless) && queue.fits(&LARGE));
     assert_eq!(started(&mut queue, at(0)), [1]);
@@ -305,4 +306,54 @@ fn what_is_set_aside_knows_the_limit_that_came_meanwhile() {
     assert_eq!(queue.resume("image"), 2);
     assert_eq!(queue.next(at(1)).and_then(|it| it.max_concurrency), Some(1));
     assert_eq!(queue.next(at(1)), None);
+}
+
+/// A small one that needs so much of the disk.
+fn on_disk(disk_bytes: u64) -> Demand {
+    Demand { disk_bytes, ..SMALL }
+}
+
+fn needs(id: u128, since_secs: u64, disk_bytes: u64) -> Waiting {
+    Waiting { demand: on_disk(disk_bytes), ..waiting(id, since_secs) }
+}
+
+#[test]
+fn room_on_the_disk_is_reserved_and_comes_back() {
+    let mut queue = queue_of(NODE, [needs(1, 0, 600), needs(2, 1, 600), needs(3, 2, 400)]);
+    assert_eq!(started(&mut queue, at(2)), [1, 3]);
+    assert_eq!(queue.disk_wanted(), (1000, true));
+    assert!(queue.finished(id(1)));
+    assert_eq!(started(&mut queue, at(2)), [2]);
+    assert_eq!(queue.disk_wanted(), (1000, false));
+}
+
+#[test]
+fn who_waits_for_room_that_is_not_there_holds_up_nobody() {
+    let mut queue = queue_of(NODE, [needs(1, 0, 900), needs(2, 1, 100), waiting(3, 2)]);
+    assert!(queue.fits(&on_disk(1000)) && !queue.fits(&on_disk(1001)));
+    assert!(!queue.set_disk(500));
+    assert_eq!(started(&mut queue, at(600)), [2, 3], "the first has waited for long");
+    assert!(queue.finished(id(2)) && queue.finished(id(3)));
+    assert_eq!(queue.next(at(600)), None, "not even alone");
+    assert!(queue.set_disk(900));
+    assert_eq!(started(&mut queue, at(600)), [1]);
+}
+
+#[test]
+fn who_waits_for_others_room_on_the_disk_is_not_overtaken_for_ever() {
+    let mut queue = queue_of(NODE, [needs(1, 0, 600)]);
+    assert_eq!(started(&mut queue, at(0)), [1]);
+    assert!(queue.restore(needs(2, 1, 900)) && queue.restore(needs(3, 2, 100)));
+    assert!(queue.restore(waiting(4, 3)));
+    assert_eq!(started(&mut queue, at(60)), [4], "it needs no disk");
+    assert!(queue.finished(id(1)));
+    assert_eq!(started(&mut queue, at(60)), [2, 3]);
+}
+
+#[test]
+fn a_disk_that_shrinks_below_what_runs_stops_none_that_needs_none() {
+    let mut queue = queue_of(NODE, [needs(1, 0, 900), needs(2, 1, 50), waiting(3, 2)]);
+    assert_eq!(queue.next(at(2)).map(|it| it.id), Some(id(1)));
+    queue.set_disk(100);
+    assert_eq!(started(&mut queue, at(2)), [3]);
 }

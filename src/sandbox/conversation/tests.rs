@@ -18,6 +18,7 @@ fn limits() -> OutputLimits {
         stream_cap: STREAM_CAP,
         output_file_cap: Some(OUTPUT_FILE_CAP),
         artifacts: ArtifactCaps { count: ARTIFACTS, bytes: ARTIFACT_BYTES },
+        on_disk: false,
         grace: Duration::from_secs(1),
     }
 }
@@ -52,6 +53,7 @@ fn exit() -> Frame {
         artifacts_unlisted: 0,
         artifacts_sent: 0,
         places: Vec::new(),
+        disk: None,
         stood_by: None,
     };
     frame(Kind::Exit, serde_json::to_vec(&exit).unwrap())
@@ -254,6 +256,7 @@ impl Passed {
                 self.announced += begin.size;
             }
             Event::ArtifactData(bytes) => self.artifact_data += bytes.len() as u64,
+            Event::LeftFile(_) | Event::DiskUse(_) => panic!("its files are in memory"),
             Event::Exit(_) | Event::Refused(_) => self.ends += 1,
         }
     }
@@ -312,4 +315,64 @@ proptest! {
         frames.push(exit());
         prop_assert!(matches!(last(frames), Ok(Event::Exit(_))));
     }
+}
+
+fn left(name: &str, size: u64) -> Frame {
+    let file = LeftFile { name: name.to_owned(), size, executable: false };
+    frame(Kind::LeftFile, serde_json::to_vec(&file).unwrap())
+}
+
+fn disk_use(bytes: u64) -> Frame {
+    frame(Kind::DiskUse, serde_json::to_vec(&DiskUse { bytes }).unwrap())
+}
+
+/// Meaning of the last of these frames of a script with scratch on disk.
+fn last_on_disk(
+    frames: impl IntoIterator<Item = Frame>,
+    on_disk: bool,
+) -> Result<Event, ProtocolError> {
+    let mut conversation = Conversation::new(&OutputLimits { on_disk, ..limits() });
+    let mut last = Ok(Event::Up);
+    for frame in [loaded(), started()].into_iter().chain(frames) {
+        last.unwrap();
+        last = conversation.accept(frame);
+    }
+    last
+}
+
+#[test]
+fn files_on_disk_are_told_within_the_same_limits() {
+    let on_disk = |frames: Vec<Frame>| last_on_disk(frames, true);
+    assert!(matches!(on_disk(vec![left("a", ARTIFACT_BYTES)]), Ok(Event::LeftFile(_))));
+    let too_many = (0..=ARTIFACTS).map(|number| left(&format!("f{number}"), 0)).collect();
+    assert_eq!(on_disk(too_many), Err(ProtocolError::LimitExceeded("artifacts")));
+    let too_large = vec![left("a", 1), left("b", ARTIFACT_BYTES)];
+    assert_eq!(on_disk(too_large), Err(ProtocolError::LimitExceeded("artifact bytes")));
+    for name in ["", "../a", "/a", "a//b", "a\nb"] {
+        assert_eq!(on_disk(vec![left(name, 0)]), Err(ProtocolError::ArtifactName), "{name:?}");
+    }
+    for frame in [frame(Kind::Stdout, "x"), disk_use(1)] {
+        let kind = frame.kind;
+        assert_eq!(on_disk(vec![left("a", 0), frame]), Err(ProtocolError::Unexpected(kind)));
+    }
+}
+
+#[test]
+fn files_on_disk_come_in_the_order_of_their_folders_and_once() {
+    let sorted = ["a", "b/c/x", "b/c.d"].map(|name| left(name, 0));
+    assert!(matches!(last_on_disk(sorted, true), Ok(Event::LeftFile(_))));
+    for names in [["b", "a"], ["a", "a"], ["a/b", "a/b"], ["a/c", "a/b"]] {
+        let frames = names.map(|name| left(name, 0));
+        assert_eq!(last_on_disk(frames, true), Err(ProtocolError::FileOrder), "{names:?}");
+    }
+}
+
+#[test]
+fn files_are_sent_or_left_on_disk_and_never_both() {
+    let unexpected = |kind| Err(ProtocolError::Unexpected(kind));
+    assert_eq!(last_on_disk([artifact("a", 0)], true), unexpected(Kind::ArtifactBegin));
+    assert_eq!(last_on_disk([left("a", 0)], false), unexpected(Kind::LeftFile));
+    let none = Err(ProtocolError::LimitExceeded("reports of the disk"));
+    assert_eq!(last_on_disk([disk_use(1)], false), none);
+    assert_eq!(last_on_disk([disk_use(1), disk_use(7)], true), Ok(Event::DiskUse(7)));
 }

@@ -65,7 +65,13 @@ fn uncut(output: &[u8]) -> Decoded {
 fn has_an_end((frames, broken): Decoded) -> bool {
     let artifacts = ArtifactCaps { count: 10, bytes: 1_000 };
     let grace = std::time::Duration::ZERO;
-    let limits = OutputLimits { stream_cap: 1_000, output_file_cap: Some(100), artifacts, grace };
+    let limits = OutputLimits {
+        stream_cap: 1_000,
+        output_file_cap: Some(100),
+        artifacts,
+        on_disk: false,
+        grace,
+    };
     let mut conversation = Conversation::from_hello(&limits);
     let mut has_ended = false;
     for (number, frame) in frames.into_iter().enumerate() {

@@ -229,7 +229,12 @@ fn work(
     };
     let settings = ExecutionsSettings {
         node: IDLE_NODE.to_owned(),
-        capacity: Capacity { executions: 1, memory_bytes: 1 << 40, nano_cpus: 1 << 40 },
+        capacity: Capacity {
+            executions: 1,
+            memory_bytes: 1 << 40,
+            nano_cpus: 1 << 40,
+            disk_bytes: 0,
+        },
         queue_limit,
         data_dir: folder.to_owned(),
         oci_runtime: None,

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use gantry_init::frame::{Decoder, Frame, FrameError, Kind};
-use gantry_init::message::{ArtifactBegin, Exit, Hello, Prepared, Refused};
+use gantry_init::message::{ArtifactBegin, DiskUse, Exit, Hello, LeftFile, Prepared, Refused};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{frame, stream};
@@ -61,6 +61,8 @@ fn read_message(kind: Kind, payload: &[u8]) {
         Kind::Hello => stays_the_same::<Hello>(payload),
         Kind::Prepared => stays_the_same::<Prepared>(payload),
         Kind::ArtifactBegin => stays_the_same::<ArtifactBegin>(payload),
+        Kind::LeftFile => stays_the_same::<LeftFile>(payload),
+        Kind::DiskUse => stays_the_same::<DiskUse>(payload),
         Kind::Exit => stays_the_same::<Exit>(payload),
         Kind::Refused => stays_the_same::<Refused>(payload),
         _ => {}

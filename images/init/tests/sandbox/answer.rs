@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use gantry_init::frame::{Frame, Kind};
 use gantry_init::message::{
-    ArtifactBegin, End, Exit, Hello, Prepared, Refused, RefusedReason, SkipReason, Stopped,
+    ArtifactBegin, DiskUse, End, Exit, Hello, LeftFile, Prepared, Refused, RefusedReason,
+    SkipReason, Stopped,
 };
 
 /// All frames of init.
@@ -19,6 +20,9 @@ pub(crate) struct Answer {
     pub(crate) output_file: Vec<u8>,
     pub(crate) artifacts: Vec<(String, Vec<u8>)>,
     announced: u64,
+    pub(crate) left: Vec<LeftFile>,
+    /// Use of the disk, as it was told.
+    pub(crate) disk_use: Vec<u64>,
     pub(crate) exit: Option<Exit>,
     pub(crate) refused: Option<Refused>,
     /// PID 1's own.
@@ -60,6 +64,8 @@ impl Answer {
             Kind::Stdout => self.stdout.extend(payload),
             Kind::Stderr => self.stderr.extend(payload),
             Kind::OutputFile => self.output_file.extend(payload),
+            Kind::LeftFile => self.left.push(parsed(&payload)),
+            Kind::DiskUse => self.disk_use.push(parsed::<DiskUse>(&payload).bytes),
             Kind::ArtifactBegin => {
                 assert_eq!(self.announced, 0, "the artifact before it is whole");
                 let ArtifactBegin { name, size } = parsed(&payload);

@@ -12,7 +12,7 @@ pub(crate) mod answer;
 pub(crate) mod run;
 
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -57,8 +57,17 @@ impl Sandbox {
         Self::start_as(NOBODY, &[])
     }
 
+    /// One whose /work is this folder.
+    pub(crate) fn start_on(work: &Path) -> Option<Self> {
+        Self::start_with(NOBODY, &[], Some(work))
+    }
+
     /// One whose user is `uid` and whose PID 1 is started through `prefix`.
     pub(crate) fn start_as(uid: u32, prefix: &[&str]) -> Option<Self> {
+        Self::start_with(uid, prefix, None)
+    }
+
+    fn start_with(uid: u32, prefix: &[&str], work: Option<&Path>) -> Option<Self> {
         if !namespaces_are_permitted() {
             eprintln!("skipped: no namespaces here, or no unshare(1)");
             return None;
@@ -72,6 +81,7 @@ impl Sandbox {
             .arg(env!("CARGO_BIN_EXE_gantry-init"))
             .arg(if is_root() { uid } else { 0 }.to_string())
             .args(prefix)
+            .env("DISK", work.unwrap_or(Path::new("")))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -5,7 +5,9 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
 use gantry_init::frame::{Decoder, Frame, Header, Kind, MAX_REQUEST_PAYLOAD};
-use gantry_init::message::{ArtifactCaps, Launch, OutputFile, Preparation, Request, WORK_DIR};
+use gantry_init::message::{
+    ArtifactCaps, DiskCaps, Launch, OutputFile, Preparation, Request, WORK_DIR,
+};
 
 use super::answer::Answer;
 use super::{PATIENCE, Sandbox};
@@ -56,6 +58,7 @@ impl Run {
             stream_cap: 10 << 20,
             output_file: None,
             artifacts: ArtifactCaps { count: 100, bytes: 10 << 20 },
+            disk: None,
             stay_ms: 0,
         };
         Self { preparation: None, request, script: script.to_vec(), stdin: vec![] }
@@ -103,6 +106,11 @@ impl Run {
 
     pub(crate) fn artifacts(mut self, count: u32, bytes: u64) -> Self {
         self.request.artifacts = ArtifactCaps { count, bytes };
+        self
+    }
+
+    pub(crate) fn disk(mut self, bytes: u64, files: u64) -> Self {
+        self.request.disk = Some(DiskCaps { bytes, files });
         self
     }
 

@@ -9,7 +9,7 @@ use crate::clock;
 use crate::domain::execution::{ExecutionSnapshot, NewExecution};
 use crate::domain::fault::{Fault, pointer_to};
 use crate::domain::job::check_arguments;
-use crate::domain::limits::Timeout;
+use crate::domain::limits::{Limits, Timeout};
 use crate::domain::quantities::{show_bytes, show_duration};
 use crate::domain::registry::ScriptVersion;
 use crate::domain::token::Role;
@@ -86,8 +86,14 @@ fn faults(
         faults.push(Fault::new("/input", detail));
     }
     let limits = settings.limits;
-    if !fits(&Demand { memory_bytes: limits.memory_bytes, nano_cpus: limits.nano_cpus }) {
+    let Limits { memory_bytes, nano_cpus, disk_bytes, .. } = limits;
+    if !fits(&Demand { memory_bytes, nano_cpus, disk_bytes: 0 }) {
         faults.push(Fault::new("/script", "its limits are more than this machine has"));
+    } else if !fits(&Demand { memory_bytes, nano_cpus, disk_bytes }) {
+        let disk = show_bytes(disk_bytes);
+        let detail =
+            format!("its limits.disk_bytes of {disk} is more than this machine's disk has");
+        faults.push(Fault::new("/script", detail));
     }
     faults
 }

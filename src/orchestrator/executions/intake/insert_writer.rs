@@ -130,6 +130,7 @@ fn waiting(new: &NewExecution, max_concurrency: Option<NonZeroU32>) -> Waiting {
         demand: Demand {
             memory_bytes: new.snapshot.limits.memory_bytes,
             nano_cpus: new.snapshot.limits.nano_cpus,
+            disk_bytes: new.snapshot.limits.disk_bytes,
         },
         since: clock::since(new.created_at),
     }

@@ -36,7 +36,10 @@ pub(super) async fn keep_artifacts(
         if !is_cut || !is_waited_for {
             let (id, attempt) = (claimed.runnable.id, claimed.attempt);
             let artifacts = &mut executed.report.artifacts;
-            let kept = context.artifacts.keep(id, attempt, artifacts).await;
+            let kept = match executed.left.is_empty() {
+                true => context.artifacts.keep(id, attempt, artifacts).await,
+                false => context.artifacts.keep_left(id, &executed.left, artifacts).await,
+            };
             let is_final = !kept.as_ref().is_err_and(|lost| lost.is_for_want_of_room);
             if is_final || !is_waited_for {
                 return Some((executed, kept));
@@ -61,10 +64,10 @@ async fn read_again(
     executed: Executed,
 ) -> Option<Executed> {
     let ClaimedExecution { runnable, attempt, live, .. } = claimed;
-    let Executed { report, error, container } = executed;
+    let Executed { report, left, error, container } = executed;
     // Without a sandbox there is nothing to be read.
     let Some(receipt) = report.sandbox.clone() else {
-        return Some(Executed { report, error, container });
+        return Some(Executed { report, left, error, container });
     };
     container.detach();
     context.artifacts.unstage(runnable.id, *attempt).await;

@@ -5,6 +5,7 @@ use super::artifact_retry::keep_artifacts;
 use super::output::check_output;
 use super::settlement::{Settlement, settlement};
 use super::{AttemptOutcome, TaskContext};
+use crate::domain::outcome::{ErrorKind, Outcome, Status};
 use crate::orchestrator::artifact_storage::ArtifactError;
 use crate::orchestrator::executions::claimed::ClaimedExecution;
 use crate::orchestrator::executions::transitions::cancelled_outcome;
@@ -59,7 +60,7 @@ impl EndedRun {
 impl KeptRun {
     async fn settle(self, context: &TaskContext) -> AttemptOutcome {
         let Self { claimed, executed, kept } = self;
-        let Executed { mut report, error, container } = executed;
+        let Executed { mut report, error, container, .. } = executed;
         let is_cancelled = claimed.live.cancel.is_cancelled();
         if let Some(sandbox) = &mut report.sandbox {
             sandbox.node = Some(context.transitions.node().to_owned());
@@ -69,6 +70,7 @@ impl KeptRun {
             let message = report.outcome.error_message;
             report.outcome.error_message = message.map(|_| error.public_message());
         }
+        note_disk_stop(&claimed, &mut report.outcome);
         if is_cancelled && report.started_at.is_none() {
             report.outcome = cancelled_outcome();
         }
@@ -94,6 +96,16 @@ impl KeptRun {
             container.detach();
         }
         AttemptOutcome::Over
+    }
+}
+
+/// An execution that was stopped for room on the disk was not cancelled by anybody.
+fn note_disk_stop(claimed: &ClaimedExecution, outcome: &mut Outcome) {
+    if let Some(reason) = claimed.live.disk_stop()
+        && outcome.status == Status::Cancelled
+    {
+        let (exit_code, signal) = (outcome.exit_code, outcome.signal);
+        *outcome = Outcome { exit_code, signal, ..Outcome::failed(ErrorKind::OutOfDisk, reason) };
     }
 }
 

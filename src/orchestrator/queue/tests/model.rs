@@ -37,7 +37,11 @@ fn executions() -> impl Strategy<Value = Waiting> {
     let demands = prop_oneof![
         Just(SMALL),
         Just(LARGE),
-        (sizes, cpus).prop_map(|(memory_bytes, nano_cpus)| Demand { memory_bytes, nano_cpus }),
+        (sizes, cpus).prop_map(|(memory_bytes, nano_cpus)| Demand {
+            memory_bytes,
+            nano_cpus,
+            disk_bytes: 0
+        }),
     ];
     (0..5_i64, -12..=12_i8, limits(), demands, 0..30_u64).prop_map(
         |(script_id, priority, max_concurrency, demand, since_secs)| Waiting {

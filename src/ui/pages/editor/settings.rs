@@ -58,7 +58,7 @@ pub(super) enum Control {
 use Control::{Decimal, Mebibytes, Tick, Whole, Words};
 
 /// All settings, in the order of the form.
-pub(super) const SETTINGS: [Setting; 10] = [
+pub(super) const SETTINGS: [Setting; 12] = [
     Setting {
         name: "memory_mib",
         place: &["limits", "memory_bytes"],
@@ -94,10 +94,26 @@ pub(super) const SETTINGS: [Setting; 10] = [
     Setting {
         name: "scratch_mib",
         place: &["limits", "scratch_bytes"],
-        label: "Files, in MiB",
+        label: "Files in memory, in MiB",
         help: "In /work and /tmp; at most half of the memory.",
         control: Mebibytes("1", ""),
         text: |it| mebibytes(it.limits.scratch_bytes),
+    },
+    Setting {
+        name: "disk_mib",
+        place: &["limits", "disk_bytes"],
+        label: "Files on disk, in MiB",
+        help: "From 16, for /work on the server's disk; 0 keeps it in memory.",
+        control: Mebibytes("0", ""),
+        text: |it| mebibytes(it.limits.disk_bytes),
+    },
+    Setting {
+        name: "file_count",
+        place: &["limits", "file_count"],
+        label: "Files left",
+        help: "In /work/out; further ones are refused.",
+        control: Whole("1", "100000"),
+        text: |it| it.limits.file_count.to_string(),
     },
     Setting {
         name: "output_mib",
@@ -207,7 +223,14 @@ pub(in crate::ui::pages) fn facts(settings: &ScriptSettings) -> Markup {
     let limits = settings.limits;
     html! {
         dt { "Processes" } dd { "at most " (limits.pids) }
-        dt { "Files" } dd { "at most " (value::bytes(limits.scratch_bytes)) " in /work and /tmp" }
+        dt { "Files" }
+        dd {
+            @match limits.disk_bytes {
+                0 => { "at most " (value::bytes(limits.scratch_bytes)) " in /work and /tmp" },
+                disk => { "at most " (value::bytes(disk)) " in /work, on the server's disk" },
+            }
+            ", " (value::count(limits.file_count.into())) " of them left"
+        }
         dt { "Output" }
         dd { (value::bytes(limits.output_bytes)) " of stdout and of stderr are kept" }
         dt { "At once" }

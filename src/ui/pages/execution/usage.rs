@@ -20,6 +20,7 @@ pub(super) fn card(
                 (end(summary))
                 (time(summary, snapshot))
                 (memory(summary, snapshot))
+                (disk(summary, snapshot))
                 @if summary.status.has_ended() && summary.sandbox.is_some() {
                     dt { "stdout" }
                     dd { (output(summary.stdout_bytes, summary.stdout_truncated, log.stdout())) }
@@ -92,6 +93,23 @@ fn memory(summary: &ExecutionSummary, snapshot: Option<&ExecutionSnapshot>) -> M
                 p.wrong {
                     "Out of memory: "
                     (counted(kills, "process was killed", "processes were killed"))
+                }
+            }
+        }
+    }
+}
+
+/// Disk of a script whose `/work` is there.
+fn disk(summary: &ExecutionSummary, snapshot: Option<&ExecutionSnapshot>) -> Markup {
+    let limit = snapshot.map(|it| it.limits.disk_bytes).filter(|it| *it > 0);
+    let used = summary.usage.and_then(|it| it.peak_disk_bytes);
+    html! {
+        @if used.is_some() || limit.is_some() {
+            dt { "Disk" }
+            dd {
+                (used_of(used.map(bytes), limit.map(bytes)))
+                @if let (Some(used), Some(limit)) = (used, limit) {
+                    (meter("Disk", &used.to_string(), &limit.to_string()))
                 }
             }
         }
