@@ -253,9 +253,14 @@ VARIABLES = {
     "EXECUTION_ID": "",
     "SCRIPT_NAME": "name",
     "JOB_ID": "",
+    "GANTRY_INPUTS": "",
     "PYTHONUNBUFFERED": "1",
     "PYTHONDONTWRITEBYTECODE": "1",
 }
+
+
+# Said by who has searched the environment.
+SEARCHED = "ready JOB_ID GANTRY_INPUTS"
 
 
 def fields(*values):
@@ -293,7 +298,9 @@ class Bench:
 
     def variables(self, more):
         variables = {**VARIABLES, "EXECUTION_ID": "e-1", **more}
-        return variables if "JOB_ID" in more else without(variables, "JOB_ID")
+        for name in ("JOB_ID", "GANTRY_INPUTS"):
+            variables = variables if name in more else without(variables, name)
+        return variables
 
     def begin(self):
         for folder in (self.script.parent, self.work):
@@ -428,6 +435,8 @@ class StandBy(unittest.TestCase):
         self.assertNotIn("PYTHONPATH", out)
         _, out, _, _ = self.compare(source, more={"JOB_ID": "j-1"})
         self.assertIn("('JOB_ID', 'j-1')", out)
+        _, out, _, _ = self.compare(source, more={"GANTRY_INPUTS": "/work/in/list"})
+        self.assertIn("('GANTRY_INPUTS', '/work/in/list')", out)
 
     def test_nothing_else_is_open(self):
         self.compare(
@@ -642,8 +651,8 @@ class StandBy(unittest.TestCase):
             for interpreter in self.interpreters:
                 bench = Bench(self.folder.name, interpreter, source)
                 said, warm = bench.standing_by([], b"", {})
-                # It has not seen the variable that only some executions have.
-                self.assertEqual(said, "ready JOB_ID" if module != "asks_whether" else "ready")
+                # It has not seen the variables that only some executions have.
+                self.assertEqual(said, SEARCHED if module != "asks_whether" else "ready")
                 self.assertEqual(warm, bench.from_scratch([], b"", {}))
         self.assertIn("JOB_ID", self.compare("import asks_for_job\nprint(asks_for_job.value)")[1])
 

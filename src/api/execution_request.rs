@@ -11,7 +11,9 @@ use utoipa::ToSchema;
 
 use crate::domain::execution::{NewExecution, Priority};
 use crate::domain::fault::{Fault, pointer_to};
+use crate::domain::input_files::{RequestFiles, SentFiles};
 use crate::domain::json_input::JsonInput;
+use crate::domain::keep::Keep;
 use crate::domain::limits::Timeout;
 use crate::domain::registry::{RegisteredScript, ScriptVersion};
 use crate::domain::sanitize::sanitize;
@@ -55,6 +57,18 @@ pub(super) struct ExecutionRequest {
     /// Executions with a higher priority run first.
     #[schema(minimum = -10, maximum = 10, default = 0)]
     priority: Option<i64>,
+    /// Files that the script finds below `/work/in`, by their names there: `sha256:HEX` is
+    /// a file, `tree:sha256:HEX` a folder, `execution:ID/PATH` what an ended execution left
+    /// (all of it without a path). At most 10,000 entries, and 100,000 files with those of
+    /// folders.
+    #[serde(default)]
+    #[schema(value_type = std::collections::HashMap<String, String>)]
+    files: SentFiles,
+    /// Time for which the content of the files that it leaves is kept after its end, such
+    /// as `7d`; `none` gives them up at its end, `job` with the files of its job. By default
+    /// they are kept as long as the execution.
+    #[schema(value_type = Option<String>, example = "7d")]
+    keep: Option<Keep>,
 }
 
 /// A request validated as far as is possible without its script.
@@ -67,6 +81,8 @@ pub(super) struct ValidatedRequest {
     pub(super) timeout: Option<Timeout>,
     pub(super) priority: Priority,
     pub(super) input: JsonInput,
+    pub(super) files: RequestFiles,
+    pub(super) keep: Option<Keep>,
 }
 
 impl ValidatedRequest {
@@ -76,6 +92,10 @@ impl ValidatedRequest {
         let input = fields.take("input").map(RawValue::to_owned);
         let request: ExecutionRequest = fields.into_value()?;
         let (env, mut faults) = request.env.check("/env");
+        let files = request.files.check("/files").unwrap_or_else(|wrong| {
+            faults.extend(wrong);
+            RequestFiles::default()
+        });
         let mut fault = |pointer: &str, detail: String| faults.push(Fault::new(pointer, detail));
         let priority = Priority::new(request.priority.unwrap_or_default());
         let priority = priority.map_err(|error| fault("/priority", error.to_string()));
@@ -97,6 +117,8 @@ impl ValidatedRequest {
             job_id: request.job_id,
             timeout: request.timeout_secs,
             priority: priority.unwrap_or_default(),
+            files,
+            keep: request.keep,
         };
         Ok((validated, input.or_else(|| RawValue::from_string(NO_INPUT.to_owned()).ok())))
     }
@@ -147,6 +169,18 @@ impl ValidatedRequest {
         add(&self.timeout.map(Timeout::as_millis).unwrap_or_default().to_le_bytes());
         add(&self.priority.value().to_le_bytes());
         add(self.input.as_str().as_bytes());
+        // Without files as in versions that know of none.
+        if !self.files.is_empty() || self.keep.is_some() {
+            let mut files: Vec<_> =
+                self.files.iter().map(|(name, it)| (name, it.to_string())).collect();
+            files.sort_unstable();
+            add(&count(files.len()));
+            for (name, reference) in files {
+                add(name.as_bytes());
+                add(reference.as_bytes());
+            }
+            add(self.keep.map(|keep| keep.to_string()).unwrap_or_default().as_bytes());
+        }
         hasher.finalize().into()
     }
 }
@@ -241,6 +275,12 @@ mod tests {
             r#"{"script": "a", "timeout_secs": 1}"#,
             r#"{"script": "a", "priority": 1}"#,
             r#"{"script": "a", "version": 1}"#,
+            r#"{"script": "a", "files": {"a": "share:m/a"}}"#,
+            r#"{"script": "a", "files": {"b": "share:m/a"}}"#,
+            r#"{"script": "a", "files": {"a": "share:m/b"}}"#,
+            r#"{"script": "a", "files": {"a": "share:m/a", "b": "share:m/a"}}"#,
+            r#"{"script": "a", "keep": "7d"}"#,
+            r#"{"script": "a", "keep": "job"}"#,
         ];
         for (at, one) in all.iter().enumerate() {
             for other in &all[..at] {
@@ -266,9 +306,11 @@ mod tests {
     #[test]
     fn everything_that_is_wrong_is_said_at_once() {
         let body = r#"{"script": "a", "env": {"PATH": "x", "1": "y"}, "args": ["\u0000"],
-            "job_id": "", "priority": 11}"#;
+            "job_id": "", "priority": 11, "files": {"../x": "share:a/b", "y": "z"}}"#;
         let problem = format!("{:?}", ValidatedRequest::parse(body.as_bytes()).err().unwrap());
-        for pointer in ["/env/PATH", "/env/1", "/args/0", "/job_id", "/priority"] {
+        for pointer in
+            ["/env/PATH", "/env/1", "/args/0", "/job_id", "/priority", "/files/..~1x", "/files/y"]
+        {
             assert!(problem.contains(pointer), "{pointer}: {problem}");
         }
     }

@@ -83,6 +83,7 @@ fn of_executions(routes: Routes) -> Routes {
         .allow(CANCELLING, routes!(executions::cancel_execution))
         .allow(ANYBODY, routes!(events::stream_events))
         .allow(ANYBODY, routes!(artifacts::list_artifacts))
+        .allow(ANYBODY, routes!(artifacts::list_outputs))
         .allow(ANYBODY, routes!(artifacts::download_artifact))
 }
 

@@ -148,8 +148,16 @@ struct Execution {
     stdout_log: String,
     /// stderr as text, in the same way.
     stderr_log: String,
-    /// Files that the script left, including those that were not kept.
+    /// The first 1,000 files that the script finds below `/work/in`, those of folders one by
+    /// one.
+    files: Vec<InputFile>,
+    /// Number of all files that the script finds there.
+    file_count: u64,
+    /// The first 1,000 files that the script left, including those that were not kept; the
+    /// list of artifacts has all.
     artifacts: Vec<Artifact>,
+    /// Number of all files that the script left.
+    artifact_count: u64,
 }
 
 /// Resources that an execution used.
@@ -198,6 +206,28 @@ struct Artifact {
     bytes: u64,
     /// Reason why it was not kept; null if it was.
     skipped: Option<String>,
+    /// `sha256:` and the SHA-256 of its content in hexadecimal; null if it was not kept.
+    digest: Option<String>,
+    /// Media type that the script's version declares for it, or else that of its name;
+    /// null if neither tells.
+    #[schema(example = "video/mp4")]
+    media_type: Option<String>,
+    /// Role that the script's version declares for it.
+    #[schema(example = "preview")]
+    role: Option<String>,
+    /// True if the script left it executable.
+    executable: bool,
+}
+
+/// A file that an execution takes.
+#[derive(Serialize, ToSchema)]
+struct InputFile {
+    /// Path below `/work/in`, with `/` between components.
+    name: String,
+    /// `sha256:` and the SHA-256 of its content in hexadecimal.
+    digest: String,
+    /// Size in bytes.
+    bytes: u64,
 }
 
 /// The effective settings of a container, as its engine reports them. What the engine
@@ -293,7 +323,9 @@ struct SeenMount {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::execution::{Caller, ExecutionSnapshot, NewExecution, Priority};
+    use crate::domain::execution::{
+        Caller, ExecutionSnapshot, FilesSnapshot, NewExecution, Priority,
+    };
     use crate::domain::json_input::JsonInput;
     use crate::domain::limits::{Limits, Timeout};
     use crate::domain::variables::Variables;
@@ -332,6 +364,7 @@ mod tests {
                 env: Variables::default(),
                 limits: Limits::default(),
                 timeout_secs: Timeout::default(),
+                files: FilesSnapshot::default(),
             },
             input: JsonInput::parse(b"{}".to_vec()).unwrap(),
             created_at: DateTime::default(),
@@ -354,7 +387,10 @@ mod tests {
             output_data: None,
             stdout_log: String::new(),
             stderr_log: String::new(),
+            files: Vec::new(),
+            file_count: 0,
             artifacts: Vec::new(),
+            artifact_count: 0,
         };
         let both = [described::<ExecutionSummary>(), described::<Execution>()].concat();
         assert_fields(&execution, both);
@@ -369,8 +405,11 @@ mod tests {
         let mount = confinement::SeenMount { source, target, read_only: true };
         assert_fields(&mount, described::<SeenMount>());
         assert_fields(&execution::Usage::default(), described::<Usage>());
-        let artifact = execution::Artifact { name: String::new(), bytes: 0, skipped: None };
+        let artifact = execution::Artifact::kept(String::new(), 0);
         assert_fields(&artifact, described::<Artifact>());
+        let digest = crate::domain::file::FileDigest::new([0; 32]);
+        let input = crate::domain::input_files::InputFile { name: String::new(), digest, bytes: 0 };
+        assert_fields(&input, described::<InputFile>());
         let receipt = execution::SandboxReceipt {
             image: String::new(),
             container_id: String::new(),

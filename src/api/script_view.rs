@@ -10,8 +10,8 @@ use utoipa::ToSchema;
 use crate::domain::mount::Mount;
 use crate::domain::oci_runtime::OciRuntime;
 use crate::domain::registry::{
-    Definition, EnvironmentRecord, EnvironmentStatus, RegisteredScript, ScriptSettings,
-    ScriptVersion,
+    DeclaredOutputs, Definition, EnvironmentRecord, EnvironmentStatus, RegisteredScript,
+    ScriptSettings, ScriptVersion,
 };
 use crate::domain::sandbox_spec::Network;
 use crate::domain::script_type::ScriptType;
@@ -80,6 +80,25 @@ struct MountView {
     read_only: bool,
 }
 
+/// A file or folder that a script leaves.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Output)]
+struct OutputView {
+    /// Path below `/work/out`; of a folder it means every file in it.
+    path: String,
+    /// True if an execution without it has failed; left out for false.
+    #[schema(required = false)]
+    required: bool,
+    /// Purpose for people and programs; left out for none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    role: Option<String>,
+    /// Media type; left out for that of the name's end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    media_type: Option<String>,
+}
+
 /// Definition that a version of a script fixes.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Definition)]
@@ -120,6 +139,9 @@ pub(super) struct DefinitionView {
     env: BTreeMap<String, String>,
     /// File that its result is read from instead of stdout, relative to `/work`.
     output_file: Option<String>,
+    /// Files that it leaves in `/work/out`, by their names.
+    #[schema(value_type = BTreeMap<String, OutputView>)]
+    outputs: DeclaredOutputs,
     /// none or egress.
     #[schema(value_type = String, example = "none")]
     network: Network,
@@ -208,6 +230,7 @@ impl DefinitionView {
             output_schema: definition.output_schema,
             args: definition.args,
             output_file: definition.output_file,
+            outputs: definition.outputs,
             network: definition.network,
             mounts: definition.mounts,
             owner: definition.owner,

@@ -11,7 +11,8 @@ use uuid::Uuid;
 
 use super::execution_request::{ExecutionRequest, ValidatedRequest};
 use crate::access::AccessError;
-use crate::domain::execution::{Execution, ExecutionSummary, IdempotencyKey};
+use crate::domain::execution::{Execution, ExecutionSummary, IdempotencyKey, MAX_LISTED_FILES};
+use crate::domain::input_files::InputFile;
 use crate::http::auth::Identity;
 use crate::http::executions::{BudgetedExecution, whole};
 use crate::http::extract::{JsonBytes, WITH_INPUT};
@@ -56,7 +57,9 @@ const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-appli
         (status = 202, description = "The execution was accepted and has not ended, or can't \
             be read right now; `input_data` may be null then", body = Execution, headers(
             ("Location" = String, description = "URL of the execution"))),
-        (status = 409, description = "The script is disabled"),
+        (status = 409, description = "The script is disabled, or an execution whose files it is to \
+            take has not ended"),
+        (status = 422, description = "The request is wrong, or files that it is to take are missing"),
         (status = 429, description = "The queue is full"),
     )
 )]
@@ -85,6 +88,8 @@ pub(super) async fn submit_execution(
         args: request.args,
         env: request.env,
         timeout: request.timeout,
+        files: request.files,
+        keep: request.keep,
         ..submission(&identity, script, request.input)
     };
     let (accepted, waiting) = match wait {
@@ -96,7 +101,8 @@ pub(super) async fn submit_execution(
     };
     let id = accepted.id;
     if let (None, Some(pending)) = (wait, &accepted.pending) {
-        let stored = BudgetedExecution { held, ..as_stored((**pending).clone(), input) };
+        let stored = as_stored((**pending).clone(), input, accepted.files);
+        let stored = BudgetedExecution { held, ..stored };
         return Ok(answer(stored, None).await);
     }
     drop(held);
@@ -151,18 +157,25 @@ pub(super) async fn read_back(
 /// Returns an accepted execution that can't be read back, as it was accepted.
 pub(super) fn unread(accepted: ExecutionSummary, problem: &Problem) -> BudgetedExecution {
     tracing::warn!(execution = %accepted.id, ?problem, "answered as it was accepted");
-    as_stored(accepted, None)
+    as_stored(accepted, None, Vec::new())
 }
 
 /// Returns a newly stored execution without reading it back.
-fn as_stored(summary: ExecutionSummary, input: Option<Box<RawValue>>) -> BudgetedExecution {
+fn as_stored(
+    summary: ExecutionSummary,
+    input: Option<Box<RawValue>>,
+    files: Vec<InputFile>,
+) -> BudgetedExecution {
     let execution = Execution {
         summary,
         input_data: input,
         output_data: None,
         stdout_log: String::new(),
         stderr_log: String::new(),
+        file_count: files.len() as u64,
+        files: files.into_iter().take(MAX_LISTED_FILES).collect(),
         artifacts: Vec::new(),
+        artifact_count: 0,
     };
     BudgetedExecution { execution, held: MemoryPermit::default() }
 }

@@ -15,6 +15,7 @@ use super::execution_request::{RequestVariables, check_args};
 use super::submit::{read_back, unread};
 use crate::domain::execution::{Execution, Priority, State as Stage};
 use crate::domain::fault::Fault;
+use crate::domain::input_files::{RequestFiles, SentFiles};
 use crate::domain::json_input::JsonInput;
 use crate::domain::limits::{GRACE, Timeout};
 use crate::http::auth::Identity;
@@ -50,6 +51,10 @@ pub(super) struct TestRequest {
     /// Timeout in seconds; at most the script's own.
     #[schema(value_type = Option<f64>, minimum = 0.1, maximum = 86400)]
     timeout_secs: Option<Timeout>,
+    /// Files that the script finds below `/work/in`, as executions take them.
+    #[serde(default)]
+    #[schema(value_type = std::collections::HashMap<String, String>)]
+    files: SentFiles,
 }
 
 /// Result of a test run.
@@ -118,6 +123,10 @@ pub(super) async fn test_script(
     let (request, input) = offload_if_large(body.len(), move || parse(&body)).await?;
     let (env, mut faults) = request.env.check("/env");
     check_args(&request.args, &mut |pointer, detail| faults.push(Fault::new(pointer, detail)));
+    let files = request.files.check("/files").unwrap_or_else(|wrong| {
+        faults.extend(wrong);
+        RequestFiles::default()
+    });
     if !faults.is_empty() {
         return Err(Problem::invalid(faults));
     }
@@ -129,6 +138,7 @@ pub(super) async fn test_script(
         args: request.args,
         env,
         timeout: request.timeout_secs,
+        files,
         ..submission(&identity, script, input)
     };
     let (accepted, waiter) = submit_awaited(&state, submission).await?;

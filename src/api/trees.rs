@@ -3,10 +3,9 @@
 use std::collections::BTreeSet;
 
 use axum::Json;
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, LOCATION};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::http::header::LOCATION;
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -18,11 +17,10 @@ use crate::domain::file::FileDigest;
 use crate::domain::tree::{MAX_TREE_FILES, Tree, TreeEntry, TreeFault};
 use crate::files::ArchiveKind;
 use crate::http::auth::Identity;
-use crate::http::content::disposition;
 use crate::http::extract::Json as JsonBody;
-use crate::http::files::{SentLabel, find, holder, sees_all, send_file};
+use crate::http::files::{SentLabel, find, holder, send_archive, send_file, viewer};
 use crate::http::path::PathText;
-use crate::http::problem::{Kind, Problem};
+use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::state::AppState;
 
@@ -116,9 +114,7 @@ async fn checked(
     }
     let digests: BTreeSet<_> = files.iter().map(|it| it.digest).collect();
     let digests: Vec<_> = digests.into_iter().collect();
-    let own = holder(identity);
-    let own = (!sees_all(identity)).then_some(&own);
-    let sizes = state.store.visible_files(&digests, own, clock::now()).await?;
+    let sizes = state.store.usable_files(&digests, &viewer(identity), clock::now()).await?;
     let (mut entries, mut faults) = (Vec::with_capacity(files.len()), Vec::new());
     for (index, NewTreeFile { path, digest, executable }) in files.into_iter().enumerate() {
         match sizes.get(&digest) {
@@ -170,7 +166,7 @@ pub(super) async fn get_tree(
     query.finish()?;
     let (digest, name) = own_tree(&state, &identity, &path).await?;
     match kind {
-        Some(kind) => archive(&state, &method, tree(&state, digest).await?, &name, kind),
+        Some(kind) => send_archive(&state, &method, tree(&state, digest).await?, &name, kind),
         None => {
             let name = format!("{name}.json");
             send_file(&state, (&method, &headers), digest, &name).await
@@ -205,7 +201,7 @@ pub(super) async fn get_tree_file(
     let tree = tree(&state, digest).await?;
     let below = path.get("path").trim_end_matches('/');
     match kind {
-        Some(kind) => archive(&state, &method, subfolder(&tree, below)?, below, kind),
+        Some(kind) => send_archive(&state, &method, subfolder(&tree, below)?, below, kind),
         None => {
             let entry = tree.get(below).ok_or_else(|| Problem::not_found("file"))?;
             send_file(&state, (&method, &headers), entry.digest, below).await
@@ -244,30 +240,4 @@ fn subfolder(tree: &Tree, below: &str) -> Result<Tree, Problem> {
         return Err(Problem::not_found("folder"));
     }
     Tree::new(entries).map_err(|(_, fault)| Problem::internal(fault.to_string()))
-}
-
-/// Sends a folder as an archive.
-fn archive(
-    state: &AppState,
-    method: &Method,
-    tree: Tree,
-    name: &str,
-    kind: ArchiveKind,
-) -> Result<Response, Problem> {
-    let mut headers = HeaderMap::new();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind.media_type()));
-    let name = format!("{name}.{}", kind.extension());
-    headers.insert(CONTENT_DISPOSITION, disposition(&name));
-    if method == Method::HEAD {
-        return Ok(headers.into_response());
-    }
-    let archive = state.files.archive(tree, kind).ok_or_else(|| {
-        Problem::new(Kind::TooManyStreams, "too many archives are being sent")
-            .after(std::time::Duration::from_secs(5))
-            .hint("try again in a moment, or fetch the files one by one")
-    })?;
-    let pieces = futures::stream::unfold(archive, |mut archive| async move {
-        archive.next().await.map(|piece| (piece, archive))
-    });
-    Ok((headers, Body::from_stream(pieces)).into_response())
 }

@@ -2,6 +2,7 @@
 
 pub(super) mod environment;
 pub(super) mod file;
+mod inputs;
 mod output;
 
 use std::path::{Path, PathBuf};
@@ -110,6 +111,11 @@ pub(super) struct Arguments {
     /// belongs to them
     #[arg(long, value_name = "UID:GID")]
     owner: Option<User>,
+
+    /// A file of this machine that it finds below /work/in under this name, as a link or
+    /// a copy that it can only read; may be repeated
+    #[arg(long = "file", value_name = "NAME=PATH")]
+    files: Vec<String>,
 
     /// What it can reach
     #[arg(long, value_name = "NETWORK", default_value = "none")]
@@ -344,6 +350,7 @@ async fn prepare(arguments: &Arguments, settings: &Settings) -> Result<Prepared,
     let services = Services::new(settings).map_err(|error| Problem::new(&error, error.hint()))?;
     let mounts = check_mounts(arguments, settings, services.docker.endpoint())?;
     let owner = check_owner(arguments, settings)?;
+    let inputs = inputs::read(&arguments.files)?;
     let script = file::check_script(arguments, script_bytes, &services.docker).await?;
     let limits = Limits {
         nano_cpus: arguments.cpus,
@@ -361,7 +368,7 @@ async fn prepare(arguments: &Arguments, settings: &Settings) -> Result<Prepared,
         script,
         working_directory: None,
         input,
-        takes_files: false,
+        takes_files: !inputs.is_empty(),
         args: arguments.args.clone(),
         script_variables: variables.clone(),
         variables,
@@ -377,6 +384,7 @@ async fn prepare(arguments: &Arguments, settings: &Settings) -> Result<Prepared,
         exec: true,
         preload: Preload::Off,
         output_file: arguments.output_file.clone(),
+        inputs,
     };
     job.validate().map_err(|error| Problem::new(&error, error.hint()))?;
     // Last, because it leaves a folder.

@@ -222,6 +222,9 @@ pub struct Artifact {
     pub name: Shown,
     pub bytes: Shown,
     pub skipped: Shown,
+    pub digest: Shown,
+    pub media_type: Shown,
+    pub role: Shown,
 }
 
 /// Answer of a test run.

@@ -188,6 +188,7 @@ fn job(kind: Kind, oci_runtime: Option<&str>) -> Result<Job, String> {
         exec: kind.exec,
         preload: Preload::Off,
         output_file: None,
+        inputs: Vec::new(),
     };
     job.validate().map_err(|error| error.to_string())?;
     Ok(job)

@@ -7,6 +7,7 @@
 //!    └────────────────▶ cancelled | failed
 //! ```
 
+mod files;
 mod id;
 mod object;
 mod report;
@@ -15,8 +16,9 @@ mod state;
 mod traces;
 mod unregistered;
 
+pub use files::{FileField, FilesSnapshot};
 pub use id::first_id_at;
-pub use object::{Execution, ExecutionSummary};
+pub use object::{Execution, ExecutionSummary, MAX_LISTED_FILES};
 pub use report::{Report, log_text, milliseconds};
 pub use request::{
     Caller, ExecutionSnapshot, IdempotencyKey, MAX_JOB_ID_CHARS, NewExecution, Priority,

@@ -8,6 +8,7 @@ use gantry_init::message::{
 use thiserror::Error;
 
 use super::environment::EnvironmentSpec;
+use super::input_files::{Input, MANIFEST_PATH, MANIFEST_VARIABLE};
 use super::json_input::JsonInput;
 use super::limits::{GRACE, Limits, Timeout};
 use super::mount::Mount;
@@ -32,7 +33,7 @@ const MAX_ARGUMENT: usize = 131_072;
 
 /// Variables that differ between executions of one script, or that only some executions
 /// have.
-pub(super) const DIFFERING_VARIABLES: [&str; 2] = ["EXECUTION_ID", "JOB_ID"];
+pub(super) const DIFFERING_VARIABLES: [&str; 3] = ["EXECUTION_ID", "JOB_ID", MANIFEST_VARIABLE];
 
 /// Search path of scripts.
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
@@ -109,6 +110,8 @@ pub struct Job {
     pub preload: Preload,
     /// File that holds the result instead of stdout, relative to `/work`.
     pub output_file: Option<String>,
+    /// Files that it finds below `/work/in`.
+    pub inputs: Vec<Input>,
 }
 
 /// Reason why a job can't be run.
@@ -237,7 +240,7 @@ impl Job {
         Request {
             launch: self.request_launch(),
             args: self.args.clone(),
-            env: self.environment(&self.execution_id, self.job_id.as_deref(), &self.variables),
+            env: self.environment(&self.own_variables(), &self.variables),
             working_directory: self.absolute_working_directory(),
             script_bytes: self.script_bytes(),
             stdin_bytes: self.stdin().len() as u64,
@@ -277,30 +280,41 @@ impl Job {
     /// Environment that every run of the script has. Variables that differ each time
     /// ([`DIFFERING_VARIABLES`]) are empty placeholders.
     pub(super) fn environment_of_all_runs(&self) -> Vec<(String, String)> {
-        self.environment("", Some(""), &self.script_variables)
+        let own = DIFFERING_VARIABLES.map(|name| (name, ""));
+        self.environment(&own, &self.script_variables)
     }
 
     /// Complete environment of the script; Gantry's own variables come first.
-    fn environment(
-        &self,
-        execution_id: &str,
-        job_id: Option<&str>,
-        variables: &Variables,
-    ) -> Vec<(String, String)> {
+    fn environment(&self, own: &[(&str, &str)], variables: &Variables) -> Vec<(String, String)> {
         let script_id = self.script_id.map(|id| id.to_string());
-        let known = [("SCRIPT_ID", script_id.as_deref()), ("JOB_ID", job_id)];
-        let known = known.into_iter().filter_map(|(name, value)| Some((name, value?)));
-        let own = [("EXECUTION_ID", execution_id), ("SCRIPT_NAME", &self.script_name)];
+        let script_id = script_id.as_deref().map(|id| ("SCRIPT_ID", id));
+        let known = script_id.into_iter().chain([("SCRIPT_NAME", self.script_name.as_str())]);
         let cpus = self.limits.whole_cpus().to_string();
         let [paths, settings] = plain_variables(self.script.script_type(), &cpus);
         let on_disk = self.limits.disk_bytes > 0;
         let temporary = on_disk.then_some(("TMPDIR", DISK_TEMPORARY_DIR));
-        let ours = paths.into_iter().chain(temporary).chain(own).chain(known).chain(settings);
+        let ours = paths
+            .into_iter()
+            .chain(temporary)
+            .chain(own.iter().copied())
+            .chain(known)
+            .chain(settings);
         // If a name appeared twice, some programs would use the first value and others the
         // last.
         let ours = ours.filter(|(name, _)| variables.iter().all(|it| it.name() != *name));
         let theirs = variables.iter().map(|it| (it.name(), it.value()));
         ours.chain(theirs).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
+
+    /// Those of [`DIFFERING_VARIABLES`] that this execution has.
+    fn own_variables(&self) -> Vec<(&'static str, &str)> {
+        let job_id = self.job_id.as_deref().map(|id| ("JOB_ID", id));
+        let inputs = (!self.inputs.is_empty()).then_some((MANIFEST_VARIABLE, MANIFEST_PATH));
+        [("EXECUTION_ID", self.execution_id.as_str())]
+            .into_iter()
+            .chain(job_id)
+            .chain(inputs)
+            .collect()
     }
 
     fn script_bytes(&self) -> u64 {

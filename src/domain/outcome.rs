@@ -63,6 +63,10 @@ pub enum ErrorKind {
     /// A file system of the sandbox was full: the script failed, or its output may be
     /// incomplete.
     OutOfDisk,
+    /// A file that the script's version declares as required was not left.
+    OutputMissing,
+    /// An input file was gone when the script was to start.
+    InputMissing,
     /// The environment could not be built.
     EnvironmentFailed,
     /// The sandbox failed, or could not be created.
@@ -75,13 +79,15 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// All kinds.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::ExitNonzero,
         Self::KilledBySignal,
         Self::OutOfMemory,
         Self::InvalidOutput,
         Self::OutputsRefused,
         Self::OutOfDisk,
+        Self::OutputMissing,
+        Self::InputMissing,
         Self::EnvironmentFailed,
         Self::SandboxFailed,
         Self::EngineUnavailable,
@@ -98,6 +104,8 @@ impl ErrorKind {
             Self::InvalidOutput => "invalid_output",
             Self::OutputsRefused => "outputs_refused",
             Self::OutOfDisk => "out_of_disk",
+            Self::OutputMissing => "output_missing",
+            Self::InputMissing => "input_missing",
             Self::EnvironmentFailed => "environment_failed",
             Self::SandboxFailed => "sandbox_failed",
             Self::EngineUnavailable => "engine_unavailable",
@@ -110,7 +118,8 @@ impl ErrorKind {
     #[must_use]
     pub fn known_to_all(self) -> Self {
         match self {
-            Self::OutputsRefused | Self::OutOfDisk => Self::InvalidOutput,
+            Self::OutputsRefused | Self::OutOfDisk | Self::OutputMissing => Self::InvalidOutput,
+            Self::InputMissing => Self::SandboxFailed,
             other => other,
         }
     }
@@ -177,9 +186,18 @@ impl Outcome {
 
     /// Turns a success into a failure because of the script's output.
     pub fn fail_output(&mut self, message: &str) {
+        self.fail_success(ErrorKind::InvalidOutput, message);
+    }
+
+    /// Turns a success into a failure because declared files are missing.
+    pub fn fail_outputs_missing(&mut self, message: &str) {
+        self.fail_success(ErrorKind::OutputMissing, message);
+    }
+
+    fn fail_success(&mut self, kind: ErrorKind, message: &str) {
         if self.status == Status::Completed {
             let exit_code = self.exit_code;
-            *self = Self { exit_code, ..Self::failed(ErrorKind::InvalidOutput, message) };
+            *self = Self { exit_code, ..Self::failed(kind, message) };
         }
     }
 

@@ -1,27 +1,22 @@
-//! Artifacts of executions. Their content is hostile: they are sent as attachments that no browser
-//! renders or runs.
-
-use std::fmt::Write as _;
+//! Artifacts of executions. Their content is hostile: it is sent as [`super::content`] sends it,
+//! streamed, and in parts to whoever asks for them.
 
 use axum::extract::State;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::{HeaderMap, HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
+use uuid::Uuid;
 
 use super::auth::Identity;
+use super::content::{disposition, media_type};
 use super::executions::find;
+use super::files::{send_archive, send_file};
 use super::path::{ExecutionId, PathText};
-use super::problem::{Problem, chain};
+use super::problem::{Kind, Problem, chain};
 use super::state::AppState;
 use crate::domain::execution::Artifact;
-
-/// Image types that a browser shows without running them, by their first bytes.
-const IMAGES: [(&[u8], &str); 4] = [
-    (b"\x89PNG\r\n\x1a\n", "image/png"),
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"GIF87a", "image/gif"),
-    (b"GIF89a", "image/gif"),
-];
+use crate::domain::tree::{Tree, TreeEntry};
+use crate::files::ArchiveKind;
 
 /// Sends an artifact, found by its name, which may contain `/`, or else by its index in the list.
 pub(crate) async fn send_artifact(
@@ -29,11 +24,32 @@ pub(crate) async fn send_artifact(
     identity: Identity,
     ExecutionId(id): ExecutionId,
     path: PathText,
+    method: Method,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     find(&state, &identity, id).await?;
-    let artifacts = state.store.artifacts(id).await?;
-    let (position, artifact) =
-        chosen(&artifacts, path.get("name")).ok_or_else(|| Problem::not_found("artifact"))?;
+    let name = path.get("name");
+    let found = state.store.artifact(id, name, name.parse().ok()).await?;
+    let found = found.filter(|(_, artifact)| artifact.skipped.is_none());
+    let (position, artifact) = found.ok_or_else(|| Problem::not_found("artifact"))?;
+    let Some(digest) = artifact.digest else {
+        return send_from_before(&state, &identity, id, (position, &artifact)).await;
+    };
+    if state.store.file_bytes(digest).await?.is_none() {
+        let detail = "the content of the artifact is no longer kept";
+        return Err(Problem::new(Kind::NotFound, detail)
+            .hint("its execution was to keep it for a time that is over (`keep`)"));
+    }
+    send_file(&state, (&method, &headers), digest, &artifact.name).await
+}
+
+/// Sends an artifact from before there was a store of files.
+async fn send_from_before(
+    state: &AppState,
+    identity: &Identity,
+    id: Uuid,
+    (position, artifact): (usize, &Artifact),
+) -> Result<Response, Problem> {
     let held = state.memory().hold(identity.taker(), artifact.bytes).await?;
     let content = state.executions.artifact(id, position).await.map_err(|error| {
         Problem::internal(format!("an artifact can't be read: {}", chain(&error)))
@@ -47,70 +63,33 @@ pub(crate) async fn send_artifact(
     Ok((headers, held.body(content)).into_response())
 }
 
-fn chosen<'a>(artifacts: &'a [Artifact], name: &str) -> Option<(usize, &'a Artifact)> {
-    let is_taken = |artifact: &&Artifact| artifact.skipped.is_none();
-    let named = artifacts.iter().position(|artifact| artifact.name == name);
-    let position = named.or_else(|| name.parse().ok())?;
-    artifacts.get(position).filter(is_taken).map(|artifact| (position, artifact))
-}
-
-fn media_type(content: &[u8]) -> &'static str {
-    let is_webp = content.starts_with(b"RIFF") && content.get(8..12) == Some(b"WEBP");
-    if is_webp {
-        return "image/webp";
+/// Sends what an execution left below a folder as an archive; all of it for an empty path.
+pub(crate) async fn send_artifacts(
+    state: &AppState,
+    method: &Method,
+    id: Uuid,
+    folder: &str,
+    kind: ArchiveKind,
+) -> Result<Response, Problem> {
+    let folder = folder.trim_end_matches('/');
+    let entry = |artifact: Artifact| {
+        let below = match folder {
+            "" => artifact.name.as_str(),
+            folder => artifact.name.strip_prefix(folder)?.strip_prefix('/')?,
+        };
+        Some(TreeEntry {
+            path: below.to_owned(),
+            digest: artifact.digest?,
+            bytes: artifact.bytes,
+            executable: artifact.executable,
+        })
+    };
+    let entries: Vec<_> = state.store.artifacts(id).await?.into_iter().filter_map(entry).collect();
+    if entries.is_empty() {
+        return Err(Problem::not_found("folder"));
     }
-    let image = IMAGES.iter().find(|(magic, _)| content.starts_with(magic));
-    image.map_or("application/octet-stream", |(_, media_type)| media_type)
-}
-
-/// `attachment` with the last part of a name (RFC 6266), encoded in plain ASCII (RFC 8187).
-pub(crate) fn disposition(name: &str) -> HeaderValue {
-    let name = name.rsplit('/').next().unwrap_or_default();
-    let mut encoded = String::from("attachment; filename*=UTF-8''");
-    for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            // Writing to a string can't fail.
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-    }
-    HeaderValue::from_str(&encoded).unwrap_or_else(|_| HeaderValue::from_static("attachment"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn artifact(name: &str) -> Artifact {
-        Artifact { name: name.to_owned(), bytes: 1, skipped: None }
-    }
-
-    #[test]
-    fn a_name_is_harmless_in_a_header() {
-        let header = |name| disposition(name).to_str().unwrap().to_owned();
-        assert_eq!(header("a/b c.txt"), "attachment; filename*=UTF-8''b%20c.txt");
-        assert_eq!(header("\"\r\nä"), "attachment; filename*=UTF-8''%22%0D%0A%C3%A4");
-    }
-
-    #[test]
-    fn only_images_are_more_than_bytes() {
-        assert_eq!(media_type(b"\x89PNG\r\n\x1a\nx"), "image/png");
-        assert_eq!(media_type(b"RIFF\0\0\0\0WEBPVP8 "), "image/webp");
-        for other in [b"<svg xmlns=".as_slice(), b"<html>", b"", b"%PDF-", b"RIFF"] {
-            assert_eq!(media_type(other), "application/octet-stream");
-        }
-    }
-
-    #[test]
-    fn a_name_counts_before_an_index() {
-        let mut artifacts = vec![artifact("1"), artifact("b"), artifact("c")];
-        artifacts[2].skipped = Some("too large".to_owned());
-        assert_eq!(chosen(&artifacts, "1").unwrap().0, 0);
-        assert_eq!(chosen(&artifacts, "0").unwrap().0, 0);
-        assert_eq!(chosen(&artifacts, "b").unwrap().0, 1);
-        for nothing in ["c", "2", "3", "-1", "", "../b"] {
-            assert!(chosen(&artifacts, nothing).is_none(), "{nothing}");
-        }
-    }
+    let tree = Tree::new(entries).map_err(|(_, fault)| Problem::internal(fault.to_string()))?;
+    let name = folder.rsplit('/').next().filter(|name| !name.is_empty());
+    let name = name.map_or_else(|| id.to_string(), str::to_owned);
+    send_archive(state, method, tree, &name, kind)
 }

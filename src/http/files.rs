@@ -1,13 +1,13 @@
 //! Files of callers: who may see one, and how one comes in and goes out.
 
 use axum::body::Body;
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
-use axum::http::{HeaderMap, Method};
-use axum::response::Response;
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
+use axum::http::{HeaderMap, HeaderValue, Method};
+use axum::response::{IntoResponse, Response};
 
 use super::arriving::Arriving;
 use super::auth::Identity;
-use super::content::{Content, send};
+use super::content::{Content, disposition, send};
 use super::extract::drain;
 use super::problem::{Kind, Problem};
 use super::query::Query;
@@ -16,7 +16,9 @@ use super::state::AppState;
 use crate::clock;
 use crate::domain::file::{FileDigest, Holder, Keep};
 use crate::domain::sanitize::is_invisible;
-use crate::files::{FileLabel, StoredFile};
+use crate::domain::tree::Tree;
+use crate::files::{ArchiveKind, FileLabel, StoredFile};
+use crate::store::FileViewer;
 
 /// Longest name and media type of a file, in bytes.
 const MAX_LABEL_BYTES: usize = 255;
@@ -70,6 +72,14 @@ pub(crate) fn holder(identity: &Identity) -> Holder {
     Holder::Token(identity.token_id())
 }
 
+/// Caller as one who looks at files.
+pub(crate) fn viewer(identity: &Identity) -> FileViewer {
+    match sees_all(identity) {
+        true => FileViewer::Everything,
+        false => FileViewer::Token { id: identity.token_id(), scope: identity.scope().cloned() },
+    }
+}
+
 /// File that a caller sees.
 #[derive(Debug, Clone)]
 pub(crate) struct SeenFile {
@@ -79,7 +89,8 @@ pub(crate) struct SeenFile {
     pub(crate) is_tree: bool,
 }
 
-/// Finds a file that the caller may see: one that it uploaded, or any, by its role.
+/// Finds a file that the caller may see: one that it uploaded, one that an execution left
+/// whose script it may see, or any, by its role.
 pub(crate) async fn find(
     state: &AppState,
     identity: &Identity,
@@ -89,10 +100,10 @@ pub(crate) async fn find(
     if let Some(own) = own {
         return Ok(SeenFile { name: own.name, is_tree: own.is_tree || sees_all(identity) });
     }
-    // What executions left that the caller may see is to be added here.
-    match sees_all(identity) && state.store.file_bytes(digest).await?.is_some() {
-        true => Ok(SeenFile { name: None, is_tree: true }),
-        false => Err(Problem::not_found("file")),
+    let usable = state.store.usable_files(&[digest], &viewer(identity), clock::now()).await?;
+    match usable.is_empty() {
+        false => Ok(SeenFile { name: None, is_tree: sees_all(identity) }),
+        true => Err(Problem::not_found("file")),
     }
 }
 
@@ -106,6 +117,32 @@ pub(crate) async fn send_file(
     let open = state.files.open(digest).await?;
     let open = open.ok_or_else(|| Problem::not_found("file"))?;
     send(method, headers, Content { file: open.file, bytes: open.bytes, digest, name }).await
+}
+
+/// Sends a folder as an archive.
+pub(crate) fn send_archive(
+    state: &AppState,
+    method: &Method,
+    tree: Tree,
+    name: &str,
+    kind: ArchiveKind,
+) -> Result<Response, Problem> {
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind.media_type()));
+    let name = format!("{name}.{}", kind.extension());
+    headers.insert(CONTENT_DISPOSITION, disposition(&name));
+    if method == Method::HEAD {
+        return Ok(headers.into_response());
+    }
+    let archive = state.files.archive(tree, kind).ok_or_else(|| {
+        Problem::new(Kind::TooManyStreams, "too many archives are being sent")
+            .after(std::time::Duration::from_secs(5))
+            .hint("try again in a moment, or fetch the files one by one")
+    })?;
+    let pieces = futures::stream::unfold(archive, |mut archive| async move {
+        archive.next().await.map(|piece| (piece, archive))
+    });
+    Ok((headers, Body::from_stream(pieces)).into_response())
 }
 
 /// Receives a file whole, and keeps it for the caller.

@@ -55,6 +55,8 @@ pub(crate) enum Kind {
     TooLarge,
     MediaType,
     Invalid,
+    InputMissing,
+    InputPending,
     KeyReused,
     QueueFull,
     TooManyRequests,
@@ -94,6 +96,12 @@ impl Kind {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "Unsupported media type")
             }
             Self::Invalid => (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "Invalid request"),
+            Self::InputMissing => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "input-missing", "Input file is missing")
+            }
+            Self::InputPending => {
+                (StatusCode::CONFLICT, "input-pending", "Execution of an input has not ended")
+            }
             Self::KeyReused => (
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "key-reused",
@@ -213,6 +221,11 @@ impl Problem {
             detail: fault.detail,
         });
         Self::of_fields(errors.collect())
+    }
+
+    /// Problem of files that an execution can't take.
+    fn of_inputs(kind: Kind, faults: Vec<Fault>) -> Self {
+        Self { kind, ..Self::invalid(faults) }
     }
 
     /// Problem of an invalid parameter or header.
@@ -438,6 +451,9 @@ impl From<SubmitError> for Problem {
         let problem = match error {
             SubmitError::Disabled(_) => Self::new(Kind::Disabled, detail),
             SubmitError::Invalid(faults) => Self::invalid(faults),
+            SubmitError::InputsMissing(faults) => Self::of_inputs(Kind::InputMissing, faults),
+            SubmitError::InputsPending(faults) => Self::of_inputs(Kind::InputPending, faults),
+            SubmitError::Files(error) => Self::internal(chain(error.as_ref())),
             SubmitError::Full { retry_after, .. } => {
                 Self::new(Kind::QueueFull, detail).after(retry_after)
             }

@@ -5,7 +5,7 @@ use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 
-use super::artifacts::disposition;
+use super::content::disposition;
 use super::auth::Identity;
 use super::memory::MemoryPermit;
 use super::path::{NamedScript, PathText};

@@ -7,6 +7,7 @@ use super::auth::Identity;
 use super::problem::{Kind, Problem};
 use super::state::AppState;
 use crate::domain::execution::Priority;
+use crate::domain::input_files::RequestFiles;
 use crate::domain::json_input::{JsonInput, JsonInputError};
 use crate::domain::registry::RegisteredScript;
 use crate::domain::variables::Variables;
@@ -31,6 +32,9 @@ pub(crate) fn submission(
         env: Variables::default(),
         timeout: None,
         input,
+        files: RequestFiles::default(),
+        keep: None,
+        scope: identity.scope().cloned(),
     }
 }
 

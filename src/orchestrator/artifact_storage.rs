@@ -1,21 +1,28 @@
-//! The stored content of artifacts: below the id of their execution, by their
-//! number. No name that came out of a sandbox is part of a path.
+//! The way of artifacts into the store of files, and what is left of the folder that they
+//! were in before: there they are below the id of their execution, by their number.
+//! No name that came out of a sandbox is part of a path.
+//!
+//! An artifact is staged under its number, hashed, and taken by the store of files, whose
+//! reference is the execution's. Until the end of the execution is stored, all of it can
+//! be taken once more: what is the same is there once.
 
-use std::fs::{self, DirBuilder, File};
+use std::collections::HashMap;
+use std::fs;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use futures::TryStreamExt;
 use object_store::local::LocalFileSystem;
-use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use object_store::{ObjectStore, ObjectStoreExt};
 use uuid::Uuid;
 
 use super::artifact_writer::{ArtifactWriter, is_want_of_room};
 use super::left_files;
 use crate::domain::execution::Artifact;
+use crate::domain::file::Holder;
 use crate::domain::outcome::{ErrorKind, Outcome, Status};
+use crate::files::{Files, FilesError};
 use crate::private_files::create_folder;
 use crate::sandbox::LeftFile;
 
@@ -25,9 +32,19 @@ const NOT_STORED: &str = "it could not be stored";
 /// Keeps artifacts.
 #[derive(Debug)]
 pub(super) struct ArtifactStorage {
+    files: Files,
+    /// Artifacts from before.
     objects: Box<dyn ObjectStore>,
-    kept: PathBuf,
     staging: PathBuf,
+}
+
+/// Failure to give up what an execution has left.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ForgetError {
+    #[error(transparent)]
+    Files(#[from] FilesError),
+    #[error(transparent)]
+    Folder(#[from] object_store::Error),
 }
 
 /// Failure to keep an artifact.
@@ -59,7 +76,7 @@ impl ArtifactError {
 impl ArtifactStorage {
     /// A storage in the data folder. What earlier processes have left unfinished
     /// is removed.
-    pub(super) fn open(data_dir: &Path) -> io::Result<Self> {
+    pub(super) fn open(data_dir: &Path, files: Files) -> io::Result<Self> {
         let kept = data_dir.join("artifacts");
         create_folder(&kept)?;
         let staging = data_dir.join("staging");
@@ -68,10 +85,9 @@ impl ArtifactStorage {
             _ => create_folder(&staging)?,
         }
         let objects = LocalFileSystem::new_with_prefix(&kept).map_err(io::Error::other)?;
-        // A folder goes with its last artifact, and what an ended execution has left
-        // is there after a power failure, as its row is.
-        let objects = objects.with_automatic_cleanup(true).with_fsync(true);
-        Ok(Self { objects: Box::new(objects), kept, staging })
+        // A folder goes with its last artifact.
+        let objects = objects.with_automatic_cleanup(true);
+        Ok(Self { files, objects: Box::new(objects), staging })
     }
 
     /// A folder for what an execution leaves while it runs.
@@ -79,8 +95,8 @@ impl ArtifactStorage {
         ArtifactWriter::numbered(self.staged(id, attempt))
     }
 
-    /// Keeps what an execution has left, and empties its folder. An artifact that
-    /// can't be kept is noted as one that was not taken.
+    /// Takes what an execution has left into the store of files, and empties its folder. An
+    /// artifact that can't be kept is noted as one that was not taken.
     ///
     /// # Errors
     /// [`ArtifactError`] when there is one; the others are kept.
@@ -95,24 +111,19 @@ impl ArtifactStorage {
             return Ok(());
         }
         let folder = self.staged(id, attempt);
-        let mut result = Ok(());
-        for (position, artifact) in artifacts.iter_mut().enumerate() {
-            if artifact.skipped.is_some() {
-                continue;
-            }
-            if let Err(error) = self.keep_one(id, position, &folder).await {
-                tracing::error!(position, %error, "the execution's artifact was not kept");
-                artifact.skipped = Some(NOT_STORED.to_owned());
-                let is_for_want_of_room = is_want_of_room(&error);
-                result = result.and(Err(ArtifactError { position, is_for_want_of_room }));
-            }
-        }
+        let mut left: Vec<_> = artifacts
+            .iter_mut()
+            .enumerate()
+            .filter(|(_, artifact)| artifact.skipped.is_none())
+            .map(|(position, artifact)| (position, folder.join(position.to_string()), artifact))
+            .collect();
+        let result = self.take(&Holder::Execution(id), &mut left).await;
         self.unstage(id, attempt).await;
         result
     }
 
-    /// Keeps the files that an execution has left on disk: each is moved, which takes no
-    /// room. One that was moved before counts as kept, so this may be done again.
+    /// Takes the files that an execution has left on disk: no second copy of them is made.
+    /// They stay in its folder, too, so this may be done again.
     ///
     /// # Errors
     /// As [`keep`](Self::keep).
@@ -122,17 +133,59 @@ impl ArtifactStorage {
         left: &[LeftFile],
         artifacts: &mut [Artifact],
     ) -> Result<(), ArtifactError> {
-        let (left, folder) = (left.to_vec(), self.kept.join(id.to_string()));
-        let moving = tokio::task::spawn_blocking(move || left_files::keep(&left, &folder));
-        let failed = moving.await.unwrap_or_else(|error| vec![(0, io::Error::other(error))]);
+        let left = left.to_vec();
+        let naming = tokio::task::spawn_blocking(move || left_files::second_names(&left));
+        let mut named: HashMap<_, _> = naming.await.unwrap_or_default().into_iter().collect();
         let mut result = Ok(());
-        for (position, error) in failed {
-            tracing::error!(position, %error, "the execution's file was not kept");
-            if let Some(artifact) = artifacts.get_mut(position) {
-                artifact.skipped = Some(NOT_STORED.to_owned());
+        let mut found = Vec::with_capacity(named.len());
+        for (position, artifact) in artifacts.iter_mut().enumerate() {
+            if artifact.skipped.is_some() {
+                continue;
             }
-            let is_for_want_of_room = is_want_of_room(&error);
-            result = result.and(Err(ArtifactError { position, is_for_want_of_room }));
+            match named.remove(&position) {
+                Some(Ok(path)) => found.push((position, path, artifact)),
+                failed => {
+                    let error = failed.and_then(Result::err);
+                    tracing::error!(position, ?error, "the execution's file was not kept");
+                    artifact.skipped = Some(NOT_STORED.to_owned());
+                    let is_for_want_of_room = error.is_some_and(|it| is_want_of_room(&it));
+                    result = result.and(Err(ArtifactError { position, is_for_want_of_room }));
+                }
+            }
+        }
+        let taken = self.take(&Holder::Execution(id), &mut found).await;
+        result.and(taken)
+    }
+
+    /// Takes files at once, or one by one where one of them fails.
+    async fn take(
+        &self,
+        holder: &Holder,
+        left: &mut [(usize, PathBuf, &mut Artifact)],
+    ) -> Result<(), ArtifactError> {
+        let all = left.iter().map(|(_, path, _)| (path.clone(), None)).collect();
+        if let Ok(taken) = self.files.take_all(all, holder).await {
+            for ((_, _, artifact), stored) in left.iter_mut().zip(taken) {
+                artifact.digest = Some(stored.digest);
+                artifact.bytes = stored.bytes;
+            }
+            return Ok(());
+        }
+        let mut result = Ok(());
+        for (position, path, artifact) in left.iter_mut() {
+            match self.files.take(path, None, holder).await {
+                Ok(stored) => {
+                    artifact.digest = Some(stored.digest);
+                    artifact.bytes = stored.bytes;
+                }
+                Err(error) => {
+                    let position = *position;
+                    tracing::error!(position, %error, "the execution's artifact was not kept");
+                    artifact.skipped = Some(NOT_STORED.to_owned());
+                    let is_for_want_of_room = error.is_for_want_of_room();
+                    result = result.and(Err(ArtifactError { position, is_for_want_of_room }));
+                }
+            }
         }
         result
     }
@@ -147,22 +200,8 @@ impl ArtifactStorage {
         }
     }
 
-    /// The file is moved, which takes no room; between disks it is copied.
-    async fn keep_one(&self, id: Uuid, position: usize, folder: &Path) -> io::Result<()> {
-        let staged = folder.join(position.to_string());
-        let (from, to) = (staged.clone(), self.kept.join(id.to_string()));
-        let moved = tokio::task::spawn_blocking(move || move_into(&from, &to, position)).await;
-        match moved.map_err(io::Error::other)? {
-            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
-                let payload = PutPayload::from(tokio::fs::read(staged).await?);
-                self.objects.put(&place(id, position), payload).await.map_err(io::Error::other)?;
-                Ok(())
-            }
-            moved => moved,
-        }
-    }
-
-    /// The content of an artifact; `None` when there is none.
+    /// The content of an artifact from before there was a store of files; `None` when there
+    /// is none.
     pub(super) async fn read(
         &self,
         id: Uuid,
@@ -175,12 +214,13 @@ impl ArtifactStorage {
         }
     }
 
-    /// Removes all that an execution has left.
-    pub(super) async fn forget(&self, id: Uuid) -> Result<(), object_store::Error> {
+    /// Gives up all that an execution has taken and left.
+    pub(super) async fn forget(&self, id: Uuid) -> Result<(), ForgetError> {
+        self.files.release(&Holder::Execution(id)).await?;
         let folder = object_store::path::Path::from(id.to_string());
         let listed = self.objects.list(Some(&folder)).map_ok(|it| it.location);
         let removed = self.objects.delete_stream(Box::pin(listed));
-        removed.try_for_each(|_| async { Ok(()) }).await
+        Ok(removed.try_for_each(|_| async { Ok(()) }).await?)
     }
 
     fn staged(&self, id: Uuid, attempt: u32) -> PathBuf {
@@ -192,26 +232,22 @@ fn place(id: Uuid, position: usize) -> object_store::path::Path {
     object_store::path::Path::from(format!("{id}/{position}"))
 }
 
-/// Moves a file into a folder, where it is called by its number; when this
-/// returns, it survives a power failure there.
-fn move_into(file: &Path, folder: &Path, position: usize) -> io::Result<()> {
-    File::open(file)?.sync_all()?;
-    match DirBuilder::new().mode(0o700).create(folder) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        Err(_) => {}
-        // That the folder is there has to survive as well.
-        Ok(()) => folder.parent().map_or(Ok(()), |it| File::open(it)?.sync_all())?,
-    }
-    fs::rename(file, folder.join(position.to_string()))?;
-    File::open(folder)?.sync_all()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::DiskReserve;
+    use crate::files::{DEFAULT_GRACE, FilesSettings};
+    use crate::store::{DatabaseUrl, Store};
 
     fn artifact() -> Artifact {
-        Artifact { name: "../name".to_owned(), bytes: 1, skipped: None }
+        Artifact::kept("../name".to_owned(), 1)
+    }
+
+    async fn storage(data: &Path) -> ArtifactStorage {
+        let store = Store::open(&DatabaseUrl::in_data_dir(data)).await.unwrap();
+        let (folder, reserve) = (data.join("files"), DiskReserve::default());
+        let settings = FilesSettings { folder, reserve, grace: DEFAULT_GRACE, quota: 1 << 40 };
+        ArtifactStorage::open(data, Files::start(store, settings).unwrap()).unwrap()
     }
 
     fn stage(storage: &ArtifactStorage, id: Uuid, contents: &[&str]) {
@@ -222,34 +258,55 @@ mod tests {
         }
     }
 
+    fn content(storage: &ArtifactStorage, artifact: &Artifact) -> Vec<u8> {
+        let hex = artifact.digest.unwrap().hex();
+        fs::read(storage.files.folder().join("sha256").join(&hex[..2]).join(&hex)).unwrap()
+    }
+
     #[tokio::test]
-    async fn what_is_kept_is_moved_by_its_number() {
+    async fn what_is_kept_is_known_by_its_content_and_is_there_once() {
         let data = tempfile::tempdir().unwrap();
-        let storage = ArtifactStorage::open(data.path()).unwrap();
+        let storage = storage(data.path()).await;
         let id = Uuid::new_v4();
-        stage(&storage, id, &["a", "b"]);
-        let mut artifacts = [artifact(), artifact()];
-        assert_eq!(storage.keep(id, 1, &mut artifacts).await, Ok(()));
-        assert_eq!(storage.read(id, 0).await.unwrap().as_deref(), Some(&b"a"[..]));
-        assert_eq!(storage.read(id, 1).await.unwrap().as_deref(), Some(&b"b"[..]));
-        assert!(!storage.staged(id, 1).exists());
+        // The second time after a restart in the middle.
+        for _ in 0..2 {
+            stage(&storage, id, &["a", "b", "a"]);
+            let mut artifacts = [artifact(), artifact(), artifact()];
+            assert_eq!(storage.keep(id, 1, &mut artifacts).await, Ok(()));
+            assert_eq!(artifacts[0].digest, artifacts[2].digest);
+            assert_eq!(content(&storage, &artifacts[1]), b"b");
+            assert!(!storage.staged(id, 1).exists());
+        }
         storage.forget(id).await.unwrap();
-        assert_eq!(fs::read_dir(&storage.kept).unwrap().count(), 0);
     }
 
     #[tokio::test]
     async fn what_is_lost_is_said_and_the_rest_is_kept() {
         let data = tempfile::tempdir().unwrap();
-        let storage = ArtifactStorage::open(data.path()).unwrap();
+        let storage = storage(data.path()).await;
         let id = Uuid::new_v4();
         stage(&storage, id, &["a", "b", "c"]);
-        fs::create_dir_all(storage.kept.join(id.to_string()).join("1")).unwrap();
+        fs::remove_file(storage.staged(id, 1).join("1")).unwrap();
         let mut artifacts = [artifact(), artifact(), artifact()];
         let lost = storage.keep(id, 1, &mut artifacts).await.unwrap_err();
         assert_eq!(lost, ArtifactError { position: 1, is_for_want_of_room: false });
+        assert_eq!(content(&storage, &artifacts[2]), b"c");
         let skipped = artifacts.map(|it| it.skipped);
         assert_eq!(skipped, [None, Some(NOT_STORED.to_owned()), None]);
-        assert_eq!(storage.read(id, 2).await.unwrap().as_deref(), Some(&b"c"[..]));
+    }
+
+    #[tokio::test]
+    async fn artifacts_from_before_are_read_and_forgotten() {
+        let data = tempfile::tempdir().unwrap();
+        let id = Uuid::new_v4();
+        let folder = data.path().join("artifacts").join(id.to_string());
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("0"), "old").unwrap();
+        let storage = storage(data.path()).await;
+        assert_eq!(storage.read(id, 0).await.unwrap().as_deref(), Some(&b"old"[..]));
+        assert_eq!(storage.read(id, 1).await.unwrap(), None);
+        storage.forget(id).await.unwrap();
+        assert!(!folder.exists());
     }
 
     #[test]

@@ -75,10 +75,9 @@ impl Capture {
 
     /// Adds what PID 1 did not send.
     pub(super) fn note_skipped(&mut self, exit: &Exit) {
-        self.artifacts.extend(exit.artifacts_skipped.iter().map(|skipped| Artifact {
-            name: artifact_name::shown("", skipped.name.as_bytes()),
-            bytes: 0,
-            skipped: Some(skip_reason(skipped.reason).to_owned()),
+        self.artifacts.extend(exit.artifacts_skipped.iter().map(|skipped| {
+            let name = artifact_name::shown("", skipped.name.as_bytes());
+            Artifact::skipped(name, skip_reason(skipped.reason))
         }));
     }
 
@@ -116,11 +115,7 @@ impl Sink for Capture {
 
     fn artifact_begin(&mut self, artifact: &ArtifactBegin) -> io::Result<()> {
         self.has_printed_all = true;
-        self.artifacts.push(Artifact {
-            name: artifact.name.clone(),
-            bytes: artifact.size,
-            skipped: None,
-        });
+        self.artifacts.push(Artifact::kept(artifact.name.clone(), artifact.size));
         self.store.begin(artifact)
     }
 
@@ -130,7 +125,9 @@ impl Sink for Capture {
 
     fn left_file(&mut self, file: LeftFile) {
         self.has_printed_all = true;
-        self.artifacts.push(Artifact { name: file.name.clone(), bytes: file.size, skipped: None });
+        let executable = file.executable;
+        self.artifacts
+            .push(Artifact { executable, ..Artifact::kept(file.name.clone(), file.size) });
         self.left.push(file);
     }
 

@@ -129,10 +129,10 @@ impl Executions {
     /// # Errors
     /// If the data folder can't be used.
     pub fn start(parts: ExecutionsParts, settings: ExecutionsSettings) -> std::io::Result<Self> {
-        let ExecutionsParts { store, runner, environments, observer } = parts;
+        let ExecutionsParts { store, files, runner, environments, observer } = parts;
         let shutdown = Shutdown::default();
         let live = LiveRegistry::default();
-        let artifacts = Arc::new(ArtifactStorage::open(&settings.data_dir)?);
+        let artifacts = Arc::new(ArtifactStorage::open(&settings.data_dir, files.clone())?);
         let schemas = Arc::new(Schemas::default());
         let queue = Queue::new(settings.capacity, settings.queue_limit);
         let queue = Arc::new(SharedQueue::new(queue));
@@ -147,6 +147,7 @@ impl Executions {
         let followers = Followers::new(store.clone(), live.clone());
         let intake = Intake::start(
             store.clone(),
+            files.clone(),
             Arc::clone(&schemas),
             Arc::clone(&queue),
             followers.clone(),
@@ -167,6 +168,7 @@ impl Executions {
             environments: environments.clone(),
             jobs: Arc::new(JobLoader::new(store.clone(), &settings)),
             artifacts: Arc::clone(&artifacts),
+            files,
             schemas,
             engine: Arc::clone(&engine),
             live,

@@ -1,69 +1,36 @@
-//! Moving the files that a script left on disk to where they are kept. The container has
-//! ended, and what is moved was looked at then: nothing but this process changes it.
+//! The files that a script left on disk, on their way to where they are kept. The container
+//! has ended, and they were looked at then: nothing but this process changes them.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::domain::execution::{Artifact, Report};
 use crate::domain::outcome::{ErrorKind, Outcome, Status};
-use crate::private_files::{FILE_MODE, create_folder};
 use crate::sandbox::{LeftFile, LeftState};
-
-/// Files above which the whole file system is written out at once, in place of each file.
-const SYNCED_ONE_BY_ONE: usize = 32;
 
 /// Reason that a file is not kept.
 const NOT_KEPT: &str = "it could not be stored";
 
-/// Moves files into a folder, where they are called by their numbers. When this returns,
-/// they survive a power failure there. Answers with those that could not be moved.
-pub(super) fn keep(left: &[LeftFile], folder: &Path) -> Vec<(usize, io::Error)> {
-    if let Err(error) = prepare(left, folder) {
-        let all = left.iter().map(|file| (file.position, io::Error::new(error.kind(), "")));
-        return all.collect();
-    }
-    let mut failed: Vec<_> = left
-        .iter()
-        .filter_map(|file| Some((file.position, keep_one(file, folder).err()?)))
-        .collect();
-    if let Err(error) = File::open(folder).and_then(|it| it.sync_all()) {
-        failed.push((0, error));
-    }
-    failed
+/// Gives files second names beside their first ones, from which they can be taken: the first
+/// ones stay until the end is stored, so that a process that comes after this one finds all of
+/// them again. Answers with the new path of each, by its position.
+pub(super) fn second_names(left: &[LeftFile]) -> Vec<(usize, io::Result<PathBuf>)> {
+    left.iter().map(|file| (file.position, second_name(file))).collect()
 }
 
-/// Makes the folder, and writes the files' content out.
-fn prepare(left: &[LeftFile], folder: &Path) -> io::Result<()> {
-    create_folder(folder)?;
-    if let Some(parent) = folder.parent() {
-        File::open(parent)?.sync_all()?;
-    }
-    let mut present = left.iter().filter(|it| it.state == LeftState::Present);
-    let Some(first) = present.next() else { return Ok(()) };
-    if left.len() > SYNCED_ONE_BY_ONE {
-        return Ok(rustix::fs::syncfs(File::open(&first.path)?)?);
-    }
-    [first].into_iter().chain(present).try_for_each(|file| File::open(&file.path)?.sync_all())
-}
-
-fn keep_one(file: &LeftFile, folder: &Path) -> io::Result<()> {
-    let place = folder.join(file.position.to_string());
+fn second_name(file: &LeftFile) -> io::Result<PathBuf> {
     match file.state {
-        LeftState::Present => {
-            // It belongs to the sandbox's user, whom a server without rights can't change.
-            let _ = fs::set_permissions(&file.path, Permissions::from_mode(FILE_MODE));
-            move_to(&file.path, &place, FILE_MODE)
-        }
-        // An earlier process has moved it, and has not come to store the end.
-        LeftState::Gone => match fs::symlink_metadata(&place) {
-            Ok(kept) if kept.is_file() && kept.len() == file.bytes => Ok(()),
-            Ok(_) => Err(io::Error::other("another file is kept in its place")),
-            Err(error) => Err(error),
-        },
-        LeftState::Changed => Err(io::Error::other("it is not what the sandbox said")),
+        LeftState::Present => {}
+        LeftState::Gone => return Err(io::ErrorKind::NotFound.into()),
+        LeftState::Changed => return Err(io::Error::other("it is not what the sandbox said")),
     }
+    let second = file.path.with_extension("taken");
+    // An earlier process was cut short.
+    let _ = fs::remove_file(&second);
+    fs::hard_link(&file.path, &second)?;
+    Ok(second)
 }
 
 /// Moves a file; between file systems it is copied, with this mode.
@@ -139,8 +106,6 @@ fn give(file: &LeftFile, folder: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use super::*;
 
     fn left(folder: &Path, contents: &[&str]) -> Vec<LeftFile> {
@@ -164,28 +129,21 @@ mod tests {
     }
 
     #[test]
-    fn files_are_moved_by_number_and_may_have_been_moved_before() {
+    fn files_keep_their_first_names_until_the_end_is_stored() {
         let root = tempfile::tempdir().unwrap();
-        let (folder, mut files) = (root.path().join("kept"), left(root.path(), &["a", "bb"]));
-        assert!(keep(&files, &folder).is_empty());
-        assert_eq!((kept(&folder, "0"), kept(&folder, "1")), ("a".into(), "bb".into()));
-        assert!(!files[0].path.exists());
-        files.iter_mut().for_each(|it| it.state = LeftState::Gone);
-        assert!(keep(&files, &folder).is_empty(), "again");
-        files[1].bytes = 3;
-        files.push(LeftFile { position: 2, state: LeftState::Changed, ..files[0].clone() });
-        files.push(LeftFile { position: 3, ..files[0].clone() });
-        let failed: Vec<_> = keep(&files, &folder).into_iter().map(|(at, _)| at).collect();
-        assert_eq!(failed, [1, 2, 3], "another one, one that lies, and one that is lost");
-    }
-
-    #[test]
-    fn many_files_are_moved_as_well() {
-        let root = tempfile::tempdir().unwrap();
-        let contents = vec!["x"; SYNCED_ONE_BY_ONE + 1];
-        let (folder, files) = (root.path().join("kept"), left(root.path(), &contents));
-        assert!(keep(&files, &folder).is_empty());
-        assert_eq!(fs::read_dir(&folder).unwrap().count(), contents.len());
+        let mut files = left(root.path(), &["a", "bb", "c"]);
+        // The second time after a restart in the middle.
+        for _ in 0..2 {
+            for (position, second) in second_names(&files) {
+                let second = second.unwrap();
+                let first = &files[position].path;
+                assert_eq!(fs::read(&second).unwrap(), fs::read(first).unwrap());
+            }
+        }
+        files[1].state = LeftState::Gone;
+        files[2].state = LeftState::Changed;
+        let found: Vec<_> = second_names(&files).into_iter().map(|(_, it)| it.is_ok()).collect();
+        assert_eq!(found, [true, false, false]);
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod container_name;
 mod disk_space;
 mod environments;
 mod executions;
+mod input_folder;
 mod left_files;
 mod live;
 mod observer;
@@ -38,6 +39,7 @@ pub use executions::{
     Accepted, ArtifactReadError, Cancelled, Event, Executions, ExecutionsParts, ExecutionsSettings,
     Load, Submission, SubmitError, Waiter,
 };
+pub use input_folder::InputError;
 pub use live::{LiveExecution, LiveRegistry, Stage};
 pub use observer::{Observer, Unobserved};
 pub use orphans::{ReconcileContext, find_orphans};

@@ -5,6 +5,7 @@
 use thiserror::Error;
 
 use super::build_failure::BuildFailure;
+use super::input_folder::InputError;
 use crate::domain::outcome::{Ending, ErrorKind, Outcome, classify};
 use crate::engine::{EngineError, Verb};
 use crate::images::ImageError;
@@ -25,6 +26,9 @@ pub enum RunError {
     /// Its sandbox failed.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
+    /// Its input files could not be put into its sandbox.
+    #[error(transparent)]
+    Inputs(#[from] InputError),
 }
 
 impl RunError {
@@ -33,7 +37,7 @@ impl RunError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Image(error) => error.hint(),
-            Self::Build(_) | Self::Cancelled => None,
+            Self::Build(_) | Self::Cancelled | Self::Inputs(_) => None,
             Self::Sandbox(error) => error.hint().map(str::to_owned),
         }
     }
@@ -58,6 +62,11 @@ impl RunError {
         matches!(self, Self::Sandbox(SandboxError::NotReady(_) | SandboxError::NotStarted))
     }
 
+    /// Its input files could not be placed, for a reason that may pass.
+    pub(super) fn is_passing_fault_of_inputs(&self) -> bool {
+        matches!(self, Self::Inputs(error) if error.is_worth_another_attempt())
+    }
+
     /// The image that the engine did not have when a sandbox was to be made of it.
     pub(super) fn is_missing_image(&self) -> bool {
         let Self::Sandbox(SandboxError::Engine(error)) = self else { return false };
@@ -75,6 +84,7 @@ impl RunError {
             Self::Sandbox(SandboxError::Engine(error)) if error.is_outage() => {
                 ErrorKind::EngineUnavailable
             }
+            Self::Inputs(error) => return error.outcome(),
             Self::Build(failure) => failure.kind,
             Self::Sandbox(SandboxError::RunFolder(error)) if error.is_want_of_room() => {
                 ErrorKind::OutOfDisk
@@ -101,6 +111,7 @@ impl RunError {
             Self::Sandbox(SandboxError::Sink(_)) => {
                 "what the script left could not be stored".to_owned()
             }
+            Self::Inputs(error) => error.outcome().error_message.unwrap_or_default(),
             other => other.to_string(),
         }
     }

@@ -6,7 +6,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,7 @@ use uuid::Uuid;
 use super::artifact_writer::is_want_of_room;
 use super::capture::Capture;
 use super::container_name::container_name;
+use super::input_folder;
 use super::left_files;
 use super::run_error::RunError;
 use super::unwritable;
@@ -70,6 +71,13 @@ pub(super) struct Prepared {
     output_limits: OutputLimits,
     receipt: SandboxReceipt,
     begun: Instant,
+}
+
+impl Ready {
+    /// Folder of the host that the sandbox sees as `/work/in`, if it has one.
+    pub(super) fn inputs_folder(&self) -> Option<PathBuf> {
+        self.sandbox.inputs_folder().map(Path::to_owned)
+    }
 }
 
 impl Prepared {
@@ -163,6 +171,7 @@ impl Runner {
             let name = container_name(&job.execution_id);
             receipt = Some(self::receipt(&name, &image));
             let ready = self.start(job, name, image, cancel).await?;
+            input_folder::place_local(ready.inputs_folder(), &job.inputs).await?;
             self.load(job, ready, cancel).await
         };
         let mut capture = capture;
@@ -507,6 +516,7 @@ fn report(
         log,
         took: reached.took,
         artifacts: capture.artifacts,
+        kept_until: None,
         started_at: capture.started_at,
         completed_at: clock::now(),
     }

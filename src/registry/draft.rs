@@ -164,6 +164,7 @@ fn definition(
         sources: environment::sources_of(requirements, before, input.sources, faults),
         warm_up: environment::warm_up(before, input.warm_up, faults),
         owner: fields::owner(before.and_then(|it| it.owner), input.owner, settings, faults),
+        outputs: fields::outputs(before.map(|it| &it.outputs), input.outputs, faults),
     }
 }
 

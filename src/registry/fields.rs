@@ -9,7 +9,10 @@ use crate::domain::fault::pointer_to;
 use crate::domain::job::check_arguments;
 use crate::domain::mount::{self, Mount};
 use crate::domain::oci_runtime::OciRuntime;
-use crate::domain::registry::{Definition, MAX_DESCRIPTION_BYTES, ScriptName, check_below_work};
+use crate::domain::registry::{
+    DeclaredOutput, DeclaredOutputs, Definition, MAX_DESCRIPTION_BYTES, ScriptName,
+    check_below_work,
+};
 use crate::domain::sanitize::sanitize;
 use crate::domain::script_type::ScriptType;
 use crate::domain::script_type::python::preload::Preload;
@@ -83,6 +86,25 @@ pub(super) fn arguments(
     }
     faults.keep("/args", check_arguments(&arguments), |error| error.hint());
     arguments
+}
+
+pub(super) fn outputs(
+    before: Option<&DeclaredOutputs>,
+    input: Option<Option<BTreeMap<String, DeclaredOutput>>>,
+    faults: &mut Faults,
+) -> DeclaredOutputs {
+    let Some(sent) = input else { return before.cloned().unwrap_or_default() };
+    match DeclaredOutputs::new(sent.unwrap_or_default()) {
+        Ok(outputs) => outputs,
+        Err(fault) => {
+            let pointer = match fault.name.as_str() {
+                "" => "/outputs".to_owned(),
+                name => pointer_to("/outputs", &sanitize(name)),
+            };
+            faults.add(&pointer, fault.reason);
+            DeclaredOutputs::default()
+        }
+    }
 }
 
 pub(super) fn variables(

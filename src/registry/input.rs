@@ -8,11 +8,11 @@ use utoipa::openapi::{ArrayBuilder, OneOfBuilder, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::faults::{Faults, advised};
-use super::present::{present, present_object, present_objects, present_variables};
+use super::present::{present, present_named, present_object, present_objects, present_variables};
 use super::{RegistrySettings, limits};
 use crate::domain::limits::Timeout;
-use crate::domain::registry::ScriptSettings;
 use crate::domain::registry::settings::Tags;
+use crate::domain::registry::{DeclaredOutput, ScriptSettings};
 use crate::domain::sandbox_spec::Network;
 use crate::domain::script_type::ScriptType;
 use crate::domain::script_type::python::preload::{MAX_MODULES, Preload};
@@ -101,6 +101,11 @@ pub struct ScriptInput {
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub output_file: Option<Option<String>>,
+    /// Files that it leaves in `/work/out`, by names of your own; an execution without a
+    /// required one fails with `output_missing`. At most 1,000; none by default.
+    #[serde(deserialize_with = "present_named", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<BTreeMap<String, OutputInput>>)]
+    pub outputs: Option<Option<BTreeMap<String, DeclaredOutput>>>,
     /// Network that it can reach.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
@@ -202,6 +207,24 @@ pub struct LimitsInput {
     /// Bytes kept of each of stdout and stderr.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output_bytes: Option<u64>,
+}
+
+/// A file or folder that a script leaves, as it is sent.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "it describes what is read as a value of the domain")]
+pub struct OutputInput {
+    /// Path below `/work/out`; of a folder it means every file in it.
+    #[schema(example = "graded.mp4")]
+    path: String,
+    /// True if an execution without it has failed; false by default.
+    #[schema(required = false)]
+    required: bool,
+    /// Purpose for people and programs.
+    #[schema(example = "preview")]
+    role: Option<String>,
+    /// Media type; by default that of the name's end.
+    #[schema(example = "video/mp4")]
+    media_type: Option<String>,
 }
 
 /// A mount as it is sent.

@@ -38,7 +38,7 @@ use crate::store::Store;
 pub use draft::definition_of;
 pub use error::RegistryError;
 pub use file_state::FileState;
-pub use input::{LimitsInput, MountInput, PreloadSchema, ScriptInput};
+pub use input::{LimitsInput, MountInput, OutputInput, PreloadSchema, ScriptInput};
 pub use settings::{EngineFacts, EnvironmentRequests, HostLimits, RegistrySettings, ScriptChanges};
 
 /// Author of a change.

@@ -50,32 +50,32 @@ where
     Ok(Some(object.map(|object| object.0)))
 }
 
-/// Variables without repeated names.
-struct Once(BTreeMap<String, String>);
+/// Values by names that are there once.
+struct Once<T>(BTreeMap<String, T>);
 
-impl<'de> Deserialize<'de> for Once {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Once<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reader;
-        impl<'de> Visitor<'de> for Reader {
-            type Value = Once;
+        struct Reader<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Reader<T> {
+            type Value = Once<T>;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("an object of strings")
+                formatter.write_str("an object of values by their names")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Once, A::Error> {
-                let mut variables = BTreeMap::new();
-                while let Some((name, value)) = map.next_entry::<String, String>()? {
-                    if variables.contains_key(&name) {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Once<T>, A::Error> {
+                let mut values = BTreeMap::new();
+                while let Some((name, value)) = map.next_entry::<String, T>()? {
+                    if values.contains_key(&name) {
                         let detail = format!("{:?} is there more than once", sanitize(&name));
                         return Err(A::Error::custom(detail));
                     }
-                    variables.insert(name, value);
+                    values.insert(name, value);
                 }
-                Ok(Once(variables))
+                Ok(Once(values))
             }
         }
-        deserializer.deserialize_map(Reader)
+        deserializer.deserialize_map(Reader(PhantomData))
     }
 }
 
@@ -83,7 +83,22 @@ impl<'de> Deserialize<'de> for Once {
 pub(super) fn present_variables<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Option<BTreeMap<String, String>>>, D::Error> {
-    Ok(Some(Option::<Once>::deserialize(deserializer)?.map(|once| once.0)))
+    Ok(Some(Option::<Once<String>>::deserialize(deserializer)?.map(|once| once.0)))
+}
+
+/// Deserialises objects by name that are present, `null` or not.
+pub(super) fn present_named<'de, D, T>(
+    deserializer: D,
+) -> Result<Option<Option<BTreeMap<String, T>>>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    let named = Option::<Once<ByName<T>>>::deserialize(deserializer)?;
+    let unwrapped = |Once(named): Once<ByName<T>>| {
+        named.into_iter().map(|(name, object)| (name, object.0)).collect()
+    };
+    Ok(Some(named.map(unwrapped)))
 }
 
 /// Deserialises objects that are present, `null` or not.

@@ -85,6 +85,7 @@ impl Server {
         services.pool.set_budget(machine.pool_budget(serve, services.docker.endpoint().is_local()));
         let environments = environments(settings, serve, &services, &store, &metrics)?;
         let parts = ExecutionsParts {
+            files: files.clone(),
             store: store.clone(),
             runner: services.runner.clone(),
             environments: environments.clone(),

@@ -285,14 +285,15 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
         const UPDATE: &str = "UPDATE executions SET status = $2, error_kind = $3, \
-             error_message = $4, completed_at = $5, updated_at = $5 \
+             error_message = $4, completed_at = $5, updated_at = $5, exact_error_kind = $6 \
              WHERE id = $1 AND status = 'pending'";
         let updated = on_writer!(self, pool => sqlx::query(UPDATE)
             .bind(id)
             .bind(State::Ended(outcome.status).name())
-            .bind(outcome.error_kind.map(ErrorKind::name))
+            .bind(outcome.error_kind.map(|kind| kind.known_to_all().name()))
             .bind(outcome.error_message.as_deref().map(without_nul))
             .bind(now)
+            .bind(outcome.error_kind.map(ErrorKind::name))
             .execute(pool)
             .await
             .map(|it| it.rows_affected()))?;

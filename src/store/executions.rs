@@ -5,17 +5,20 @@ use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::connection::on_reader;
-use super::listing::{ExecutionRow, select_execution};
+use super::listing::{ExecutionRow, Page, select_execution};
 use super::rows::Row;
 use super::{Store, StoreError};
 use crate::domain::confinement::SealedConfinement;
-use crate::domain::execution::{Execution, ExecutionSnapshot, ExecutionSummary, log_text};
+use crate::domain::execution::{
+    Artifact, Execution, ExecutionSnapshot, ExecutionSummary, MAX_LISTED_FILES, log_text,
+};
 use crate::domain::output_log::OutputLog;
 
 #[derive(FromRow)]
 struct WholeRow {
     #[sqlx(flatten)]
     execution: ExecutionRow,
+    frozen: String,
     input: String,
     output: Option<String>,
     #[sqlx(flatten)]
@@ -73,7 +76,8 @@ impl Store {
     ) -> Result<Option<(Execution, OutputLog)>, StoreError> {
         // A single query sees the execution either before or after its end.
         const SELECT: &str = select_execution!(
-            ", p.input, p.output, p.stdout, p.stderr, p.log_order, r.receipt AS confinement",
+            ", CAST(p.frozen AS TEXT) AS frozen, p.input, p.output, p.stdout, p.stderr, p.log_order, \
+             r.receipt AS confinement",
             " JOIN execution_payloads p ON p.execution_id = executions.id \
              LEFT JOIN sandbox_receipts r ON r.digest = executions.receipt \
              WHERE executions.id = $1"
@@ -87,9 +91,9 @@ impl Store {
             let sealed = SealedConfinement::new(row.json("receipt", &text)?);
             sandbox.confinement = Some(sealed.map_err(|_| row.impossible("receipt"))?);
         }
-        let artifacts = match summary.status.has_ended() {
-            true => self.artifacts(id).await?,
-            false => Vec::new(),
+        let (artifacts, artifact_count) = match summary.status.has_ended() {
+            true => self.first_artifacts(id).await?,
+            false => (Vec::new(), 0),
         };
         let row = Row { table: "execution_payloads", id: &id };
         let json =
@@ -97,10 +101,34 @@ impl Store {
         let input_data = Some(json("input", payload.input)?);
         let output_data = payload.output.map(|text| json("output", text)).transpose()?;
         let log = payload.log.parse();
+        let snapshot: ExecutionSnapshot = row.json("frozen", &payload.frozen)?;
         let (stdout_log, stderr_log) = (String::new(), String::new());
-        let execution =
-            Execution { stdout_log, stderr_log, summary, input_data, output_data, artifacts };
+        let mut files = snapshot.files.inputs;
+        let file_count = files.len() as u64;
+        files.truncate(MAX_LISTED_FILES);
+        let execution = Execution {
+            stdout_log,
+            stderr_log,
+            summary,
+            input_data,
+            output_data,
+            files,
+            file_count,
+            artifacts,
+            artifact_count,
+        };
         Ok(Some((execution, log)))
+    }
+
+    /// The artifacts that an execution lists, and the number of all.
+    async fn first_artifacts(&self, id: Uuid) -> Result<(Vec<Artifact>, u64), StoreError> {
+        const FIRST: Page = Page { limit: MAX_LISTED_FILES as u32, offset: 0 };
+        let first = self.artifacts_page(id, FIRST).await?;
+        let count = match first.len() < MAX_LISTED_FILES {
+            true => first.len() as u64,
+            false => self.artifact_count(id).await?,
+        };
+        Ok((first, count))
     }
 
     /// Output log of an execution that has ended.

@@ -373,42 +373,6 @@ impl Store {
             .await)?)
     }
 
-    /// Those of these files that are there, and that the holder has a reference to, if one is
-    /// given, with their sizes in bytes.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn visible_files(
-        &self,
-        digests: &[FileDigest],
-        holder: Option<&Holder>,
-        now: DateTime<Utc>,
-    ) -> Result<BTreeMap<FileDigest, u64>, StoreError> {
-        let mut visible = BTreeMap::new();
-        for digests in digests.chunks(MAX_ROWS) {
-            let rows: Vec<(Vec<u8>, i64)> = on_reader!(self, pool => {
-                let mut query = QueryBuilder::new("SELECT o.digest, o.bytes FROM objects o");
-                among_digests!(query, " WHERE o.digest", digests);
-                if let Some(holder) = holder {
-                    query.push(
-                        " AND EXISTS (SELECT 1 FROM file_refs r WHERE r.digest = o.digest \
-                         AND r.holder = ",
-                    );
-                    query.push_bind(holder.to_string());
-                    query.push(" AND (r.expires_at IS NULL OR r.expires_at > ").push_bind(now);
-                    query.push("))");
-                }
-                query.build_query_as().persistent(false).fetch_all(pool).await?
-            });
-            for (bytes, size) in rows {
-                let found = digest("objects", &bytes)?;
-                let row = Row { table: "objects", id: &found };
-                visible.insert(found, row.count("bytes", size)?);
-            }
-        }
-        Ok(visible)
-    }
-
     /// Extends a holder's references to these files to at least this time, and notes that the
     /// files are used. Returns the digests that it has no reference to.
     ///

@@ -10,6 +10,7 @@ use super::listing::{ExecutionRow, returning_execution};
 use super::rows::{microseconds, number, without_nul};
 use super::{Store, StoreError};
 use crate::domain::execution::{ExecutionSummary, Report, State};
+use crate::domain::file::Holder;
 use crate::domain::outcome::ErrorKind;
 
 impl Store {
@@ -36,7 +37,7 @@ impl Store {
         let order = report.log.encode_order();
         let end = End { id, node, attempt, queued, report, order: &order };
         let ended: Option<ExecutionRow> = match &self.pools {
-            Pools::Postgres(pool) if report.artifacts.is_empty() => {
+            Pools::Postgres(pool) if !has_files(report) => {
                 let write = || {
                     let query = bound_end!(sqlx::query_as(END_AT_ONCE), end);
                     bound_kept!(query, end).fetch_optional(pool)
@@ -62,20 +63,33 @@ impl Store {
             let query = bound_end!(sqlx::query(KEEP), end);
             bound_kept!(query, end).execute(&mut *tx).await?;
             let artifacts: Vec<_> = end.report.artifacts.iter().zip(0_i32..).collect();
-            for artifacts in artifacts.chunks(ROWS) {
+            for some in artifacts.chunks(MAX_ROWS) {
                 let mut insert = QueryBuilder::new(INSERT_ARTIFACTS);
-                insert.push_values(artifacts.iter().copied(), |mut row, (it, place)| {
+                insert.push_values(some, |mut row, (it, place)| {
                     row.push_bind(end.id);
-                    row.push_bind(place);
+                    row.push_bind(*place);
                     row.push_bind(without_nul(&it.name));
                     row.push_bind(number(it.bytes));
                     row.push_bind(it.skipped.as_deref().map(without_nul));
+                    row.push_bind(it.digest.as_ref().map(|it| it.bytes().as_slice()));
+                    row.push_bind(it.media_type.as_deref().map(without_nul));
+                    row.push_bind(it.role.as_deref().map(without_nul));
+                    row.push_bind(it.executable);
                 });
                 insert.build().persistent(false).execute(&mut *tx).await?;
+            }
+            if let Some(until) = end.report.kept_until {
+                let holder = Holder::Execution(end.id).to_string();
+                sqlx::query(GIVE_UP).bind(holder).bind(until).execute(&mut *tx).await?;
             }
             ended
         }))
     }
+}
+
+/// True if more than the execution's own rows are to be written.
+fn has_files(report: &Report) -> bool {
+    !report.artifacts.is_empty() || report.kept_until.is_some()
 }
 
 /// End of an execution, to be stored.
@@ -180,11 +194,15 @@ const END_AT_ONCE: &str = concat!(
     " AND EXISTS (SELECT 1 FROM ended)) SELECT * FROM ended"
 );
 
-/// Rows of one statement: databases bound its parameters at 32,766 (`SQLite`) and 65,535.
-const ROWS: usize = 1_000;
+const INSERT_ARTIFACTS: &str = "INSERT INTO artifacts (execution_id, position, name, bytes, skipped, digest, \
+     media_type, role, executable) ";
 
-const INSERT_ARTIFACTS: &str =
-    "INSERT INTO artifacts (execution_id, position, name, bytes, skipped) ";
+/// The files of an execution are held until a time of their own.
+const GIVE_UP: &str = "UPDATE file_refs SET expires_at = $2 WHERE holder = $1";
+
+/// Most rows in one statement: each binds 9 values, and SQLite allows 32,766 (sqlite.org,
+/// "Limits").
+const MAX_ROWS: usize = 2_000;
 
 /// Converts milliseconds with a fraction to whole microseconds.
 #[expect(clippy::cast_possible_truncation, reason = "saturates, which is what is wanted")]

@@ -37,6 +37,7 @@ mod submit;
 mod tokens;
 mod trees;
 mod uploads;
+mod usable_files;
 mod versions;
 
 pub use activation::Activation;
@@ -59,4 +60,5 @@ pub use submit::Submitted;
 pub use tokens::NewToken;
 pub use trees::NewTree;
 pub use uploads::{Upload, UploadSum};
+pub use usable_files::FileViewer;
 pub use versions::NewVersion;

@@ -12,6 +12,7 @@ impl Store {
     /// [`StoreError`].
     pub async fn execution_bytes(&self, id: Uuid) -> Result<u64, StoreError> {
         const SELECT: &str = "SELECT CAST(octet_length(input) AS BIGINT) \
+             + octet_length(CAST(frozen AS TEXT)) \
              + COALESCE(octet_length(output), 0) + COALESCE(octet_length(stdout), 0) \
              + COALESCE(octet_length(stderr), 0) \
              FROM execution_payloads WHERE execution_id = $1";

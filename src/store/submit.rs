@@ -8,6 +8,7 @@ use super::connection::{Pools, in_transaction, on_reader, retry_on_dead_connecti
 use super::rows::number;
 use super::{Store, StoreError};
 use crate::domain::execution::{IdempotencyKey, NewExecution};
+use crate::domain::file::Holder;
 
 /// Most executions accepted in one transaction: each binds 15 values, and SQLite allows
 /// 32,766 (sqlite.org, "Limits").
@@ -77,7 +78,8 @@ impl Store {
         // Executions with a key may exist already, and are looked up in the same
         // transaction.
         let is_keyed = batch.iter().any(|it| it.idempotency_key.is_some());
-        if let (Pools::Postgres(pool), false) = (&self.pools, is_keyed) {
+        let has_inputs = batch.iter().any(|it| !it.snapshot.files.inputs.is_empty());
+        if let (Pools::Postgres(pool), false) = (&self.pools, is_keyed || has_inputs) {
             // An execution that was stored before its connection died is recognized by its
             // id.
             let accepted: Vec<Uuid> = retry_on_dead_connection(|| async {
@@ -101,6 +103,11 @@ impl Store {
                     payload_values!(row, new);
                 });
                 insert.build().persistent(is_alone(batch)).execute(&mut *tx).await?;
+            }
+            let with_inputs = |new: &&NewExecution| !new.snapshot.files.inputs.is_empty();
+            for new in batch.iter().filter(is_accepted).filter(with_inputs) {
+                let holder = Holder::Execution(new.id).to_string();
+                sqlx::query(HOLD_INPUTS).bind(holder).execute(&mut *tx).await?;
             }
             submitted!(batch, accepted, &mut *tx)
         }))
@@ -173,6 +180,9 @@ const INSERT_HEAD: &str = "INSERT INTO executions \
       stdout_truncated, stderr_truncated, warm, created_at, updated_at) ";
 
 const INSERT_PAYLOAD_HEAD: &str = "INSERT INTO execution_payloads (execution_id, frozen, input) ";
+
+/// The inputs of an execution were held for a while, until it is stored.
+const HOLD_INPUTS: &str = "UPDATE file_refs SET expires_at = NULL WHERE holder = $1";
 
 /// Binds the values of [`INSERT_PAYLOAD_HEAD`].
 macro_rules! payload_values {

@@ -50,7 +50,8 @@ open('out/a\\\\b', 'w')";
         let response = server.request(Method::GET, &format!("{base}/{}", encoded(name)));
         let response = response.send().await.unwrap();
         assert_eq!(response.status(), StatusCode::OK, "{name}");
-        assert_eq!(response.headers()["cache-control"], "no-store", "{name}");
+        assert_eq!(response.headers()["cache-control"], "private, no-cache", "{name}");
+        assert_eq!(response.headers()["accept-ranges"], "bytes", "{name}");
         assert_eq!(&response.bytes().await.unwrap()[..], content, "{name}");
     }
     for nothing in

@@ -15,6 +15,7 @@ mod endings;
 mod engine_outages;
 mod environments;
 mod events;
+mod files;
 mod floors;
 mod gate;
 mod idempotency;

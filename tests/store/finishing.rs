@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use gantry::domain::execution::{Artifact, Report, SandboxReceipt, State, Usage, log_text};
+use gantry::domain::file::FileDigest;
 use gantry::domain::outcome::{ErrorKind, Outcome, Status};
 use gantry::domain::output_log::{OutputLog, StreamName};
 use serde_json::value::RawValue;
@@ -42,9 +43,11 @@ fn full_report() -> Report {
         log.append(stream, bytes);
     }
     let artifact = |name: &str, skipped: Option<&str>| Artifact {
-        name: name.to_owned(),
-        bytes: 7,
         skipped: skipped.map(str::to_owned),
+        digest: skipped.is_none().then(|| FileDigest::new([7; 32])),
+        role: Some("preview".to_owned()),
+        executable: skipped.is_none(),
+        ..Artifact::kept(name.to_owned(), 7)
     };
     Report {
         outcome: Outcome {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gantry::domain::elf::Architecture;
-use gantry::domain::execution::{ExecutionSnapshot, NewExecution};
+use gantry::domain::execution::{ExecutionSnapshot, FilesSnapshot, NewExecution};
 use gantry::domain::limits::{Limits, Timeout};
 use gantry::domain::registry::Definition;
 use gantry::domain::script_type::python::requirements::RequirementsPolicy;
@@ -236,6 +236,7 @@ async fn what_is_frozen_is_claimed_as_it_was(database: Database) {
                 env: Variables::new(vec![EnvVar::new("WORD", value).unwrap()]).unwrap(),
                 limits: Limits { nano_cpus: (cpus * 1e9) as u64, ..Limits::default() },
                 timeout_secs: Timeout::try_from(timeout).unwrap(),
+                files: FilesSnapshot::default(),
             };
             let new = NewExecution { snapshot: snapshot.clone(), ..invocations.one() };
             let (id, batch) = (new.id, [new]);

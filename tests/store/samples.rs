@@ -3,13 +3,13 @@
 use chrono::{DateTime, Utc};
 use gantry::clock;
 use gantry::domain::execution::{
-    Caller, ExecutionSnapshot, IdempotencyKey, NewExecution, Priority, Report,
+    Caller, ExecutionSnapshot, FilesSnapshot, IdempotencyKey, NewExecution, Priority, Report,
 };
 use gantry::domain::json_input::JsonInput;
 use gantry::domain::limits::{Limits, Timeout};
 use gantry::domain::outcome::{Outcome, Status};
 use gantry::domain::registry::{
-    Definition, RegisteredScript, ScriptFields, ScriptName, ScriptSettings,
+    DeclaredOutputs, Definition, RegisteredScript, ScriptFields, ScriptName, ScriptSettings,
 };
 use gantry::domain::sandbox_spec::Network;
 use gantry::domain::script_type::ScriptType;
@@ -58,6 +58,7 @@ pub(crate) fn version(content: &str) -> NewVersion {
             args: vec!["--loud".to_owned()],
             env: Variables::default(),
             output_file: None,
+            outputs: DeclaredOutputs::default(),
             network: Network::None,
             mounts: Vec::new(),
             preload: Preload::Off,
@@ -148,6 +149,7 @@ impl Invocations {
                 env: Variables::default(),
                 limits: Limits::default(),
                 timeout_secs: Timeout::default(),
+                files: FilesSnapshot::default(),
             },
             input: JsonInput::parse(b"{}".to_vec()).unwrap(),
             created_at: now(),

@@ -88,6 +88,7 @@ impl ImageFixture {
             exec: true,
             preload: Preload::Off,
             output_file: None,
+            inputs: Vec::new(),
         };
         let image = async { Ok(image) };
         let (report, error) = self

@@ -215,5 +215,6 @@ fn job(workload: &Workload) -> Result<Job, Failure> {
         oci_runtime: None,
         exec: true,
         output_file: None,
+        inputs: Vec::new(),
     })
 }

@@ -26,8 +26,8 @@ import sys
 NOT_THE_SCRIPTS = (b"GANTRY_STAND_BY", b"PYTHONPATH")
 
 # Set for each execution, after the interpreter has been started: always, and for some.
-ALWAYS_SET, SOMETIMES_SET = b"EXECUTION_ID", b"JOB_ID"
-DIFFERING = (ALWAYS_SET, SOMETIMES_SET)
+ALWAYS_SET, SOMETIMES_SET = b"EXECUTION_ID", (b"JOB_ID", b"GANTRY_INPUTS")
+DIFFERING = (ALWAYS_SET, *SOMETIMES_SET)
 
 # Statements that have no effect but on the script's own names.
 QUIET = frozenset(["FunctionDef", "AsyncFunctionDef"])
@@ -63,8 +63,8 @@ class Unfit(BaseException):
 
 class Environment:
     """The environment variables while the script's imports run. What differs each time
-    is withheld: one variable has a placeholder for its value, the other, which only
-    some executions have, is not there."""
+    is withheld: one variable has a placeholder for its value, the others, which only
+    some executions have, are not there."""
 
     __slots__ = ("placeholder", "references", "holders", "plain", "is_used", "is_searched")
 
@@ -87,7 +87,7 @@ class Environment:
 
         def __getitem__(self, key):
             name, value = self.encodekey(key), environment.plain["__getitem__"](self, key)
-            if name == SOMETIMES_SET:
+            if name in SOMETIMES_SET:
                 environment.is_searched = True
                 raise KeyError(key)
             if name != ALWAYS_SET:
@@ -107,12 +107,13 @@ class Environment:
         def __iter__(self):
             environment.is_searched = True
             for key in environment.plain["__iter__"](self):
-                if self.encodekey(key) != SOMETIMES_SET:
+                if self.encodekey(key) not in SOMETIMES_SET:
                     yield key
 
         def __len__(self):
             environment.is_searched = True
-            return environment.plain["__len__"](self) - (SOMETIMES_SET in self._data)
+            hidden = sum(name in self._data for name in SOMETIMES_SET)
+            return environment.plain["__len__"](self) - hidden
 
         def use(self, *_arguments):
             environment.use()
@@ -480,8 +481,8 @@ def stand_by():
     except Unfit as error:
         say(control, str(error))
         os._exit(0)
-    never = f" {SOMETIMES_SET.decode()}" if environment.is_searched else ""
-    say(control, f"ready{never}" + (f": {remark}" if remark else ""))
+    never = [name.decode() for name in SOMETIMES_SET] if environment.is_searched else []
+    say(control, " ".join(["ready", *never]) + (f": {remark}" if remark else ""))
     # Nobody is there any more, if there is nothing to read.
     if not os.read(control, 1):
         os._exit(0)

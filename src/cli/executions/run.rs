@@ -14,6 +14,7 @@ use crate::cli::signals::Interrupts;
 use crate::cli::{message, stdout, streams};
 use crate::client::wire::Execution;
 use crate::client::{Client, ClientError, ExecutionEvent, Fields};
+use crate::domain::keep::Keep;
 use crate::domain::limits::Timeout;
 use crate::domain::sanitize::{escaped, sanitize};
 
@@ -58,6 +59,15 @@ pub(super) struct Arguments {
     /// Whoever submits with the same key gets the same execution
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
+
+    /// A file that it finds below /work/in under this name: sha256:HEX, tree:sha256:HEX
+    /// or execution:ID/PATH; may be repeated
+    #[arg(long = "file", value_name = "NAME=REF")]
+    files: Vec<String>,
+
+    /// Time for which the files that it leaves are kept, such as 7d; `none`, or `job`
+    #[arg(long, value_name = "TIME")]
+    keep: Option<Keep>,
 
     /// Print the execution's id and don't wait for its end
     #[arg(long)]
@@ -115,6 +125,10 @@ async fn fields(arguments: &Arguments) -> Result<Fields, Failure> {
     fields.set_some("job_id", arguments.job_id.as_ref())?;
     fields.set_some("priority", arguments.priority.as_ref())?;
     fields.set_some("timeout_secs", arguments.timeout.as_ref())?;
+    if !arguments.files.is_empty() {
+        fields.set("files", &file::by_name("--file", &arguments.files)?)?;
+    }
+    fields.set_some("keep", arguments.keep.as_ref())?;
     Ok(fields)
 }
 

@@ -1,5 +1,6 @@
 //! Reading what the command line names: the script, its requirements, its input.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::fs::File;
 use std::io::Read;
@@ -10,6 +11,7 @@ use super::Arguments;
 use crate::config::Settings;
 use crate::domain::elf::Architecture;
 use crate::domain::json_input::{JsonInput, JsonInputError, MAX_INPUT_BYTES};
+use crate::domain::sanitize::sanitize;
 use crate::domain::script::{MAX_SCRIPT_BYTES, Script, ScriptError};
 use crate::domain::script_type::python::requirements::Requirements;
 use crate::domain::text::utf8;
@@ -60,6 +62,29 @@ pub(in crate::cli) fn text(path: &Path, bytes: Vec<u8>) -> Result<String, Proble
     utf8(bytes).map_err(|error| {
         Problem::new(&format!("{} {error}", path.display()), Some(error.hint().to_owned()))
     })
+}
+
+/// Values by the names before their first `=`.
+pub(in crate::cli) fn by_name(
+    flag: &str,
+    texts: &[String],
+) -> Result<BTreeMap<String, String>, Problem> {
+    let mut values = BTreeMap::new();
+    for text in texts {
+        let parts = text.split_once('=').filter(|(name, _)| !name.is_empty());
+        let Some((name, value)) = parts else {
+            let hint = "write NAME=VALUE; the name is the one below /work/in".to_owned();
+            return Err(Problem::new(
+                &format!("{flag} {}: it has no name", sanitize(text)),
+                Some(hint),
+            ));
+        };
+        if values.insert(name.to_owned(), value.to_owned()).is_some() {
+            let what = format!("{flag} {}: the name is there more than once", sanitize(name));
+            return Err(Problem::new(&what, None));
+        }
+    }
+    Ok(values)
 }
 
 /// The input that `text` stands for: JSON, `@FILE`, or `-`.

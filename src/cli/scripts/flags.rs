@@ -120,6 +120,11 @@ pub(super) struct ScriptFlags {
     #[arg(long, value_name = "PATH")]
     output_file: Option<String>,
 
+    /// Files that it leaves in /work/out: a JSON object of names and
+    /// {"path", "required", "role", "media_type"}
+    #[arg(long, value_name = "FILE")]
+    outputs: Option<PathBuf>,
+
     /// FILE is a path on the server, below its GANTRY_SCRIPT_ROOTS, and is read
     /// there
     #[arg(long)]
@@ -150,7 +155,7 @@ fn oci_runtime(text: &str) -> Result<OciRuntime, String> {
 }
 
 /// Fields that can be cleared: words of `--clear`, and the names in the API.
-const CLEARABLE: [(&str, &str); 17] = [
+const CLEARABLE: [(&str, &str); 18] = [
     ("description", "description"),
     ("requirements", "requirements"),
     ("sources", "sources"),
@@ -164,6 +169,7 @@ const CLEARABLE: [(&str, &str); 17] = [
     ("env-allowed", "env_allowed"),
     ("exec", "exec"),
     ("output-file", "output_file"),
+    ("outputs", "outputs"),
     ("mounts", "mounts"),
     ("owner", "owner"),
     ("preload", "preload"),
@@ -225,8 +231,8 @@ fn fields(file: Option<&Path>, flags: &ScriptFlags) -> Result<Fields, Failure> {
     fields.set_some("python", flags.python.as_ref())?;
     fields.set_list("warm_up", &flags.warm_up)?;
     fields.set_list("system_packages", &flags.system_packages)?;
-    set_schema("argument_schema", flags.argument_schema.as_deref(), &mut fields)?;
-    set_schema("output_schema", flags.output_schema.as_deref(), &mut fields)?;
+    set_document("argument_schema", flags.argument_schema.as_deref(), &mut fields)?;
+    set_document("output_schema", flags.output_schema.as_deref(), &mut fields)?;
     fields.set_list("args", &flags.args)?;
     if !flags.env.is_empty() {
         fields.set("env", &environment(&flags.env)?)?;
@@ -246,6 +252,7 @@ fn fields(file: Option<&Path>, flags: &ScriptFlags) -> Result<Fields, Failure> {
     fields.set_some("preload", flags.preload.as_ref())?;
     fields.set_some("runtime", flags.runtime.as_ref())?;
     fields.set_some("output_file", flags.output_file.as_ref())?;
+    set_document("outputs", flags.outputs.as_deref(), &mut fields)?;
     Ok(fields)
 }
 
@@ -272,7 +279,8 @@ pub(in crate::cli) fn environment(texts: &[String]) -> Result<Map<String, Value>
     Ok(variables.iter().map(|it| (it.name().to_owned(), it.value().into())).collect())
 }
 
-fn set_schema(
+/// Sets a field to the JSON of a file.
+fn set_document(
     field: &'static str,
     path: Option<&Path>,
     fields: &mut Fields,
@@ -280,13 +288,13 @@ fn set_schema(
     let Some(path) = path else { return Ok(()) };
     let shown = path.display();
     let text = read_text(path, MAX_SCHEMA_BYTES)?;
-    let schema = JsonInput::parse(text.into_bytes()).map_err(|error| match &error {
+    let document = JsonInput::parse(text.into_bytes()).map_err(|error| match &error {
         JsonInputError::Invalid(fault) => {
             Problem::new(&format!("{shown} is not JSON: {fault}\n{}", fault.pointed()), None)
         }
         _ => Problem::new(&format!("{shown} is not JSON"), None),
     })?;
-    fields.set_json(field, schema.as_str()).map_err(ClientError::into)
+    fields.set_json(field, document.as_str()).map_err(ClientError::into)
 }
 
 fn read_text(path: &Path, limit: u64) -> Result<String, Problem> {

@@ -122,9 +122,10 @@ const OF_THE_CODE: [(&str, &str); 9] = [
 ];
 
 /// Lines about its runs.
-const OF_THE_RUN: [(&str, &str); 9] = [
+const OF_THE_RUN: [(&str, &str); 10] = [
     ("arguments", "args"),
     ("output file", "output_file"),
+    ("outputs", "outputs"),
     ("variables of requests", "env_allowed"),
     ("executes its files", "exec"),
     ("network", "network"),

@@ -28,6 +28,11 @@ pub(super) struct TestArguments {
     #[arg(long = "env", value_name = "NAME=VALUE", allow_hyphen_values = true)]
     env: Vec<String>,
 
+    /// A file that it finds below /work/in under this name: sha256:HEX, tree:sha256:HEX
+    /// or execution:ID/PATH; may be repeated
+    #[arg(long = "file", value_name = "NAME=REF")]
+    files: Vec<String>,
+
     /// Print the whole answer as JSON
     #[arg(long)]
     json: bool,
@@ -39,6 +44,9 @@ pub(super) async fn test(client: &Client, arguments: &TestArguments) -> Result<u
     fields.set_list("args", &arguments.args)?;
     if !arguments.env.is_empty() {
         fields.set("env", &environment(&arguments.env)?)?;
+    }
+    if !arguments.files.is_empty() {
+        fields.set("files", &file::by_name("--file", &arguments.files)?)?;
     }
     let document = client.test_script(&arguments.name, &fields).await?;
     // What both have in common has the same names.

@@ -6,7 +6,11 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::{Artifact, NewExecution, Report, SandboxReceipt, State, Usage, log_text};
+use crate::domain::input_files::InputFile;
 use crate::domain::outcome::ErrorKind;
+
+/// Most files of each kind that one execution lists.
+pub const MAX_LISTED_FILES: usize = 1_000;
 
 /// Execution without its input and output.
 #[derive(Debug, Clone, Serialize)]
@@ -118,13 +122,20 @@ pub struct Execution {
     pub stdout_log: String,
     /// Text of stderr, in the same form.
     pub stderr_log: String,
-    /// Files that it left, including those that were not kept.
+    /// The first [`MAX_LISTED_FILES`] files that it takes, below `/work/in`.
+    pub files: Vec<InputFile>,
+    /// Number of all files that it takes.
+    pub file_count: u64,
+    /// The first [`MAX_LISTED_FILES`] files that it left, including those that were not
+    /// kept.
     pub artifacts: Vec<Artifact>,
+    /// Number of all files that it left, including those that were not kept.
+    pub artifact_count: u64,
 }
 
 impl Execution {
-    /// Execution that ended with `report` and left no artifacts; `summary` and `input` are
-    /// the stored values.
+    /// Execution that ended with `report`, took no files and left none; `summary` and
+    /// `input` are the stored values.
     #[must_use]
     pub fn ended(summary: ExecutionSummary, input: &str, report: &Report) -> Self {
         let (stdout_log, stderr_log) =
@@ -134,7 +145,10 @@ impl Execution {
             output_data: report.output.clone(),
             stdout_log,
             stderr_log,
+            files: Vec::new(),
+            file_count: 0,
             artifacts: Vec::new(),
+            artifact_count: 0,
             summary,
         }
     }

@@ -39,6 +39,8 @@ pub struct Report {
     pub sandbox: Option<SandboxReceipt>,
     /// Files that it left.
     pub artifacts: Vec<Artifact>,
+    /// Time at which its files are given up; `None` if they stay as long as it does.
+    pub kept_until: Option<DateTime<Utc>>,
     /// Time at which the script's first instruction ran.
     pub started_at: Option<DateTime<Utc>>,
     /// Time at which it ended.
@@ -63,6 +65,7 @@ impl Report {
             usage: None,
             sandbox: None,
             artifacts: Vec::new(),
+            kept_until: None,
             started_at: None,
             completed_at,
         }

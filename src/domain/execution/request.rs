@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use uuid::Uuid;
 
+use super::FilesSnapshot;
 use crate::domain::json_input::JsonInput;
 use crate::domain::limits::{Limits, Timeout};
 use crate::domain::sanitize::sanitize;
@@ -111,6 +112,10 @@ pub struct ExecutionSnapshot {
     pub limits: Limits,
     /// Time limit.
     pub timeout_secs: Timeout,
+    /// Files.
+    // Absent without any, so that older servers on the same database read it.
+    #[serde(default, skip_serializing_if = "FilesSnapshot::is_empty")]
+    pub files: FilesSnapshot,
 }
 
 /// Execution to accept.

@@ -3,6 +3,8 @@
 use serde::Serialize;
 
 use crate::domain::confinement::SealedConfinement;
+use crate::domain::file::FileDigest;
+use crate::domain::media_type::media_type_of;
 
 /// Resources that an execution used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
@@ -57,4 +59,31 @@ pub struct Artifact {
     pub bytes: u64,
     /// Reason why the file was not kept; null if it was.
     pub skipped: Option<String>,
+    /// Digest of its content; null if it was not kept, and for files from before digests.
+    pub digest: Option<FileDigest>,
+    /// Media type that the script's version declares for it, or else that of its name;
+    /// null if neither tells.
+    pub media_type: Option<String>,
+    /// Role that the script's version declares for it, such as `preview`.
+    pub role: Option<String>,
+    /// True if the script left it executable.
+    pub executable: bool,
+}
+
+impl Artifact {
+    /// File that is kept, or is about to be.
+    #[must_use]
+    pub fn kept(name: String, bytes: u64) -> Self {
+        let media_type = media_type_of(&name).map(str::to_owned);
+        let (skipped, digest, role) = (None, None, None);
+        Self { name, bytes, skipped, digest, media_type, role, executable: false }
+    }
+
+    /// File that was not kept, for a reason.
+    #[must_use]
+    pub fn skipped(name: String, reason: impl Into<String>) -> Self {
+        let (digest, media_type, role) = (None, None, None);
+        let skipped = Some(reason.into());
+        Self { name, bytes: 0, skipped, digest, media_type, role, executable: false }
+    }
 }

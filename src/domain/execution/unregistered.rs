@@ -20,6 +20,9 @@ impl Execution {
             output_data: report.output,
             stdout_log,
             stderr_log,
+            files: Vec::new(),
+            file_count: job.inputs.len() as u64,
+            artifact_count: report.artifacts.len() as u64,
             artifacts: report.artifacts,
         }
     }

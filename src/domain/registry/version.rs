@@ -9,6 +9,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+use super::DeclaredOutputs;
 use crate::domain::json_form::canonical;
 use crate::domain::mount::{self, Mount, MountError};
 use crate::domain::oci_runtime::OciRuntime;
@@ -88,6 +89,9 @@ pub struct Definition {
     /// one of the sandbox.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<User>,
+    /// Files that it leaves.
+    #[serde(default, skip_serializing_if = "DeclaredOutputs::is_empty")]
+    pub outputs: DeclaredOutputs,
 }
 
 fn executable() -> bool {
@@ -239,6 +243,10 @@ mod tests {
             Definition { sources: true, ..definition() },
             Definition { warm_up: vec!["true".to_owned()], ..definition() },
             Definition { owner: "1000:1000".parse().ok(), ..definition() },
+            Definition {
+                outputs: serde_json::from_value(json!({"a": {"path": "a"}})).unwrap(),
+                ..definition()
+            },
         ];
         for changed in changed {
             assert_ne!(changed.content_digest(), definition().content_digest());

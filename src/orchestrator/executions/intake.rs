@@ -1,16 +1,17 @@
 //! The way in: from a submission to a stored execution that waits in the queue.
 //!
 //! ```text
-//! submit ─▶ key known? ─ no ─▶ check ─▶ place reserved ─▶ insert ─▶ stored ─▶ queued
-//!               │ yes            │ faults     │ full         (in batches)
+//! submit ─▶ key known? ─ no ─▶ check ─▶ files held ─▶ place reserved ─▶ insert ─▶ stored ─▶ queued
+//!               │ yes            │ faults     │ gone       │ full         (in batches)
 //!               ▼                ▼            ▼
-//!        the first execution   refused      refused
+//!        the first execution   refused      refused      refused
 //! ```
 //!
 //! A refused submission is not stored. A stored execution can't get lost, and its
 //! caller need not wait for the answer.
 
 mod check;
+mod inputs;
 mod insert_writer;
 mod submission;
 
@@ -25,12 +26,14 @@ use super::shared_queue::SharedQueue;
 use super::shutdown::Shutdown;
 use crate::clock;
 use crate::domain::execution::ExecutionSummary;
+use crate::files::Files;
 use crate::orchestrator::live::MAX_HANDED_OVER;
 use crate::orchestrator::queue::Full;
 use crate::orchestrator::schemas::Schemas;
 use crate::sandbox::Cancel;
 use crate::store::{Store, StoreError, Submitted};
 use check::Checked;
+use inputs::Inputs;
 use insert_writer::{InsertWriter, PendingInsert};
 
 /// Executions that may wait before those that come are read by their tasks: what
@@ -40,6 +43,7 @@ const MAX_BROUGHT: usize = 64;
 /// Accepts executions.
 pub(super) struct Intake {
     store: Store,
+    inputs: Inputs,
     schemas: Arc<Schemas>,
     queue: Arc<SharedQueue>,
     followers: Followers,
@@ -51,6 +55,7 @@ impl Intake {
     /// Starts the task that stores what is accepted.
     pub(super) fn start(
         store: Store,
+        files: Files,
         schemas: Arc<Schemas>,
         queue: Arc<SharedQueue>,
         followers: Followers,
@@ -60,7 +65,8 @@ impl Intake {
         let stopping = shutdown.stopping.clone();
         let writer = InsertWriter::new(store.clone(), Arc::clone(&queue), stopping.clone());
         shutdown.spawn(writer.run_intake(received));
-        Self { store, schemas, queue, followers, inserts, stopping }
+        let inputs = Inputs::new(store.clone(), files);
+        Self { store, inputs, schemas, queue, followers, inserts, stopping }
     }
 
     /// Accepts an execution. When it has answered, the execution is stored; also
@@ -112,11 +118,13 @@ impl Intake {
 
     async fn check(&self, submission: Submission) -> Result<Checked, SubmitError> {
         let fits = |demand: &_| self.queue.lock().fits(demand);
-        check::check(submission, &self.schemas, fits).await
+        check::check(submission, &self.schemas, &self.inputs, fits).await
     }
 
     async fn accept(&self, checked: Checked) -> Result<Accepted, SubmitError> {
         let Checked { new, script_name, version, max_concurrency } = checked;
+        self.inputs.hold(new.id, &new.snapshot.files.inputs).await?;
+        let files = new.snapshot.files.inputs.clone();
         let digest = version.definition.digest;
         let pending = ExecutionSummary::pending(&new, script_name, version.number, digest);
         let place = self.queue.lock().reserve();
@@ -129,7 +137,7 @@ impl Intake {
         let submitted =
             self.insert(PendingInsert { new, max_concurrency, place, answer }, stored).await?;
         tracing::info!(execution = %id, ?submitted, "execution accepted");
-        accepted(submitted, Some(pending))
+        Ok(Accepted { files, ..accepted(submitted, Some(pending))? })
     }
 
     /// Hands a submission to the writer, and waits until it is stored.
@@ -156,10 +164,12 @@ fn accepted(
 ) -> Result<Accepted, SubmitError> {
     match (submitted, pending) {
         (Submitted::New, Some(pending)) => {
-            Ok(Accepted { id: pending.id, pending: Some(Box::new(pending)) })
+            Ok(Accepted { id: pending.id, pending: Some(Box::new(pending)), files: Vec::new() })
         }
         (Submitted::New, None) => Err(SubmitError::Stopping),
-        (Submitted::Known(known), _) => Ok(Accepted { id: known, pending: None }),
+        (Submitted::Known(known), _) => {
+            Ok(Accepted { id: known, pending: None, files: Vec::new() })
+        }
         (Submitted::KeyReused(other), _) => Err(SubmitError::KeyReused(other)),
     }
 }

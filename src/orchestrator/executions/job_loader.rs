@@ -9,7 +9,10 @@ use thiserror::Error;
 
 use super::settings::ExecutionsSettings;
 use crate::domain::environment::EnvironmentSpec;
+use crate::domain::file_fields;
+use crate::domain::input_files::Input;
 use crate::domain::job::{Job, JobError};
+use crate::domain::json_input::JsonInputError;
 use crate::domain::mount::{Mount, MountError};
 use crate::domain::registry::Definition;
 use crate::domain::sanitize::sanitize;
@@ -39,6 +42,8 @@ pub(super) enum JobLoadError {
     Requirements(#[from] RequirementsError),
     #[error(transparent)]
     Job(#[from] JobError),
+    #[error("the paths of its files can't be put into the input: {0}")]
+    Input(#[from] JsonInputError),
     #[error(transparent)]
     Mount(#[from] MountError),
     #[error("mount source {0:?} is not what it was when the script was registered")]
@@ -89,6 +94,8 @@ impl JobLoader {
     /// [`JobLoadError`].
     pub(super) async fn load(&self, runnable: &Runnable) -> Result<Job, JobLoadError> {
         let definition = &runnable.definition;
+        let files = &runnable.snapshot.files;
+        let stdin = file_fields::placed(&runnable.input, &files.fields)?;
         let code = self.code(&definition.digest).await?;
         let script = Script::new(&definition.file_name, Some(definition.script_type), code)?;
         let requirements = definition.requirements.as_deref();
@@ -108,8 +115,9 @@ impl JobLoader {
             },
             script,
             working_directory: definition.working_directory.clone(),
-            input: Some(runnable.input.clone()),
-            takes_files: false,
+            input: Some(stdin),
+            takes_files: !files.inputs.is_empty()
+                || file_fields::has_files(&definition.argument_schema),
             args: [definition.args.as_slice(), &runnable.snapshot.args].concat(),
             variables: definition.env.merged(&runnable.snapshot.env)?,
             script_variables: definition.env.clone(),
@@ -122,6 +130,7 @@ impl JobLoader {
             exec: definition.exec,
             preload: definition.preload.clone(),
             output_file: definition.output_file.clone(),
+            inputs: files.inputs.iter().map(Input::from).collect(),
         };
         job.validate()?;
         self.check_mounts(&job.mounts)?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::domain::script_type::python::requirements::RequirementsPolicy;
 use crate::domain::user::User;
+use crate::files::Files;
 use crate::orchestrator::environments::Environments;
 use crate::orchestrator::observer::Observer;
 use crate::orchestrator::queue::Capacity;
@@ -42,6 +43,8 @@ pub struct ExecutionsSettings {
 pub struct ExecutionsParts {
     /// The database.
     pub store: Store,
+    /// The files that executions take and leave.
+    pub files: Files,
     /// Runs jobs.
     pub runner: Runner,
     /// The images.

@@ -34,6 +34,7 @@ mod artifact_retry;
 mod attempt_policy;
 mod ended;
 mod output;
+mod outputs;
 mod pending;
 mod settlement;
 
@@ -50,6 +51,7 @@ use super::shutdown::Shutdown;
 use super::transitions::{Transitions, cancelled_outcome};
 use crate::domain::outcome::{ErrorKind, Outcome};
 use crate::domain::script_type::ScriptType;
+use crate::files::Files;
 use crate::orchestrator::artifact_storage::ArtifactStorage;
 use crate::orchestrator::environments::Environments;
 use crate::orchestrator::live::{LiveExecution, LiveRegistry};
@@ -69,6 +71,7 @@ pub(super) struct TaskContext {
     pub(super) environments: Environments,
     pub(super) jobs: Arc<JobLoader>,
     pub(super) artifacts: Arc<ArtifactStorage>,
+    pub(super) files: Files,
     pub(super) schemas: Arc<Schemas>,
     pub(super) engine: Arc<EngineGate>,
     pub(super) live: LiveRegistry,

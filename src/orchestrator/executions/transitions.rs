@@ -211,7 +211,9 @@ fn hand_over(claimed: &ClaimedExecution, summary: ExecutionSummary, report: &Rep
     let output = report.output.as_ref().map_or(0, |it| it.get().len());
     let bytes = input.len() + output + report.log.stdout().len() + report.log.stderr().len();
     // Names of artifacts may be stored in other words.
-    let is_handed_over = bytes <= MAX_HANDED_OVER && report.artifacts.is_empty();
+    let is_without_files =
+        report.artifacts.is_empty() && claimed.runnable.snapshot.files.inputs.is_empty();
+    let is_handed_over = bytes <= MAX_HANDED_OVER && is_without_files;
     if is_handed_over && claimed.live.is_followed() {
         claimed.live.keep_end(Execution::ended(summary, input, report));
     }

@@ -18,6 +18,7 @@ use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
 use crate::domain::execution::{Execution, ExecutionSnapshot, ExecutionSummary, Priority};
+use crate::domain::input_files::RequestFiles;
 use crate::domain::output_log::OutputLog;
 use crate::domain::sanitize::escaped;
 use crate::http::executions::{BudgetedExecution, find, whole, whole_and_log};
@@ -253,6 +254,8 @@ pub(in crate::ui) async fn run_again(
         priority: Priority::new(summary.priority.into()).unwrap_or_default(),
         args: snapshot.args,
         env: snapshot.env,
+        files: RequestFiles::of(snapshot.files.named()),
+        keep: snapshot.files.keep,
         ..submission(identity, script, input)
     };
     let accepted = submit(&state, submission).await?;

@@ -126,6 +126,8 @@ async fn accepted(
         priority: extra.priority,
         args: extra.args,
         timeout: extra.timeout,
+        files: extra.files,
+        keep: extra.keep,
         ..submission::submission(&user.identity, script.clone(), input)
     };
     Ok(submission::submit(state, request).await?.id)

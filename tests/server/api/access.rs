@@ -31,6 +31,7 @@ const TABLE: &[(&str, &str, &[Role])] = &[
     ("get", "/api/v1/executions/{id}/events", ALL),
     ("get", "/api/v1/executions/{id}/artifacts", ALL),
     ("get", "/api/v1/executions/{id}/artifacts/{name}", ALL),
+    ("get", "/api/v1/executions/{id}/outputs", ALL),
     ("get", "/api/v1/admin/environments", SEEING),
     ("get", "/api/v1/admin/environments/{key}", SEEING),
     ("get", "/api/v1/admin/environments/{key}/log", SEEING),

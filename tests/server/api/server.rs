@@ -5,6 +5,7 @@ use std::sync::{Arc, Once};
 use chrono::{DateTime, Utc};
 use gantry::access::{Access, TokenRequest};
 use gantry::clock;
+use gantry::disk::DiskReserve;
 use gantry::doctor::Examiner;
 use gantry::domain::elf::Architecture;
 use gantry::domain::execution::Report;
@@ -15,6 +16,7 @@ use gantry::domain::share::{ShareGrants, ShareName};
 use gantry::domain::token::Role;
 use gantry::domain::uid_range::UidRange;
 use gantry::engine::docker::{Docker, Endpoint};
+use gantry::files::{DEFAULT_GRACE, Files, FilesSettings};
 use gantry::http::{AppState, EngineProbe, Parts, enveloped};
 use gantry::images::{BaseSource, BuildDisk, InstallerSettings, Library, LibrarySettings};
 use gantry::metrics::Metrics;
@@ -221,8 +223,18 @@ fn work(
     let engine = Arc::new(docker.clone());
     let pool = Pool::new(engine, remover.clone(), Default::default(), 0);
     let environments = Environments::new(store.clone(), library, policy, metrics.clone(), 2);
+    let files = Files::start(
+        store.clone(),
+        FilesSettings {
+            folder: folder.join("files"),
+            reserve: DiskReserve::default(),
+            grace: DEFAULT_GRACE,
+            quota: 1 << 40,
+        },
+    );
     let parts = ExecutionsParts {
         store: store.clone(),
+        files: files.unwrap(),
         runner: Runner::new(docker, remover, pool, Default::default()),
         environments: environments.clone(),
         observer: metrics.clone(),

@@ -4,9 +4,10 @@ use std::num::NonZeroU32;
 
 use uuid::Uuid;
 
+use super::inputs::Inputs;
 use super::submission::{Submission, SubmitError};
 use crate::clock;
-use crate::domain::execution::{ExecutionSnapshot, NewExecution};
+use crate::domain::execution::{ExecutionSnapshot, FilesSnapshot, NewExecution};
 use crate::domain::fault::{Fault, pointer_to};
 use crate::domain::job::check_arguments;
 use crate::domain::limits::{Limits, Timeout};
@@ -35,10 +36,11 @@ pub(super) struct Checked {
 /// Checks and freezes a submission. `fits` tells if the node is large enough.
 ///
 /// # Errors
-/// [`SubmitError::Disabled`] and [`SubmitError::Invalid`].
+/// [`SubmitError`], with all faults of the first kind that there are.
 pub(super) async fn check(
     submission: Submission,
     schemas: &Schemas,
+    inputs: &Inputs,
     fits: impl Fn(&Demand) -> bool,
 ) -> Result<Checked, SubmitError> {
     if !submission.script.settings.is_enabled {
@@ -49,10 +51,11 @@ pub(super) async fn check(
     if faults.is_empty() {
         faults = schemas.check_input(submission.caller.token_id, version, &submission.input).await;
     }
-    match faults.is_empty() {
-        true => Ok(Checked::freeze(submission)),
-        false => Err(SubmitError::Invalid(faults)),
+    if !faults.is_empty() {
+        return Err(SubmitError::Invalid(faults));
     }
+    let files = inputs.freeze(&submission, version).await?;
+    Ok(Checked::freeze(submission, files))
 }
 
 /// The faults of a request, except those that its schema finds.
@@ -99,7 +102,7 @@ fn faults(
 }
 
 impl Checked {
-    fn freeze(submission: Submission) -> Self {
+    fn freeze(submission: Submission, files: FilesSnapshot) -> Self {
         let script = submission.script;
         let version = submission.version.unwrap_or(script.version);
         let settings = script.settings;
@@ -116,6 +119,7 @@ impl Checked {
                 env: submission.env,
                 limits: settings.limits,
                 timeout_secs: submission.timeout.unwrap_or(settings.timeout_secs),
+                files,
             },
             input: submission.input,
             created_at: clock::now(),

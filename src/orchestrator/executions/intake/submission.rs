@@ -7,7 +7,9 @@ use uuid::Uuid;
 
 use crate::domain::execution::{Caller, ExecutionSummary, IdempotencyKey, Priority};
 use crate::domain::fault::Fault;
+use crate::domain::input_files::{InputFile, RequestFiles};
 use crate::domain::json_input::JsonInput;
+use crate::domain::keep::Keep;
 use crate::domain::limits::Timeout;
 use crate::domain::registry::{RegisteredScript, ScriptVersion};
 use crate::domain::token::Role;
@@ -39,6 +41,12 @@ pub struct Submission {
     pub timeout: Option<Timeout>,
     /// The script's stdin.
     pub input: JsonInput,
+    /// Files that it takes.
+    pub files: RequestFiles,
+    /// Time for which its files are kept.
+    pub keep: Option<Keep>,
+    /// Ids of the scripts whose executions the caller may see; `None` is all.
+    pub scope: Option<Vec<i64>>,
 }
 
 /// An execution that can't get lost any more.
@@ -49,6 +57,8 @@ pub struct Accepted {
     /// The stored execution, if it was accepted now, and not when the same key came
     /// before.
     pub pending: Option<Box<ExecutionSummary>>,
+    /// The files that it takes, with the same exception.
+    pub files: Vec<InputFile>,
 }
 
 /// Reason that an execution is not accepted.
@@ -60,6 +70,15 @@ pub enum SubmitError {
     /// Something of the request is wrong.
     #[error("the execution can't be accepted as it is")]
     Invalid(Vec<Fault>),
+    /// Files that it is to take are not there, or not the caller's.
+    #[error("files that the execution is to take are missing")]
+    InputsMissing(Vec<Fault>),
+    /// Files that it is to take are those of executions that have not ended.
+    #[error("an execution whose files it is to take has not ended")]
+    InputsPending(Vec<Fault>),
+    /// The store of files failed.
+    #[error("the files that the execution is to take can't be read")]
+    Files(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Too many wait already.
     #[error("the queue is full: {limit} executions wait")]
     Full {
@@ -91,7 +110,11 @@ impl SubmitError {
             Self::KeyReused(_) => Some("use a new key for a new request"),
             Self::Stopping => Some("submit it again in a moment"),
             Self::Store(error) => error.hint(),
-            Self::Invalid(_) => None,
+            Self::InputsMissing(_) => Some("upload them again, or run again what left them"),
+            Self::InputsPending(_) => {
+                Some("wait for its end first: GET /api/v1/executions/{id}/events tells it")
+            }
+            Self::Invalid(_) | Self::Files(_) => None,
         }
     }
 }

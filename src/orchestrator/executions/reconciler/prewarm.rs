@@ -14,7 +14,8 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::reading_schedule::{LOOK, ReadingSchedule};
-use crate::domain::execution::ExecutionSnapshot;
+use crate::domain::execution::{ExecutionSnapshot, FilesSnapshot};
+use crate::domain::file_fields;
 use crate::domain::json_input::JsonInput;
 use crate::domain::registry::{EnvironmentStatus, RegisteredScript};
 use crate::domain::run_folder::RunFolder;
@@ -198,6 +199,7 @@ impl Prewarm {
                 env: Variables::default(),
                 limits: script.settings.limits,
                 timeout_secs: script.settings.timeout_secs,
+                files: FilesSnapshot::default(),
             },
             input: JsonInput::null(),
             created_at: script.created_at,
@@ -221,7 +223,10 @@ impl Prewarm {
             network: definition.network,
             mounts: definition.mounts.clone(),
             owner: definition.owner,
-            folder: RunFolder::of(&script.settings.limits, false),
+            folder: RunFolder::of(
+                &script.settings.limits,
+                file_fields::has_files(&definition.argument_schema),
+            ),
             oci_runtime: self.jobs.oci_runtime(definition),
             exec: definition.exec,
             purpose: Purpose::Execution,

@@ -3,6 +3,7 @@
 
 use super::artifact_retry::keep_artifacts;
 use super::output::check_output;
+use super::outputs;
 use super::settlement::{Settlement, settlement};
 use super::{AttemptOutcome, TaskContext};
 use crate::domain::outcome::{ErrorKind, Outcome, Status};
@@ -88,6 +89,10 @@ impl KeptRun {
             Settlement::StoreEnd => {
                 check_output(&context.schemas, &claimed.runnable, &mut report).await;
                 kept.unwrap_or_else(|lost| lost.note(&mut report.outcome));
+                let runnable = &claimed.runnable;
+                outputs::declare(&runnable.definition.outputs, &mut report);
+                let keep = runnable.snapshot.files.keep;
+                report.kept_until = keep.and_then(|it| it.until(report.completed_at));
                 context.transitions.store_end(&claimed, &report).await
             }
         };

@@ -20,6 +20,7 @@ use crate::orchestrator::capture::Capture;
 use crate::orchestrator::container_name::fresh_container_name;
 use crate::orchestrator::executions::claimed::ClaimedExecution;
 use crate::orchestrator::executions::job_loader::JobLoadError;
+use crate::orchestrator::input_folder;
 use crate::orchestrator::live::LiveExecution;
 use crate::orchestrator::run_error::RunError;
 use crate::orchestrator::runner::{Prepared, Ready};
@@ -144,13 +145,14 @@ impl PreparedRun {
         job: &Job,
     ) -> Result<ClaimOutcome, Box<NotStarted>> {
         let Self { pending, ready } = self;
-        let receipt = ready.receipt.clone();
+        let (receipt, folder) = (ready.receipt.clone(), ready.inputs_folder());
         let at = clock::now();
         let time = TimeDelta::from_std(job.timeout.duration() + GRACE).unwrap_or_default();
         let id = pending.runnable.id;
         let loading = context.runner.load(job, ready, &pending.end);
         let claiming = context.transitions.claim(id, &receipt, at, at + time);
-        let (prepared, claimed) = tokio::join!(loading, claiming);
+        let placing = input_folder::place(&context.files, folder, &job.inputs);
+        let (prepared, claimed, placed) = tokio::join!(loading, claiming, placing);
         let Some(claimed) = claimed else {
             // The store may have it as claimed: then the next process finds in the
             // sandbox that nothing has run.
@@ -164,9 +166,16 @@ impl PreparedRun {
             Ok(None) => return Ok(ClaimOutcome::Over),
             Err(error) => return Err(pending.not_started(JobLoadError::from(error))),
         };
-        let error = match prepared {
-            Ok(prepared) => return Ok(pending.started(attempt, prepared)),
-            Err(error) => error,
+        let error = match (prepared, placed) {
+            (Ok(prepared), Ok(copied)) => {
+                if copied > 0 {
+                    tracing::info!(copied, "the execution's inputs were copied");
+                }
+                return Ok(pending.started(attempt, prepared));
+            }
+            (Err(error), _) => error,
+            // The sandbox has the request, and is removed before it is told to go.
+            (Ok(_), Err(error)) => RunError::Inputs(error),
         };
         context.artifacts.unstage(id, attempt).await;
         if !context.transitions.give_back(id, attempt, &pending.live).await {
@@ -230,6 +239,7 @@ impl StartError {
                     || self.is_missing_image()
                     || error.is_not_ready()
                     || error.is_want_of_room()
+                    || error.is_passing_fault_of_inputs()
             }
         }
     }

@@ -12,6 +12,7 @@ use super::lines::{entries, lines, normalize_newlines, read};
 use super::settings::{Control, SETTINGS, Setting};
 use super::values::{Values, names};
 use crate::domain::fault::{Fault, pointer_to};
+use crate::domain::registry::DeclaredOutput;
 use crate::domain::sandbox_spec::Network;
 use crate::domain::sanitize::sanitize;
 use crate::domain::script_type::ScriptType;
@@ -186,6 +187,18 @@ impl Reading<'_> {
     fn contract(&mut self, input: &mut ScriptInput) {
         input.argument_schema = self.schema("argument_schema", "/argument_schema");
         input.output_schema = self.schema("output_schema", "/output_schema");
+        input.outputs = self.outputs();
+    }
+
+    fn outputs(&mut self) -> Option<Option<BTreeMap<String, DeclaredOutput>>> {
+        let Some(outputs) = self.schema("outputs", "/outputs")? else { return Some(None) };
+        match serde_json::from_value(outputs) {
+            Ok(outputs) => Some(Some(outputs)),
+            Err(error) => {
+                self.fault("/outputs", error.to_string());
+                None
+            }
+        }
     }
 
     fn schema(&mut self, name: &str, pointer: &str) -> Option<Option<Value>> {

@@ -17,7 +17,7 @@ use crate::domain::variables::Variables;
 use crate::ui::form::FormFields;
 
 /// Fields for admins, by name.
-const FIELDS: [&str; 28] = [
+const FIELDS: [&str; 29] = [
     "name",
     "description",
     "script_type",
@@ -34,6 +34,7 @@ const FIELDS: [&str; 28] = [
     "system_packages",
     "argument_schema",
     "output_schema",
+    "outputs",
     "args",
     "env",
     "env_allowed",
@@ -124,6 +125,8 @@ impl Values {
         self.put("system_packages", &packages.join("\n"));
         self.put("argument_schema", &schema(&definition.argument_schema));
         self.put("output_schema", &schema(&definition.output_schema));
+        let outputs = serde_json::to_value(&definition.outputs).unwrap_or_default();
+        self.put("outputs", &schema(&outputs));
         self.put("args", &all_shown(definition.args.iter().map(String::as_str)));
         self.put("env", &variables(&definition.env));
         let allowed: Vec<_> = definition.env_allowed.iter().collect();

@@ -295,7 +295,7 @@ mod tests {
     use super::*;
 
     fn artifact(name: &str) -> Artifact {
-        Artifact { name: name.to_owned(), bytes: 7, skipped: None }
+        Artifact::kept(name.to_owned(), 7)
     }
 
     #[test]

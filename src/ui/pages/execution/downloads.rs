@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::domain::execution::Execution;
 use crate::domain::output_log::{OutputLog, Position};
-use crate::http::artifacts::disposition;
+use crate::http::content::disposition;
 use crate::http::executions::{BudgetedExecution, find, room, whole};
 use crate::http::memory::MemoryPermit;
 use crate::http::path::ExecutionId;

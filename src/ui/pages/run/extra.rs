@@ -1,18 +1,21 @@
-//! Options of an execution besides its input: job, timeout, priority and arguments.
+//! Options of an execution besides its input: job, timeout, priority, arguments and files.
 
 use maud::{Markup, html};
 
 use crate::domain::execution::{NewExecution, Priority};
 use crate::domain::fault::Fault;
+use crate::domain::input_files::{RequestFiles, SentFiles};
+use crate::domain::keep::Keep;
 use crate::domain::limits::Timeout;
 use crate::domain::quantities::show_duration;
 use crate::domain::registry::RegisteredScript;
 use crate::ui::form::FormFields;
 use crate::ui::pages::editor::field::{Field, FieldErrors, Input};
-use crate::ui::pages::editor::lines::{entries, normalize_newlines};
+use crate::ui::pages::editor::lines::{entries, lines, normalize_newlines};
 
 /// Fields, by their names in the API.
-pub(super) const FIELDS: [&str; 4] = ["job_id", "timeout_secs", "priority", "args"];
+pub(super) const FIELDS: [&str; 6] =
+    ["job_id", "timeout_secs", "priority", "args", "files", "keep"];
 
 /// Options besides the input.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -21,6 +24,8 @@ pub(super) struct Extra {
     pub(super) timeout: Option<Timeout>,
     pub(super) priority: Priority,
     pub(super) args: Vec<String>,
+    pub(super) files: RequestFiles,
+    pub(super) keep: Option<Keep>,
 }
 
 impl Extra {
@@ -52,8 +57,31 @@ impl Extra {
             Ok(args) => extra.args = args,
             Err(wrong) => wrong.into_iter().for_each(|words| fault("/args", words)),
         }
+        if let Some(keep) = fields.given("keep") {
+            match keep.parse() {
+                Ok(keep) => extra.keep = Some(keep),
+                Err(error) => fault("/keep", error.to_string()),
+            }
+        }
+        match files(&normalize_newlines(fields.text("files"))) {
+            Ok(files) => extra.files = files,
+            Err(wrong) => faults.extend(wrong),
+        }
         extra
     }
+}
+
+/// Files, one a line: a name, `=`, and a reference.
+fn files(text: &str) -> Result<RequestFiles, Vec<Fault>> {
+    let mut sent = Vec::new();
+    for (number, line) in lines(text) {
+        let Some((name, reference)) = line.split_once('=') else {
+            let detail = format!("line {number} is not NAME=REFERENCE");
+            return Err(vec![Fault::new("/files", detail)]);
+        };
+        sent.push((name.trim().to_owned(), reference.trim().to_owned()));
+    }
+    SentFiles::of(sent).check("/files")
 }
 
 /// Renders the fields with the typed values. `prefix` keeps their ids apart from another form's.
@@ -64,7 +92,7 @@ pub(super) fn shown(
     script: &RegisteredScript,
 ) -> Markup {
     let ids = FIELDS.map(|name| format!("{prefix}{name}"));
-    let [job_id, timeout, priority, args] = &ids;
+    let [job_id, timeout, priority, args, files, keep] = &ids;
     let is_open = FIELDS.iter().any(|name| fields.given(name).is_some()) || wrong.is_below(prefix);
     let most = script.settings.timeout_secs.duration();
     let limit = most.as_secs_f64().to_string();
@@ -91,6 +119,12 @@ pub(super) fn shown(
                 }
                 (Field::new(args, "Arguments", "One a line, behind the script's own.").named("args")
                     .area(wrong, 2, &normalize_newlines(fields.text("args"))))
+                (Field::new(files, "Files", "One a line: a name below /work/in, =, and \
+                    sha256:…, tree:sha256:… or execution:ID/PATH.").named("files")
+                    .area(wrong, 2, &normalize_newlines(fields.text("files"))))
+                (Field::new(keep, "Kept", "How long the files that it leaves are kept, such as \
+                    7d; none, or job. Otherwise as long as the execution.").named("keep")
+                    .input(wrong, text("text", "keep")))
             }
         }
     }
@@ -108,7 +142,10 @@ mod tests {
 
     #[test]
     fn what_is_empty_is_not_said() {
-        assert_eq!(read("job_id=&timeout_secs=+&priority=&args="), (Extra::default(), Vec::new()));
+        assert_eq!(
+            read("job_id=&timeout_secs=+&priority=&args=&files=&keep="),
+            (Extra::default(), Vec::new())
+        );
     }
 
     #[test]
@@ -118,6 +155,10 @@ mod tests {
         assert_eq!(extra.job_id.as_deref(), Some("j"));
         assert_eq!(extra.timeout.map(Timeout::as_millis), Some(1_500));
         assert_eq!((extra.priority.value(), extra.args), (-3, vec!["-v".into(), "a b".into()]));
+        let (extra, faults) = read("files=a.mov+%3D+share:m/x%3D1%0D%0A&keep=7d");
+        assert!(faults.is_empty(), "{faults:?}");
+        assert_eq!(extra.files.find("a.mov").unwrap().to_string(), "share:m/x=1");
+        assert_eq!(extra.keep.unwrap().to_string(), "604800s");
     }
 
     #[test]
@@ -127,5 +168,9 @@ mod tests {
         assert_eq!(pointers, ["/job_id", "/timeout_secs", "/priority", "/args"]);
         let (_, faults) = read("timeout_secs=soon&priority=1.5");
         assert_eq!(faults.len(), 2);
+        let (_, faults) = read("files=a.mov&keep=ever");
+        let pointers: Vec<_> = faults.iter().map(|it| it.pointer.as_str()).collect();
+        assert_eq!(pointers, ["/keep", "/files"]);
+        assert_eq!(read("files=..%2Fa=share:m/x").1[0].pointer, "/files/..~1a");
     }
 }

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use crate::domain::mount::Mount;
-use crate::domain::registry::Definition;
+use crate::domain::registry::{DeclaredOutput, Definition};
 use crate::domain::sandbox_spec::Network;
 use crate::domain::sanitize::escaped;
 use crate::domain::script_type::python::preload::Preload;
@@ -42,6 +42,9 @@ pub(in crate::ui::pages) fn shown(definition: &Definition, is_admin: bool) -> Ma
             dt { "Starts in" }
             dd { (path(definition.working_directory.as_deref(), "/work")) }
             dt { "Result from" } dd { (path(definition.output_file.as_deref(), "stdout")) }
+            @if !definition.outputs.is_empty() {
+                dt { "Leaves" } dd { (list(definition.outputs.iter().map(output))) }
+            }
             dt { "Debian packages" }
             dd { (list(definition.system_packages.iter().map(ToString::to_string))) }
             @if definition.script_type.has_python() {
@@ -71,6 +74,14 @@ fn python(definition: &Definition) -> Markup {
             (None, None) => { "the base image's" },
         }
     }
+}
+
+/// A declared output on one line.
+fn output((name, output): (&str, &DeclaredOutput)) -> String {
+    let required = if output.required { ", required" } else { "" };
+    let role = output.role.as_ref().map_or(String::new(), |role| format!(", role {role}"));
+    let media_type = output.media_type.as_ref().map_or(String::new(), |it| format!(", {it}"));
+    format!("{name}: {}{required}{role}{media_type}", output.path)
 }
 
 fn none() -> Markup {

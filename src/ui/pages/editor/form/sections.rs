@@ -137,6 +137,8 @@ fn contract(view: &FormView<'_>) -> Markup {
                     "JSON Schema; empty accepts everything. The form for running is made of it.", 10))
                 (view.area("output_schema", "Schema of outputs",
                     "JSON Schema; empty accepts everything. An output that does not match fails.", 10))
+                (view.area("outputs", "Files that it leaves",
+                    "JSON: names, each with path, required, role and media_type.", 6))
             }
         }
     }

@@ -94,6 +94,7 @@ fn a_registration_has_all_that_can_be_said() {
             ("system_packages", "jq\r\n curl \r\n"),
             ("argument_schema", "{\"type\": \"object\"}"),
             ("output_schema", "true"),
+            ("outputs", "{\"v\": {\"path\": \"a.mp4\", \"required\": true}}"),
             ("args", "-v\r\n\"\""),
             ("env", "A=1\r\nB=\"x\\ny\"\r\nC="),
             ("env_allowed", "MODE\r\nAPP_*"),
@@ -123,6 +124,7 @@ fn a_registration_has_all_that_can_be_said() {
             "env": {"A": "1", "B": "x\ny", "C": ""}, "working_directory": "x",
             "env_allowed": ["MODE", "APP_*"], "exec": false,
             "python": "3.11", "sources": true, "warm_up": ["python3", "a.py", ""],
+            "outputs": {"v": {"path": "a.mp4", "required": true}},
             "output_file": "out/r.json", "network": "egress", "mounts": [
                 {"source": "/data/in", "target": "/in", "read_only": true},
                 {"source": "/data/out", "target": "/out", "read_only": false}

@@ -134,10 +134,7 @@ mod tests {
     use super::*;
 
     fn artifacts(names: &[&str]) -> Vec<Artifact> {
-        names
-            .iter()
-            .map(|name| Artifact { name: (*name).to_owned(), bytes: 2, skipped: None })
-            .collect()
+        names.iter().map(|name| Artifact::kept((*name).to_owned(), 2)).collect()
     }
 
     fn members(entry: &Entry) -> &[usize] {
