@@ -232,14 +232,18 @@ impl Settings {
         folders.filter_map(|folder| Path::new(folder).canonicalize().ok()).collect()
     }
 
-    /// Shares, by name. Their folders are looked for each time that an execution names one.
+    /// Shares, by name. Their folders are looked for each time that an execution names one. None
+    /// of them may have a folder of the server's own in it, as those of `closed` are, or be in
+    /// one.
     ///
     /// # Errors
     /// A message, if one has no name and folder, or would open what nobody may read.
-    pub fn shares(&self) -> Result<Shares, String> {
+    pub fn shares(&self, closed: &[PathBuf]) -> Result<Shares, String> {
         let data_dir = self.data_dir()?;
+        let own = [self.scratch_dir(&data_dir), data_dir];
+        let closed = [own.as_slice(), closed].concat();
         let list = self.shares.as_deref().unwrap_or_default();
-        shares::read(list, &data_dir).map_err(|error| format!("GANTRY_SHARES: {error}"))
+        shares::read(list, &closed).map_err(|error| format!("GANTRY_SHARES: {error}"))
     }
 
     /// Users that scripts may run as, beside those of sandboxes.

@@ -385,6 +385,7 @@ async fn prepare(arguments: &Arguments, settings: &Settings) -> Result<Prepared,
         preload: Preload::Off,
         output_file: arguments.output_file.clone(),
         inputs,
+        shared: Vec::new(),
     };
     job.validate().map_err(|error| Problem::new(&error, error.hint()))?;
     // Last, because it leaves a folder.

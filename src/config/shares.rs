@@ -1,7 +1,7 @@
 //! List of shares, as the operator writes it.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::domain::mount::is_source_allowed;
 use crate::domain::sanitize::sanitize;
@@ -11,11 +11,12 @@ use crate::shares::Shares;
 /// Most shares of one server.
 const MAX_SHARES: usize = 1_000;
 
-/// Reads `NAME=DIR:NAME=DIR`. A folder need not be there yet, because its disk may come later.
-pub(super) fn read(list: &str, data_dir: &Path) -> Result<Shares, String> {
+/// Reads `NAME=DIR:NAME=DIR`. A folder need not be there yet, because its disk may come later. None
+/// may have one of `closed` in it, which are the server's own, or be in one.
+pub(super) fn read(list: &str, closed: &[PathBuf]) -> Result<Shares, String> {
     let mut roots = BTreeMap::new();
     for entry in list.split(':').filter(|entry| !entry.is_empty()) {
-        let (name, root) = one(entry, data_dir)?;
+        let (name, root) = one(entry, closed)?;
         if roots.insert(name.clone(), root).is_some() {
             return Err(format!("the share {name} is there twice"));
         }
@@ -26,7 +27,7 @@ pub(super) fn read(list: &str, data_dir: &Path) -> Result<Shares, String> {
     Ok(Shares::new(roots))
 }
 
-fn one(entry: &str, data_dir: &Path) -> Result<(ShareName, PathBuf), String> {
+fn one(entry: &str, closed: &[PathBuf]) -> Result<(ShareName, PathBuf), String> {
     let shown = sanitize(entry);
     let (name, folder) =
         entry.split_once('=').ok_or_else(|| format!("{shown:?} is not NAME=DIR"))?;
@@ -39,13 +40,15 @@ fn one(entry: &str, data_dir: &Path) -> Result<(ShareName, PathBuf), String> {
     if !is_source_allowed(&resolved) {
         return Err(format!("{shown:?} is refused: the folder gives control over the host"));
     }
-    let data_dir = data_dir.canonicalize().unwrap_or_else(|_| data_dir.to_owned());
-    if resolved.starts_with(&data_dir) || data_dir.starts_with(&resolved) {
-        return Err(format!(
-            "{shown:?} is refused: it contains the data folder {}, or is in it, and inputs, \
-             outputs and hashes of tokens are there",
-            data_dir.display()
-        ));
+    for own in closed {
+        let own = own.canonicalize().unwrap_or_else(|_| own.clone());
+        if resolved.starts_with(&own) || own.starts_with(&resolved) {
+            return Err(format!(
+                "{shown:?} is refused: it contains {}, or is in it, where the server keeps inputs, \
+                 files and hashes of tokens",
+                own.display()
+            ));
+        }
     }
     Ok((name, folder))
 }
@@ -55,16 +58,16 @@ mod tests {
     use super::*;
 
     fn refused(list: &str) -> String {
-        read(list, Path::new("/var/lib/gantry")).unwrap_err()
+        read(list, &["/var/lib/gantry".into()]).unwrap_err()
     }
 
     #[test]
     fn shares_have_a_name_and_a_folder() {
-        let shares = read("media=/srv/media:stock=/srv/a=b:", Path::new("/data")).unwrap();
+        let shares = read("media=/srv/media:stock=/srv/a=b:", &["/data".into()]).unwrap();
         let found: Vec<_> =
             shares.iter().map(|(name, root)| (name.as_str(), root.to_str().unwrap())).collect();
         assert_eq!(found, [("media", "/srv/media"), ("stock", "/srv/a=b")]);
-        assert!(read("", Path::new("/data")).unwrap().is_empty());
+        assert!(read("", &["/data".into()]).unwrap().is_empty());
     }
 
     #[test]
@@ -80,8 +83,8 @@ mod tests {
             ("m=/srv:m=/opt", "twice"),
             ("m=/", "control over the host"),
             ("m=/proc", "control over the host"),
-            ("m=/var/lib/gantry", "data folder"),
-            ("m=/var/lib/gantry/artifacts", "data folder"),
+            ("m=/var/lib/gantry", "the server keeps"),
+            ("m=/var/lib/gantry/artifacts", "the server keeps"),
             ("m=/var/lib", "control over the host"),
         ] {
             let error = refused(list);
@@ -96,6 +99,6 @@ mod tests {
         std::fs::create_dir(&data).unwrap();
         std::os::unix::fs::symlink(&data, host.path().join("link")).unwrap();
         let list = format!("m={}", host.path().join("link").display());
-        assert!(read(&list, &data).unwrap_err().contains("data folder"));
+        assert!(read(&list, &[data]).unwrap_err().contains("the server keeps"));
     }
 }

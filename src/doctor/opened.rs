@@ -15,7 +15,7 @@ const OTHERS_READ: u32 = 0o005;
 
 /// Looks at the folder of each share.
 pub(super) fn shares(settings: &Settings) -> Vec<Finding> {
-    match settings.shares() {
+    match settings.shares(&[]) {
         Ok(shares) => shares.iter().map(|(name, root)| share(name.as_str(), root)).collect(),
         Err(error) => vec![Finding::error("shares", error, "correct the setting")],
     }

@@ -189,6 +189,7 @@ fn job(kind: Kind, oci_runtime: Option<&str>) -> Result<Job, String> {
         preload: Preload::Off,
         output_file: None,
         inputs: Vec::new(),
+        shared: Vec::new(),
     };
     job.validate().map_err(|error| error.to_string())?;
     Ok(job)

@@ -16,7 +16,7 @@ mod state;
 mod traces;
 mod unregistered;
 
-pub use files::{FileField, FilesSnapshot};
+pub use files::{FileField, FilesSnapshot, SharedInput};
 pub use id::first_id_at;
 pub use object::{Execution, ExecutionSummary, MAX_LISTED_FILES};
 pub use report::{Report, log_text, milliseconds};

@@ -112,6 +112,8 @@ pub struct Job {
     pub output_file: Option<String>,
     /// Files that it finds below `/work/in`.
     pub inputs: Vec<Input>,
+    /// Mounts of those among them that are a share's, read-only.
+    pub shared: Vec<Mount>,
 }
 
 /// Reason why a job can't be run.
@@ -225,7 +227,7 @@ impl Job {
             image,
             limits: self.limits,
             network: self.network,
-            mounts: self.mounts.clone(),
+            mounts: self.mounts.iter().chain(&self.shared).cloned().collect(),
             owner: self.owner,
             folder: RunFolder::of(&self.limits, self.takes_files),
             oci_runtime: self.oci_runtime.clone(),

@@ -21,6 +21,7 @@ use super::state::AppState;
 use crate::access::AccessError;
 use crate::domain::execution::{Caller, ExecutionSummary};
 use crate::domain::fault::Fault;
+use crate::domain::share::ShareAccess;
 use crate::domain::token::{Role, Token};
 use crate::registry::Actor;
 
@@ -74,6 +75,11 @@ impl Identity {
     /// The caller as a caller of executions.
     pub(crate) fn caller(&self) -> Caller {
         Caller { token_id: self.0.id, name: self.name().to_owned() }
+    }
+
+    /// Part of the server's shares that the token's executions may read.
+    pub(crate) fn share_access(&self) -> ShareAccess {
+        self.0.share_access()
     }
 
     /// Ids of the scripts that the token may see; `None` means all.

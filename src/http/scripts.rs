@@ -5,8 +5,8 @@ use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 
-use super::content::disposition;
 use super::auth::Identity;
+use super::content::disposition;
 use super::memory::MemoryPermit;
 use super::path::{NamedScript, PathText};
 use super::problem::Problem;

@@ -35,6 +35,7 @@ pub(crate) fn submission(
         files: RequestFiles::default(),
         keep: None,
         scope: identity.scope().cloned(),
+        share_access: identity.share_access(),
     }
 }
 

@@ -147,7 +147,7 @@ impl Executions {
         let followers = Followers::new(store.clone(), live.clone());
         let intake = Intake::start(
             store.clone(),
-            files.clone(),
+            (files.clone(), settings.shares.clone()),
             Arc::clone(&schemas),
             Arc::clone(&queue),
             followers.clone(),

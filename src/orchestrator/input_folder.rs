@@ -170,9 +170,12 @@ fn prepare(folder: &Path, inputs: &[Input]) -> Result<(), InputError> {
     file.set_permissions(Permissions::from_mode(FILE_MODE)).map_err(failed(MANIFEST_NAME))
 }
 
-/// Makes a folder with its mode, whatever the umask.
+/// Makes a folder with its mode, whatever the umask. It may be there for a mount in it.
 fn make_folder(path: &Path) -> io::Result<()> {
-    DirBuilder::new().mode(0o700).create(path)?;
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        made => made?,
+    }
     fs::set_permissions(path, Permissions::from_mode(FOLDER_MODE))
 }
 

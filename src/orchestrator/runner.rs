@@ -208,7 +208,7 @@ impl Runner {
         cancel: &Cancel,
     ) -> Result<Ready, RunError> {
         let begun = Instant::now();
-        let is_held = self.pool.supports(&job.mounts);
+        let is_held = job.shared.is_empty() && self.pool.supports(&job.mounts);
         let unused = is_held.then(|| self.pool.take(template(job, image.clone()))).flatten();
         if let Some(sandbox) = unused {
             let mut receipt = SandboxReceipt { warm: true, ..receipt(sandbox.name(), &image) };

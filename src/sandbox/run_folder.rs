@@ -7,6 +7,7 @@
 //! the server may act for.
 
 mod emptying;
+mod mount_points;
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
@@ -102,7 +103,11 @@ pub(super) async fn create(
     let process = container.labels.get(LABEL_PROCESS).cloned().unwrap_or_default();
     let owner = format!("{}\n{process}\n", container.spec.image);
     let (name, path) = (container.name.clone(), folders.folder(&container.name));
-    let making = move || make(&folders, &name, folder, &owner);
+    let mounts = container.spec.mounts.clone();
+    let making = move || {
+        make(&folders, &name, folder, &owner)?;
+        mount_points::make(&folders.inputs(&name), &mounts)
+    };
     let made = tokio::task::spawn_blocking(making).await.map_err(io::Error::other).flatten();
     made.map_err(|source| RunFolderError::Io { folder: path, source })
 }

@@ -91,7 +91,7 @@ impl Server {
             environments: environments.clone(),
             observer: Arc::clone(&metrics) as _,
         };
-        let shares = shares(settings, &services)?;
+        let shares = shares(settings, serve, &services)?;
         let executions_settings =
             executions_settings(settings, serve, &data_dir, machine, shares.clone())?;
         let executions = Executions::start(parts, executions_settings)
@@ -251,8 +251,14 @@ fn registry_settings(
 }
 
 /// Shares of the host, whose files must be this machine's, too, so that they can be checked.
-fn shares(settings: &Settings, services: &Services) -> Result<Shares, ServerError> {
-    let shares = settings.shares().map_err(ServerError::Setting)?;
+fn shares(
+    settings: &Settings,
+    serve: &ServeSettings,
+    services: &Services,
+) -> Result<Shares, ServerError> {
+    let data_dir = settings.data_dir().map_err(ServerError::Setting)?;
+    let files = serve.files().folder(&data_dir);
+    let shares = settings.shares(&[files]).map_err(ServerError::Setting)?;
     if shares.is_empty() || services.docker.endpoint().is_local() {
         return Ok(shares);
     }

@@ -32,6 +32,7 @@ mod revoking;
 mod running;
 mod schemas;
 mod scratch;
+mod shares;
 mod starting;
 mod stream;
 mod versions;

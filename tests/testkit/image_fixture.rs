@@ -89,6 +89,7 @@ impl ImageFixture {
             preload: Preload::Off,
             output_file: None,
             inputs: Vec::new(),
+            shared: Vec::new(),
         };
         let image = async { Ok(image) };
         let (report, error) = self

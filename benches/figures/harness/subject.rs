@@ -216,5 +216,6 @@ fn job(workload: &Workload) -> Result<Job, Failure> {
         exec: true,
         output_file: None,
         inputs: Vec::new(),
+        shared: Vec::new(),
     })
 }

@@ -4,6 +4,7 @@ use std::ops::Not;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::file::InputRef;
 use crate::domain::input_files::InputFile;
 use crate::domain::keep::Keep;
 
@@ -14,12 +15,38 @@ pub struct FilesSnapshot {
     /// Input files, with those of its folders.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<InputFile>,
+    /// Files and folders of shares.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shares: Vec<SharedInput>,
     /// Texts of the input that stand for files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<FileField>,
     /// Time for which its files are kept; `None` is as long as the execution.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep: Option<Keep>,
+}
+
+/// File or folder of a share that an execution reads where it lies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SharedInput {
+    /// Path below `/work/in`, with `/` between components.
+    pub name: String,
+    /// Name of the share.
+    pub share: String,
+    /// Path below its root; empty for the root.
+    pub path: String,
+    /// Size in bytes when the execution was accepted; `None` for a folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+}
+
+impl SharedInput {
+    /// The reference that named it.
+    #[must_use]
+    pub fn reference(&self) -> InputRef {
+        InputRef::Share { share: self.share.clone(), path: self.path.clone() }
+    }
 }
 
 /// Text of an input that the script reads as a path.
@@ -47,9 +74,19 @@ impl FilesSnapshot {
         self.inputs.iter().filter(move |file| !self.fields.iter().any(|it| is_of(file, it)))
     }
 
+    /// Shared files that the request named beside its input.
+    pub fn named_shares(&self) -> impl Iterator<Item = &SharedInput> {
+        let is_of =
+            |it: &SharedInput, field: &FileField| field.is_reference && it.name == field.name;
+        self.shares.iter().filter(move |it| !self.fields.iter().any(|field| is_of(it, field)))
+    }
+
     /// True for an execution that takes no files and keeps those that it leaves as usual.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.inputs.is_empty() && self.fields.is_empty() && self.keep.is_none()
+        self.inputs.is_empty()
+            && self.shares.is_empty()
+            && self.fields.is_empty()
+            && self.keep.is_none()
     }
 }

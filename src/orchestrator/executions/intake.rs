@@ -31,6 +31,7 @@ use crate::orchestrator::live::MAX_HANDED_OVER;
 use crate::orchestrator::queue::Full;
 use crate::orchestrator::schemas::Schemas;
 use crate::sandbox::Cancel;
+use crate::shares::Shares;
 use crate::store::{Store, StoreError, Submitted};
 use check::Checked;
 use inputs::Inputs;
@@ -55,7 +56,7 @@ impl Intake {
     /// Starts the task that stores what is accepted.
     pub(super) fn start(
         store: Store,
-        files: Files,
+        (files, shares): (Files, Shares),
         schemas: Arc<Schemas>,
         queue: Arc<SharedQueue>,
         followers: Followers,
@@ -65,7 +66,7 @@ impl Intake {
         let stopping = shutdown.stopping.clone();
         let writer = InsertWriter::new(store.clone(), Arc::clone(&queue), stopping.clone());
         shutdown.spawn(writer.run_intake(received));
-        let inputs = Inputs::new(store.clone(), files);
+        let inputs = Inputs::new(store.clone(), files, shares);
         Self { store, inputs, schemas, queue, followers, inserts, stopping }
     }
 

@@ -9,8 +9,9 @@ use thiserror::Error;
 
 use super::settings::ExecutionsSettings;
 use crate::domain::environment::EnvironmentSpec;
+use crate::domain::execution::{FilesSnapshot, SharedInput};
 use crate::domain::file_fields;
-use crate::domain::input_files::Input;
+use crate::domain::input_files::{INPUT_DIR, Input};
 use crate::domain::job::{Job, JobError};
 use crate::domain::json_input::JsonInputError;
 use crate::domain::mount::{Mount, MountError};
@@ -20,9 +21,11 @@ use crate::domain::script::{Script, ScriptError};
 use crate::domain::script_type::python::requirements::{
     Requirements, RequirementsError, RequirementsPolicy,
 };
+use crate::domain::share::ShareAccess;
 use crate::domain::user::User;
 use crate::domain::variables::VariableError;
 use crate::domain::warm_up::WarmUp;
+use crate::shares::{ShareFault, Shares};
 use crate::store::{Runnable, Store, StoreError};
 
 /// Bytes of scripts that are kept in memory; beyond it all are forgotten and
@@ -50,6 +53,8 @@ pub(super) enum JobLoadError {
     Moved(String),
     #[error("scripts may not run as {0} any more: GANTRY_OWNERS does not have it")]
     Owner(User),
+    #[error(transparent)]
+    Share(#[from] ShareFault),
 }
 
 impl JobLoadError {
@@ -72,6 +77,7 @@ pub(super) struct JobLoader {
     policy: RequirementsPolicy,
     mount_roots: Vec<PathBuf>,
     owners: Vec<User>,
+    shares: Shares,
     oci_runtime: Option<String>,
     code: CodeCache,
 }
@@ -83,6 +89,7 @@ impl JobLoader {
             policy: settings.policy,
             mount_roots: settings.mount_roots.clone(),
             owners: settings.owners.clone(),
+            shares: settings.shares.clone(),
             oci_runtime: settings.oci_runtime.clone(),
             code: CodeCache::default(),
         }
@@ -117,6 +124,7 @@ impl JobLoader {
             working_directory: definition.working_directory.clone(),
             input: Some(stdin),
             takes_files: !files.inputs.is_empty()
+                || !files.shares.is_empty()
                 || file_fields::has_files(&definition.argument_schema),
             args: [definition.args.as_slice(), &runnable.snapshot.args].concat(),
             variables: definition.env.merged(&runnable.snapshot.env)?,
@@ -130,12 +138,34 @@ impl JobLoader {
             exec: definition.exec,
             preload: definition.preload.clone(),
             output_file: definition.output_file.clone(),
-            inputs: files.inputs.iter().map(Input::from).collect(),
+            inputs: inputs(files),
+            shared: self.shared(&files.shares).await?,
         };
         job.validate()?;
         self.check_mounts(&job.mounts)?;
         self.check_owner(job.owner)?;
         Ok(job)
+    }
+
+    /// Mounts of shared files. Whether the caller may read them was decided when the execution
+    /// was accepted.
+    async fn shared(&self, shares: &[SharedInput]) -> Result<Vec<Mount>, ShareFault> {
+        let mut mounts = Vec::with_capacity(shares.len());
+        for SharedInput { name, share, path, .. } in shares {
+            let found = self.shares.resolve(&ShareAccess::All, share, path).await?;
+            mounts.push(found.mounted_at(format!("{INPUT_DIR}/{name}")));
+        }
+        Ok(mounts)
+    }
+
+    /// Checks that mounts lead where they led when the job was made. For after the engine has
+    /// looked where that is.
+    ///
+    /// # Errors
+    /// [`JobLoadError`].
+    pub(super) async fn check_all_mounts(&self, job: &Job) -> Result<(), JobLoadError> {
+        self.check_mounts(&job.mounts)?;
+        Ok(self.shares.check(&job.shared).await?)
     }
 
     /// Checks that the operator still allows what he allowed when it was registered.
@@ -176,6 +206,17 @@ impl JobLoader {
         self.code.keep(digest, &bytes);
         Ok(bytes)
     }
+}
+
+/// Inputs as the script's manifest tells of them.
+fn inputs(files: &FilesSnapshot) -> Vec<Input> {
+    let shared = files.shares.iter().map(|it| Input {
+        name: it.name.clone(),
+        bytes: it.bytes.unwrap_or_default(),
+        digest: None,
+        source: None,
+    });
+    files.inputs.iter().map(Input::from).chain(shared).collect()
 }
 
 /// Scripts' bytes by their digest: they never change.

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::submission::{Submission, SubmitError};
 use crate::clock;
-use crate::domain::execution::{Artifact, FilesSnapshot, State};
+use crate::domain::execution::{Artifact, FilesSnapshot, SharedInput, State};
 use crate::domain::fault::{Fault, pointer_to};
 use crate::domain::file::{FileDigest, Holder, InputRef};
 use crate::domain::input_files::InputFile;
@@ -23,6 +23,7 @@ use crate::domain::registry::ScriptVersion;
 use crate::domain::sanitize::sanitize;
 use crate::domain::token::Role;
 use crate::files::{Files, FilesError, Tree};
+use crate::shares::Shares;
 use crate::store::{FileViewer, Store};
 use fields::Fields;
 use found::Found;
@@ -35,6 +36,7 @@ const HELD_BEFORE: TimeDelta = TimeDelta::hours(1);
 pub(super) struct Inputs {
     store: Store,
     files: Files,
+    shares: Shares,
 }
 
 /// Entry of a request, and the place that its faults are told at.
@@ -45,8 +47,8 @@ struct Entry<'a> {
 }
 
 impl Inputs {
-    pub(super) fn new(store: Store, files: Files) -> Self {
-        Self { store, files }
+    pub(super) fn new(store: Store, files: Files, shares: Shares) -> Self {
+        Self { store, files, shares }
     }
 
     /// Freezes what a submission refers to.
@@ -75,9 +77,9 @@ impl Inputs {
             pointer: it.pointer.clone(),
         });
         let entries: Vec<_> = sent.chain(own).collect();
-        let inputs = self.resolve(submission, &entries).await?;
-        fields.check(&inputs)?;
-        Ok(FilesSnapshot { inputs, fields: fields.into_fields(), keep })
+        let (inputs, shares) = self.resolve(submission, &entries).await?;
+        fields.check(&inputs, &shares)?;
+        Ok(FilesSnapshot { inputs, shares, fields: fields.into_fields(), keep })
     }
 
     /// Holds inputs for an execution that is about to be stored.
@@ -108,7 +110,7 @@ impl Inputs {
         &self,
         submission: &Submission,
         entries: &[Entry<'_>],
-    ) -> Result<Vec<InputFile>, SubmitError> {
+    ) -> Result<(Vec<InputFile>, Vec<SharedInput>), SubmitError> {
         let known = self.known(submission, entries).await?;
         let mut left = Left { store: &self.store, scope: &submission.scope, seen: HashMap::new() };
         let mut found = Found::default();
@@ -131,13 +133,15 @@ impl Inputs {
                     let left = left.by(*execution).await?;
                     found.output(entry.name, &entry.pointer, entry.reference, path, &left);
                 }
-                InputRef::Share { .. } => {
-                    found.fault(entry.pointer.clone(), "this server has no such share");
+                InputRef::Share { share, path } => {
+                    let at = self.shares.resolve(&submission.share_access, share, path).await;
+                    found.shared(entry.name, (share, path), at, &entry.pointer);
                 }
             }
             found.check_size(&entry.pointer)?;
         }
-        found.into_inputs()
+        let shares = found.take_shares();
+        Ok((found.into_inputs()?, shares))
     }
 
     /// Sizes of the files and manifests that the caller may use.

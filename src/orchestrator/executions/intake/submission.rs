@@ -12,6 +12,7 @@ use crate::domain::json_input::JsonInput;
 use crate::domain::keep::Keep;
 use crate::domain::limits::Timeout;
 use crate::domain::registry::{RegisteredScript, ScriptVersion};
+use crate::domain::share::ShareAccess;
 use crate::domain::token::Role;
 use crate::domain::variables::Variables;
 use crate::store::StoreError;
@@ -47,6 +48,8 @@ pub struct Submission {
     pub keep: Option<Keep>,
     /// Ids of the scripts whose executions the caller may see; `None` is all.
     pub scope: Option<Vec<i64>>,
+    /// Shares whose files the caller's executions may read.
+    pub share_access: ShareAccess,
 }
 
 /// An execution that can't get lost any more.

@@ -126,7 +126,7 @@ impl PendingRun {
             context.engine.open();
         }
         // The engine has looked where their links lead in between.
-        context.jobs.check_mounts(&job.mounts)?;
+        context.jobs.check_all_mounts(job).await?;
         Ok(ready)
     }
 

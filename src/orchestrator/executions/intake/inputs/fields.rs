@@ -1,7 +1,7 @@
 //! Fields of an input that are files, against the files that the execution takes.
 
 use super::SubmitError;
-use crate::domain::execution::FileField;
+use crate::domain::execution::{FileField, SharedInput};
 use crate::domain::fault::Fault;
 use crate::domain::file::InputRef;
 use crate::domain::file_fields::{Demands, FoundField, find, own_name};
@@ -84,11 +84,19 @@ impl Fields {
     ///
     /// # Errors
     /// [`SubmitError::Invalid`].
-    pub(super) fn check(&self, inputs: &[InputFile]) -> Result<(), SubmitError> {
+    pub(super) fn check(
+        &self,
+        inputs: &[InputFile],
+        shares: &[SharedInput],
+    ) -> Result<(), SubmitError> {
         let mut sorted: Vec<_> = inputs.iter().collect();
         sorted.sort_by(|one, other| one.name.cmp(&other.name));
         let wrong = self.0.iter().filter_map(|field| {
-            let detail = wrong(&field.found, &field.name, &sorted)?;
+            let shared = shares.iter().find(|it| it.name == field.name);
+            let detail = match shared {
+                Some(shared) => wrong_share(&field.found, shared),
+                None => wrong(&field.found, &field.name, &sorted),
+            }?;
             Some(field.found.fault(INPUT, detail))
         });
         let wrong: Vec<_> = wrong.take(MAX_FAULTS).collect();
@@ -134,6 +142,35 @@ fn last_part(reference: &InputRef) -> Option<&str> {
     }
 }
 
+/// Fault of a field's file in a share.
+fn wrong_share(field: &FoundField, shared: &SharedInput) -> Option<String> {
+    let Demands { is_folder, media_type, max_bytes } = &field.demands;
+    let bytes = match (shared.bytes, *is_folder) {
+        // The size of a folder is not known before it is read.
+        (None, true) => return None,
+        (None, false) => return Some("it is a folder, and a file is wanted".to_owned()),
+        (Some(_), true) => return Some("it is a file, and a folder is wanted".to_owned()),
+        (Some(bytes), false) => bytes,
+    };
+    unsuitable(&shared.path, bytes, (media_type.as_deref(), *max_bytes))
+}
+
+/// Fault of a file's size, or of its type as its name tells it.
+fn unsuitable(
+    name: &str,
+    bytes: u64,
+    (media_type, max_bytes): (Option<&str>, Option<u64>),
+) -> Option<String> {
+    if let Some(most) = max_bytes.filter(|most| bytes > *most) {
+        let (bytes, most) = (show_bytes(bytes), show_bytes(most));
+        return Some(format!("it has {bytes}, at most {most} are allowed"));
+    }
+    // Only names tell, and not all of them.
+    let known = media_type::media_type_of(name)?;
+    let wanted = media_type.filter(|it| !media_type::matches(it, known))?;
+    Some(format!("it is {known} by its name, and {} is wanted", sanitize(wanted)))
+}
+
 /// Fault of a field's file among the inputs, which are sorted by name.
 fn wrong(field: &FoundField, name: &str, sorted: &[&InputFile]) -> Option<String> {
     let Demands { is_folder, media_type, max_bytes } = &field.demands;
@@ -151,14 +188,8 @@ fn wrong(field: &FoundField, name: &str, sorted: &[&InputFile]) -> Option<String
             }
         },
     };
-    if let Some(most) = max_bytes.filter(|most| bytes > *most) {
-        let (bytes, most) = (show_bytes(bytes), show_bytes(most));
-        return Some(format!("it has {bytes}, at most {most} are allowed"));
-    }
-    // Only names tell, and not all of them.
-    let known = media_type::media_type_of(name).filter(|_| !is_folder)?;
-    let wanted = media_type.as_ref().filter(|it| !media_type::matches(it, known))?;
-    Some(format!("it is {known} by its name, and {} is wanted", sanitize(wanted)))
+    let media_type = media_type.as_deref().filter(|_| !is_folder);
+    unsuitable(name, bytes, (media_type, *max_bytes))
 }
 
 /// Bytes of all inputs below a folder; `None` if there are none.

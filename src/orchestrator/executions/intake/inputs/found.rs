@@ -5,20 +5,25 @@ use std::fmt::Display;
 use gantry_init::artifact_name::is_allowed;
 
 use super::{Outputs, SubmitError, invalid};
-use crate::domain::execution::Artifact;
+use crate::domain::execution::{Artifact, SharedInput};
 use crate::domain::fault::Fault;
 use crate::domain::file::{FileDigest, InputRef};
 use crate::domain::input_files::{InputFile, MAX_INPUT_BYTES, MAX_INPUTS};
 use crate::domain::quantities::show_bytes;
 use crate::domain::sanitize::sanitize;
+use crate::shares::{ShareFault, SharedKind, SharedPath};
 
 /// Most faults of each kind that are told.
 const MAX_FAULTS: usize = 20;
+
+/// Most files and folders of shares of one execution: each is a mount.
+const MAX_SHARED: usize = 64;
 
 /// Inputs, and faults by their kind.
 #[derive(Default)]
 pub(super) struct Found {
     inputs: Vec<InputFile>,
+    shares: Vec<SharedInput>,
     bytes: u64,
     faults: Vec<Fault>,
     pending: Vec<Fault>,
@@ -33,6 +38,30 @@ impl Found {
         } else {
             let detail = format!("the path {:?} is too long below its folder", sanitize(&name));
             self.fault("/files".to_owned(), detail);
+        }
+    }
+
+    /// Adds what a share has at a path.
+    pub(super) fn shared(
+        &mut self,
+        name: &str,
+        (share, path): (&str, &str),
+        found: Result<SharedPath, ShareFault>,
+        pointer: &str,
+    ) {
+        let bytes = match found.map(|it| it.kind) {
+            Ok(SharedKind::File { bytes }) => Some(bytes),
+            Ok(SharedKind::Folder) => None,
+            Err(fault) => {
+                let hint = fault.hint().map_or(String::new(), |it| format!("; {it}"));
+                return self.fault(pointer.to_owned(), format!("{fault}{hint}"));
+            }
+        };
+        let (name, share, path) = (name.to_owned(), share.to_owned(), path.to_owned());
+        self.shares.push(SharedInput { name, share, path, bytes });
+        if self.shares.len() > MAX_SHARED {
+            let detail = format!("more than {MAX_SHARED} files and folders of shares");
+            self.fault(pointer.to_owned(), detail);
         }
     }
 
@@ -107,6 +136,11 @@ impl Found {
             return Err(invalid(Fault::new(pointer, format!("the files have more than {most}"))));
         }
         Ok(())
+    }
+
+    /// Files and folders of shares that were found.
+    pub(super) fn take_shares(&mut self) -> Vec<SharedInput> {
+        std::mem::take(&mut self.shares)
     }
 
     /// The inputs, if nothing is wrong with any.
