@@ -171,7 +171,22 @@ impl FormFields {
         Ok(fields)
     }
 
-    fn add(
+    /// Adds a line to the text of a field.
+    pub(super) fn add_line(&mut self, name: &str, line: &str) {
+        let values = self.values.entry(name.to_owned()).or_default();
+        match values.first_mut() {
+            Some(text) if !text.trim().is_empty() => {
+                text.truncate(text.trim_end().len());
+                text.push('\n');
+                text.push_str(line);
+            }
+            Some(text) => line.clone_into(text),
+            None => values.push(line.to_owned()),
+        }
+    }
+
+    /// Adds a part of a form: a field, or a file.
+    pub(super) fn add(
         &mut self,
         name: String,
         file_name: Option<String>,
@@ -262,7 +277,7 @@ impl<S: Send + Sync> FromRequestParts<S> for PageFields {
 }
 
 /// Form sent by a page of this session, and its memory permit.
-pub(super) struct Form(pub(super) FormFields, #[expect(dead_code, reason = "held")] MemoryPermit);
+pub(super) struct Form(pub(super) FormFields, pub(super) MemoryPermit);
 
 impl FromRequest<AppState> for Form {
     type Rejection = Problem;
@@ -273,17 +288,27 @@ impl FromRequest<AppState> for Form {
         let (fields, held) = FormFields::read(request, state, &user.identity).await?;
         match user.owns(fields.text(TOKEN_FIELD)) {
             true => Ok(Self(fields, held)),
-            false => Err(Problem::new(Kind::Forbidden, "the form does not belong to this session")
-                .hint("it may be from before you signed in: load its page again")),
+            false => Err(not_of_session()),
         }
     }
 }
 
-fn malformed(detail: &str) -> Problem {
+/// True if a form comes in parts, as one with files does.
+pub(super) fn is_of_parts(headers: &HeaderMap) -> bool {
+    matches!(FormKind::of(headers), Ok(FormKind::Parts))
+}
+
+/// Refusal of a form that no page of the session has sent.
+pub(super) fn not_of_session() -> Problem {
+    Problem::new(Kind::Forbidden, "the form does not belong to this session")
+        .hint("it may be from before you signed in: load its page again")
+}
+
+pub(super) fn malformed(detail: &str) -> Problem {
     Problem::new(Kind::Malformed, format!("the form can't be read: {detail}"))
 }
 
-fn broken(error: axum::extract::multipart::MultipartError) -> Problem {
+pub(super) fn broken(error: axum::extract::multipart::MultipartError) -> Problem {
     malformed(&error.body_text())
 }
 

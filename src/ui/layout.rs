@@ -28,6 +28,8 @@ pub(super) enum Section {
     Executions,
     /// Environments.
     Environments,
+    /// Room that files take.
+    Storage,
     /// Tokens.
     Tokens,
     /// Audit log.
@@ -39,11 +41,12 @@ pub(super) enum Section {
 }
 
 impl Section {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Overview,
         Self::Scripts,
         Self::Executions,
         Self::Environments,
+        Self::Storage,
         Self::Tokens,
         Self::Audit,
         Self::System,
@@ -56,6 +59,7 @@ impl Section {
             Self::Scripts => ("/scripts", "Scripts", Some(SEEING)),
             Self::Executions => ("/executions", "Executions", None),
             Self::Environments => ("/environments", "Environments", Some(SEEING)),
+            Self::Storage => ("/storage", "Storage", Some(SEEING)),
             Self::Tokens => ("/tokens", "Tokens", Some(ADMIN)),
             Self::Audit => ("/audit", "Audit", Some(SEEING)),
             Self::System => ("/system", "System", Some(SEEING)),

@@ -22,5 +22,6 @@ mod pages;
 mod routes;
 mod session;
 mod sign_in;
+mod upload_form;
 
 pub use routes::pages;

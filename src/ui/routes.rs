@@ -6,8 +6,8 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::routing::{MethodRouter, get, post};
 
 use super::pages::{
-    audit, editor, environments, execution, executions, job, overview, run, script, scripts,
-    system, tokens, versions,
+    audit, editor, environments, execution, executions, files, job, overview, run, script, scripts,
+    storage, system, tokens, versions,
 };
 use super::{assets, failure, session, sign_in};
 use crate::domain::token::Role;
@@ -77,9 +77,12 @@ fn of_executions(pages: Pages) -> Pages {
         .allow(ANYBODY, "/executions/{id}/log", get(execution::download_log))
         .allow(ANYBODY, "/executions/{id}/input", get(execution::download_input))
         .allow(ANYBODY, "/executions/{id}/output", get(execution::download_output))
+        .allow(ANYBODY, "/executions/{id}/outputs.zip", get(execution::download_outputs))
         .allow(ANYBODY, "/executions/{id}/artifacts/{*name}", get(send_artifact))
         .allow(CANCELLING, "/executions/{id}/cancel", post(execution::cancel))
         .allow(INVOKING, "/executions/{id}/run-again", post(execution::run_again))
+        .allow(INVOKING, "/files", post(files::upload))
+        .allow(ANYBODY, "/files/{digest}", get(files::send))
         .allow(ANYBODY, "/jobs", get(job::show))
 }
 
@@ -90,6 +93,7 @@ fn of_the_rest(pages: Pages) -> Pages {
         .allow(SEEING, "/environments/{key}", get(environments::show))
         .allow(SEEING, "/environments/{key}/log", get(send_environment_log))
         .allow(ADMIN, "/environments/{key}/build", post(environments::build))
+        .allow(SEEING, "/storage", get(storage::show))
         .allow(ADMIN, "/tokens", get(tokens::list).post(tokens::create))
         .allow(ADMIN, "/tokens/{id}/revoke", post(tokens::revoke))
         .allow(SEEING, "/audit", get(audit::list))

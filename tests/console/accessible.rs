@@ -78,6 +78,7 @@ async fn pages(server: &Server, ids: &[String]) -> Vec<(&'static str, String)> {
         ("environment", environment_of(server, "posters").await),
         ("environment-failed", environment_of(server, "broken").await),
         ("script-broken", "/scripts/broken".to_owned()),
+        ("storage", "/storage".to_owned()),
         ("tokens", "/tokens".to_owned()),
         ("audit", "/audit".to_owned()),
         ("system", "/system".to_owned()),

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "part of tests")]
 
 mod accessible;
+mod files;
 mod hostile;
 mod long_log;
 mod sessions;

@@ -6,6 +6,7 @@
 mod artifacts;
 mod documents;
 mod downloads;
+mod inputs;
 mod printed;
 mod receipt;
 mod sandbox;
@@ -17,7 +18,9 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
-use crate::domain::execution::{Execution, ExecutionSnapshot, ExecutionSummary, Priority};
+use crate::domain::execution::{
+    Artifact, Execution, ExecutionSnapshot, ExecutionSummary, FilesSnapshot, Priority,
+};
 use crate::domain::input_files::RequestFiles;
 use crate::domain::output_log::OutputLog;
 use crate::domain::sanitize::escaped;
@@ -38,10 +41,15 @@ use crate::ui::form::Form;
 use crate::ui::layout::{self, Section};
 use crate::ui::session::CurrentUser;
 
-pub(in crate::ui) use downloads::{download_input, download_log, download_output};
+pub(in crate::ui) use downloads::{
+    download_input, download_log, download_output, download_outputs,
+};
 
 /// Most bytes of the page without the layout: the whole page has at most 100 KB.
 const PAGE_ROOM: usize = 94_000;
+
+/// Most artifacts that are folded.
+const MAX_FOLDED: u64 = 20_000;
 
 /// Longest message, in characters.
 const MAX_MESSAGE: usize = 2_000;
@@ -55,6 +63,7 @@ pub(in crate::ui) async fn show(
     find(&state, &user.identity, id).await?;
     let (BudgetedExecution { execution, held }, log) =
         whole_and_log(&state, &user.identity, id).await?;
+    let artifacts = all_artifacts(&state, &execution).await;
     // It provides the limits; the page is useful without them.
     let snapshot = state.store.execution_snapshot(id).await.unwrap_or_else(|error| {
         tracing::warn!(execution = %id, error = chain(&error), "the execution's limits can't be read");
@@ -64,11 +73,32 @@ pub(in crate::ui) async fn show(
         tracing::warn!(execution = %id, error = chain(&error), "the execution's environment can't be read");
         None
     });
-    let facts = Facts { execution: &execution, log: &log, snapshot: snapshot.as_ref(), built_at };
+    let facts = Facts {
+        execution: &execution,
+        artifacts: artifacts.as_deref().unwrap_or(&execution.artifacts),
+        log: &log,
+        snapshot: snapshot.as_ref(),
+        built_at,
+    };
     let content = content(&user, &facts);
     drop((log, held));
     let title = format!("{} {}", execution.summary.script_name, execution.summary.status);
     Ok(layout::page_with(&user, Section::Executions, &title, &[Asset::Log, Asset::Files], content))
+}
+
+/// All artifacts of an execution, so that they can be folded; `None` if there are too many, or if
+/// the page has them already.
+async fn all_artifacts(state: &AppState, execution: &Execution) -> Option<Vec<Artifact>> {
+    let has_more = execution.artifact_count > execution.artifacts.len() as u64;
+    if !has_more || execution.artifact_count > MAX_FOLDED {
+        return None;
+    }
+    let id = execution.summary.id;
+    let all = state.store.artifacts(id).await;
+    all.inspect_err(|error| {
+        tracing::warn!(execution = %id, error = chain(error), "the execution's artifacts can't be read");
+    })
+    .ok()
 }
 
 /// Build time of the execution's environment, if it has one of its own.
@@ -85,6 +115,8 @@ async fn built_at(
 /// Data of the page.
 struct Facts<'a> {
     execution: &'a Execution,
+    /// Its artifacts: all of them, unless there are too many.
+    artifacts: &'a [Artifact],
     log: &'a OutputLog,
     snapshot: Option<&'a ExecutionSnapshot>,
     /// Build time of the environment.
@@ -92,13 +124,14 @@ struct Facts<'a> {
 }
 
 fn content(user: &CurrentUser, facts: &Facts<'_>) -> Markup {
-    let Facts { execution, log, snapshot, built_at } = *facts;
+    let Facts { execution, artifacts, log, snapshot, built_at } = *facts;
     let summary = &execution.summary;
     let head = head(user, summary);
     let results = html! {
         div.stack #results data-live {
             (documents::cards(execution))
-            (artifacts::card(summary.id, &execution.artifacts))
+            (artifacts::card(summary.id, artifacts, execution.artifact_count))
+            (inputs::card(execution, snapshot.map_or(&[], |it| it.files.shares.as_slice())))
         }
     };
     let facts = html! {
@@ -254,13 +287,22 @@ pub(in crate::ui) async fn run_again(
         priority: Priority::new(summary.priority.into()).unwrap_or_default(),
         args: snapshot.args,
         env: snapshot.env,
-        files: RequestFiles::of(snapshot.files.named()),
+        files: files_of(&snapshot.files),
         keep: snapshot.files.keep,
         ..submission(identity, script, input)
     };
     let accepted = submit(&state, submission).await?;
     drop(held);
     Ok(redirect(&format!("/executions/{}", accepted.id)))
+}
+
+/// The files that a request named, for another one.
+fn files_of(snapshot: &FilesSnapshot) -> RequestFiles {
+    let mut files = RequestFiles::of(snapshot.named());
+    for shared in snapshot.named_shares() {
+        files.push(shared.name.clone(), shared.reference());
+    }
+    files
 }
 
 #[cfg(test)]

@@ -26,9 +26,11 @@ use crate::http::state::AppState;
 use crate::http::submission;
 use crate::orchestrator::Submission;
 use crate::ui::address::redirect;
-use crate::ui::form::{Form, FormFields, PageFields};
+use crate::ui::assets::Asset;
+use crate::ui::form::{FormFields, PageFields};
 use crate::ui::layout::{self, Section};
 use crate::ui::session::CurrentUser;
+use crate::ui::upload_form::UploadForm;
 use assembly::assembled;
 use extra::Extra;
 use filled::Filled;
@@ -76,7 +78,7 @@ pub(in crate::ui) async fn submit(
     State(state): State<AppState>,
     user: CurrentUser,
     NamedScript(script): NamedScript,
-    form: Form,
+    form: UploadForm,
 ) -> Result<Response, Problem> {
     let fields = &form.0;
     let asked = asked_version(&state, &script, fields).await?;
@@ -198,7 +200,7 @@ fn field_of(plan: Option<&Plan>, is_raw: bool, pointer: &str) -> Option<String> 
 
 fn page(view: &FormView<'_>) -> Response {
     let title = format!("Run {}", view.script.name);
-    layout::page(view.user, Section::Scripts, &title, view.shown())
+    layout::page_with(view.user, Section::Scripts, &title, &[Asset::Files], view.shown())
 }
 
 /// Initial contents of the form.

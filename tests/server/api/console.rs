@@ -9,7 +9,7 @@ use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use super::server::Server;
 
 /// A browser that is signed in, as far as headers go.
-struct Visit<'a> {
+pub(super) struct Visit<'a> {
     server: &'a Server,
     client: Client,
     cookie: String,
@@ -32,7 +32,7 @@ async fn sign_in(server: &Server, token: &str) -> Response {
 }
 
 impl<'a> Visit<'a> {
-    async fn of(server: &'a Server, role: Role) -> Self {
+    pub(super) async fn of(server: &'a Server, role: Role) -> Self {
         Self::with(server, server.token(role)).await
     }
 
@@ -44,17 +44,17 @@ impl<'a> Visit<'a> {
         Self { server, client: client(), cookie }
     }
 
-    async fn get(&self, path: &str) -> Response {
+    pub(super) async fn get(&self, path: &str) -> Response {
         self.request(Method::GET, path).send().await.unwrap()
     }
 
-    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+    pub(super) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let url = format!("{}{path}", self.server.url);
         self.client.request(method, url).header("cookie", &self.cookie)
     }
 
     /// The token that this session's forms have.
-    async fn form_token(&self) -> String {
+    pub(super) async fn form_token(&self) -> String {
         let page = self.get("/").await.text().await.unwrap();
         let (_, rest) = page.split_once("name=\"form_token\" value=\"").unwrap();
         rest.split('"').next().unwrap().to_owned()

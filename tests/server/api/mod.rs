@@ -4,6 +4,7 @@ mod access;
 mod answers;
 mod bad_input;
 mod console;
+mod console_files;
 mod executions;
 mod expiring;
 mod headers;

@@ -44,24 +44,28 @@ const FILMS: [&str; 5] = ["mp4", "m4v", "webm", "mov", "ogv"];
 /// File extensions of sound that browsers play.
 const SOUNDS: [&str; 7] = ["mp3", "wav", "ogg", "oga", "m4a", "flac", "opus"];
 
-/// Renders stored and rejected artifacts; nothing if there are none.
-pub(super) fn card(id: Uuid, artifacts: &[Artifact]) -> Markup {
+/// Renders stored and rejected artifacts; nothing if there are none. `all` is their number, of which
+/// only the first may be given.
+pub(super) fn card(id: Uuid, artifacts: &[Artifact], all: u64) -> Markup {
     let folders = folded(artifacts);
     let mut view = View { id, artifacts, room: MAX_MARKUP, listed: 0, untold: 0 };
     let lists: Vec<_> = folders.iter().map(|folder| view.folder(folder)).collect();
-    let untold = view.untold;
-    let all: u64 = folders.iter().map(|it| it.bytes).fold(0, u64::saturating_add);
+    let untold = all.saturating_sub((artifacts.len() - view.untold) as u64);
+    let size: u64 = folders.iter().map(|it| it.bytes).fold(0, u64::saturating_add);
     html! {
         @if !artifacts.is_empty() {
             section.card {
                 div.card-head {
-                    h2 { (counted(artifacts.len() as u64, "artifact", "artifacts")) }
-                    span.muted { (bytes(all)) }
+                    h2 { (counted(all, "artifact", "artifacts")) }
+                    @if artifacts.len() as u64 >= all { span.muted { (bytes(size)) } }
+                    @if artifacts.iter().any(|it| it.digest.is_some()) {
+                        a.button href={ "/executions/" (id) "/outputs.zip" } download { "All as ZIP" }
+                    }
                 }
                 (view.players())
                 (view.images(&folders))
                 @for list in &lists { (list) }
-                @if untold > 0 { p.muted { "And " (count(untold as u64)) " more." } }
+                @if untold > 0 { p.muted { "And " (count(untold)) " more." } }
             }
         }
     }
@@ -225,19 +229,22 @@ impl View<'_> {
         format!("/executions/{}/artifacts/", self.id)
     }
 
-    /// Address of an artifact: its index, unless another one has that number as its name.
     fn address(&self, index: usize) -> String {
-        let number = index.to_string();
-        let is_name = self.artifacts.iter().any(|it| it.name == number);
-        let name = self.artifacts.get(index).filter(|_| is_name);
-        let name = name.map(|it| percent_encoded(&it.name));
-        format!("{}{}", self.base(), name.unwrap_or(number))
+        address_of(self.id, index, self.artifacts)
     }
 
     /// True if an index could be taken for another artifact's name.
     fn has_numbers_as_names(&self) -> bool {
         self.artifacts.iter().any(|it| it.name.bytes().all(|byte| byte.is_ascii_digit()))
     }
+}
+
+/// Address of an artifact: its index, unless another one has that number as its name.
+pub(super) fn address_of(id: Uuid, index: usize, artifacts: &[Artifact]) -> String {
+    let number = index.to_string();
+    let is_name = artifacts.iter().any(|it| it.name == number);
+    let name = artifacts.get(index).filter(|_| is_name).map(|it| percent_encoded(&it.name));
+    format!("/executions/{id}/artifacts/{}", name.unwrap_or(number))
 }
 
 fn files_of(entry: &Entry) -> usize {
@@ -263,11 +270,19 @@ fn runs(indexes: &[usize]) -> Option<String> {
     Some(runs.iter().map(text).collect::<Vec<_>>().join(","))
 }
 
+/// True if a name has the extension of a picture that browsers show.
+pub(super) fn is_picture(name: &str) -> bool {
+    has_extension(name, &IMAGES)
+}
+
+fn has_extension(name: &str, extensions: &[&str]) -> bool {
+    let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
+    extensions.iter().any(|it| it.eq_ignore_ascii_case(ending))
+}
+
 /// True if an artifact that was taken has one of these extensions.
 fn is_shown(artifact: &Artifact, extensions: &[&str]) -> bool {
-    let ending = artifact.name.rsplit_once('.').map_or("", |(_, ending)| ending);
-    let is_known = extensions.iter().any(|it| it.eq_ignore_ascii_case(ending));
-    is_known && artifact.skipped.is_none() && artifact.bytes > 0
+    has_extension(&artifact.name, extensions) && artifact.skipped.is_none() && artifact.bytes > 0
 }
 
 /// Percent-encodes a name for a path (RFC 3986, 3.3).
@@ -284,7 +299,7 @@ fn percent_encoded(name: &str) -> String {
 }
 
 /// Shortens foreign text.
-fn told(text: &str) -> String {
+pub(super) fn told(text: &str) -> String {
     let beginning = short(text, MAX_CHARACTERS);
     let end = if beginning.len() < text.len() { "…" } else { "" };
     escaped(beginning) + end
@@ -302,7 +317,7 @@ mod tests {
     fn files_are_found_by_their_place_and_images_are_seen() {
         let mut artifacts = vec![artifact("a b.PNG"), artifact("x.html"), artifact("no.gif")];
         artifacts[2].skipped = Some("<too large>".to_owned());
-        let card = card(Uuid::nil(), &artifacts).into_string();
+        let card = card(Uuid::nil(), &artifacts, artifacts.len() as u64).into_string();
         let place = format!("/executions/{}/artifacts", Uuid::nil());
         assert!(card.contains(&format!("<img src=\"{place}/0\" alt=\"a b.PNG\"")), "{card}");
         assert!(card.contains(&format!("<a href=\"{place}/1\" download>x.html</a>")), "{card}");
@@ -323,17 +338,17 @@ mod tests {
     fn the_list_is_bounded() {
         let name = |it: u32| format!("{}.png", char::from_u32(0x4e00 + it % 20_000).unwrap());
         let artifacts: Vec<_> = (0..20_000).map(|it| artifact(&name(it))).collect();
-        let many = card(Uuid::nil(), &artifacts).into_string();
+        let many = card(Uuid::nil(), &artifacts, artifacts.len() as u64).into_string();
         assert_eq!(many.matches("<li>").count(), MAX_LISTED);
         assert!(many.contains("And 19\u{202f}800 more."), "{many}");
         let folders: Vec<_> =
             (0..20_000).map(|it| artifact(&format!("{}/{it}/a.mp4", "d".repeat(90)))).collect();
-        let many = card(Uuid::nil(), &folders).into_string();
+        let many = card(Uuid::nil(), &folders, folders.len() as u64).into_string();
         assert!(many.len() < 2 * MAX_MARKUP, "{}", many.len());
         let artifacts: Vec<_> = (0..1_000).map(|_| artifact(&"&\u{202e}".repeat(2_000))).collect();
-        let long = card(Uuid::nil(), &artifacts).into_string();
+        let long = card(Uuid::nil(), &artifacts, artifacts.len() as u64).into_string();
         assert!(long.len() < MAX_MARKUP + 4_096, "{}", long.len());
-        assert!(card(Uuid::nil(), &[]).into_string().is_empty());
+        assert!(card(Uuid::nil(), &[], 0).into_string().is_empty());
     }
 
     #[test]
@@ -341,7 +356,7 @@ mod tests {
         let mut artifacts: Vec<_> =
             (0..5_000).map(|it| artifact(&format!("frames/f_{it:04}.png"))).collect();
         artifacts.push(artifact("log.txt"));
-        let page = card(Uuid::nil(), &artifacts).into_string();
+        let page = card(Uuid::nil(), &artifacts, artifacts.len() as u64).into_string();
         assert!(page.contains("5\u{202f}001 artifacts"), "{page}");
         assert!(
             page.contains("<summary>frames/ <span class=\"muted\">5\u{202f}000 files"),
@@ -352,14 +367,14 @@ mod tests {
         assert_eq!(page.matches("<img").count(), 1);
         assert!(page.contains("and 4\u{202f}980 more"), "{page}");
         artifacts.push(artifact("7"));
-        let page = card(Uuid::nil(), &artifacts).into_string();
+        let page = card(Uuid::nil(), &artifacts, artifacts.len() as u64).into_string();
         assert!(!page.contains("data-frames=\""), "an index would be taken for a name");
     }
 
     #[test]
     fn films_and_sounds_are_played() {
         let artifacts = [artifact("a.MP4"), artifact("b.wav"), artifact("c.svg")];
-        let page = card(Uuid::nil(), &artifacts).into_string();
+        let page = card(Uuid::nil(), &artifacts, artifacts.len() as u64).into_string();
         let place = format!("/executions/{}/artifacts", Uuid::nil());
         for player in ["video", "audio"] {
             assert!(page.contains(&format!("<{player} controls preload=\"metadata\"")), "{page}");

@@ -5,13 +5,15 @@ use axum::extract::State;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
 };
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::{HeaderMap, HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::domain::execution::Execution;
 use crate::domain::output_log::{OutputLog, Position};
+use crate::files::ArchiveKind;
+use crate::http::artifacts::send_artifacts;
 use crate::http::content::disposition;
 use crate::http::executions::{BudgetedExecution, find, room, whole};
 use crate::http::memory::MemoryPermit;
@@ -72,6 +74,17 @@ pub(in crate::ui) async fn download_output(
     ExecutionId(id): ExecutionId,
 ) -> Result<Response, Problem> {
     document(&state, &user, id, "output", |execution| execution.output_data).await
+}
+
+/// Sends all files that it left, as a ZIP.
+pub(in crate::ui) async fn download_outputs(
+    State(state): State<AppState>,
+    user: CurrentUser,
+    ExecutionId(id): ExecutionId,
+    method: Method,
+) -> Result<Response, Problem> {
+    find(&state, &user.identity, id).await?;
+    send_artifacts(&state, &method, id, "", ArchiveKind::Zip).await
 }
 
 async fn document(

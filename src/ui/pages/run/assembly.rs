@@ -55,6 +55,7 @@ impl Assembly<'_> {
                 if is_there { Some(self.object(parts)) } else { self.nothing(part) }
             }
             Kind::Lines(item) => self.list(part, *item),
+            Kind::Upload { is_many: true, .. } => self.list(part, Item::Text),
             Kind::File { address_of } => self.file(part, address_of.as_deref()),
             Kind::Switch if part.is_tick() => {
                 Some((fields.text(&part.name()) == "true").to_string())
@@ -65,6 +66,7 @@ impl Assembly<'_> {
             | Kind::Number { .. }
             | Kind::Choice(_)
             | Kind::Switch
+            | Kind::Upload { .. }
             | Kind::Json => {
                 let text = normalize_newlines(fields.text(&part.name()));
                 if text.is_empty() { self.nothing(part) } else { self.single(part, &text) }

@@ -12,6 +12,7 @@ use crate::domain::registry::RegisteredScript;
 use crate::ui::form::FormFields;
 use crate::ui::pages::editor::field::{Field, FieldErrors, Input};
 use crate::ui::pages::editor::lines::{entries, lines, normalize_newlines};
+use crate::ui::upload_form::UPLOAD;
 
 /// Fields, by their names in the API.
 pub(super) const FIELDS: [&str; 6] =
@@ -120,8 +121,9 @@ pub(super) fn shown(
                 (Field::new(args, "Arguments", "One a line, behind the script's own.").named("args")
                     .area(wrong, 2, &normalize_newlines(fields.text("args"))))
                 (Field::new(files, "Files", "One a line: a name below /work/in, =, and \
-                    sha256:…, tree:sha256:… or execution:ID/PATH.").named("files")
+                    sha256:…, tree:sha256:…, execution:ID/PATH or share:NAME/PATH.").named("files")
                     .area(wrong, 2, &normalize_newlines(fields.text("files"))))
+                input type="file" name=(UPLOAD) multiple aria-label="Choose files for the execution";
                 (Field::new(keep, "Kept", "How long the files that it leaves are kept, such as \
                     7d; none, or job. Otherwise as long as the execution.").named("keep")
                     .input(wrong, text("text", "keep")))

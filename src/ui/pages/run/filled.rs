@@ -93,7 +93,8 @@ impl Filled {
 fn text_of(part: &Part, json: &str) -> Option<String> {
     let text = || serde_json::from_str::<String>(json).ok();
     let shown = match &part.kind {
-        Kind::Line { .. } => text().filter(|it| !it.contains(['\n', '\r'])),
+        Kind::Upload { is_many: true, .. } => list(Item::Text, json),
+        Kind::Line { .. } | Kind::Upload { .. } => text().filter(|it| !it.contains(['\n', '\r'])),
         Kind::Time => text().filter(|it| with_zone(it) == *it && !it.contains(['\n', '\r'])),
         Kind::Text => text().filter(|it| !it.contains('\r')),
         Kind::Number { .. } => Some(json).filter(|it| is_number(it)).map(str::to_owned),
@@ -107,7 +108,8 @@ fn text_of(part: &Part, json: &str) -> Option<String> {
         Kind::File { .. } | Kind::Group(_) => None,
     };
     // Empty values are omitted, except for required lists.
-    let may_be_empty = matches!(part.kind, Kind::Lines(_)) && part.is_needed();
+    let may_be_empty = matches!(part.kind, Kind::Lines(_) | Kind::Upload { is_many: true, .. })
+        && part.is_needed();
     shown.filter(|it| may_be_empty || !it.is_empty())
 }
 

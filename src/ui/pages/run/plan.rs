@@ -71,6 +71,8 @@ pub(super) enum Kind {
     Lines(Item),
     /// Content of a file in base64, or as a data URL with this media type.
     File { address_of: Option<String> },
+    /// Files of the execution by their names, one or, one a line, several.
+    Upload { accept: Option<String>, is_many: bool },
     /// Object.
     Group(Vec<Part>),
     /// Any value, as JSON.
@@ -222,9 +224,11 @@ impl Planner<'_> {
             return Kind::Json;
         }
         match items.get("type").and_then(Value::as_str) {
-            Some("string") if !matches!(of_text(&items), Kind::File { .. }) => {
-                Kind::Lines(Item::Text)
-            }
+            Some("string") => match of_text(&items) {
+                Kind::File { .. } => Kind::Json,
+                Kind::Upload { accept, .. } => Kind::Upload { accept, is_many: true },
+                _ => Kind::Lines(Item::Text),
+            },
             Some("integer" | "number") => Kind::Lines(Item::Number),
             Some("boolean") => Kind::Lines(Item::Switch),
             _ => Kind::Json,
@@ -293,6 +297,14 @@ fn help(schema: &Value, kind: &Kind) -> String {
         Kind::Lines(_) => "One a line.",
         Kind::Time => "In UTC.",
         Kind::File { .. } => "A file of at most 16 MiB.",
+        Kind::Upload { is_many: false, .. } => {
+            "A file: choose one, or name one of the execution's files, or write sha256:…, \
+             execution:ID/PATH or share:NAME/PATH."
+        }
+        Kind::Upload { is_many: true, .. } => {
+            "Files, one a line: choose some, or name those of the execution, or write sha256:…, \
+             execution:ID/PATH or share:NAME/PATH."
+        }
         _ => "",
     };
     let all = [text(schema, "description").unwrap_or_default(), how.to_owned(), constraints];
@@ -313,6 +325,10 @@ fn of_text(schema: &Value) -> Kind {
         "data-url" => {
             let media_type = word("contentMediaType").unwrap_or("application/octet-stream");
             Kind::File { address_of: Some(media_type.to_owned()) }
+        }
+        "gantry-file" => {
+            let accept = word("contentMediaType").map(str::to_owned);
+            Kind::Upload { accept, is_many: false }
         }
         "date-time" => Kind::Time,
         "date" => line("date"),

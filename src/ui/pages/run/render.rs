@@ -9,6 +9,7 @@ use super::filled::Filled;
 use super::plan::{Kind, Part};
 use crate::ui::pages::editor::field::{Field, FieldErrors, Input};
 use crate::ui::pages::script::words::shown;
+use crate::ui::upload_form::UPLOAD;
 
 /// Renders all fields of an object.
 pub(super) fn parts(parts: &[Part], filled: &Filled, wrong: &FieldErrors) -> Markup {
@@ -39,6 +40,7 @@ fn part(part: &Part, filled: &Filled, wrong: &FieldErrors) -> Markup {
         // An empty list is also a value.
         Kind::Lines(_) => field.required(false).area(wrong, 3, text),
         Kind::File { .. } => field.file(wrong, None),
+        Kind::Upload { accept, is_many } => upload(field, wrong, text, part, (accept, *is_many)),
         Kind::Choice(values) => choice(field, wrong, values, text, part),
         Kind::Switch if part.is_tick() => field.tick(wrong, "true", text == "true"),
         Kind::Switch => {
@@ -50,6 +52,29 @@ fn part(part: &Part, filled: &Filled, wrong: &FieldErrors) -> Markup {
 
 fn input<'a>(kind: &'a str, value: &'a str, part: &'a Part) -> Input<'a> {
     Input { kind, value, placeholder: part.example.as_deref(), ..Input::default() }
+}
+
+/// Renders a field for the names of files, and beside it a control that fills it. Neither has to be
+/// filled in by itself.
+fn upload(
+    field: Field<'_>,
+    wrong: &FieldErrors,
+    text: &str,
+    part: &Part,
+    (accept, is_many): (&Option<String>, bool),
+) -> Markup {
+    let field = field.required(false);
+    let named = match is_many {
+        true => field.area(wrong, 3, text),
+        false => field.input(wrong, input("text", text, part)),
+    };
+    html! {
+        div.upload {
+            (named)
+            input type="file" name={ (UPLOAD) (part.name()) } accept=[accept.as_deref()]
+                multiple[is_many] aria-label={ "Choose files for " (part.label) };
+        }
+    }
 }
 
 /// Renders a time picker, unless it would lose a part of the value.
