@@ -220,7 +220,15 @@ mod tests {
     }
 
     async fn refused(text: &str, inputs: &[InputFile]) -> Option<String> {
-        match fields(text).await.check(inputs) {
+        refused_with(text, inputs, &[]).await
+    }
+
+    async fn refused_with(
+        text: &str,
+        inputs: &[InputFile],
+        shares: &[SharedInput],
+    ) -> Option<String> {
+        match fields(text).await.check(inputs, shares) {
             Ok(()) => None,
             Err(SubmitError::Invalid(faults)) => Some(faults[0].detail.clone()),
             Err(error) => panic!("{error}"),
@@ -255,6 +263,33 @@ mod tests {
             assert!(found.contains(word), "{text}: {found}");
         }
         assert_eq!(refused(r#"{"clip": "a"}"#, &inputs).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_field_may_be_a_file_or_a_folder_of_a_share() {
+        let shared = |name: &str, path: &str, bytes| SharedInput {
+            name: name.to_owned(),
+            share: "media".to_owned(),
+            path: path.to_owned(),
+            bytes,
+        };
+        let shares = [
+            shared("clip", "a.mov", Some(9)),
+            shared("large", "a.mov", Some(101)),
+            shared("still", "a.png", Some(1)),
+            shared("folder", "luts", None),
+        ];
+        let ok = r#"{"clip": "clip", "luts": "folder"}"#;
+        assert_eq!(refused_with(ok, &[], &shares).await, None);
+        for (text, word) in [
+            (r#"{"clip": "large"}"#, "at most 100"),
+            (r#"{"clip": "still"}"#, "image/png"),
+            (r#"{"clip": "folder"}"#, "a file is wanted"),
+            (r#"{"luts": "clip"}"#, "a folder is wanted"),
+        ] {
+            let found = refused_with(text, &[], &shares).await.unwrap();
+            assert!(found.contains(word), "{text}: {found}");
+        }
     }
 
     #[tokio::test]
