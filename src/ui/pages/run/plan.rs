@@ -23,6 +23,9 @@ const LINE_CHARS: u64 = 200;
 /// Longest help, in characters.
 const HELP_CHARS: usize = 600;
 
+/// Format of a text that is a file of the execution.
+const UPLOADED: &str = "gantry-file";
+
 /// Keywords that no field supports, wherever they are in a schema.
 const BEYOND: [&str; 8] =
     ["$ref", "$dynamicRef", "oneOf", "anyOf", "allOf", "not", "if", "dependentSchemas"];
@@ -202,6 +205,7 @@ impl Planner<'_> {
         }
         match schema.get("type").and_then(Value::as_str) {
             Some("string") => of_text(schema),
+            None if is_upload(schema) => of_text(schema),
             Some("integer") => of_number(schema, true),
             Some("number") => of_number(schema, false),
             Some("boolean") => Kind::Switch,
@@ -224,6 +228,7 @@ impl Planner<'_> {
             return Kind::Json;
         }
         match items.get("type").and_then(Value::as_str) {
+            None if is_upload(&items) => upload(&items, true),
             Some("string") => match of_text(&items) {
                 Kind::File { .. } => Kind::Json,
                 Kind::Upload { accept, .. } => Kind::Upload { accept, is_many: true },
@@ -312,6 +317,15 @@ fn help(schema: &Value, kind: &Kind) -> String {
     short(&all.join(" "), HELP_CHARS).to_owned()
 }
 
+/// True for a text that is a file of the execution, with or without its type.
+fn is_upload(schema: &Value) -> bool {
+    schema.get("format").and_then(Value::as_str) == Some(UPLOADED)
+}
+
+fn upload(schema: &Value, is_many: bool) -> Kind {
+    Kind::Upload { accept: text(schema, "contentMediaType"), is_many }
+}
+
 fn of_text(schema: &Value) -> Kind {
     let word = |name: &str| schema.get(name).and_then(Value::as_str);
     let format = word("format").unwrap_or_default();
@@ -326,10 +340,7 @@ fn of_text(schema: &Value) -> Kind {
             let media_type = word("contentMediaType").unwrap_or("application/octet-stream");
             Kind::File { address_of: Some(media_type.to_owned()) }
         }
-        "gantry-file" => {
-            let accept = word("contentMediaType").map(str::to_owned);
-            Kind::Upload { accept, is_many: false }
-        }
+        UPLOADED => upload(schema, false),
         "date-time" => Kind::Time,
         "date" => line("date"),
         "email" => line("email"),

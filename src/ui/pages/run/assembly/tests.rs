@@ -137,3 +137,15 @@ fn a_time_without_a_zone_is_in_utc() {
     assert_eq!(with_zone("2026-11-29T10:05:07+01:00"), "2026-11-29T10:05:07+01:00");
     assert_eq!(with_zone("soon"), "soon");
 }
+
+#[test]
+fn files_are_named_one_or_several() {
+    let schema = json!({"type": "object", "required": ["clip"], "properties": {
+        "clip": {"type": "string", "format": "gantry-file"},
+        "more": {"type": "array", "items": {"type": "string", "format": "gantry-file"}}}});
+    let plan = Plan::of(&schema).unwrap();
+    let input = |pairs: &[(&str, &str)]| assembled(&plan, &fields(pairs));
+    let named = input(&[("f/clip", "a b.mov"), ("f/more", "1.png\r\nshare:m/2.png\r\n")]);
+    assert_eq!(named.unwrap(), r#"{"clip":"a b.mov","more":["1.png","share:m/2.png"]}"#);
+    assert_eq!(input(&[("f/more", "")]).unwrap_err()[0].pointer, "/input/clip");
+}

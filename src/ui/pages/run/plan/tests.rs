@@ -25,6 +25,16 @@ fn each_type_is_asked_for_in_its_way() {
             json!({"type": "string", "format": "data-url", "contentMediaType": "image/png"}),
             Kind::File { address_of: Some("image/png".to_owned()) },
         ),
+        (
+            json!({"type": "string", "format": "gantry-file", "contentMediaType": "video/*"}),
+            Kind::Upload { accept: Some("video/*".to_owned()), is_many: false },
+        ),
+        (json!({"format": "gantry-file"}), Kind::Upload { accept: None, is_many: false }),
+        (
+            json!({"type": "array", "items": {"format": "gantry-file"}}),
+            Kind::Upload { accept: None, is_many: true },
+        ),
+        (json!({"type": "string", "format": "gantry-folder"}), line("text")),
         (json!({"type": "integer"}), number(true)),
         (json!({"type": "number"}), number(false)),
         (json!({"type": "boolean"}), Kind::Switch),
