@@ -32,6 +32,14 @@ impl Space {
         let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
         Ok(Self { total: bytes(found.f_blocks), free: bytes(found.f_bavail) })
     }
+
+    /// Space of the disk that a folder is on, which may be still to be made.
+    ///
+    /// # Errors
+    /// [`io::Error`] if no folder above it can be reached.
+    pub fn below(folder: &Path) -> io::Result<Self> {
+        Self::of(folder.ancestors().find(|it| it.exists()).unwrap_or(Path::new("/")))
+    }
 }
 
 impl DiskReserve {
@@ -74,5 +82,6 @@ mod tests {
         let space = Space::of(&std::env::temp_dir()).unwrap();
         assert!(space.free <= space.total && space.total > 0);
         assert!(Space::of(Path::new("/no/such/folder")).is_err());
+        assert!(Space::below(Path::new("/no/such/folder")).is_ok());
     }
 }

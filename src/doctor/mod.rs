@@ -114,6 +114,7 @@ pub async fn examine(
     findings.extend(trial::images(&services).await);
     findings.extend(leftovers::look(&services, settings, database).await);
     findings.extend(trial::start(&services, settings.oci_runtime()).await);
+    findings.extend(trial::scratch(&services, settings.oci_runtime()).await);
     services.remover.drain().await;
     findings
 }

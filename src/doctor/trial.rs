@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Finding;
-use crate::domain::limits::Limits;
+use crate::domain::limits::{Limits, MIN_DISK_BYTES};
 use crate::domain::quantities::show_duration;
 use crate::domain::run_folder::RunFolder;
 use crate::domain::sandbox_spec::{Network, Purpose, SandboxSpec};
@@ -19,6 +19,7 @@ const SLOW: Duration = Duration::from_secs(2);
 
 const IMAGES: &str = "images";
 const START: &str = "start";
+const SCRATCH: &str = "scratch";
 
 /// Checks that the script types' images are there.
 pub(super) async fn images(services: &Services) -> Option<Finding> {
@@ -41,22 +42,7 @@ pub(super) async fn images(services: &Services) -> Option<Finding> {
 
 /// Starts a sandbox, if there is an image for one.
 pub(super) async fn start(services: &Services, oci_runtime: Option<String>) -> Option<Finding> {
-    let image = services.library.find_type_image(ScriptType::default()).await.ok().flatten()?;
-    let container = NewContainer {
-        name: format!("gantry-doctor-{}", uuid::Uuid::now_v7()),
-        spec: SandboxSpec {
-            image: image.id,
-            limits: Limits::default(),
-            network: Network::None,
-            mounts: Vec::new(),
-            owner: None,
-            folder: RunFolder::None,
-            oci_runtime,
-            exec: true,
-            purpose: Purpose::Execution,
-        },
-        labels: services.library.installation_labels(),
-    };
+    let container = container(services, oci_runtime, RunFolder::None).await?;
     let engine = Arc::new(services.docker.clone());
     let begun = Instant::now();
     let started = Sandbox::start(engine, &services.remover, &container).await;
@@ -69,6 +55,44 @@ pub(super) async fn start(services: &Services, oci_runtime: Option<String>) -> O
         Ok(_) => Finding::ok(START, format!("a sandbox started in {}", show_duration(took))),
         Err(error) => Finding::error(START, error.to_string(), advice(&error)),
     })
+}
+
+/// Starts a sandbox with scratch on disk: only the engine can tell whether it sees the folder.
+/// Without it other scripts run all the same.
+pub(super) async fn scratch(services: &Services, oci_runtime: Option<String>) -> Option<Finding> {
+    let folder = RunFolder::Scratch { disk_bytes: MIN_DISK_BYTES };
+    let container = container(services, oci_runtime, folder).await?;
+    let engine = Arc::new(services.docker.clone());
+    Some(match Sandbox::start(engine, &services.remover, &container).await {
+        Ok(_) => Finding::ok(SCRATCH, "sandboxes have scratch on disk"),
+        Err(error) => {
+            let seen = format!("no script can have scratch on disk: {error}");
+            Finding::warning(SCRATCH, seen, advice(&error))
+        }
+    })
+}
+
+/// A container of nobody's, if there is an image for one.
+async fn container(
+    services: &Services,
+    oci_runtime: Option<String>,
+    folder: RunFolder,
+) -> Option<NewContainer> {
+    let image = services.library.find_type_image(ScriptType::default()).await.ok().flatten()?;
+    let limits = Limits::default();
+    let spec = SandboxSpec {
+        image: image.id,
+        limits,
+        network: Network::None,
+        mounts: Vec::new(),
+        owner: None,
+        folder,
+        oci_runtime,
+        exec: true,
+        purpose: Purpose::Execution,
+    };
+    let name = format!("gantry-doctor-{}", uuid::Uuid::now_v7());
+    Some(NewContainer { name, spec, labels: services.library.installation_labels() })
 }
 
 fn advice(error: &SandboxError) -> String {

@@ -266,15 +266,5 @@ pub fn memory_for_scripts(memory_bytes: u64) -> u64 {
     memory_bytes - reserve
 }
 
-/// Most disk space that is kept free, in bytes (10 GiB).
-const MAX_DISK_RESERVE: u64 = 10 << 30;
-
-/// Room on a disk of this size that scratch leaves free, in bytes: a twentieth, but 10 GiB
-/// at most.
-#[must_use]
-pub fn disk_reserve(total_bytes: u64) -> u64 {
-    (total_bytes / 20).min(MAX_DISK_RESERVE)
-}
-
 #[cfg(test)]
 mod tests;

@@ -157,7 +157,8 @@ impl Executions {
             Canceller::new(store.clone(), Arc::clone(&queue), live.clone(), transitions.clone());
         let disk = runner.remover().folders().map(|folders| {
             let folder = folders.root().to_owned();
-            Arc::new(DiskWatch::new(folder, Arc::clone(&queue), live.clone()))
+            let reserve = settings.disk_reserve;
+            Arc::new(DiskWatch::new(folder, reserve, Arc::clone(&queue), live.clone()))
         });
         if let Some(disk) = &disk {
             shutdown.spawn(Arc::clone(disk).run(shutdown.stopping.clone()));

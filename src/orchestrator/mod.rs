@@ -13,7 +13,6 @@ mod artifact_writer;
 mod build_failure;
 mod capture;
 mod container_name;
-mod disk_space;
 mod environments;
 mod executions;
 mod input_folder;
@@ -33,7 +32,6 @@ pub use artifact_writer::ArtifactWriter;
 pub use build_failure::BuildFailure;
 pub use capture::Capture;
 pub use container_name::container_name;
-pub use disk_space::DiskSpace;
 pub use environments::Environments;
 pub use executions::{
     Accepted, ArtifactReadError, Cancelled, Event, Executions, ExecutionsParts, ExecutionsSettings,

@@ -24,6 +24,7 @@
 //! All output of a sandbox is hostile: [`conversation`] checks it against the protocol
 //! and the request's limits before anything else reads it.
 
+mod clearing;
 mod confinement;
 pub mod conversation;
 mod left;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
-use super::run_folder;
+use super::{clearing, run_folder};
 use crate::domain::run_folder::RunFolders;
 use crate::engine::{Engine, EngineError};
 
@@ -187,6 +187,7 @@ impl Drop for OwnedContainer {
             }
             remove_with_retries(engine.as_ref(), &name, is_creation_answered).await;
             if let Some(folders) = remover.folders() {
+                clearing::clear(engine.as_ref(), folders, &name).await;
                 remove_folder(folders, &name).await;
             }
             remover.tracked().remove(&name);

@@ -159,6 +159,40 @@ pub(super) async fn remove(folders: &RunFolders, name: &str) -> io::Result<()> {
     removing.await.map_err(io::Error::other).flatten()
 }
 
+/// Folders in a container's folder that belong to somebody else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct LeftByOthers {
+    /// Their owner.
+    pub(super) uid: u32,
+    /// Image of the container.
+    pub(super) image: String,
+}
+
+/// Finds folders that only their own user may empty; `None` if there are none, or this process
+/// may do it.
+pub(super) async fn left_by_others(folders: &RunFolders, name: &str) -> Option<LeftByOthers> {
+    let own = rustix::process::geteuid();
+    if own.is_root() {
+        return None;
+    }
+    let (folders, name) = (folders.clone(), name.to_owned());
+    let looking = move || find_others(&folders, &name, own.as_raw());
+    tokio::task::spawn_blocking(looking).await.ok().flatten()
+}
+
+/// Looks at the folders that the server has made: what others have made can only be in them.
+fn find_others(folders: &RunFolders, name: &str, own: u32) -> Option<LeftByOthers> {
+    let work = folders.work(name);
+    let places = OPEN_FOLDERS.iter().map(|open| work.join(open)).chain([work.clone()]);
+    let entries = places.flat_map(|place| fs::read_dir(place).into_iter().flatten().flatten());
+    let metadata = entries.filter_map(|entry| entry.metadata().ok());
+    let mut others = metadata.filter(|it| it.is_dir() && it.uid() != own && it.uid() != 0);
+    let uid = others.next()?.uid();
+    let owner = fs::read_to_string(folders.owner(name)).ok()?;
+    let image = owner.lines().next()?.to_owned();
+    Some(LeftByOthers { uid, image })
+}
+
 /// A folder whose container may be gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundFolder {
@@ -235,6 +269,24 @@ mod tests {
         let folders = RunFolders::new(root.path().to_owned());
         make(&folders, "a", RunFolder::Inputs, "").unwrap();
         assert!(folders.inputs("a").is_dir() && !folders.work("a").exists());
+    }
+
+    #[test]
+    fn others_folders_are_found_where_they_can_be() {
+        let root = tempfile::tempdir().unwrap();
+        let folders = RunFolders::new(root.path().to_owned());
+        make(&folders, "a", SCRATCH, "image\nprocess\n").unwrap();
+        let own = rustix::process::geteuid().as_raw();
+        assert_eq!(find_others(&folders, "a", own), None);
+        assert_eq!(find_others(&folders, "none", own), None);
+        let other = folders.work("a").join("tmp/other");
+        fs::create_dir(&other).unwrap();
+        assert_eq!(find_others(&folders, "a", own), None, "it is ours");
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(&other, Some(61_000), Some(65_534)).unwrap();
+            let expected = LeftByOthers { uid: 61_000, image: "image".to_owned() };
+            assert_eq!(find_others(&folders, "a", own), Some(expected));
+        }
     }
 
     #[tokio::test]

@@ -4,9 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::ServeSettings;
-use crate::domain::limits::{disk_reserve, memory_for_scripts};
+use crate::disk::{DiskReserve, Space};
+use crate::domain::limits::memory_for_scripts;
 use crate::engine::docker::Docker;
-use crate::orchestrator::{Capacity, DiskSpace};
+use crate::orchestrator::Capacity;
 use crate::pool::{Budget, MachineMemory};
 use crate::registry::HostLimits;
 
@@ -44,7 +45,7 @@ impl Machine {
             executions,
             memory_bytes: self.memory_bytes,
             nano_cpus: self.nano_cpus.max(u64::from(executions) * CPU),
-            disk_bytes: disk_for_scratch(scratch),
+            disk_bytes: disk_for_scratch(scratch, serve.files().reserve()),
         }
     }
 
@@ -63,9 +64,9 @@ impl Machine {
 }
 
 /// Most scratch on the disk of this folder, in bytes; 0 if it can't be looked at.
-fn disk_for_scratch(folder: &Path) -> u64 {
-    match DiskSpace::of(folder) {
-        Ok(space) => space.total - disk_reserve(space.total),
+fn disk_for_scratch(folder: &Path, reserve: DiskReserve) -> u64 {
+    match Space::below(folder) {
+        Ok(space) => space.total.saturating_sub(reserve.bytes(space)),
         Err(error) => {
             tracing::warn!(%error, folder = %folder.display(), "there is no disk for scratch");
             0

@@ -223,6 +223,7 @@ fn executions_settings(
     Ok(ExecutionsSettings {
         node: serve.node(),
         capacity: machine.capacity(serve, &settings.scratch_dir(data_dir)),
+        disk_reserve: serve.files().reserve(),
         queue_limit: serve.queue_limit(),
         data_dir: data_dir.to_owned(),
         oci_runtime: settings.oci_runtime(),

@@ -19,7 +19,7 @@ const MODULES: [(&str, &[&str]); 27] = [
     ("store", &["domain", "private_files"]),
     ("files", &["domain", "clock", "private_files", "disk", "store"]),
     ("engine", &["domain"]),
-    ("sandbox", &["domain", "engine"]),
+    ("sandbox", &["domain", "private_files", "engine"]),
     ("pool", &["domain", "engine", "sandbox"]),
     ("images", &["domain", "private_files", "engine", "sandbox"]),
     (
@@ -46,6 +46,7 @@ const MODULES: [(&str, &[&str]); 27] = [
     (
         "services",
         &[
+            "domain",
             "installation",
             "process",
             "engine",

@@ -1,6 +1,7 @@
 //! Folders of single containers: scratch on disk.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use crate::testkit::run::shell;
 
@@ -29,4 +30,27 @@ fn scratch_in_memory_needs_no_folder() {
     let scratch = run.folder().join("data/scratch");
     assert_eq!(run.end().with_success().text(), "out\n1\n");
     assert!(!scratch.exists());
+}
+
+#[test]
+fn files_on_disk_are_given_to_the_caller_by_their_names() {
+    let source = "mkdir -m 700 out/b; echo x >out/b/file; echo y >out/tool; chmod 755 out/tool";
+    let target = tempfile::tempdir().unwrap();
+    let ended = shell(source).args(["--disk", "64MiB"]).arg("--artifacts").arg(target.path()).end();
+    assert_eq!(ended.code, 0, "{ended:?}");
+    let mode = |name: &str| {
+        let metadata = fs::metadata(target.path().join(name)).unwrap();
+        metadata.permissions().mode() & 0o777
+    };
+    assert_eq!(fs::read(target.path().join("b/file")).unwrap(), b"x\n");
+    assert_eq!((mode("b/file"), mode("tool")), (0o644, 0o755));
+    let execution = shell(source).args(["--disk", "64MiB", "--json"]).end();
+    let left = &execution.json()["artifacts"];
+    assert_eq!((&left[0]["name"], &left[1]["bytes"]), (&"b/file".into(), &2.into()));
+}
+
+#[test]
+fn a_run_that_has_too_much_on_disk_is_told_so() {
+    let source = "head -c 100000000 /dev/zero >out/zeros; sleep 60";
+    shell(source).args(["--disk", "16MiB"]).end().with(1, &["of 16 MiB", "hint: raise"]);
 }

@@ -226,5 +226,22 @@ async fn a_server_without_privileges_does_it_as_well() {
     let execution = server.run(&json!({"script": "leaves"})).await;
     assert_eq!(execution["status"], "completed", "{execution:#}");
     assert_eq!(artifact(&server, &execution, "closed/file").await, b"x\n");
+    // Its PID 1 can't empty the folder any more.
+    let source = "mkdir -m 700 tmp/own; echo x >tmp/own/file; echo began; sleep 600";
+    server.register("waits", "shell", source, disk(32)).await;
+    let id = server.submit(&json!({"script": "waits"})).await;
+    let path = format!("/api/v1/executions/{id}");
+    let container = async || {
+        let (_, execution) = server.get(&path).await;
+        execution["sandbox"]["container_id"].as_str().map(str::to_owned)
+    };
+    server.reaches(&id, "running").await;
+    let mut events = crate::stream::follow(&server, &id, None).await;
+    events.next_of("stdout").await;
+    drop(events);
+    let name = container().await.unwrap();
+    let killed = std::process::Command::new("docker").args(["kill", &name]).output().unwrap();
+    assert!(killed.status.success(), "{killed:?}");
+    assert_eq!(server.ended(&id).await["error_kind"], "lost");
     folders_are_gone(&server).await;
 }

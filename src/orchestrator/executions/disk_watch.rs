@@ -3,6 +3,7 @@
 //! others fill the disk or a limit is measured too late, the one that has most is stopped
 //! before the disk is full.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,9 +12,8 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::shared_queue::SharedQueue;
-use crate::domain::limits::disk_reserve;
+use crate::disk::{DiskReserve, Space};
 use crate::domain::quantities::show_bytes;
-use crate::orchestrator::disk_space::DiskSpace;
 use crate::orchestrator::live::LiveRegistry;
 use crate::sandbox::Cancel;
 
@@ -27,6 +27,7 @@ const ROOM_WITHIN: Duration = Duration::from_secs(5);
 pub(super) struct DiskWatch {
     /// Folder on that disk.
     folder: PathBuf,
+    reserve: DiskReserve,
     queue: Arc<SharedQueue>,
     live: LiveRegistry,
     fault: Mutex<Option<Arc<str>>>,
@@ -36,8 +37,13 @@ pub(super) struct DiskWatch {
 type Stopped = Option<(Uuid, Instant)>;
 
 impl DiskWatch {
-    pub(super) fn new(folder: PathBuf, queue: Arc<SharedQueue>, live: LiveRegistry) -> Self {
-        Self { folder, queue, live, fault: Mutex::default() }
+    pub(super) fn new(
+        folder: PathBuf,
+        reserve: DiskReserve,
+        queue: Arc<SharedQueue>,
+        live: LiveRegistry,
+    ) -> Self {
+        Self { folder, reserve, queue, live, fault: Mutex::default() }
     }
 
     /// The reason that nothing starts that needs the disk; `None` if something does, or
@@ -50,7 +56,7 @@ impl DiskWatch {
     pub(super) async fn run(self: Arc<Self>, stopping: Cancel) {
         let mut stopped = None;
         loop {
-            match DiskSpace::look(self.folder.clone()).await {
+            match look(self.folder.clone()).await {
                 Ok(space) => stopped = self.judge(space, stopped),
                 Err(error) => tracing::warn!(%error, "the disk of scratch can't be looked at"),
             }
@@ -62,10 +68,10 @@ impl DiskWatch {
     }
 
     /// Tells the queue what room there is, and makes some if there is too little.
-    fn judge(&self, space: DiskSpace, stopped: Stopped) -> Stopped {
-        let reserve = disk_reserve(space.total);
+    fn judge(&self, space: Space, stopped: Stopped) -> Stopped {
+        let reserve = self.reserve.bytes(space);
         let used: u64 = self.live.on_disk().iter().map(|(_, it)| it.disk_bytes()).sum();
-        let room = space.available.saturating_add(used).saturating_sub(reserve);
+        let room = space.free.saturating_add(used).saturating_sub(reserve);
         let (has_grown, taken, is_waited_for) = {
             let mut queue = self.queue.lock();
             let has_grown = queue.set_disk(room);
@@ -75,16 +81,16 @@ impl DiskWatch {
         if has_grown && is_waited_for {
             self.queue.nudge();
         }
-        let is_short = space.available < reserve;
+        let is_short = space.free < reserve;
         self.note(is_short && (taken > 0 || is_waited_for), space, reserve);
         if is_short && taken > 0 { self.make_room(space, stopped) } else { stopped }
     }
 
-    fn note(&self, is_short: bool, space: DiskSpace, reserve: u64) {
+    fn note(&self, is_short: bool, space: Space, reserve: u64) {
         let mut fault = self.lock();
         match (fault.is_some(), is_short) {
             (false, true) => {
-                let (free, least) = (show_bytes(space.available), show_bytes(reserve));
+                let (free, least) = (show_bytes(space.free), show_bytes(reserve));
                 let reason = format!(
                     "the disk of scratch has {free} free, and {least} are kept free: executions \
                      that need it wait"
@@ -102,7 +108,7 @@ impl DiskWatch {
 
     /// Stops the execution that has most on the disk, unless one that was stopped is still
     /// about to end.
-    fn make_room(&self, space: DiskSpace, stopped: Stopped) -> Stopped {
+    fn make_room(&self, space: Space, stopped: Stopped) -> Stopped {
         let is_ending =
             |(id, at): (Uuid, Instant)| at.elapsed() < ROOM_WITHIN && self.live.find(id).is_some();
         if stopped.is_some_and(is_ending) {
@@ -122,7 +128,7 @@ impl DiskWatch {
         tracing::warn!(
             execution = %id,
             bytes,
-            available = space.available,
+            available = space.free,
             "an execution is stopped: the disk is nearly full"
         );
         Some((id, Instant::now()))
@@ -131,6 +137,13 @@ impl DiskWatch {
     fn lock(&self) -> MutexGuard<'_, Option<Arc<str>>> {
         self.fault.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Space of a folder's disk, without holding up anything: a disk in the network may not
+/// answer.
+async fn look(folder: PathBuf) -> io::Result<Space> {
+    let looking = tokio::task::spawn_blocking(move || Space::below(&folder));
+    looking.await.map_err(io::Error::other).flatten()
 }
 
 #[cfg(test)]
@@ -142,8 +155,8 @@ mod tests {
     const GIB: u64 = 1 << 30;
 
     /// A disk of 1,000 GiB, of which 10 are kept free.
-    fn disk(available: u64) -> DiskSpace {
-        DiskSpace { total: 1000 * GIB, available: available * GIB }
+    fn disk(available: u64) -> Space {
+        Space { total: 1000 * GIB, free: available * GIB }
     }
 
     struct Bench {
@@ -157,7 +170,10 @@ mod tests {
                 Capacity { executions: 9, memory_bytes: 9, nano_cpus: 9, disk_bytes: 990 * GIB };
             let queue = Arc::new(SharedQueue::new(Queue::new(capacity, 9)));
             let live = LiveRegistry::default();
-            Self { watch: DiskWatch::new("/".into(), queue, live.clone()), live }
+            Self {
+                watch: DiskWatch::new("/".into(), DiskReserve::default(), queue, live.clone()),
+                live,
+            }
         }
 
         /// An execution that may have, and has, so much.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::disk::DiskReserve;
 use crate::domain::script_type::python::requirements::RequirementsPolicy;
 use crate::domain::user::User;
 use crate::files::Files;
@@ -21,6 +22,8 @@ pub struct ExecutionsSettings {
     pub node: String,
     /// Capacity of this machine for executions.
     pub capacity: Capacity,
+    /// Space of the disk that scratch leaves free.
+    pub disk_reserve: DiskReserve,
     /// Executions that may wait.
     pub queue_limit: usize,
     /// Folder of artifacts, and of files of unfinished executions.

@@ -247,6 +247,7 @@ fn work(
             nano_cpus: 1 << 40,
             disk_bytes: 0,
         },
+        disk_reserve: gantry::disk::DiskReserve::default(),
         queue_limit,
         data_dir: folder.to_owned(),
         oci_runtime: None,
