@@ -69,7 +69,7 @@ pub(super) struct FileView {
     /// SHA-256 of its bytes.
     #[schema(value_type = String)]
     digest: FileDigest,
-    /// Its size in bytes.
+    /// Its size in bytes; for the manifest of a folder, that of its files as well.
     bytes: u64,
     /// Name that was given to it.
     name: Option<String>,

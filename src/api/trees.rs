@@ -95,7 +95,7 @@ pub(super) async fn create_tree(
     let tree = checked(&state, &identity, new.files).await?;
     let (files, bytes) = (tree.entries().len(), tree.bytes());
     let until = sent.keep.until(clock::now(), state.files.grace());
-    let _room = state.files.room(identity.token_id(), 0).await?;
+    let _room = state.files.room(identity.token_id(), bytes).await?;
     let stored = state.files.keep_tree(tree, &holder(&identity), sent.label, until).await?;
     let location = [(LOCATION, format!("/api/v1/trees/{}", stored.digest))];
     let view = StoredTree { digest: stored.digest, files, bytes };

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use uuid::Uuid;
 
 use super::commit::on_blocking;
 use super::{Files, FilesError};
@@ -20,7 +21,7 @@ const PERIOD: Duration = Duration::from_secs(600);
 const SWEEP_EVERY: u32 = 144;
 
 /// Files that go at once: what comes in waits for no more.
-const BATCH: u32 = 500;
+const BATCH: u32 = 2_000;
 
 /// Counts of a collection.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -124,15 +125,27 @@ impl Files {
     /// [`FilesError`]; some may be removed.
     pub async fn sweep(&self) -> Result<u64, FilesError> {
         let before = self.before(clock::now());
-        let mut removed = 0;
+        let mut removed = self.sweep_uploads(before).await?;
         for shard in self.0.folder.shards() {
-            let old = on_blocking(move || older(&shard, before)).await?;
+            let old: Vec<FileDigest> = on_blocking(move || older(&shard, before)).await?;
             let unknown = self.0.store.unknown_files(&old).await?;
             if !unknown.is_empty() {
                 removed += self.remove_unknown(unknown).await?;
             }
         }
         Ok(removed)
+    }
+
+    /// Removes files of uploads that have no row and are older.
+    async fn sweep_uploads(&self, before: DateTime<Utc>) -> Result<u64, FilesError> {
+        let folder = self.0.folder.uploads().to_owned();
+        let mut strays = Vec::new();
+        for id in on_blocking(move || older::<Uuid>(&folder, before)).await? {
+            if self.0.store.upload(id).await?.is_none() {
+                strays.push(self.0.folder.upload(id));
+            }
+        }
+        on_blocking(move || remove(&strays)).await
     }
 
     async fn remove_unknown(&self, digests: Vec<FileDigest>) -> Result<u64, FilesError> {
@@ -168,19 +181,34 @@ fn remove(paths: &[PathBuf]) -> Result<u64, FilesError> {
     Ok(removed)
 }
 
+/// Names that files of a folder have.
+trait Named: Sized {
+    fn read(name: &str) -> Option<Self>;
+}
+
+impl Named for FileDigest {
+    fn read(name: &str) -> Option<Self> {
+        Self::from_hex(name).ok()
+    }
+}
+
+impl Named for Uuid {
+    fn read(name: &str) -> Option<Self> {
+        Self::try_parse(name).ok()
+    }
+}
+
 /// Files of a folder that have not changed since this time, by the time of their inodes: that of
 /// their content may be anything.
-fn older(folder: &Path, before: DateTime<Utc>) -> Result<Vec<FileDigest>, FilesError> {
+fn older<N: Named>(folder: &Path, before: DateTime<Utc>) -> Result<Vec<N>, FilesError> {
     let failed = FilesError::io("looking through the store of files");
     let mut old = Vec::new();
     for entry in fs::read_dir(folder).map_err(&failed)? {
         let entry = entry.map_err(&failed)?;
         let name = entry.file_name();
-        let Some(digest) = name.to_str().and_then(|it| FileDigest::from_hex(it).ok()) else {
-            continue;
-        };
+        let Some(named) = name.to_str().and_then(N::read) else { continue };
         match entry.metadata() {
-            Ok(found) if changed_at(&found) <= before => old.push(digest),
+            Ok(found) if changed_at(&found) <= before => old.push(named),
             _ => {}
         }
     }

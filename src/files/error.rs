@@ -37,7 +37,7 @@ pub enum FilesError {
         limit: u64,
     },
     /// The disk has no room but its reserve.
-    #[error("the disk has no room for it beside the {} that are kept free", show_bytes(*.reserve))]
+    #[error("the disk has no room for it{}", beside(*.reserve))]
     NoRoom {
         /// Bytes that are kept free.
         reserve: u64,
@@ -92,6 +92,13 @@ pub enum FilesError {
 
 fn first(digests: &[FileDigest]) -> String {
     digests.first().map(ToString::to_string).unwrap_or_default()
+}
+
+fn beside(reserve: u64) -> String {
+    match reserve {
+        0 => String::new(),
+        reserve => format!(" beside the {} that are kept free", show_bytes(reserve)),
+    }
 }
 
 impl FilesError {

@@ -19,13 +19,13 @@ const UPLOADS: &str = "uploads";
 /// Prefix of the names of files that no restart goes on with.
 const PASSING: &str = "new-";
 
-/// The folder, locked as long as this value lives.
+/// The folder, locked as long as this value lives, unless it is only looked at.
 #[derive(Debug)]
 pub(super) struct Folder {
     root: PathBuf,
     objects: PathBuf,
     uploads: PathBuf,
-    _lock: File,
+    _lock: Option<File>,
 }
 
 impl Folder {
@@ -48,9 +48,15 @@ impl Folder {
             }
         }
         sync_folder(&objects)?;
-        let folder = Self { root: root.to_owned(), objects, uploads, _lock: lock };
+        let folder = Self { root: root.to_owned(), objects, uploads, _lock: Some(lock) };
         folder.remove_passing()?;
         Ok(folder)
+    }
+
+    /// The folder without its lock: to look at it, and to change nothing.
+    pub(super) fn look(root: &Path) -> Self {
+        let (objects, uploads) = (root.join(OBJECTS), root.join(UPLOADS));
+        Self { root: root.to_owned(), objects, uploads, _lock: None }
     }
 
     pub(super) fn root(&self) -> &Path {

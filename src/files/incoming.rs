@@ -293,6 +293,15 @@ impl IncomingFile {
         synced.map_err(FilesError::io("making a file durable"))
     }
 
+    /// Waits until nothing writes to the file any longer. Whoever goes on with it afterwards has
+    /// it alone.
+    pub(super) async fn rest(&mut self) {
+        if let Some(writing) = self.writing.take() {
+            // It has failed, or nobody needs it any longer.
+            let _ = writing.await;
+        }
+    }
+
     /// Makes durable what has come so far, to go on later.
     pub(super) async fn pause(&mut self) -> Result<Paused, FilesError> {
         let written = self.settle().await?;

@@ -29,6 +29,7 @@
 //! holds a file whole in memory, and knows neither HTTP nor scripts.
 
 mod archive;
+mod check;
 mod collect;
 mod commit;
 mod error;
@@ -52,6 +53,7 @@ use tokio::sync::RwLock;
 
 pub use crate::domain::tree::{Tree, TreeEntry};
 pub use archive::{Archive, ArchiveKind};
+pub use check::{Checked, Told, check};
 pub use collect::Collected;
 pub use error::FilesError;
 pub use incoming::IncomingFile;
@@ -245,10 +247,14 @@ impl Files {
     /// # Errors
     /// [`FilesError`].
     pub async fn open(&self, digest: FileDigest) -> Result<Option<OpenFile>, FilesError> {
-        if self.0.store.file_bytes(digest).await?.is_none() {
-            return Ok(None);
+        let Some(bytes) = self.0.store.file_bytes(digest).await? else { return Ok(None) };
+        match read::open(self.0.folder.object(digest)).await? {
+            Some(open) if open.bytes != bytes => {
+                let source = io::Error::other(format!("{digest} has lost bytes"));
+                Err(FilesError::Io { doing: "opening a file", source })
+            }
+            open => Ok(open),
         }
-        read::open(self.0.folder.object(digest)).await
     }
 }
 

@@ -250,10 +250,12 @@ async fn a_restart_removes_what_was_unfinished_and_has_the_rest() {
     let fixture = Fixture { files, data, url };
     assert_eq!(fixture.unfinished(), 0);
     fs::write(fixture.object(stray), "stray").unwrap();
+    let upload = fixture.data.path().join("files/uploads").join(Uuid::nil().simple().to_string());
+    fs::write(&upload, "stray").unwrap();
     assert_eq!(content(&fixture.files, stray).await, None);
     assert_eq!(content(&fixture.files, digest).await.unwrap(), b"kept");
-    assert_eq!(fixture.files.sweep().await.unwrap(), 1);
-    assert!(!fixture.object(stray).exists() && fixture.object(digest).exists());
+    assert_eq!(fixture.files.sweep().await.unwrap(), 2);
+    assert!(!upload.exists() && !fixture.object(stray).exists() && fixture.object(digest).exists());
 }
 
 #[tokio::test]
@@ -266,6 +268,34 @@ async fn a_file_that_lost_bytes_is_whole_again_when_it_comes_again() {
     assert_eq!(content(&fixture.files, digest).await.unwrap(), b"whole");
     fs::remove_file(fixture.object(digest)).unwrap();
     assert!(fixture.files.open(digest).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_look_at_all_files_finds_what_is_wrong() {
+    let fixture = Fixture::new().await;
+    let look = || async {
+        let folder = fixture.data.path().join("files");
+        check(&fixture.files.0.store, &folder, |_, _| {}).await.unwrap()
+    };
+    let [sound, missing, damaged] = [
+        fixture.uploaded(b"sound", None).await,
+        fixture.uploaded(b"missing", None).await,
+        fixture.uploaded(b"damaged", None).await,
+    ];
+    let checked = look().await;
+    assert_eq!((checked.sound, checked.bytes), (3, 19));
+    assert_eq!((checked.missing, checked.damaged.count), (Told::default(), 0));
+    fs::remove_file(fixture.object(missing)).unwrap();
+    fs::remove_file(fixture.object(damaged)).unwrap();
+    fs::write(fixture.object(damaged), "damagee").unwrap();
+    let stray = FileDigest::of(b"stray");
+    fs::write(fixture.object(stray), "stray").unwrap();
+    let checked = look().await;
+    assert_eq!((checked.sound, checked.bytes), (1, 5));
+    assert_eq!(checked.missing.some, [missing.hex()]);
+    assert_eq!(checked.damaged.some, [damaged.hex()]);
+    assert_eq!(checked.unknown.some, [stray.hex()]);
+    assert!(fixture.object(sound).exists() && fixture.object(stray).exists());
 }
 
 /// Uploads, holds and collections of the same few files at once: whoever was told that a file

@@ -322,6 +322,7 @@ impl UploadPart {
     /// # Errors
     /// [`FilesError`].
     pub async fn undo(mut self) -> Result<(), FilesError> {
+        self.incoming.rest().await;
         let before = self.upload.received;
         if self.stored != before {
             self.store(before).await?;
@@ -339,15 +340,19 @@ impl UploadPart {
             return self.complete().await;
         }
         let Self { incoming, claim, .. } = &mut self;
-        let paused = incoming.pause().await?;
+        let paused = incoming.pause().await;
+        incoming.rest().await;
+        let paused = paused?;
         *claim.progress = paused.hasher.map(|hasher| (paused.bytes, hasher));
         let expires_at = self.store(paused.bytes).await?;
         Ok(PartEnd { received: paused.bytes, expires_at, file: None })
     }
 
     async fn complete(mut self) -> Result<PartEnd, FilesError> {
-        let stored = self.incoming.complete().await?;
-        let Self { files, upload, incoming, .. } = self;
+        let stored = self.incoming.complete().await;
+        self.incoming.rest().await;
+        let stored = stored?;
+        let Self { files, upload, incoming, claim, .. } = self;
         if let Some(expected) = upload.digest.filter(|it| *it != stored.digest) {
             files.discard(upload.id).await?;
             return Err(FilesError::Mismatch { expected, found: stored.digest });
@@ -364,6 +369,7 @@ impl UploadPart {
             })
             .await?;
         files.0.claims.forget(id);
+        drop(claim);
         let expires_at = upload.expires_at;
         Ok(PartEnd { received: stored.bytes, expires_at, file: Some(stored) })
     }

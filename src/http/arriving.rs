@@ -8,6 +8,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use tokio::time::{Instant, timeout_at};
 
+use super::extract::drain;
 use super::problem::{Kind, Problem};
 
 /// Time in which [`LEAST_SENT`] must come.
@@ -54,6 +55,12 @@ impl Arriving {
             self.renew();
         }
         Ok(Some(piece))
+    }
+
+    /// Reads and drops some of the rest: a client that reads no answer before it has sent
+    /// everything would otherwise see a broken connection.
+    pub(crate) async fn discard(self) {
+        drain(self.stream).await;
     }
 
     fn renew(&mut self) {

@@ -164,11 +164,18 @@ pub(crate) async fn receive(
         Err(problem) => return Err(refuse(headers, body, problem).await),
     };
     let mut arriving = Arriving::new(body);
-    while let Some(piece) = arriving.next().await? {
-        if announced.is_none() {
-            room.grow_to(incoming.bytes() + piece.len() as u64)?;
+    let receiving = async {
+        while let Some(piece) = arriving.next().await? {
+            if announced.is_none() {
+                room.grow_to(incoming.bytes() + piece.len() as u64)?;
+            }
+            incoming.write(piece).await?;
         }
-        incoming.write(piece).await?;
+        Ok::<_, Problem>(())
+    };
+    if let Err(problem) = receiving.await {
+        arriving.discard().await;
+        return Err(problem);
     }
     let until = sent.keep.until(clock::now(), state.files.grace());
     let holder = holder(identity);

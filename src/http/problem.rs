@@ -72,7 +72,6 @@ pub(crate) enum Kind {
     NoRoom,
     UploadOffset,
     UploadBusy,
-    UploadGone,
     UploadChecksum,
 }
 
@@ -139,7 +138,6 @@ impl Kind {
                 (StatusCode::CONFLICT, "upload-offset", "Upload goes on elsewhere")
             }
             Self::UploadBusy => (StatusCode::LOCKED, "upload-busy", "Upload is in use"),
-            Self::UploadGone => (StatusCode::GONE, "upload-gone", "Upload is gone"),
             Self::UploadChecksum => (checksum_mismatch(), "upload-checksum", "Part was damaged"),
         }
     }

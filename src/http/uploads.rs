@@ -206,22 +206,23 @@ async fn receive(
             break Some(error.into());
         }
     };
-    match (broken, checksum.map(Checksum::is_met)) {
-        (None, None | Some(true)) => Ok(part.finish().await?),
-        (None, Some(false)) => {
-            part.undo().await?;
-            Err(FilesError::Checksum.into())
+    let Some(problem) = broken else {
+        if checksum.is_none_or(Checksum::is_met) {
+            return Ok(part.finish().await?);
         }
+        part.undo().await?;
+        return Err(FilesError::Checksum.into());
+    };
+    match checksum {
         // A part that has a checksum counts whole, or not at all.
-        (Some(problem), Some(_)) => {
-            part.undo().await?;
-            Err(problem)
-        }
-        (Some(problem), None) => {
+        Some(_) => part.undo().await?,
+        None => {
             part.finish().await?;
-            Err(problem)
         }
     }
+    // Whoever comes again need not wait for it.
+    arriving.discard().await;
+    Err(problem)
 }
 
 /// Headers of every answer.

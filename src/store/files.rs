@@ -387,20 +387,43 @@ impl Store {
     ) -> Result<Vec<FileDigest>, StoreError> {
         let mut missing = Vec::new();
         for digests in digests.chunks(MAX_ROWS) {
-            let found: Vec<Vec<u8>> = on_writer!(self, pool => {
-                let mut query = QueryBuilder::new(
-                    "UPDATE file_refs SET expires_at = CASE WHEN expires_at < ",
-                );
-                query.push_bind(until).push(" THEN ").push_bind(until);
-                query.push(" ELSE expires_at END WHERE holder = ").push_bind(holder.to_string());
+            let rows: Vec<(Vec<u8>, Option<DateTime<Utc>>)> = on_reader!(self, pool => {
+                let mut query =
+                    QueryBuilder::new("SELECT digest, expires_at FROM file_refs WHERE holder = ");
+                query.push_bind(holder.to_string());
                 query.push(" AND (expires_at IS NULL OR expires_at > ").push_bind(now);
                 among_digests!(query, ") AND digest", digests);
-                query.push(" RETURNING digest");
-                query.build_query_scalar().persistent(false).fetch_all(pool).await?
+                query.build_query_as().persistent(false).fetch_all(pool).await?
             });
+            let is_short = |end: &Option<DateTime<Utc>>| end.is_some_and(|end| end < until);
+            let (short, long): (Vec<_>, Vec<_>) =
+                rows.into_iter().partition(|(_, end)| is_short(end));
+            let short = short.iter().map(|(bytes, _)| digest("file_refs", bytes));
+            let short = short.collect::<Result<Vec<_>, _>>()?;
+            let mut found: Vec<_> = long.into_iter().map(|(bytes, _)| bytes).collect();
+            found.extend(self.extend_refs(&short, holder, until).await?);
             missing.extend(absent(digests, &found)?);
         }
         Ok(missing)
+    }
+
+    /// Extends references to this time. Returns the digests of those that are still there.
+    async fn extend_refs(
+        &self,
+        digests: &[FileDigest],
+        holder: &Holder,
+        until: DateTime<Utc>,
+    ) -> Result<Vec<Vec<u8>>, StoreError> {
+        if digests.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(on_writer!(self, pool => {
+            let mut query = QueryBuilder::new("UPDATE file_refs SET expires_at = ");
+            query.push_bind(until).push(" WHERE holder = ").push_bind(holder.to_string());
+            among_digests!(query, " AND digest", digests);
+            query.push(" RETURNING digest");
+            query.build_query_scalar().persistent(false).fetch_all(pool).await?
+        }))
     }
 }
 

@@ -57,6 +57,10 @@ impl Store {
         let digests: Vec<_> =
             tree.digests.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
         let manifest = [&tree.manifest];
+        // It counts with all its files: they stay as long as it does.
+        let bytes = tree.manifest.bytes.saturating_add(tree.bytes);
+        let charged = NewFileRef { bytes, ..tree.manifest.clone() };
+        let charged = [&charged];
         let own = Holder::Tree(tree.manifest.digest);
         let mut missing = Vec::new();
         in_transaction!(self, tx => {
@@ -83,7 +87,7 @@ impl Store {
                 return Ok(missing);
             }
             insert_objects!(manifest, now, tx);
-            insert_refs!(manifest, holder, until, now, tx);
+            insert_refs!(charged, holder, until, now, tx);
             let insert = sqlx::query(INSERT).bind(tree.manifest.digest.bytes().to_vec());
             let insert = insert.bind(number(tree.files)).bind(number(tree.bytes)).bind(now);
             insert.execute(&mut *tx).await?;
