@@ -11,8 +11,9 @@ use super::outcome::INTERRUPTED;
 use super::progress::Progress;
 use super::signals::Interrupts;
 use super::{FAILED, message, removal, stdout};
-use crate::config::{DatabaseSettings, PoolSettings, Settings};
+use crate::config::{DatabaseSettings, FileSettings, PoolSettings, Settings};
 use crate::doctor::{self, Finding, Probed, Severity, examine};
+use crate::domain::quantities::show_bytes;
 use crate::domain::sanitize::escaped;
 use crate::services::Services;
 
@@ -38,8 +39,15 @@ pub(super) struct Arguments {
     #[arg(long, requires = "reconcile")]
     dry_run: bool,
 
+    /// Hash every file of the store again: which are missing, damaged, or unknown
+    #[arg(long, conflicts_with_all = ["probe", "reconcile"])]
+    files: bool,
+
     #[command(flatten)]
     database: DatabaseSettings,
+
+    #[command(flatten)]
+    file_settings: FileSettings,
 
     #[command(flatten)]
     pool: PoolSettings,
@@ -53,13 +61,28 @@ pub(super) async fn main(arguments: &Arguments, settings: &Settings) -> u8 {
         let Arguments { json, dry_run, database, .. } = arguments;
         return reconcile::main(*json, *dry_run, settings, database).await;
     }
-    let findings = examine(settings, &arguments.database, &arguments.pool).await;
+    let findings = match arguments.files {
+        true => look_at_files(arguments, settings).await,
+        false => examine(settings, &arguments.database, &arguments.pool).await,
+    };
     let printed = if arguments.json { print_json(&findings) } else { print(&findings) };
     if let Err(error) = printed {
         return stdout::unprinted(&error, FAILED);
     }
     let is_broken = findings.iter().any(|finding| finding.severity == Severity::Error);
     if is_broken { FAILED } else { 0 }
+}
+
+/// Hashes all files again.
+async fn look_at_files(arguments: &Arguments, settings: &Settings) -> Vec<Finding> {
+    let progress = Progress::for_terminal();
+    let show = |files: u64, bytes: u64| {
+        progress.show(&format!("{files} files, {}", show_bytes(bytes)));
+    };
+    let Arguments { database, file_settings, .. } = arguments;
+    let findings = doctor::examine_files(settings, database, file_settings, show).await;
+    progress.clear();
+    findings
 }
 
 /// Probes every kind of sandbox.

@@ -4,6 +4,7 @@
 mod database;
 mod engine;
 mod examiner;
+mod files;
 mod leftovers;
 mod machine;
 mod opened;
@@ -15,6 +16,7 @@ mod trial;
 mod versions;
 
 pub use examiner::{Examination, Examiner};
+pub use files::examine as examine_files;
 pub use probe::{Check, Probed, probe};
 use serde::Serialize;
 
