@@ -88,6 +88,20 @@ pub struct Metrics {
     requests: Family<Answered, Counter>,
     request_time: Family<Route, Histogram, fn() -> Histogram>,
     database_errors: Counter<u64, AtomicU64>,
+    files: Gauge,
+    file_bytes: Gauge,
+    uploads: Gauge,
+}
+
+/// Files of the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileLoad {
+    /// Files in the store.
+    pub files: i64,
+    /// Their bytes.
+    pub bytes: i64,
+    /// Uploads in parts that are not finished.
+    pub uploads: i64,
 }
 
 impl Default for Metrics {
@@ -112,6 +126,9 @@ impl Default for Metrics {
             requests: Family::default(),
             request_time: Family::new_with_constructor(short),
             database_errors: Counter::default(),
+            files: Gauge::default(),
+            file_bytes: Gauge::default(),
+            uploads: Gauge::default(),
         };
         metrics.register_executions();
         metrics.register_pool();
@@ -171,6 +188,12 @@ impl Metrics {
         registry.register_with_unit(name, help, Unit::Seconds, self.request_time.clone());
         let help = "Requests that failed because of the database";
         registry.register("database_errors", help, self.database_errors.clone());
+        let help = "Files in the store, each counted once";
+        registry.register("files", help, self.files.clone());
+        let help = "Size of the files in the store, each counted once";
+        registry.register_with_unit("files", help, Unit::Bytes, self.file_bytes.clone());
+        let help = "Uploads in parts that are not finished";
+        registry.register("uploads", help, self.uploads.clone());
     }
 
     /// Counts an answered HTTP request. `route` is the router's pattern.
@@ -184,6 +207,13 @@ impl Metrics {
     /// Counts a request that failed because of the database.
     pub fn database_failed(&self) {
         self.database_errors.inc();
+    }
+
+    /// Sets what there is of files.
+    pub fn set_files(&self, load: FileLoad) {
+        self.files.set(load.files);
+        self.file_bytes.set(load.bytes);
+        self.uploads.set(load.uploads);
     }
 
     /// All metrics in Prometheus' text format, with the current `load`.
@@ -286,6 +316,7 @@ mod tests {
         let failed = report(Status::Failed, Some(ErrorKind::OutOfMemory));
         metrics.execution_ended("a", &failed, Duration::ZERO);
         metrics.engine_started(false);
+        metrics.set_files(FileLoad { files: 3, bytes: 7, uploads: 1 });
         metrics.answered("GET", "/api/v1/executions/{id}", 200, Duration::from_millis(1));
         let text = metrics.render(UNWELL);
         for line in [
@@ -302,6 +333,9 @@ mod tests {
             "gantry_pool_memory_limit_bytes 1073741824",
             "gantry_pool_is_short_of_memory 0",
             "gantry_engine_is_well 0",
+            "gantry_files 3",
+            "gantry_files_bytes 7",
+            "gantry_uploads 1",
             "gantry_http_requests_total{method=\"GET\",route=\"/api/v1/executions/{id}\",status=\"200\"} 1",
             "# EOF",
         ] {

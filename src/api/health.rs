@@ -16,8 +16,9 @@ use crate::http::checks::Check;
 use crate::http::connection::Connection;
 use crate::http::health::cached_health;
 use crate::http::state::AppState;
-use crate::metrics::MEDIA_TYPE;
+use crate::metrics::{FileLoad, MEDIA_TYPE};
 use crate::pool::PoolStatus;
+use crate::store::StoreError;
 
 /// Media type of the metrics for clients that do not know OpenMetrics.
 const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
@@ -158,9 +159,19 @@ fn answer(status: StatusCode, checks: Vec<Check>, pool: Option<PoolView>) -> Res
     )))
 )]
 pub(super) async fn metrics(State(state): State<AppState>, headers: HeaderMap) -> Response {
+    // Without a database, they are what they were.
+    if let Ok(load) = file_load(&state).await {
+        state.metrics.set_files(load);
+    }
     let text = state.metrics.render(state.executions.load());
     let media_type = if wants_plain_text(&headers) { PLAIN_TEXT } else { MEDIA_TYPE };
     ([(CONTENT_TYPE, media_type)], text).into_response()
+}
+
+async fn file_load(state: &AppState) -> Result<FileLoad, StoreError> {
+    let (files, uploads) =
+        tokio::try_join!(state.store.sum_of_objects(), state.store.sum_of_uploads(None))?;
+    Ok(FileLoad { files: files.files, bytes: files.bytes, uploads: uploads.uploads })
 }
 
 /// True if the client accepts `text/plain` and no other media type of the metrics.
