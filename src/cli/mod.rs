@@ -4,6 +4,7 @@ mod completions;
 mod doctor;
 mod executions;
 mod fields;
+mod files;
 mod images;
 mod json;
 mod message;
@@ -54,6 +55,8 @@ enum Command {
     Scripts(Box<scripts::Arguments>),
     /// Runs scripts on a server, and shows what came of it
     Executions(Box<executions::Arguments>),
+    /// Sends files to a server, fetches and lists them
+    Files(Box<files::Arguments>),
     /// Makes, lists and revokes the tokens of a server
     Token(token::Arguments),
     /// Prints a script that completes these commands in a shell
@@ -91,6 +94,7 @@ async fn dispatch(arguments: Arguments) -> u8 {
         Command::Images(command) => images::main(command, &settings).await,
         Command::Scripts(arguments) => scripts::main(*arguments).await,
         Command::Executions(arguments) => executions::main(*arguments).await,
+        Command::Files(arguments) => files::main(*arguments).await,
         Command::Token(arguments) => token::main(arguments).await,
         Command::Completions(arguments) => completions::main(&arguments),
     }

@@ -145,7 +145,17 @@ impl Client {
     ) -> Result<Download, ClientError> {
         let request = self.request(Method::GET, path, &[])?.header(ACCEPT, "*/*");
         let response = self.send(request, Patience::Usual).await?;
-        Ok(Download { response, url: self.url.to_string(), limit, left: limit })
+        Ok(self.downloaded(response, limit))
+    }
+
+    /// Bytes of an answer as they come, at most `limit` of them.
+    pub(super) fn downloaded(&self, response: Response, limit: u64) -> Download {
+        Download { response, url: self.url.to_string(), limit, left: limit }
+    }
+
+    /// An answer that is one thing.
+    pub(super) async fn read_document(&self, response: Response) -> Result<Document, ClientError> {
+        self.document(response, MAX_OBJECT_BYTES).await
     }
 
     pub(super) fn request(
