@@ -141,7 +141,15 @@ fn complete(path: &str, operation: &mut Map<String, Value>, examples: &Value) {
     if path.contains('{') {
         expected.push(("404", "Not found, or hidden from this token"));
     }
-    if operation.contains_key("requestBody") {
+    if is_of_bytes(operation) {
+        expected.extend([
+            ("400", "The request is not well-formed"),
+            ("408", "Next to nothing of the body came"),
+            ("413", "The body is too large"),
+            ("415", "The body is compressed, or of another type"),
+            ("422", "The request is not valid, or the content has another digest than was said"),
+        ]);
+    } else if operation.contains_key("requestBody") {
         expected.extend([
             ("400", "The body is not JSON, or the request is not well-formed"),
             ("404", "Not found, or hidden from this token"),
@@ -165,6 +173,16 @@ fn complete(path: &str, operation: &mut Map<String, Value>, examples: &Value) {
         complete_response(status, response, examples);
     }
     responses.sort_keys();
+}
+
+/// True if the body is a file, whose schema is completed here.
+fn is_of_bytes(operation: &mut Map<String, Value>) -> bool {
+    let content = operation.get_mut("requestBody").and_then(|it| it.get_mut("content"));
+    let content = content.and_then(Value::as_object_mut).into_iter().flatten();
+    let bytes = content.filter(|(media_type, _)| media_type.ends_with("octet-stream"));
+    let bytes =
+        bytes.map(|(_, body)| body["schema"] = json!({"type": "string", "format": "binary"}));
+    bytes.count() > 0
 }
 
 /// Operation id from a handler's name, which is unique in the API.

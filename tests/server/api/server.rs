@@ -74,7 +74,8 @@ impl Server {
         let access = Access::new(store.clone());
         let stopping = Cancel::new();
         let metrics = Arc::new(Metrics::default());
-        let (executions, environments) = work(&store, folder.path(), &metrics, queue_limit);
+        let files = files(&store, folder.path());
+        let (executions, environments) = work(&store, &files, folder.path(), &metrics, queue_limit);
         let database = folder.path().join("gantry.db");
         keep_pending(&database).await;
         let (requested, changed) = (environments.clone(), executions.clone());
@@ -93,6 +94,7 @@ impl Server {
             registry,
             executions,
             environments,
+            files,
             metrics,
             examiner: Examiner::new(|| Box::pin(async { Vec::new() })),
             engine,
@@ -194,6 +196,7 @@ impl Server {
 /// What accepts executions and begins none: there is no engine.
 fn work(
     store: &Store,
+    files: &Files,
     folder: &Path,
     metrics: &Arc<Metrics>,
     queue_limit: usize,
@@ -223,18 +226,9 @@ fn work(
     let engine = Arc::new(docker.clone());
     let pool = Pool::new(engine, remover.clone(), Default::default(), 0);
     let environments = Environments::new(store.clone(), library, policy, metrics.clone(), 2);
-    let files = Files::start(
-        store.clone(),
-        FilesSettings {
-            folder: folder.join("files"),
-            reserve: DiskReserve::default(),
-            grace: DEFAULT_GRACE,
-            quota: 1 << 40,
-        },
-    );
     let parts = ExecutionsParts {
         store: store.clone(),
-        files: files.unwrap(),
+        files: files.clone(),
         runner: Runner::new(docker, remover, pool, Default::default()),
         environments: environments.clone(),
         observer: metrics.clone(),
@@ -258,6 +252,13 @@ fn work(
         retention: None,
     };
     (Executions::start(parts, settings).unwrap(), environments)
+}
+
+/// A store of files that is not in the tests' way.
+fn files(store: &Store, folder: &Path) -> Files {
+    let folder = folder.join("files");
+    let (reserve, grace) = (DiskReserve::new(Some(0)), DEFAULT_GRACE);
+    Files::start(store.clone(), FilesSettings { folder, reserve, grace, quota: 1 << 40 }).unwrap()
 }
 
 /// Whatever the server would take goes on waiting, so that tests can say when it
