@@ -19,7 +19,10 @@ fn all(folder: &Path) -> Vec<PathBuf> {
     let mut found = vec![folder.to_owned()];
     for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
         let kind = entry.file_type().unwrap();
-        if kind.is_dir() {
+        // Its own mode closes the folder of files, and sandboxes read what is in it.
+        if entry.file_name() == "files" {
+            found.push(entry.path());
+        } else if kind.is_dir() {
             found.extend(all(&entry.path()));
         } else if kind.is_file() {
             found.push(entry.path());

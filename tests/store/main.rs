@@ -9,6 +9,7 @@ mod database;
 mod databases;
 mod environments;
 mod figures;
+mod files;
 mod finishing;
 mod impossible;
 mod json;
