@@ -107,6 +107,7 @@ client-test: base
 	$(CARGO) build --locked
 	target/debug/gantry images build
 	GANTRY=target/debug/gantry tests/client/run.py
+	GANTRY=target/debug/gantry tests/client/uploads.py
 
 # CPython's own tests, of the version that the image has, in sandboxes that start for
 # them, in sandboxes that waited, and in a plain container; the table of what differs is
