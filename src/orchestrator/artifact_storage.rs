@@ -52,8 +52,29 @@ pub(super) enum ForgetError {
 pub(super) struct ArtifactError {
     /// The first of them, from 0.
     position: usize,
-    /// It is because the disk is full.
-    pub(super) is_for_want_of_room: bool,
+    /// Cause, as far as it matters.
+    pub(super) cause: Cause,
+}
+
+/// Cause of a failure to keep an artifact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// The disk is full: there may be room later.
+    Room,
+    /// The database does not answer. All files are still there, and none is noted as lost.
+    Outage,
+    /// Anything else.
+    Other,
+}
+
+impl Cause {
+    fn of(error: &FilesError) -> Self {
+        match error {
+            FilesError::Store(error) if error.is_outage() => Self::Outage,
+            error if error.is_for_want_of_room() => Self::Room,
+            _ => Self::Other,
+        }
+    }
 }
 
 impl ArtifactError {
@@ -110,15 +131,20 @@ impl ArtifactStorage {
         if artifacts.is_empty() {
             return Ok(());
         }
+        let lost = lost_before(artifacts);
         let folder = self.staged(id, attempt);
         let mut left: Vec<_> = artifacts
             .iter_mut()
             .enumerate()
-            .filter(|(_, artifact)| artifact.skipped.is_none())
+            // What was taken before an outage is not there any more.
+            .filter(|(_, artifact)| artifact.skipped.is_none() && artifact.digest.is_none())
             .map(|(position, artifact)| (position, folder.join(position.to_string()), artifact))
             .collect();
-        let result = self.take(&Holder::Execution(id), &mut left).await;
-        self.unstage(id, attempt).await;
+        let taken = self.take(&Holder::Execution(id), &mut left).await;
+        let result = taken.and(lost);
+        if !result.as_ref().is_err_and(|lost| lost.cause == Cause::Outage) {
+            self.unstage(id, attempt).await;
+        }
         result
     }
 
@@ -136,10 +162,10 @@ impl ArtifactStorage {
         let left = left.to_vec();
         let naming = tokio::task::spawn_blocking(move || left_files::second_names(&left));
         let mut named: HashMap<_, _> = naming.await.unwrap_or_default().into_iter().collect();
-        let mut result = Ok(());
+        let mut result = lost_before(artifacts);
         let mut found = Vec::with_capacity(named.len());
         for (position, artifact) in artifacts.iter_mut().enumerate() {
-            if artifact.skipped.is_some() {
+            if artifact.skipped.is_some() || artifact.digest.is_some() {
                 continue;
             }
             match named.remove(&position) {
@@ -148,13 +174,17 @@ impl ArtifactStorage {
                     let error = failed.and_then(Result::err);
                     tracing::error!(position, ?error, "the execution's file was not kept");
                     artifact.skipped = Some(NOT_STORED.to_owned());
-                    let is_for_want_of_room = error.is_some_and(|it| is_want_of_room(&it));
-                    result = result.and(Err(ArtifactError { position, is_for_want_of_room }));
+                    let is_of_room = error.is_some_and(|it| is_want_of_room(&it));
+                    let cause = if is_of_room { Cause::Room } else { Cause::Other };
+                    result = result.and(Err(ArtifactError { position, cause }));
                 }
             }
         }
-        let taken = self.take(&Holder::Execution(id), &mut found).await;
-        result.and(taken)
+        match self.take(&Holder::Execution(id), &mut found).await {
+            // It is all done again.
+            Err(outage @ ArtifactError { cause: Cause::Outage, .. }) => Err(outage),
+            taken => result.and(taken),
+        }
     }
 
     /// Takes files at once, or one by one where one of them fails.
@@ -179,11 +209,13 @@ impl ArtifactStorage {
                     artifact.bytes = stored.bytes;
                 }
                 Err(error) => {
-                    let position = *position;
+                    let (position, cause) = (*position, Cause::of(&error));
+                    if cause == Cause::Outage {
+                        return Err(ArtifactError { position, cause });
+                    }
                     tracing::error!(position, %error, "the execution's artifact was not kept");
                     artifact.skipped = Some(NOT_STORED.to_owned());
-                    let is_for_want_of_room = error.is_for_want_of_room();
-                    result = result.and(Err(ArtifactError { position, is_for_want_of_room }));
+                    result = result.and(Err(ArtifactError { position, cause }));
                 }
             }
         }
@@ -225,6 +257,15 @@ impl ArtifactStorage {
 
     fn staged(&self, id: Uuid, attempt: u32) -> PathBuf {
         self.staging.join(format!("{id}-{attempt}"))
+    }
+}
+
+/// Artifact that an earlier attempt has given up.
+fn lost_before(artifacts: &[Artifact]) -> Result<(), ArtifactError> {
+    let is_lost = |it: &Artifact| it.skipped.as_deref() == Some(NOT_STORED);
+    match artifacts.iter().position(is_lost) {
+        Some(position) => Err(ArtifactError { position, cause: Cause::Other }),
+        None => Ok(()),
     }
 }
 
@@ -289,7 +330,7 @@ mod tests {
         fs::remove_file(storage.staged(id, 1).join("1")).unwrap();
         let mut artifacts = [artifact(), artifact(), artifact()];
         let lost = storage.keep(id, 1, &mut artifacts).await.unwrap_err();
-        assert_eq!(lost, ArtifactError { position: 1, is_for_want_of_room: false });
+        assert_eq!(lost, ArtifactError { position: 1, cause: Cause::Other });
         assert_eq!(content(&storage, &artifacts[2]), b"c");
         let skipped = artifacts.map(|it| it.skipped);
         assert_eq!(skipped, [None, Some(NOT_STORED.to_owned()), None]);
@@ -318,7 +359,7 @@ mod tests {
             exit_code: Some(0),
             signal: None,
         };
-        let lost = ArtifactError { position: 3, is_for_want_of_room: false };
+        let lost = ArtifactError { position: 3, cause: Cause::Other };
         let mut outcome = completed();
         lost.note(&mut outcome);
         let said = outcome.error_message.as_deref();

@@ -9,7 +9,7 @@ use chrono::TimeDelta;
 
 use super::TaskContext;
 use crate::clock;
-use crate::orchestrator::artifact_storage::ArtifactError;
+use crate::orchestrator::artifact_storage::{ArtifactError, Cause};
 use crate::orchestrator::capture::Capture;
 use crate::orchestrator::executions::claimed::ClaimedExecution;
 use crate::orchestrator::runner::{Adopted, Executed};
@@ -40,20 +40,33 @@ pub(super) async fn keep_artifacts(
                 true => context.artifacts.keep(id, attempt, artifacts).await,
                 false => context.artifacts.keep_left(id, &executed.left, artifacts).await,
             };
-            let is_final = !kept.as_ref().is_err_and(|lost| lost.is_for_want_of_room);
-            if is_final || !is_waited_for {
+            let cause = kept.as_ref().err().map(|lost| lost.cause);
+            if cause == Some(Cause::Outage) {
+                // The end could not be stored either.
+                if !pauses(context).await {
+                    executed.container.detach();
+                    return None;
+                }
+                continue;
+            }
+            if cause != Some(Cause::Room) || !is_waited_for {
                 return Some((executed, kept));
             }
         }
         tracing::warn!("there is no room for what the script left: it is read again");
-        tokio::select! {
-            () = tokio::time::sleep(PAUSE) => {}
-            () = context.shutdown.leaving.cancelled() => {
-                executed.container.detach();
-                return None;
-            }
+        if !pauses(context).await {
+            executed.container.detach();
+            return None;
         }
         executed = read_again(context, claimed, executed).await?;
+    }
+}
+
+/// Pauses. False when this process leaves first.
+async fn pauses(context: &TaskContext) -> bool {
+    tokio::select! {
+        () = tokio::time::sleep(PAUSE) => true,
+        () = context.shutdown.leaving.cancelled() => false,
     }
 }
 
