@@ -17,6 +17,7 @@ mod execution_request;
 mod executions;
 mod files;
 mod health;
+mod jobs;
 mod openapi;
 mod routes;
 mod schemas;

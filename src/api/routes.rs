@@ -19,8 +19,8 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter, UtoipaMethodRouterE
 use utoipa_axum::routes;
 
 use super::{
-    artifacts, audit, docs, environments, events, executions, files, health, openapi, scripts,
-    storage, submit, test_run, tokens, trees, uploads, versions,
+    artifacts, audit, docs, environments, events, executions, files, health, jobs, openapi,
+    scripts, storage, submit, test_run, tokens, trees, uploads, versions,
 };
 use crate::domain::token::Role;
 use crate::http::auth::{Identity, authenticate, authorise};
@@ -104,6 +104,7 @@ fn of_files(routes: Routes) -> Routes {
         .allow(ANYBODY, routes!(trees::get_tree))
         .allow(ANYBODY, routes!(trees::get_tree_file))
         .allow(ANYBODY, routes!(storage::get_storage))
+        .allow(CANCELLING, routes!(jobs::release_job_files))
 }
 
 fn of_the_rest(routes: Routes) -> Routes {
