@@ -10,10 +10,11 @@ const PAGE: &str = "docs/configuration.md";
 
 /// Names with the prefix that are no settings: constants, what the build hands to the
 /// compiler, and what the tests are told.
-const OTHERS: [&str; 7] = [
+const OTHERS: [&str; 8] = [
     "GANTRY_FAILED",
     "GANTRY_INIT",
     "GANTRY_PROBE",
+    "GANTRY_INPUTS",
     "GANTRY_STAND_BY",
     "GANTRY_TARGET",
     "GANTRY_TEST_POSTGRES_URL",
