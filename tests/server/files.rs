@@ -223,7 +223,7 @@ async fn a_token_takes_only_what_it_may_see() {
 
 #[tokio::test]
 async fn a_field_of_the_input_is_a_file() {
-    let server = server().start();
+    let server = server().env("GANTRY_POOL_SIZE", "2").start();
     let first = left(&server).await;
     let schema = json!({"properties": {
         "text": {"type": "string", "format": "gantry-file", "x-max-bytes": 5},
@@ -242,7 +242,10 @@ async fn a_field_of_the_input_is_a_file() {
     assert_eq!(execution["stderr_log"], "alphab.txt\n");
     assert_eq!(execution["input_data"], body["input"], "it is shown as it was sent");
     // A script with such fields waits warm, with its folder.
-    let is_held = async || server.get("/readyz").await.1["pool"]["unused"] != json!(0);
+    let is_held = async || {
+        let pool = &server.get("/readyz").await.1["pool"];
+        pool["unused"].as_u64() >= Some(1) && pool["starting"] == 0
+    };
     server.until("a sandbox waits", is_held).await;
     let body = json!({"script": "form", "input": {"text": reference}});
     let warm = server.run(&body).await;

@@ -48,7 +48,7 @@ const TABLE: &[(&str, &str, &[Role])] = &[
     ("get", "/api/v1/trees/{digest}", ALL),
     ("get", "/api/v1/trees/{digest}/{path}", ALL),
     ("get", "/api/v1/storage", ALL),
-    ("delete", "/api/v1/jobs/{job_id}/files", INVOKING),
+    ("delete", "/api/v1/jobs/{job_id}/files", &[Admin, Operator, Runner]),
     ("get", "/api/v1/admin/environments", SEEING),
     ("get", "/api/v1/admin/environments/{key}", SEEING),
     ("get", "/api/v1/admin/environments/{key}/log", SEEING),
