@@ -18,7 +18,7 @@ fn scratch_on_disk_is_a_folder_of_the_host_that_is_gone_with_the_container() {
     let ended = run.end().with_success();
     assert_eq!(
         ended.text(),
-        "0\n1777\n777\n777\n755\nRead-only file system\n2\n2097152\n",
+        "0\n1777\n777\n777\n755\nRead-only file system\n2\n1048576\n",
         "{ended:?}"
     );
     assert!(fs::read_dir(scratch).map_or(0, Iterator::count) == 0);
@@ -52,5 +52,5 @@ fn files_on_disk_are_given_to_the_caller_by_their_names() {
 #[test]
 fn a_run_that_has_too_much_on_disk_is_told_so() {
     let source = "head -c 100000000 /dev/zero >out/zeros; sleep 60";
-    shell(source).args(["--disk", "16MiB"]).end().with(1, &["of 16 MiB", "hint: raise"]);
+    shell(source).args(["--disk", "16MiB"]).end().with(143, &["of 16 MiB", "hint: raise"]);
 }

@@ -69,10 +69,7 @@ async fn a_warm_sandbox_has_its_folder_before_its_script_comes() {
     server
         .register("held", "shell", "echo x >out/file; df -P /work | grep -c tmpfs", settings)
         .await;
-    let ready = "its sandbox waits";
-    server
-        .until(ready, async || server.count("/api/v1/system").await > 0 || has_folder(&server))
-        .await;
+    server.until("its sandbox has a folder", async || has_folder(&server)).await;
     let is_warm = async || {
         let execution = server.run(&json!({"script": "held"})).await;
         assert_eq!(execution["artifacts"][0]["name"], "file", "{execution:#}");
@@ -126,7 +123,7 @@ async fn what_can_never_be_is_refused_with_its_number() {
     assert!(problem.to_string().contains("limits.disk_bytes of 16 TiB"), "{problem:#}");
     let body = json!({"name": "bad", "script_type": "shell", "source": "true", "exec": false,
         "limits": {"disk_bytes": 1 << 30}});
-    let (status, problem) = server.post("/api/v1/scripts", &body).await;
+    let (status, problem) = server.post("/api/v1/admin/scripts", &body).await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{problem:#}");
     assert!(problem.to_string().contains("exec is off"), "{problem:#}");
 }
