@@ -82,6 +82,7 @@ const MODULES: [(&str, &[&str]); 27] = [
         "http",
         &[
             "domain",
+            "clock",
             "log_throttle",
             "disk",
             "shares",
