@@ -233,7 +233,10 @@ impl Shares {
 
 /// Share and path as they are told to the caller.
 fn shown(share: &str, path: &str) -> String {
-    sanitize(&format!("{share}/{path}"))
+    match path {
+        "" => sanitize(share),
+        path => sanitize(&format!("{share}/{path}")),
+    }
 }
 
 /// Opens a path below a share's folder. May block for as long as the disk does.

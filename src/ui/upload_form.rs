@@ -160,10 +160,11 @@ impl<'a> Reading<'a> {
             return Err(not_of_session());
         }
         let first = part.chunk().await.map_err(broken)?;
+        let first = first.unwrap_or_default();
         // Browsers send a control without a file as an empty one without a name.
-        let Some(first) = first.or_else(|| (!file_name.is_empty()).then(Bytes::new)) else {
+        if first.is_empty() && file_name.is_empty() {
             return Ok(());
-        };
+        }
         let name = plain_name(file_name);
         let media_type = part.content_type().map(str::to_owned);
         let files = &self.state.files;

@@ -98,7 +98,13 @@ async fn files_of_a_form_are_taken_after_its_token_alone() {
     let address = format!("/files/{}", digest(b"plate"));
     assert_eq!(visit.get(&address).await.status(), StatusCode::NOT_FOUND);
     // A form that is refused for something else keeps what has come.
-    let parts = [session, file, ("seen", None, b"7"), ("upload f/more", Some(""), b"")];
+    let parts = [
+        session,
+        file,
+        ("seen", None, b"7"),
+        ("upload f/more", Some(""), b""),
+        ("upload f/clip", Some(""), b""),
+    ];
     let refused = sent(&visit, "/scripts/clip/run", &parts).await;
     assert_eq!(refused.status(), StatusCode::CONFLICT);
     let page = refused.text().await.unwrap();

@@ -69,7 +69,12 @@ impl Assembly<'_> {
             | Kind::Upload { .. }
             | Kind::Json => {
                 let text = normalize_newlines(fields.text(&part.name()));
-                if text.is_empty() { self.nothing(part) } else { self.single(part, &text) }
+                // The file that came with the form stands below what was typed.
+                let text = match &part.kind {
+                    Kind::Upload { .. } => text.lines().last().unwrap_or_default().trim(),
+                    _ => text.as_str(),
+                };
+                if text.is_empty() { self.nothing(part) } else { self.single(part, text) }
             }
         }
     }

@@ -294,7 +294,7 @@ fn text(schema: &Value, name: &str) -> Option<String> {
 /// Help text: purpose and constraints.
 fn help(schema: &Value, kind: &Kind) -> String {
     let constraints = match kind {
-        Kind::Choice(_) | Kind::Switch => String::new(),
+        Kind::Choice(_) | Kind::Switch | Kind::Upload { .. } => String::new(),
         _ => constraints(schema),
     };
     let how = match kind {

@@ -147,5 +147,7 @@ fn files_are_named_one_or_several() {
     let input = |pairs: &[(&str, &str)]| assembled(&plan, &fields(pairs));
     let named = input(&[("f/clip", "a b.mov"), ("f/more", "1.png\r\nshare:m/2.png\r\n")]);
     assert_eq!(named.unwrap(), r#"{"clip":"a b.mov","more":["1.png","share:m/2.png"]}"#);
+    let both = input(&[("f/clip", "sha256:1\nplate.mov")]);
+    assert_eq!(both.unwrap(), r#"{"clip":"plate.mov"}"#);
     assert_eq!(input(&[("f/more", "")]).unwrap_err()[0].pointer, "/input/clip");
 }
