@@ -115,7 +115,10 @@ async fn await_end(engine: &Arc<dyn Engine>, name: &str) -> bool {
             }
         }
         if since.elapsed() >= OUTAGE {
-            tracing::error!(container = name, "what a script left is lost: the engine is away");
+            tracing::error!(
+                container = name,
+                "the files of a container are lost: the engine did not report its end"
+            );
             return false;
         }
         tokio::time::sleep(RETRY_PAUSE).await;
