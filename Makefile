@@ -3,13 +3,18 @@
 
 CARGO ?= cargo
 
-.PHONY: demo install test explore chaos bench soak fuzz fuzz-api client-test conformance lint base
+.PHONY: demo film install test explore chaos bench soak fuzz fuzz-api client-test conformance lint base
 
 # From a clean clone to real results on real input.
 # It takes a development build, as `make test` does: that is ready in a third of the time.
 demo: base
 	$(CARGO) build --locked
 	GANTRY=target/debug/gantry examples/demo.sh
+
+# A clip goes through a chain of scripts by reference: frames, grading, a film.
+film: base
+	$(CARGO) build --locked
+	GANTRY=target/debug/gantry examples/film.sh
 
 # The optimised binary, in cargo's folder of binaries (~/.cargo/bin).
 install:
