@@ -70,7 +70,7 @@ impl<'a> Schemas<'a> {
     fn expanded(&self, schemas: impl IntoIterator<Item = &'a Value>) -> Vec<&'a Value> {
         let mut all: Vec<&Value> = Vec::new();
         let mut next: Vec<_> = schemas.into_iter().collect();
-        while let Some(schema) = next.pop() {
+        while let Some(schema) = next.pop().filter(|_| !self.are_exhausted()) {
             self.steps.set(self.steps.get() + 1 + all.len() as u64);
             let is_known = all.iter().any(|it| std::ptr::eq(*it, schema));
             if is_known || all.len() >= MAX_SCHEMAS || !self.may_lead(schema) {
