@@ -7,7 +7,8 @@
 //!  │             └─▶ api ─┘         │                 ├─▶ images ─┘                      │
 //!  │                                │                 └─▶ files ─▶ store ────────────────┼─▶ domain
 //!  │                                ├─▶ registry ─────┬─▶ store                          │
-//!  │                                └─▶ access ───────┘                                  │
+//!  │                                ├─▶ access ───────┘                                  │
+//!  │                                └─▶ bundles, of images, registry and others ─────────┤
 //!  ├─▶ services, config, metrics, doctor                                                 │
 //!  └─▶ client ───────────────────────────────────────────────────────────────────────────┘
 //! ```
@@ -16,8 +17,9 @@
 //! one that knows SQL. A [`sandbox`] serves one request and is removed; the [`pool`] keeps some
 //! ready, and [`images`] finds or builds their images. [`files`] keeps files by their content. The
 //! [`orchestrator`] accepts executions and runs each from start to end. The [`registry`] stores
-//! scripts, and [`access`] authenticates tokens; [`shares`] finds files of the host that executions
-//! may read. The [`api`] serves them over HTTP, and the [`ui`] shows them in a browser: neither knows
+//! scripts, [`bundles`] reads and keeps the files of those that have many, and [`access`]
+//! authenticates tokens; [`shares`] finds files of the host that executions may read. The [`api`]
+//! serves them over HTTP, and the [`ui`] shows them in a browser: neither knows
 //! the other, and both stand on [`http`], their common way from a request to its answer. The
 //! [`server`] assembles all parts. [`services`] assembles them for the [`cli`] commands that need
 //! no server, and for the [`doctor`], which examines all dependencies of Gantry. Commands that call
@@ -25,6 +27,7 @@
 
 pub mod access;
 pub mod api;
+pub mod bundles;
 pub mod cli;
 pub mod client;
 pub mod clock;

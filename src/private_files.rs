@@ -20,7 +20,8 @@ const FOLDER_MODE: u32 = 0o700;
 const OTHERS: u32 = 0o077;
 
 /// Folders that Gantry creates in its data folder.
-const FOLDERS: [&str; 6] = ["artifacts", "environments", "layers", "locks", "processes", "staging"];
+const FOLDERS: [&str; 7] =
+    ["artifacts", "bundles", "environments", "layers", "locks", "processes", "staging"];
 
 /// Folders that Gantry creates there, and that close what is in them: its modes are for
 /// sandboxes, which see it elsewhere, and it may be too much to look at.

@@ -37,6 +37,11 @@ fn bodies_of_requests() {
 }
 
 #[test]
+fn archives_of_bundles() {
+    replay("bundles", fuzz::bundles::hold);
+}
+
+#[test]
 fn frames_of_a_hostile_container() {
     replay("conversation", fuzz::conversation::hold);
 }

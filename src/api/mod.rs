@@ -21,6 +21,7 @@ mod jobs;
 mod openapi;
 mod routes;
 mod schemas;
+mod script_body;
 mod script_settings;
 mod script_view;
 mod scripts;

@@ -70,6 +70,8 @@ fn of_scripts(routes: Routes) -> Routes {
         .allow(SEEING, routes!(versions::list_script_versions))
         .allow(SEEING, routes!(versions::get_script_version))
         .allow(SEEING, routes!(versions::download_script_source))
+        .allow(SEEING, routes!(versions::list_script_files))
+        .allow(SEEING, routes!(versions::download_script_bundle))
         .allow(ADMIN, routes!(versions::activate_script_version))
         .allow(SEEING, routes!(executions::list_script_executions))
         .allow(SEEING, routes!(executions::get_script_execution))

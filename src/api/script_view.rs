@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::domain::file::FileDigest;
 use crate::domain::mount::Mount;
 use crate::domain::oci_runtime::OciRuntime;
 use crate::domain::registry::{
@@ -110,6 +111,12 @@ pub(super) struct DefinitionView {
     digest: String,
     /// The name that it shows itself by.
     file_name: String,
+    /// Digest of the bundle that it consists of, whose files are listed at
+    /// `versions/{version}/files`; null for a single file. `digest` is of its entry then.
+    #[schema(value_type = Option<String>)]
+    bundle: Option<FileDigest>,
+    /// The file of the bundle that is run, by its path in it.
+    entry: Option<String>,
     /// Folder that it starts in, relative to `/work`; null is `/work` itself.
     working_directory: Option<String>,
     /// A `requirements.txt`.
@@ -219,6 +226,8 @@ impl DefinitionView {
             script_type: definition.script_type,
             digest: definition.digest,
             file_name: definition.file_name,
+            bundle: definition.bundle,
+            entry: definition.entry,
             working_directory: definition.working_directory,
             requirements: definition.requirements,
             requirements_hash: definition.requirements_hash,

@@ -6,12 +6,12 @@ use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
 
+use super::script_body::ScriptBody;
 use super::script_settings::ScriptsQuery;
 use super::script_view::{Environments, ScriptView};
 use super::sent_script::SentScript;
 use crate::domain::registry::RegisteredScript;
 use crate::http::auth::Identity;
-use crate::http::extract::{JsonBytes, WITH_SCRIPT};
 use crate::http::offload::offload_if_large;
 use crate::http::page::{Listed, PageQuery};
 use crate::http::path::NamedScript;
@@ -25,7 +25,10 @@ use crate::registry::ScriptInput;
 ///
 /// Reads the script from a file on the server (`file_path`, below
 /// `GANTRY_SCRIPT_ROOTS`) or from the request (`source`, `source_base64`). Its
-/// environment is built in the background. To copy a script, send what `GET` returned
+/// environment is built in the background. A script of many files is sent as
+/// `multipart/form-data`: these fields as the part `script`, and its files as the part
+/// `bundle` (a tar, tar.gz or zip), or each as a part `file` with its path as the file's
+/// name; or it is a folder at `file_path`. `entry` is the file that is run. To copy a script, send what `GET` returned
 /// under another name: read-only fields are ignored.
 #[utoipa::path(
     post, path = "/api/v1/admin/scripts", tag = "scripts",
@@ -44,9 +47,10 @@ use crate::registry::ScriptInput;
 pub(super) async fn register_script(
     State(state): State<AppState>,
     identity: Identity,
-    JsonBytes(body, _held): JsonBytes<WITH_SCRIPT>,
+    ScriptBody { json, packed, held: _held }: ScriptBody,
 ) -> Result<Response, Problem> {
-    let input = offload_if_large(body.len(), move || SentScript::parse(&body)).await?.into_input();
+    let sent = offload_if_large(json.len(), move || SentScript::parse(&json)).await?;
+    let input = ScriptInput { packed, ..sent.into_input() };
     let script = state.registry.register(&identity.actor(), input).await?;
     let location = format!("/api/v1/admin/scripts/{}", script.id);
     let view = view(&state, &identity, script).await?;
@@ -119,14 +123,15 @@ pub(super) async fn update_script(
     State(state): State<AppState>,
     identity: Identity,
     NamedScript(script): NamedScript,
-    JsonBytes(body, _held): JsonBytes<WITH_SCRIPT>,
+    ScriptBody { json, packed, held: _held }: ScriptBody,
 ) -> Result<Json<ScriptView>, Problem> {
     let (id, role) = (script.id, identity.role());
-    let sent = offload_if_large(body.len(), move || SentScript::parse(&body)).await?;
+    let sent = offload_if_large(json.len(), move || SentScript::parse(&json)).await?;
     let input = match sent.needs_shown(role) {
         true => sent.into_change(&view(&state, &identity, script).await?, role)?,
         false => sent.into_input(),
     };
+    let input = ScriptInput { packed, ..input };
     let script = state.registry.change(&identity.actor(), id, input).await?;
     view(&state, &identity, script).await.map(Json)
 }

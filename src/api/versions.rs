@@ -4,14 +4,19 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 
+use serde::Serialize;
+use utoipa::ToSchema;
+
 use super::script_view::{ScriptView, VersionView};
 use super::scripts::view;
+use crate::domain::bundle::BundleFile;
+use crate::domain::file::FileDigest;
 use crate::http::auth::Identity;
 use crate::http::page::{Listed, PageQuery};
 use crate::http::path::{NamedScript, PathText};
 use crate::http::problem::Problem;
 use crate::http::query::Query;
-use crate::http::scripts::{send_source, version};
+use crate::http::scripts::{send_bundle, send_source, version};
 use crate::http::state::AppState;
 
 /// Lists the versions of a script
@@ -79,6 +84,68 @@ pub(super) async fn download_script_source(
     path: PathText,
 ) -> Result<Response, Problem> {
     send_source(state, identity, script, path).await
+}
+
+/// A file of a bundle.
+#[derive(Serialize, ToSchema)]
+pub(super) struct BundleFileView {
+    /// Its path below `/opt/bundle`.
+    path: String,
+    /// Its size in bytes.
+    bytes: u64,
+    /// SHA-256 of its bytes.
+    #[schema(value_type = String)]
+    digest: FileDigest,
+    /// True if it may be executed.
+    is_executable: bool,
+}
+
+/// Lists the files of a version
+///
+/// Sorted by path. A script that is no bundle has none (404).
+#[utoipa::path(
+    get, path = "/api/v1/admin/scripts/{id}/versions/{version}/files", tag = "scripts",
+    params(
+        ("id" = String, Path, description = "The script's id or name"),
+        ("version" = i64, Path, description = "The version's number", minimum = 1),
+    ),
+    responses((status = 200, description = "The files", body = [BundleFileView]))
+)]
+pub(super) async fn list_script_files(
+    State(state): State<AppState>,
+    NamedScript(script): NamedScript,
+    path: PathText,
+) -> Result<Json<Vec<BundleFileView>>, Problem> {
+    let version = version(&state, script.id, &path).await?;
+    let digest = version.definition.bundle.ok_or_else(|| Problem::not_found("bundle"))?;
+    let manifest = state.store.bundle(digest).await?;
+    let view = |file: &BundleFile| BundleFileView {
+        path: file.path.clone(),
+        bytes: file.bytes,
+        digest: file.digest,
+        is_executable: file.is_executable,
+    };
+    Ok(Json(manifest.files().iter().map(view).collect()))
+}
+
+/// Downloads the files of a version
+///
+/// A tar, whose bytes depend on the files alone. A script that is no bundle has none (404).
+#[utoipa::path(
+    get, path = "/api/v1/admin/scripts/{id}/versions/{version}/bundle", tag = "scripts",
+    params(
+        ("id" = String, Path, description = "The script's id or name"),
+        ("version" = i64, Path, description = "The version's number", minimum = 1),
+    ),
+    responses((status = 200, description = "The files", body = Vec<u8>,
+        content_type = "application/x-tar"))
+)]
+pub(super) async fn download_script_bundle(
+    state: State<AppState>,
+    script: NamedScript,
+    path: PathText,
+) -> Result<Response, Problem> {
+    send_bundle(state, script, path).await
 }
 
 /// Activates a version of a script

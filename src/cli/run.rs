@@ -1,5 +1,6 @@
-//! `gantry run`: one file, one sandbox.
+//! `gantry run`: one file or folder, one sandbox.
 
+pub(super) mod bundle;
 pub(super) mod environment;
 pub(super) mod file;
 mod inputs;
@@ -16,6 +17,7 @@ use super::outcome::{self, GANTRY_FAILED, INTERRUPTED};
 use super::progress::Progress;
 use super::signals::Interrupts;
 use super::{message, removal, stdout};
+use crate::bundles::Packed;
 use crate::clock;
 use crate::config::Settings;
 use crate::domain::execution::{Execution, ExecutionSummary, State};
@@ -35,13 +37,20 @@ use crate::orchestrator::{ArtifactWriter, Capture, Live, LiveSender, RunError, c
 use crate::registry::mounts;
 use crate::sandbox::Cancel;
 use crate::services::Services;
+use bundle::Content;
 use file::Problem;
 use output::{Printer, Shown};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The script: .py, a compiled program, or a shell script
+    /// The script: .py, a compiled program, or a shell script; or a folder with the files
+    /// of one that has many
     file: PathBuf,
+
+    /// The file of a folder that is run, by its path in it; otherwise __main__.py,
+    /// main.py, main.sh or main
+    #[arg(long, value_name = "PATH")]
+    entry: Option<String>,
 
     /// What it is, when its name and content don't tell
     #[arg(long = "type", value_name = "TYPE", value_parser = script_type)]
@@ -218,10 +227,12 @@ struct Prepared {
     id: Uuid,
     job: Job,
     artifacts: ArtifactWriter,
+    /// Files of a bundle, which are there until its image is.
+    bundle: Option<Packed>,
 }
 
 async fn run(prepared: Prepared, arguments: &Arguments, interrupts: &Interrupts) -> u8 {
-    let Prepared { services, id, job, artifacts } = prepared;
+    let Prepared { services, id, job, artifacts, bundle: _bundle } = prepared;
     let (live, followed) = mpsc::unbounded_channel();
     let cancel = &interrupts.cancel;
     let progress = Progress::for_terminal();
@@ -341,7 +352,7 @@ fn outcome_hint(execution: &Execution, arguments: &Arguments) -> Option<String> 
 
 async fn prepare(arguments: &Arguments, settings: &Settings) -> Result<Prepared, Problem> {
     let variables = variables(&arguments.env)?;
-    let script_bytes = file::read_script(&arguments.file)?;
+    let content = read_content(arguments, settings).await?;
     let wanted = environment::wanted(arguments, settings).await?;
     let input = match &arguments.input {
         Some(input) => Some(file::read_input(input).await?),
@@ -351,7 +362,13 @@ async fn prepare(arguments: &Arguments, settings: &Settings) -> Result<Prepared,
     let mounts = check_mounts(arguments, settings, services.docker.endpoint())?;
     let owner = check_owner(arguments, settings)?;
     let inputs = inputs::read(&arguments.files)?;
-    let script = file::check_script(arguments, script_bytes, &services.docker).await?;
+    let (script, bundle) = match content {
+        Content::File(bytes) => (file::named_script(arguments, bytes)?, None),
+        Content::Bundle(packed, entry) => {
+            (bundle::script(&packed, &entry, arguments.script_type)?, Some(packed))
+        }
+    };
+    file::check_script(&script, &services.docker).await?;
     let limits = Limits {
         nano_cpus: arguments.cpus,
         memory_bytes: arguments.memory,
@@ -364,7 +381,7 @@ async fn prepare(arguments: &Arguments, settings: &Settings) -> Result<Prepared,
         script_id: None,
         script_name: script.file_name().to_owned(),
         job_id: None,
-        environment: environment::spec(arguments, wanted, &script)?,
+        environment: environment::spec(arguments, wanted, &script, bundle.as_ref())?,
         script,
         working_directory: None,
         input,
@@ -390,7 +407,16 @@ async fn prepare(arguments: &Arguments, settings: &Settings) -> Result<Prepared,
     job.validate().map_err(|error| Problem::new(&error, error.hint()))?;
     // Last, because it leaves a folder.
     let artifacts = open_artifacts(arguments)?;
-    Ok(Prepared { services, id, job, artifacts })
+    Ok(Prepared { services, id, job, artifacts, bundle })
+}
+
+/// Reads the file, or packs the folder, which may take a while.
+async fn read_content(arguments: &Arguments, settings: &Settings) -> Result<Content, Problem> {
+    let data_dir = settings.data_dir().map_err(|error| Problem::new(&error, None))?;
+    let (file, entry) = (arguments.file.clone(), arguments.entry.clone());
+    let reading =
+        tokio::task::spawn_blocking(move || bundle::read(&file, entry.as_deref(), &data_dir));
+    reading.await.map_err(|error| Problem::new(&error, None)).flatten()
 }
 
 /// Opens the folder for artifacts, where there is one; an error comes before anything

@@ -1,11 +1,16 @@
 //! Requests and their answers, each bounded in size and time.
 
 use std::fmt;
+use std::fs::File;
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
+use futures::StreamExt;
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER,
+};
 use reqwest::{Method, Response};
+use tokio_util::io::ReaderStream;
 
 use super::address::ServerUrl;
 use super::document::{Document, List};
@@ -27,6 +32,9 @@ pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 /// Bytes of a request's body for which an answer may take a second longer: a
 /// slow line (1 Mbit/s) has to carry them first.
 const BYTES_PER_SECOND: u64 = 128 * 1024;
+
+/// Bytes of a file that are read at once.
+const PIECE: usize = 256 * 1024;
 
 /// A peer that disappears without closing is noticed after some of these.
 const KEEPALIVE: Duration = Duration::from_secs(30);
@@ -64,6 +72,8 @@ impl fmt::Debug for Client {
 pub(super) enum Patience {
     /// As long as answers take.
     Usual,
+    /// The same, and as long as so many bytes take on a slow line.
+    Sending(u64),
     /// As long as a script takes.
     Endless,
 }
@@ -137,6 +147,31 @@ impl Client {
         self.document(self.send(request, patience).await?, MAX_OBJECT_BYTES).await
     }
 
+    /// Sends fields and a file with a bundle, which is read as it is sent.
+    pub(super) async fn send_bundle(
+        &self,
+        method: Method,
+        path: &[&str],
+        fields: &Fields,
+        bundle: File,
+    ) -> Result<Document, ClientError> {
+        let unread = |error: std::io::Error| ClientError::Client(format!("the bundle: {error}"));
+        let bytes = bundle.metadata().map_err(unread)?.len();
+        let body = serde_json::to_vec(fields).map_err(ClientError::Request)?;
+        let boundary = uuid::Uuid::new_v4().simple().to_string();
+        let (head, tail) = around(&boundary, &body);
+        let length = head.len() as u64 + bytes + tail.len() as u64;
+        let piece = |bytes: Vec<u8>| futures::stream::iter([Ok(Bytes::from(bytes))]);
+        let content = ReaderStream::with_capacity(tokio::fs::File::from_std(bundle), PIECE);
+        let stream = piece(head).chain(content).chain(piece(tail));
+        let request = self.request(method, path, &[])?;
+        let request = request
+            .header(CONTENT_TYPE, format!("multipart/form-data; boundary={boundary}"))
+            .header(CONTENT_LENGTH, length)
+            .body(reqwest::Body::wrap_stream(stream));
+        self.document(self.send(request, Patience::Sending(length)).await?, MAX_OBJECT_BYTES).await
+    }
+
     /// Bytes as they come, at most `limit` of them.
     pub(super) async fn download(
         &self,
@@ -179,11 +214,12 @@ impl Client {
     ) -> Result<Response, ClientError> {
         let request = request.build().map_err(|error| ClientError::Client(error.to_string()))?;
         let bytes = request.body().and_then(|body| body.as_bytes()).map_or(0, <[u8]>::len) as u64;
+        let bytes = if let Patience::Sending(bytes) = patience { bytes } else { bytes };
         let within = ANSWER_WITHIN + Duration::from_secs(bytes / BYTES_PER_SECOND);
         let answer = self.inner.execute(request);
         let answer = match patience {
             Patience::Endless => answer.await,
-            Patience::Usual => tokio::time::timeout(within, answer)
+            Patience::Usual | Patience::Sending(_) => tokio::time::timeout(within, answer)
                 .await
                 .map_err(|_| ClientError::Slow { url: self.url.to_string(), within })?,
         };
@@ -240,6 +276,21 @@ impl Client {
             None => ClientError::NotGantry { url, seen },
         }
     }
+}
+
+/// Bytes before and after a bundle in a body of parts (RFC 7578), whose first part has the
+/// fields.
+fn around(boundary: &str, fields: &[u8]) -> (Vec<u8>, Vec<u8>) {
+    let script = format!(
+        "--{boundary}\r\nContent-Disposition: form-data; name=\"script\"\r\n\
+         Content-Type: application/json\r\n\r\n"
+    );
+    let bundle = format!(
+        "\r\n--{boundary}\r\nContent-Disposition: form-data; name=\"bundle\"; \
+         filename=\"bundle.tar\"\r\nContent-Type: application/x-tar\r\n\r\n"
+    );
+    let head = [script.as_bytes(), fields, bundle.as_bytes()].concat();
+    (head, format!("\r\n--{boundary}--\r\n").into_bytes())
 }
 
 /// An answer that is taken in pieces.

@@ -1,5 +1,7 @@
 //! Requests about scripts, their versions and environments.
 
+use std::fs::File;
+
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 
@@ -7,6 +9,7 @@ use super::connection::{Client, Download, Patience};
 use super::document::{Document, List, Page};
 use super::error::ClientError;
 use super::fields::Fields;
+use crate::bundles::MAX_ARCHIVE_BYTES;
 use crate::domain::script::MAX_SCRIPT_BYTES;
 
 const SCRIPTS: [&str; 4] = ["api", "v1", "admin", "scripts"];
@@ -57,6 +60,39 @@ impl Client {
         fields: &Fields,
     ) -> Result<Document, ClientError> {
         self.fields(Method::PUT, &path(&[script]), fields).await
+    }
+
+    /// Registers a bundle, which is a tar.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn register_bundle(
+        &self,
+        fields: &Fields,
+        bundle: File,
+    ) -> Result<Document, ClientError> {
+        self.send_bundle(Method::POST, &path(&[]), fields, bundle).await
+    }
+
+    /// Changes a script that is a bundle, or becomes one.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn update_bundle(
+        &self,
+        script: &str,
+        fields: &Fields,
+        bundle: File,
+    ) -> Result<Document, ClientError> {
+        self.send_bundle(Method::PUT, &path(&[script]), fields, bundle).await
+    }
+
+    /// A version's files, as a tar.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn bundle(&self, script: &str, version: &str) -> Result<Download, ClientError> {
+        self.download(&path(&[script, "versions", version, "bundle"]), MAX_ARCHIVE_BYTES).await
     }
 
     /// Deactivates a script; it stays with its history.

@@ -3,6 +3,7 @@
 
 use sha2::{Digest, Sha256};
 
+use super::bundle::BundleLayer;
 use super::script_type::ScriptType;
 use super::script_type::python::PythonVersion;
 use super::script_type::python::requirements::Requirements;
@@ -22,6 +23,8 @@ pub struct EnvironmentSpec {
     pub requirements: Option<Requirements>,
     /// Command that fills caches; its files become part of the image.
     pub warm_up: Option<WarmUp>,
+    /// Files of a bundle, which become part of the image.
+    pub bundle: Option<BundleLayer>,
 }
 
 impl EnvironmentSpec {
@@ -34,6 +37,7 @@ impl EnvironmentSpec {
             packages: SystemPackages::default(),
             requirements: None,
             warm_up: None,
+            bundle: None,
         }
     }
 
@@ -44,6 +48,7 @@ impl EnvironmentSpec {
             && self.needed_python().is_none()
             && self.needed_requirements().is_none()
             && self.warm_up.is_none()
+            && self.bundle.is_none()
     }
 
     /// Requested version of Python, if this script type uses one.
@@ -95,6 +100,11 @@ impl EnvironmentSpec {
             warm_up.command.iter().for_each(|argument| add(argument));
             add(&warm_up.file_name);
             add(&hex::encode(Sha256::digest(&warm_up.script)));
+            warm_up.entry.iter().for_each(|entry| add(entry));
+        }
+        if let Some(bundle) = &self.bundle {
+            add("bundle");
+            add(&bundle.digest.hex());
         }
         hex::encode(hasher.finalize())
     }
@@ -103,6 +113,7 @@ impl EnvironmentSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::file::FileDigest;
     use crate::domain::script_type::python::requirements::RequirementsPolicy;
 
     fn spec(
@@ -125,8 +136,24 @@ mod tests {
 
     fn warmed(command: &[&str], script: &'static [u8]) -> EnvironmentSpec {
         let command = command.iter().map(|it| (*it).to_owned()).collect();
-        let warm_up = WarmUp { command, file_name: "x.py".to_owned(), script: script.into() };
+        let warm_up =
+            WarmUp { command, file_name: "x.py".to_owned(), script: script.into(), entry: None };
         EnvironmentSpec { warm_up: Some(warm_up), ..EnvironmentSpec::plain(ScriptType::Python) }
+    }
+
+    fn bundled(byte: u8) -> EnvironmentSpec {
+        let digest = FileDigest::new([byte; 32]);
+        let bundle = Some(BundleLayer { digest, archive: None });
+        EnvironmentSpec { bundle, ..EnvironmentSpec::plain(ScriptType::Python) }
+    }
+
+    #[test]
+    fn an_archive_can_be_anywhere() {
+        let mut spec = bundled(1);
+        let key = spec.key("t");
+        spec.bundle.as_mut().unwrap().archive = Some("/elsewhere".into());
+        assert_eq!(spec.key("t"), key);
+        assert!(!spec.is_plain());
     }
 
     #[test]
@@ -176,6 +203,8 @@ mod tests {
             warmed(&["a", "b"], b"1").key("gantry/python:1"),
             warmed(&["a b"], b"1").key("gantry/python:1"),
             warmed(&["a", "b"], b"2").key("gantry/python:1"),
+            bundled(1).key("gantry/python:1"),
+            bundled(2).key("gantry/python:1"),
         ];
         for (at, key) in keys.iter().enumerate() {
             assert!(!keys[..at].contains(key), "{at}");

@@ -2,8 +2,8 @@
 //! request and the sandbox's spec.
 
 use gantry_init::message::{
-    ArtifactCaps, DISK_TEMPORARY_DIR, DiskCaps, Launch, MAX_DISK_FILES, OutputFile, Request,
-    WORK_DIR,
+    ArtifactCaps, BUNDLE_DIR, DISK_TEMPORARY_DIR, DiskCaps, Launch, MAX_DISK_FILES, OutputFile,
+    Request, WORK_DIR,
 };
 use thiserror::Error;
 
@@ -274,9 +274,7 @@ impl Job {
 
     /// Command that starts the script.
     pub(super) fn request_launch(&self) -> Launch {
-        let has_environment = self.environment.has_own_python();
-        let script_type = self.script.script_type();
-        script_type.launch(self.script.file_name(), self.script.bytes(), has_environment)
+        self.script.launch(self.environment.has_own_python())
     }
 
     /// Environment that every run of the script has. Variables that differ each time
@@ -290,7 +288,9 @@ impl Job {
     fn environment(&self, own: &[(&str, &str)], variables: &Variables) -> Vec<(String, String)> {
         let script_id = self.script_id.map(|id| id.to_string());
         let script_id = script_id.as_deref().map(|id| ("SCRIPT_ID", id));
+        let bundle = self.script.entry().map(|_| ("GANTRY_BUNDLE", BUNDLE_DIR));
         let known = script_id.into_iter().chain([("SCRIPT_NAME", self.script_name.as_str())]);
+        let known = known.chain(bundle);
         let cpus = self.limits.whole_cpus().to_string();
         let [paths, settings] = plain_variables(self.script.script_type(), &cpus);
         let on_disk = self.limits.disk_bytes > 0;
@@ -320,6 +320,6 @@ impl Job {
     }
 
     fn script_bytes(&self) -> u64 {
-        self.script.runnable().len() as u64
+        self.script.carried().len() as u64
     }
 }

@@ -5,6 +5,7 @@
 //! Start with [`script`] (the file that is run), [`sandbox_spec`] (its container) and
 //! [`outcome`] (its end).
 
+pub mod bundle;
 pub mod confinement;
 pub mod elf;
 pub mod environment;

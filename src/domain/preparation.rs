@@ -17,7 +17,8 @@ impl Job {
     #[must_use]
     pub fn preparation(&self) -> Preparation {
         let launch = self.request_launch();
-        let rehearsal = rehearsal(self.script.script_type(), &launch);
+        let interpreter = self.script.interpreter(self.environment.has_own_python());
+        let rehearsal = rehearsal(self.script.script_type(), interpreter.as_deref());
         Preparation { rehearsal, stand_by: self.stand_by(launch) }
     }
 
@@ -27,8 +28,8 @@ impl Job {
     /// # Errors
     /// The reason why a script is never preloaded although its interpreter could wait.
     pub fn preloads(&self) -> Result<bool, &'static str> {
-        let (Some(rules), Launch::Interpreted { interpreter, .. }) =
-            (self.script.script_type().stand_by(), self.request_launch())
+        let interpreter = self.script.interpreter(self.environment.has_own_python());
+        let (Some(rules), Some(interpreter)) = (self.script.script_type().stand_by(), interpreter)
         else {
             return Ok(false);
         };
@@ -46,7 +47,6 @@ impl Job {
     }
 
     fn stand_by(&self, launch: Launch) -> Option<StandBy> {
-        let Launch::Interpreted { interpreter, file_name } = launch else { return None };
         let rules = self.script.script_type().stand_by()?;
         if self.preloads() != Ok(true) {
             return None;
@@ -58,8 +58,7 @@ impl Job {
             Preload::Automatic | Preload::Off => None,
         };
         Some(StandBy {
-            interpreter,
-            file_name,
+            launch,
             working_directory: self.absolute_working_directory(),
             env: self.environment_of_all_runs(),
             differing: DIFFERING_VARIABLES.map(str::to_owned).to_vec(),
@@ -74,8 +73,8 @@ impl Job {
 /// the program that most scripts read their input with. Both are from the image: a `#!`
 /// line that could contain a program of its own is not run, because other executions may
 /// use the sandbox.
-fn rehearsal(script_type: ScriptType, launch: &Launch) -> Vec<String> {
-    let Launch::Interpreted { interpreter, .. } = launch else {
+fn rehearsal(script_type: ScriptType, interpreter: Option<&[String]>) -> Vec<String> {
+    let Some(interpreter) = interpreter else {
         return vec!["/bin/cat".to_owned()];
     };
     if !interpreter.iter().skip(1).all(|word| is_plain(word)) {
@@ -95,8 +94,8 @@ mod tests {
     use super::*;
 
     fn of(script_type: ScriptType, words: &[&str]) -> Vec<String> {
-        let interpreter = words.iter().map(|word| (*word).to_owned()).collect();
-        rehearsal(script_type, &Launch::Interpreted { interpreter, file_name: "s".to_owned() })
+        let interpreter: Vec<_> = words.iter().map(|word| (*word).to_owned()).collect();
+        rehearsal(script_type, Some(&interpreter))
     }
 
     fn rehearsed(words: &[&str]) -> Vec<String> {
@@ -113,7 +112,6 @@ mod tests {
         assert_eq!(rehearsed(&["/usr/bin/perl", "-w"]), ["/usr/bin/perl", "-w", "/dev/null"]);
         assert!(rehearsed(&["/usr/bin/env", "-S sh -c 'touch /work/x'"]).is_empty());
         assert!(rehearsed(&["/usr/bin/perl", "-eopen(F,'>/work/x')"]).is_empty());
-        let binary = Launch::Executable { name: "it".to_owned() };
-        assert_eq!(rehearsal(ScriptType::Binary, &binary), ["/bin/cat"]);
+        assert_eq!(rehearsal(ScriptType::Binary, None), ["/bin/cat"]);
     }
 }

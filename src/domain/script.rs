@@ -1,6 +1,7 @@
 //! Bytes of a script, checked once before anything is built or started for them.
 
 use bytes::Bytes;
+use gantry_init::message::Launch;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
@@ -20,6 +21,8 @@ pub struct Script {
     bytes: Bytes,
     /// Bytes that are run, if they differ from `bytes`.
     repaired: Option<Bytes>,
+    /// Path in the bundle that it is the entry of.
+    entry: Option<String>,
 }
 
 /// Reason why bytes can't be run as a script.
@@ -109,7 +112,56 @@ impl Script {
             return Err(ScriptError::NotText { name, offset, script_type });
         }
         let repaired = script_type.repaired(&bytes).map(Bytes::from);
-        Ok(Self { file_name: name, script_type, bytes, repaired })
+        Ok(Self { file_name: name, script_type, bytes, repaired, entry: None })
+    }
+
+    /// Checks `bytes` as the entry of a bundle, which its image contains.
+    ///
+    /// # Errors
+    /// [`ScriptError`] if no sandbox could run them.
+    pub fn in_bundle(
+        entry: &str,
+        script_type: Option<ScriptType>,
+        bytes: impl Into<Bytes>,
+    ) -> Result<Self, ScriptError> {
+        let name = entry.rsplit('/').next().unwrap_or(entry);
+        let script = Self::new(name, script_type, bytes)?;
+        Ok(Self { entry: Some(entry.to_owned()), ..script })
+    }
+
+    /// Path of its entry, if it is a bundle.
+    #[must_use]
+    pub fn entry(&self) -> Option<&str> {
+        self.entry.as_deref()
+    }
+
+    /// Command that starts it. The flag is true if the image has an environment of its own.
+    #[must_use]
+    pub fn launch(&self, has_environment: bool) -> Launch {
+        match &self.entry {
+            Some(entry) => self.script_type.launch_in_bundle(entry, &self.bytes),
+            None => self.script_type.launch(&self.file_name, &self.bytes, has_environment),
+        }
+    }
+
+    /// Interpreter that reads it, with its own options; `None` for a program.
+    #[must_use]
+    pub fn interpreter(&self, has_environment: bool) -> Option<Vec<String>> {
+        // The image of a bundle has an environment that leads to its interpreter.
+        let has_environment = has_environment || self.entry.is_some();
+        self.script_type.interpreter(&self.bytes, has_environment)
+    }
+
+    /// True if its text can't be run as it is, and no copy can be run in its place.
+    #[must_use]
+    pub fn needs_repair(&self) -> bool {
+        self.repaired.is_some()
+    }
+
+    /// Bytes that a request carries: none for a bundle, which the image has.
+    #[must_use]
+    pub fn carried(&self) -> &[u8] {
+        if self.entry.is_some() { &[] } else { self.runnable() }
     }
 
     /// Checks that Gantry can honour its `#!` line.

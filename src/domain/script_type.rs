@@ -11,7 +11,7 @@ mod shell;
 use std::fmt;
 use std::str::FromStr;
 
-use gantry_init::message::Launch;
+use gantry_init::message::{BUNDLE_DIR, Launch};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -102,6 +102,26 @@ impl ScriptType {
                 Launch::Interpreted { interpreter, file_name }
             }
         }
+    }
+
+    /// Interpreter of a script, with its own options; `None` for a program.
+    #[must_use]
+    pub fn interpreter(self, bytes: &[u8], has_environment: bool) -> Option<Vec<String>> {
+        match &self.facts().form {
+            Form::Program { .. } => None,
+            Form::Text(text) => Some((text.interpreter)(bytes, has_environment)),
+        }
+    }
+
+    /// Command that starts a file of a bundle, which the image has.
+    #[must_use]
+    pub fn launch_in_bundle(self, entry: &str, bytes: &[u8]) -> Launch {
+        let path = place_in_bundle(entry);
+        let command = match &self.facts().form {
+            Form::Program { .. } => vec![path.clone()],
+            Form::Text(text) => [(text.interpreter)(bytes, true), (text.in_bundle)(entry)].concat(),
+        };
+        Launch::InImage { command, path }
     }
 
     /// Bytes that are run, if they differ from those of the file.
@@ -211,6 +231,12 @@ impl FromStr for ScriptType {
     }
 }
 
+/// Path of a bundle's file in the sandbox.
+#[must_use]
+pub fn place_in_bundle(path: &str) -> String {
+    format!("{BUNDLE_DIR}/{path}")
+}
+
 /// File name of the script in the sandbox: one path component, at most 100 bytes, with the
 /// harmless part of its name. It appears in `$0`, `__file__` and tracebacks.
 fn safe_file_name(name: &str) -> String {
@@ -246,7 +272,7 @@ mod tests {
     fn options_of_python_come_behind_ours() {
         let interpreter = |bytes: &[u8]| match ScriptType::Python.launch("x.py", bytes, true) {
             Launch::Interpreted { interpreter, .. } => interpreter.join(" "),
-            Launch::Executable { .. } => String::new(),
+            Launch::Executable { .. } | Launch::InImage { .. } => String::new(),
         };
         assert_eq!(interpreter(b"#!/usr/bin/env -S python3 -O\n"), "/opt/env/bin/python -O");
         assert_eq!(interpreter(b"#!/usr/bin/env -S python3 -c x\n"), "/opt/env/bin/python");

@@ -23,6 +23,8 @@ pub struct WarmUp {
     pub file_name: String,
     /// Bytes of the script: the command finds it at the same path as executions do.
     pub script: Bytes,
+    /// Path in the bundle that the script is the entry of: the image has it then.
+    pub entry: Option<String>,
 }
 
 /// Reason why a warm-up command is refused.
@@ -87,6 +89,7 @@ impl WarmUp {
             command: command.to_vec(),
             file_name: script.file_name().to_owned(),
             script: script.runnable().clone(),
+            entry: script.entry().map(str::to_owned),
         })
     }
 }

@@ -79,13 +79,28 @@ impl<T: DeserializeOwned + Send + 'static, const LIMIT: usize> FromRequest<AppSt
     }
 }
 
-fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
-    // Nothing is decompressed: a small body could expand without bounds.
+/// Refuses a packed body. Nothing is decompressed: a small body could expand without bounds.
+///
+/// # Errors
+/// A [`Problem`] if it is packed.
+pub(crate) fn check_encoding(headers: &HeaderMap) -> Result<(), Problem> {
     let is_plain = |value: &[u8]| value.is_empty() || value.eq_ignore_ascii_case(b"identity");
-    if !headers.get_all(CONTENT_ENCODING).iter().all(|value| is_plain(value.as_bytes())) {
-        return Err(Problem::new(Kind::MediaType, "the body has a Content-Encoding")
-            .hint("send it as it is, without compression"));
+    if headers.get_all(CONTENT_ENCODING).iter().all(|value| is_plain(value.as_bytes())) {
+        return Ok(());
     }
+    Err(Problem::new(Kind::MediaType, "the body has a Content-Encoding")
+        .hint("send it as it is, without compression"))
+}
+
+/// True for a body of parts.
+pub(crate) fn is_multipart(headers: &HeaderMap) -> bool {
+    let given = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media_type = given.and_then(|given| given.split(';').next()).unwrap_or_default();
+    media_type.trim().eq_ignore_ascii_case("multipart/form-data")
+}
+
+fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
+    check_encoding(headers)?;
     // Parsers differ in how they read a repeated name.
     let is_given_once = headers.get_all(CONTENT_TYPE).iter().count() == 1;
     let given = headers.get(CONTENT_TYPE).filter(|_| is_given_once);

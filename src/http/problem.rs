@@ -480,6 +480,7 @@ impl From<RegistryError> for Problem {
                 Self::unavailable("the container engine does not answer", &error)
             }
             RegistryError::Engine(error) => Self::internal(format!("engine: {}", chain(&error))),
+            RegistryError::Unkept(reason) => Self::internal(format!("bundle: {reason}")),
             RegistryError::Store(error) => return error.into(),
         };
         match hint {

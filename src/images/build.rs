@@ -99,11 +99,7 @@ impl<'a> BuildSink<'a> {
         progress: Progress<'a>,
     ) -> Result<Self, ImageError> {
         let folder = library.settings.data_dir.join("layers");
-        let what = folder.display().to_string();
-        let layer = create_folder(&folder)
-            .and_then(|()| sweep(&folder))
-            .and_then(|()| NamedTempFile::new_in(&folder))
-            .map_err(ImageError::io(what))?;
+        let layer = new_layer(&folder).map_err(ImageError::io(folder.display().to_string()))?;
         Ok(Self {
             layer,
             layer_bytes: 0,
@@ -123,6 +119,13 @@ impl<'a> BuildSink<'a> {
         let kept = self.words.get(..end.unwrap_or(self.words.len())).unwrap_or_default();
         self.secrets.redacted(&String::from_utf8_lossy(kept))
     }
+}
+
+/// A file for a layer, which goes when the build has ended.
+pub(super) fn new_layer(folder: &Path) -> io::Result<NamedTempFile> {
+    create_folder(folder)?;
+    sweep(folder)?;
+    NamedTempFile::new_in(folder)
 }
 
 /// Removes the layers of builds that were killed.

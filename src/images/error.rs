@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use super::wheels::MissingWheel;
+use crate::bundles::BundleError;
 use crate::domain::script_type::python::PythonVersion;
 use crate::engine::EngineError;
 use crate::sandbox::SandboxError;
@@ -110,6 +111,9 @@ pub enum ImageError {
         /// Its bound.
         bytes: u64,
     },
+    /// The files of a bundle could not be read.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
     /// One of Gantry's files could not be read or written.
     #[error("{what}: {source}")]
     Io {
@@ -185,6 +189,7 @@ impl ImageError {
                 Some("can the engine's containers reach the package index?".to_owned())
             }
             Self::LayerTooLarge { .. } => Some("require less".to_owned()),
+            Self::Bundle(error) => error.hint().map(str::to_owned),
             Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 Some("free some disk space; `gantry images prune` removes old images".to_owned())
             }
@@ -208,7 +213,10 @@ impl ImageError {
             Self::Engine(error) | Self::Sandbox(SandboxError::Engine(error)) => {
                 error.public_message()
             }
-            Self::Io { .. } | Self::Layer(_) | Self::Sandbox(_) => {
+            Self::Bundle(BundleError::Io { .. })
+            | Self::Io { .. }
+            | Self::Layer(_)
+            | Self::Sandbox(_) => {
                 "the environment could not be built; the server's log says why".to_owned()
             }
             Self::Install { lock: Some(_), .. } => format!(

@@ -10,6 +10,7 @@
 //!                               └─▶ environment ─▶ environment + more packages
 //!
 //! any script type ─▶ packages ─▶ environment, where the script type is python
+//! any of these ─▶ bundle: the files of a script that has many
 //! any of these ─▶ warm-up: the caches that a command of the script's has filled
 //! ```
 //!
@@ -25,6 +26,8 @@
 
 mod base;
 mod build;
+mod bundle;
+mod bytecode;
 mod environment;
 mod error;
 mod installer;

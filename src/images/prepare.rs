@@ -1,5 +1,6 @@
 //! Prepares the one image that has all that a script requests: the script type's, system
-//! packages upon it, Python requirements upon those, and caches upon all.
+//! packages upon it, Python requirements upon those, the files of a bundle, and caches
+//! upon all.
 
 use super::ImageError;
 use super::environment::{Environment, RequestedPackages, environment_tag};
@@ -59,6 +60,16 @@ impl Library {
                 }
             }
             None => Prepared { image: base.image, built: base.built, lock: None },
+        };
+        let below = match &spec.bundle {
+            Some(bundle) => {
+                let upon = &below.image;
+                let bundled =
+                    self.with_bundle(upon, spec.script_type, bundle, progress, cancel).await?;
+                let built = below.built || bundled.built;
+                Prepared { image: bundled.image, built, ..below }
+            }
+            None => below,
         };
         let Some(warm_up) = &spec.warm_up else { return Ok(below) };
         let warmed = self.warmed(&below.image, spec.script_type, warm_up, progress, cancel).await?;

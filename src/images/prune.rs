@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
 use super::library::Library;
-use super::{ImageError, environment, packages, warm_up};
+use super::{ImageError, bundle, environment, packages, warm_up};
 use crate::domain::quantities::show_duration;
 use crate::engine::docker::Image;
 use crate::engine::{LABEL_INSTALLATION, LABEL_ROLE, Labels};
@@ -28,7 +28,7 @@ pub struct Listed {
     pub image: Image,
     /// Its tag.
     pub tag: String,
-    /// `shell`, `python`, `binary`, `packages`, `environment`, `warm-up`, `rootfs`.
+    /// `shell`, `python`, `binary`, `packages`, `environment`, `bundle`, `warm-up`, `rootfs`.
     pub role: String,
     /// Its state.
     pub standing: ImageState,
@@ -118,9 +118,10 @@ fn age(image: &Image) -> Duration {
 }
 
 /// Roles of the images that scripts ask for, those that stand upon others first.
-const ROLES_FOR_SCRIPTS: [&str; 3] = [warm_up::ROLE, environment::ROLE, packages::ROLE];
+const ROLES_FOR_SCRIPTS: [&str; 4] =
+    [warm_up::ROLE, bundle::ROLE, environment::ROLE, packages::ROLE];
 
-/// Images upon images at most: a warm-up on an environment on packages.
+/// Images upon images at most: a warm-up on a bundle on an environment on packages.
 const MAX_BELOW: usize = ROLES_FOR_SCRIPTS.len();
 
 fn is_for_scripts(role: &str) -> bool {

@@ -18,7 +18,7 @@ use crate::domain::limits::Limits;
 use crate::domain::outcome::{Status, classify};
 use crate::domain::run_folder::RunFolder;
 use crate::domain::sandbox_spec::{Network, Purpose, SandboxSpec};
-use crate::domain::script_type::ScriptType;
+use crate::domain::script_type::{ScriptType, place_in_bundle};
 use crate::domain::warm_up::WarmUp;
 use crate::engine::docker::{Image, NewLayer, Progress};
 use crate::sandbox::{Cancel, LaunchRequest};
@@ -145,6 +145,8 @@ fn request(script_type: ScriptType, warm_up: &WarmUp, cpus: u64) -> Request {
     let (file_name, mode) = match script_type.launch(&warm_up.file_name, &warm_up.script, false) {
         Launch::Interpreted { file_name, .. } => (file_name, "600"),
         Launch::Executable { name } => (name, "555"),
+        // No script has this form before it is in a bundle.
+        Launch::InImage { .. } => (warm_up.file_name.clone(), "600"),
     };
     let shell = ["/bin/sh", "-c", SCRIPT, mode].map(str::to_owned);
     let cpus = cpus.to_string();
@@ -153,8 +155,14 @@ fn request(script_type: ScriptType, warm_up: &WarmUp, cpus: u64) -> Request {
         "PATH" => (name.to_owned(), format!("{ENVIRONMENT_PROGRAMS}:{value}")),
         name => (name.to_owned(), value.to_owned()),
     });
-    let path = format!("{SCRIPT_DIR}/{file_name}");
-    let word = |word: &String| if *word == warm_up.file_name { &path } else { word }.clone();
+    let path = match &warm_up.entry {
+        Some(entry) => place_in_bundle(entry),
+        None => format!("{SCRIPT_DIR}/{file_name}"),
+    };
+    let is_script = |word: &String| {
+        *word == warm_up.file_name || warm_up.entry.as_ref().is_some_and(|entry| entry == word)
+    };
+    let word = |word: &String| if is_script(word) { &path } else { word }.clone();
     Request {
         launch: Launch::Interpreted { interpreter: shell.into(), file_name },
         args: warm_up.command.iter().map(word).collect(),
@@ -176,7 +184,8 @@ fn tag(below: &Image, script_type: ScriptType, warm_up: &WarmUp) -> String {
     let words = warm_up.command.iter().map(String::as_bytes);
     let parts = [FORMAT.as_bytes(), SCRIPT.as_bytes(), below.id.as_bytes()].into_iter();
     let script = [script_type.name().as_bytes(), warm_up.file_name.as_bytes(), &warm_up.script];
-    format!("gantry/{ROLE}:{}", tag_hash(parts.chain(script).chain(words)))
+    let entry = warm_up.entry.iter().map(String::as_bytes);
+    format!("gantry/{ROLE}:{}", tag_hash(parts.chain(script).chain(words).chain(entry)))
 }
 
 #[cfg(test)]
@@ -197,6 +206,7 @@ mod tests {
             command: command.to_vec(),
             file_name: "x.py".into(),
             script: b"1".as_slice().into(),
+            entry: None,
         };
         let request = request(ScriptType::Python, &warm_up, 2);
         assert_eq!(request.args, ["/bin/echo", "$(id)", "a b", "/run/gantry/x.py"]);

@@ -21,6 +21,7 @@ use slots::Slots;
 use super::build_failure::BuildFailure;
 use super::observer::Observer;
 use super::run_error::RunError;
+use crate::bundles::Shelf;
 use crate::clock;
 use crate::domain::script_type::ScriptType;
 use crate::domain::script_type::python::requirements::RequirementsPolicy;
@@ -39,6 +40,7 @@ pub struct Environments {
 struct Inner {
     store: Store,
     library: Library,
+    bundles: Shelf,
     policy: RequirementsPolicy,
     observer: Arc<dyn Observer>,
     /// Ids of images, by key or by the name of a plain script type.
@@ -68,12 +70,13 @@ impl Wanted {
 }
 
 impl Environments {
-    /// No image is known yet. `policy` is what requirements may be, `builds` how many
+    /// No image is known yet. `bundles` keeps what images are to contain, `policy` is what requirements may be, `builds` how many
     /// environments are built at once.
     #[must_use]
     pub fn new(
         store: Store,
         library: Library,
+        bundles: Shelf,
         policy: RequirementsPolicy,
         observer: Arc<dyn Observer>,
         builds: usize,
@@ -83,6 +86,7 @@ impl Environments {
         let inner = Inner {
             store,
             library,
+            bundles,
             policy,
             observer,
             images: Mutex::default(),

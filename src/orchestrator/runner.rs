@@ -246,7 +246,7 @@ impl Runner {
         let stay_ms = if receipt.warm { STAY_MS } else { 0 };
         let request = Request { stay_ms, ..job.request() };
         let launch =
-            LaunchRequest { head: &request, script: job.script.runnable(), stdin: job.stdin() };
+            LaunchRequest { head: &request, script: job.script.carried(), stdin: job.stdin() };
         let (loaded, confinement) = match sandbox.confinement().cloned() {
             None if !receipt.warm => {
                 let spec = job.sandbox_spec(receipt.image.clone());

@@ -87,7 +87,7 @@ mod tests {
     use crate::domain::limits::Limits;
     use crate::domain::run_folder::RunFolder;
     use crate::domain::sandbox_spec::{Network, Purpose, SandboxSpec};
-    use gantry_init::message::{Preparation, StandBy};
+    use gantry_init::message::{Launch, Preparation, StandBy};
 
     fn read(available: u64) -> Option<MachineMemory> {
         Some(MachineMemory { total: 10_240 * MIB, available: available * MIB })
@@ -119,8 +119,7 @@ mod tests {
     #[test]
     fn no_sandbox_counts_more_than_its_limit() {
         let stand_by = StandBy {
-            interpreter: Vec::new(),
-            file_name: String::new(),
+            launch: Launch::Executable { name: String::new() },
             working_directory: String::new(),
             differing: Vec::new(),
             own_env: Vec::new(),

@@ -144,7 +144,7 @@ impl Pool {
                 state.start_time = (state.start_time * 3 + took) / 4;
             }
             Err(PrepareError::Unsupported(reason)) => {
-                let file = template.preparation.stand_by.as_ref().map(|it| it.file_name.as_str());
+                let file = template.preparation.stand_by.as_ref().map(|it| it.launch.script());
                 tracing::info!(file, reason, "the pool holds no stand-by interpreter for a script");
                 kind.stand_by_failure =
                     Some(StandByFailure { reason, retry_at: now + STAND_BY_RETRY });

@@ -6,7 +6,7 @@ mod floors;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gantry_init::message::StandBy;
+use gantry_init::message::{Launch, StandBy};
 
 use super::*;
 use crate::domain::limits::Limits;
@@ -65,8 +65,10 @@ fn template(pids: u32) -> Template {
 /// One whose interpreter stands by, unless there is a reason not to.
 fn standing_by(reason: &str) -> Template {
     let stand_by = StandBy {
-        interpreter: vec!["/bin/python".to_owned()],
-        file_name: "it.py".to_owned(),
+        launch: Launch::Interpreted {
+            interpreter: vec!["/bin/python".to_owned()],
+            file_name: "it.py".to_owned(),
+        },
         working_directory: "/work".to_owned(),
         differing: Vec::new(),
         own_env: Vec::new(),
@@ -294,7 +296,10 @@ async fn where_somebody_runs_who_was_to_stand_by_nobody_does_for_a_while() {
     let bench = bench(1);
     let mut template = standing_by("");
     let stand_by = template.preparation.stand_by.as_mut().unwrap();
-    stand_by.file_name = RUNS_ON.to_owned();
+    stand_by.launch = Launch::Interpreted {
+        interpreter: vec!["/bin/python".to_owned()],
+        file_name: RUNS_ON.to_owned(),
+    };
     bench.take(&template, 1);
     assert_eq!(bench.soon().await.unused, 1);
     tokio::time::sleep(Duration::from_secs(20)).await;

@@ -146,7 +146,8 @@ impl Registry {
         }
         let newest = self.newest(seen.clone()).await?;
         // The file is read again.
-        let is_kept = seen.file_path.is_none() && !input.brings_source();
+        let brings_source = input.brings_source() || input.bundle.is_some();
+        let is_kept = seen.file_path.is_none() && !brings_source;
         let code = match is_kept {
             true => self.store.code(&newest.version.definition.digest).await?,
             false => Vec::new(),
@@ -157,6 +158,7 @@ impl Registry {
         if draft.definition == newest.version.definition {
             environment = newest.version.environment_key.clone();
         } else {
+            self.keep_bundle(&draft).await?;
             let version = self.version(&draft);
             environment = version.environment.as_ref().map(|it| it.key.clone());
             change.row.version = VersionChange::Define(Box::new(version));

@@ -1,9 +1,11 @@
 //! New state of a script: the sent fields over the current ones.
 
+use super::bundle::Sought;
 use super::faults::Faults;
-use super::fields;
 use super::source::{self, Known, Required, Source};
-use super::{RegistrySettings, ScriptInput, environment, schemas};
+use super::{RegistrySettings, ScriptInput, bundle, environment, fields, schemas};
+use crate::bundles::Packed;
+use crate::domain::bundle::{BundleLayer, Manifest};
 use crate::domain::environment::EnvironmentSpec;
 use crate::domain::fault::Fault;
 use crate::domain::job::{JobError, check_exec};
@@ -23,12 +25,16 @@ pub(super) struct Draft {
     pub(super) requirements: Option<Requirements>,
     /// Field that the script's bytes were sent in.
     pub(super) source_pointer: &'static str,
+    /// Files of a bundle that may not be kept yet.
+    pub(super) packed: Option<Packed>,
 }
 
-/// Reads and checks everything. Reads files and may block: not for an async thread.
+/// Reads and checks everything. `kept` is the bundle that the input refers to, or the script's own.
+/// Reads files and may block: not for an async thread.
 pub(super) fn draft(
     mut input: ScriptInput,
     known: Option<Known<'_>>,
+    kept: Option<&Manifest>,
     settings: &RegistrySettings,
 ) -> Result<Draft, Vec<Fault>> {
     let faults = &mut Faults::default();
@@ -43,7 +49,11 @@ pub(super) fn draft(
     let script_settings = script.map(|it| it.settings.clone()).unwrap_or_default();
     let script_settings = input.settings(&script_settings, settings, faults);
     let says_what_is_held = input.says_what_is_held();
-    let source = source::source(&mut input, known, settings, faults);
+    let source = match bundle::source(&mut input, known, kept, settings, faults) {
+        Sought::Found(source) => Some(*source),
+        Sought::Faulty => None,
+        Sought::None => source::source(&mut input, known, settings, faults),
+    };
     let script_type = input.script_type.or(before.map(|it| it.script_type));
     let script_type = script_type.or(source.as_ref().map(|it| it.script.script_type()));
     let sources = environment::sources(before, input.sources);
@@ -65,9 +75,10 @@ pub(super) fn draft(
     let exec = check_exec(definition.exec, &script_settings.limits);
     faults.keep("/limits/disk_bytes", exec, JobError::hint);
     std::mem::take(faults).into_result()?;
-    let (Some(name), Some(Source { script, file_path, pointer })) = (name, source) else {
+    let (Some(name), Some(source)) = (name, source) else {
         return Err(vec![Fault::new("", "the script is incomplete")]);
     };
+    let Source { script, file_path, pointer, bundle } = source;
     let (requirements, requirements_path) = requirements.map(|it| (it.parsed, it.path)).unzip();
     let fields = ScriptFields {
         name,
@@ -76,7 +87,8 @@ pub(super) fn draft(
         requirements_path: requirements_path.flatten(),
         settings: script_settings,
     };
-    Ok(Draft { fields, definition, script, requirements, source_pointer: pointer })
+    let packed = bundle.and_then(|it| it.packed);
+    Ok(Draft { fields, definition, script, requirements, source_pointer: pointer, packed })
 }
 
 /// Returns the definition that a registration results in, or all faults that are detectable without
@@ -89,7 +101,7 @@ pub fn definition_of(
     input: ScriptInput,
     settings: &RegistrySettings,
 ) -> Result<Definition, Vec<Fault>> {
-    draft(input, None, settings).map(|draft| draft.definition)
+    draft(input, None, None, settings).map(|draft| draft.definition)
 }
 
 /// The sent value, or the one before; null and nothing are the default.
@@ -111,6 +123,7 @@ fn definition(
     let python = environment::python(before, script_type, input.python, faults);
     let working_directory = before.and_then(|it| it.working_directory.as_deref());
     let output_file = before.and_then(|it| it.output_file.as_deref());
+    let bundle = source.and_then(|it| it.bundle.as_ref());
     Definition {
         // Irrelevant without a script.
         script_type: script_type.unwrap_or_default(),
@@ -165,6 +178,8 @@ fn definition(
         warm_up: environment::warm_up(before, input.warm_up, faults),
         owner: fields::owner(before.and_then(|it| it.owner), input.owner, settings, faults),
         outputs: fields::outputs(before.map(|it| &it.outputs), input.outputs, faults),
+        bundle: bundle.map(|it| it.digest),
+        entry: bundle.map(|it| it.entry.clone()),
     }
 }
 
@@ -178,6 +193,7 @@ impl Draft {
             packages: definition.system_packages.clone(),
             requirements: self.requirements.clone(),
             warm_up: WarmUp::of(&definition.warm_up, &self.script),
+            bundle: definition.bundle.map(|digest| BundleLayer { digest, archive: None }),
         };
         if spec.is_plain() {
             return None;
@@ -194,7 +210,9 @@ impl Draft {
                 command: warm_up.command,
                 digest: definition.digest.clone(),
                 file_name: warm_up.file_name,
+                entry: warm_up.entry,
             }),
+            bundle: definition.bundle,
             system_packages: spec.packages,
         })
     }

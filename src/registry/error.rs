@@ -28,6 +28,9 @@ pub enum RegistryError {
     /// Concurrent changes prevented this one.
     #[error("the script was changed by somebody else at the same time")]
     ChangedMeanwhile,
+    /// The files of a bundle could not be kept.
+    #[error("the bundle can't be kept: {0}")]
+    Unkept(String),
     /// The engine did not describe itself.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -50,6 +53,7 @@ impl RegistryError {
                 let settings = ScriptSettings::names().join(", ");
                 return Some(format!("operators change {settings} and nothing else; ask an admin"));
             }
+            Self::Unkept(_) => "is there room on the server's disk?",
             Self::ChangedMeanwhile => "look at it again, and try again",
             Self::Engine(error) => return error.hint().map(str::to_owned),
             Self::Store(error) => return error.hint().map(str::to_owned),

@@ -4,8 +4,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::Registry;
-use super::files::read_below;
+use super::files::{open_folder_below, read_below};
+use super::{Registry, RegistrySettings};
+use crate::bundles::{Packer, read_folder};
+use crate::domain::file::FileDigest;
 use crate::domain::registry::RegisteredScript;
 use crate::domain::script::{MAX_SCRIPT_BYTES, code_digest};
 
@@ -23,17 +25,38 @@ pub enum FileState {
 }
 
 impl Registry {
-    /// Compares the file of a script with its current version. Reads at most [`MAX_SCRIPT_BYTES`],
+    /// Compares the file or folder of a script with its current version. Reads at most [`MAX_SCRIPT_BYTES`],
     /// below the folders that the operator allows.
     pub async fn file_state(&self, script: &RegisteredScript) -> FileState {
         let Some(path) = script.file_path.clone() else { return FileState::NotAFile };
-        let digest = script.version.definition.digest.clone();
+        let definition = &script.version.definition;
+        let (digest, bundle) = (definition.digest.clone(), definition.bundle);
         let settings = Arc::clone(&self.settings);
-        let looking =
-            tokio::task::spawn_blocking(move || look(&settings.script_roots, &path, &digest));
+        let looking = tokio::task::spawn_blocking(move || match bundle {
+            Some(bundle) => look_into(&settings, &path, bundle),
+            None => look(&settings.script_roots, &path, &digest),
+        });
         looking.await.unwrap_or_else(|_| {
             FileState::Unreadable("looking at it failed: this is a mistake of Gantry's".to_owned())
         })
+    }
+}
+
+/// Compares a folder with a bundle.
+fn look_into(settings: &RegistrySettings, path: &str, bundle: FileDigest) -> FileState {
+    let folder = match open_folder_below(&settings.script_roots, path) {
+        Ok(Some(folder)) => folder,
+        Ok(None) => return FileState::Differs,
+        Err(fault) => return FileState::Unreadable(fault.shown()),
+    };
+    let read = Packer::new(&settings.bundles.unfinished()).and_then(|mut packer| {
+        read_folder(folder, &mut packer)?;
+        packer.into_manifest()
+    });
+    match read {
+        Ok(manifest) if manifest.digest() == bundle => FileState::Same,
+        Ok(_) => FileState::Differs,
+        Err(error) => FileState::Unreadable(error.to_string()),
     }
 }
 

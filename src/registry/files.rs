@@ -126,6 +126,19 @@ pub fn read_below(roots: &[PathBuf], path: &str, limit: u64) -> Result<ServerFil
     Ok(ServerFile { bytes, is_executable: status.st_mode & 0o111 != 0 })
 }
 
+/// Opens a folder below one of `roots`; `None` if there is something else.
+///
+/// # Errors
+/// [`FileFault`].
+pub fn open_folder_below(roots: &[PathBuf], path: &str) -> Result<Option<OwnedFd>, FileFault> {
+    let (root, below) = resolve(roots, path)?;
+    let failed = |errno| unreadable(&sanitize(path), &io::Error::from(errno));
+    let opened = open_below(&root, &below).map_err(failed)?;
+    let status = fstat(&opened).map_err(failed)?;
+    let is_folder = FileType::from_raw_mode(status.st_mode) == FileType::Directory;
+    Ok(is_folder.then_some(opened))
+}
+
 /// Reads an open regular file of at most `limit` bytes. Errors call it `shown`.
 ///
 /// # Errors

@@ -10,6 +10,8 @@ use utoipa::{PartialSchema, ToSchema};
 use super::faults::{Faults, advised};
 use super::present::{present, present_named, present_object, present_objects, present_variables};
 use super::{RegistrySettings, limits};
+use crate::bundles::Packed;
+use crate::domain::file::FileDigest;
 use crate::domain::limits::Timeout;
 use crate::domain::registry::settings::Tags;
 use crate::domain::registry::{DeclaredOutput, ScriptSettings};
@@ -35,7 +37,7 @@ pub struct ScriptInput {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub script_type: Option<ScriptType>,
-    /// A file on the server, below one of `GANTRY_SCRIPT_ROOTS`.
+    /// A file on the server, below one of `GANTRY_SCRIPT_ROOTS`, or the folder of a bundle.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file_path: Option<String>,
     /// The script itself, as text.
@@ -47,6 +49,19 @@ pub struct ScriptInput {
     /// The name that the script shows itself by; of `file_path` by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file_name: Option<String>,
+    /// A bundle that the server keeps, by its digest: `sha256:` and 64 hexadecimal digits. Its
+    /// files are sent as `multipart/form-data`, or are a folder at `file_path`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, pattern = "^sha256:[0-9a-f]{64}$")]
+    pub bundle: Option<FileDigest>,
+    /// The file of a bundle that is run, by its path in it; by default `__main__.py`,
+    /// `main.py`, `main.sh` or `main`, or the only file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entry: Option<String>,
+    /// The files of a bundle that were sent.
+    #[serde(skip)]
+    #[schema(ignore)]
+    pub packed: Option<Packed>,
     /// Folder that it starts in, relative to `/work`.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
@@ -276,12 +291,17 @@ impl ScriptInput {
     pub(super) fn fields_of_admins(&self) -> Vec<String> {
         let Ok(Value::Object(fields)) = serde_json::to_value(self) else { return Vec::new() };
         let settings = ScriptSettings::names();
-        fields.into_iter().map(|(name, _)| name).filter(|name| !settings.contains(name)).collect()
+        let packed = self.packed.iter().map(|_| "bundle".to_owned());
+        let named = fields.into_iter().map(|(name, _)| name);
+        named.filter(|name| !settings.contains(name)).chain(packed).collect()
     }
 
     /// True if it has the script's bytes or their location.
     pub(super) fn brings_source(&self) -> bool {
-        self.file_path.is_some() || self.source.is_some() || self.source_base64.is_some()
+        self.file_path.is_some()
+            || self.source.is_some()
+            || self.source_base64.is_some()
+            || self.packed.is_some()
     }
 
     /// True if it can make a script with mounts hold sandboxes. A script that got there by an older

@@ -12,6 +12,7 @@
 //! does not know HTTP.
 
 mod audit;
+mod bundle;
 mod change;
 mod check;
 mod draft;
@@ -35,6 +36,7 @@ use std::sync::Arc;
 use crate::domain::token::Role;
 use crate::store::Store;
 
+pub use bundle::check_entry;
 pub use draft::definition_of;
 pub use error::RegistryError;
 pub use file_state::FileState;

@@ -6,7 +6,9 @@ use super::audit::snapshot;
 use super::draft::{Draft, draft};
 use super::source::Known;
 use super::{Actor, Registry, RegistryError, ScriptInput};
+use crate::bundles::Packed;
 use crate::clock;
+use crate::domain::bundle::Manifest;
 use crate::domain::elf::Architecture;
 use crate::domain::fault::Fault;
 use crate::domain::oci_runtime::OciRuntime;
@@ -28,6 +30,7 @@ impl Registry {
     ) -> Result<RegisteredScript, RegistryError> {
         admins_only(actor)?;
         let draft = self.drafted(input, None).await?;
+        self.keep_bundle(&draft).await?;
         let now = clock::now();
         let version = self.version(&draft);
         let environment = version.environment.as_ref().map(|it| it.key.clone());
@@ -59,12 +62,13 @@ impl Registry {
         input: ScriptInput,
         known: Option<(RegisteredScript, Vec<u8>)>,
     ) -> Result<Draft, RegistryError> {
+        let kept = self.kept_bundle(&input, known.as_ref().map(|(script, _)| script)).await?;
         let settings = self.settings.clone();
         let before =
             known.as_ref().and_then(|(script, _)| script.version.definition.runtime.clone());
         let drafting = tokio::task::spawn_blocking(move || {
             let known = known.as_ref().map(|(script, code)| Known { script, code });
-            draft(input, known, &settings)
+            draft(input, known, kept.as_ref(), &settings)
         });
         let drafted = drafting.await.unwrap_or_else(|_| {
             Err(vec![Fault::new("", "it could not be checked: this is a mistake of Gantry's")])
@@ -115,12 +119,43 @@ impl Registry {
         Err(RegistryError::invalid("/runtime", what))
     }
 
+    /// The bundle that an input refers to, or else the one that its script has kept.
+    async fn kept_bundle(
+        &self,
+        input: &ScriptInput,
+        script: Option<&RegisteredScript>,
+    ) -> Result<Option<Manifest>, RegistryError> {
+        let own = script.filter(|it| it.file_path.is_none() && !input.brings_source());
+        let own = own.and_then(|it| it.version.definition.bundle);
+        match (input.bundle, own) {
+            (Some(digest), _) => match self.store.find_bundle(digest).await? {
+                Some(manifest) => Ok(Some(manifest)),
+                None => {
+                    let what = format!("the server keeps no bundle {digest}; send its files");
+                    Err(RegistryError::invalid("/bundle", what))
+                }
+            },
+            (None, Some(digest)) => Ok(Some(self.store.bundle(digest).await?)),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// Keeps the files of a draft's bundle, before a version refers to them.
+    pub(super) async fn keep_bundle(&self, draft: &Draft) -> Result<(), RegistryError> {
+        let Some(packed) = draft.packed.clone() else { return Ok(()) };
+        let bundles = self.settings.bundles.clone();
+        let keeping = tokio::task::spawn_blocking(move || bundles.keep(&packed));
+        let kept = keeping.await.map_err(|error| RegistryError::Unkept(error.to_string()))?;
+        kept.map_err(|error| RegistryError::Unkept(error.to_string()))
+    }
+
     /// Version of a draft.
     pub(super) fn version(&self, draft: &Draft) -> NewVersion {
         let type_tag = self.engine.type_tag(draft.definition.script_type);
         NewVersion {
             definition: draft.definition.clone(),
             code: draft.script.bytes().to_vec(),
+            bundle: draft.packed.as_ref().map(Packed::to_manifest),
             environment: draft.environment(&type_tag),
         }
     }

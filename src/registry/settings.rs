@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tokio::sync::OnceCell;
 
+use crate::bundles::Shelf;
 use crate::domain::elf::Architecture;
 use crate::domain::script_type::ScriptType;
 use crate::domain::script_type::python::requirements::RequirementsPolicy;
@@ -40,6 +41,8 @@ pub struct RegistrySettings {
     pub host_limits: HostLimits,
     /// True if the engine sees the same files as this process.
     pub is_engine_local: bool,
+    /// Keeper of bundles.
+    pub bundles: Shelf,
 }
 
 /// Most resources of one execution: a script that needs more than the machine has could never

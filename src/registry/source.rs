@@ -9,6 +9,8 @@ use super::faults::Faults;
 use super::fields::check_text;
 use super::files::{ServerFile, read_below};
 use super::{RegistrySettings, ScriptInput};
+use crate::bundles::Packed;
+use crate::domain::file::FileDigest;
 use crate::domain::registry::RegisteredScript;
 use crate::domain::sanitize::sanitize;
 use crate::domain::script::{MAX_SCRIPT_BYTES, Script};
@@ -31,12 +33,24 @@ pub(super) struct Known<'a> {
     pub(super) code: &'a [u8],
 }
 
+/// Bundle of a source.
+pub(super) struct Bundle {
+    /// Digest of its manifest.
+    pub(super) digest: FileDigest,
+    /// Path of the file that is run.
+    pub(super) entry: String,
+    /// The files, if they may not be kept yet.
+    pub(super) packed: Option<Packed>,
+}
+
 /// Bytes of a script and their origin.
 pub(super) struct Source {
     pub(super) script: Script,
     pub(super) file_path: Option<String>,
     /// Field that they were sent in.
     pub(super) pointer: &'static str,
+    /// Bundle that they are the entry of.
+    pub(super) bundle: Option<Bundle>,
 }
 
 /// Bytes before their check.
@@ -71,7 +85,7 @@ pub(super) fn source(
     }
     let script = Script::new(&file_name, Some(script_type), raw.bytes);
     let script = faults.keep(raw.pointer, script, |error| error.hint())?;
-    Some(Source { script, file_path: raw.file_path, pointer: raw.pointer })
+    Some(Source { script, file_path: raw.file_path, pointer: raw.pointer, bundle: None })
 }
 
 /// Type of a server file, detected as `gantry run` does. Sent bytes have no file name to detect it

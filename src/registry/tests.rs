@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::bundles::Shelf;
 use crate::domain::elf::Architecture;
 use crate::domain::fault::Fault;
 use crate::domain::quantities::NANO_CPUS_PER_CPU;
@@ -14,6 +15,7 @@ use crate::domain::registry::RegisteredScript;
 use crate::domain::script_type::python::requirements::RequirementsPolicy;
 use crate::store::{AuditEntry, DatabaseUrl};
 
+mod bundles;
 mod changing;
 mod environment;
 mod registering;
@@ -47,6 +49,7 @@ impl World {
             requirements: RequirementsPolicy::default(),
             host_limits: HostLimits { nano_cpus: 2 * NANO_CPUS_PER_CPU, memory_bytes: 1 << 30 },
             is_engine_local: true,
+            bundles: Shelf::new(&folder.path().join("data-folder")),
         };
         let engine = EngineFacts::fixed(Architecture::X86_64, |it| format!("gantry/{it}:1"));
         let environments: EnvironmentRequests =

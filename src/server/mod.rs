@@ -21,6 +21,7 @@ pub use error::ServerError;
 
 use crate::access::Access;
 use crate::api;
+use crate::bundles::Shelf;
 use crate::config::{ServeSettings, Settings};
 use crate::doctor::{self, Examiner};
 use crate::files::{Files, FilesSettings};
@@ -81,6 +82,7 @@ impl Server {
         let access = Access::new(store.clone());
         let first_token = access.first_admin(settings.admin_token().as_deref()).await?;
         let metrics = Arc::new(Metrics::default());
+        Shelf::new(&data_dir).sweep();
         let machine = Machine::look(&services.docker).await;
         services.pool.set_budget(machine.pool_budget(serve, services.docker.endpoint().is_local()));
         let environments = environments(settings, serve, &services, &store, &metrics)?;
@@ -193,7 +195,8 @@ fn environments(
 ) -> Result<Environments, ServerError> {
     let policy = settings.requirements_policy().map_err(ServerError::Setting)?;
     let (library, observer) = (services.library.clone(), Arc::clone(metrics) as _);
-    Ok(Environments::new(store.clone(), library, policy, observer, serve.max_builds()))
+    let bundles = Shelf::new(&settings.data_dir().map_err(ServerError::Setting)?);
+    Ok(Environments::new(store.clone(), library, bundles, policy, observer, serve.max_builds()))
 }
 
 /// Opens the store of files.
@@ -248,6 +251,7 @@ fn registry_settings(
         requirements: settings.requirements_policy().map_err(ServerError::Setting)?,
         host_limits: machine.host_limits(),
         is_engine_local: services.docker.endpoint().is_local(),
+        bundles: Shelf::new(&settings.data_dir().map_err(ServerError::Setting)?),
     })
 }
 

@@ -7,6 +7,7 @@ use super::activation::activate_ready;
 use super::connection::{in_transaction, on_reader, on_writer};
 use super::rows::{Row, without_nul};
 use super::{Store, StoreError};
+use crate::domain::file::FileDigest;
 use crate::domain::registry::{EnvironmentRecord, EnvironmentStatus, WarmUpRecord};
 use crate::domain::script_type::ScriptType;
 use crate::domain::script_type::python::PythonVersion;
@@ -34,6 +35,8 @@ pub struct NewEnvironment {
     pub sources: bool,
     /// The command that fills its caches.
     pub warm_up: Option<WarmUpRecord>,
+    /// The bundle whose files are in it.
+    pub bundle: Option<FileDigest>,
 }
 
 /// Inserts an environment, unless it is stored already. Where the server allows sources to
@@ -41,8 +44,8 @@ pub struct NewEnvironment {
 /// choice, so that it can be built when the server no longer allows them.
 pub(super) const INSERT_ENVIRONMENT: &str = "INSERT INTO environments \
      (key, script_type, system_packages, requirements, requirements_hash, python, sources, \
-      warm_up, status, log, created_at, updated_at) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'queued', '', $9, $9) \
+      warm_up, bundle, status, log, created_at, updated_at) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'queued', '', $10, $10) \
      ON CONFLICT (key) DO UPDATE SET sources = TRUE \
      WHERE excluded.sources AND NOT environments.sources";
 
@@ -51,7 +54,7 @@ macro_rules! select_environment {
         concat!(
             "SELECT key, script_type, CAST(system_packages AS TEXT) AS system_packages, \
              requirements, requirements_hash, python, sources, \
-             CAST(warm_up AS TEXT) AS warm_up, status, image, error, lock, created_at, \
+             CAST(warm_up AS TEXT) AS warm_up, bundle, status, image, error, lock, created_at, \
              updated_at, built_at FROM environments ",
             $where
         )
@@ -68,6 +71,7 @@ struct EnvironmentRow {
     python: Option<String>,
     sources: bool,
     warm_up: Option<String>,
+    bundle: Option<String>,
     status: String,
     image: Option<String>,
     error: Option<String>,
@@ -83,7 +87,9 @@ impl EnvironmentRow {
         let system_packages: SystemPackages = row.json("system_packages", &self.system_packages)?;
         let python = self.python.as_deref().map(|it| row.word("python", it)).transpose()?;
         let warm_up = self.warm_up.as_deref().map(|it| row.json("warm_up", it)).transpose()?;
+        let bundle = self.bundle.as_deref().map(|it| row.word("bundle", it)).transpose()?;
         Ok(EnvironmentRecord {
+            bundle,
             python,
             sources: self.sources,
             warm_up,

@@ -12,6 +12,7 @@
 mod activation;
 mod artifacts;
 mod audit;
+mod bundles;
 mod claims;
 mod code;
 mod collection;

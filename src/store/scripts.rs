@@ -6,6 +6,7 @@ use sqlx::{FromRow, QueryBuilder};
 
 use super::activation::{Activation, activate};
 use super::audit::note;
+use super::bundles::INSERT_BUNDLE;
 use super::code::INSERT_CODE;
 use super::connection::{in_transaction, on_reader};
 use super::environments::INSERT_ENVIRONMENT;
@@ -81,6 +82,14 @@ macro_rules! define {
             .bind($at)
             .execute(&mut *$connection)
             .await?;
+        if let Some(bundle) = &version.bundle {
+            sqlx::query(INSERT_BUNDLE)
+                .bind(bundle.digest().to_string())
+                .bind(bundle.to_string())
+                .bind($at)
+                .execute(&mut *$connection)
+                .await?;
+        }
         if let Some(environment) = &version.environment {
             sqlx::query(INSERT_ENVIRONMENT)
                 .bind(&environment.key)
@@ -91,6 +100,7 @@ macro_rules! define {
                 .bind(environment.python.map(PythonVersion::name))
                 .bind(environment.sources)
                 .bind(environment.warm_up.as_ref().map(Json))
+                .bind(environment.bundle.map(|it| it.to_string()))
                 .bind($at)
                 .execute(&mut *$connection)
                 .await?;

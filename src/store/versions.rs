@@ -1,11 +1,14 @@
 //! Versions of scripts, which never change.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use sqlx::FromRow;
 
 use super::connection::on_reader;
 use super::rows::Row;
 use super::{NewEnvironment, Store, StoreError};
+use crate::domain::bundle::Manifest;
 use crate::domain::registry::{Definition, ScriptVersion};
 
 /// Version to store.
@@ -15,6 +18,8 @@ pub struct NewVersion {
     pub definition: Definition,
     /// Bytes of the script, which have the definition's digest.
     pub code: Vec<u8>,
+    /// Files of the bundle, which have the definition's digest, if it is one.
+    pub bundle: Option<Arc<Manifest>>,
     /// Environment that it needs, if any.
     pub environment: Option<NewEnvironment>,
 }

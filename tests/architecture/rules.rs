@@ -13,6 +13,7 @@ const MODULES: [(&str, &[&str]); 27] = [
     ("log_throttle", &[]),
     ("disk", &[]),
     ("private_files", &[]),
+    ("bundles", &["domain", "private_files"]),
     ("installation", &["private_files"]),
     ("process", &["private_files"]),
     ("shares", &["domain"]),
@@ -21,7 +22,7 @@ const MODULES: [(&str, &[&str]); 27] = [
     ("engine", &["domain"]),
     ("sandbox", &["domain", "private_files", "engine"]),
     ("pool", &["domain", "engine", "sandbox"]),
-    ("images", &["domain", "private_files", "engine", "sandbox"]),
+    ("images", &["domain", "private_files", "bundles", "engine", "sandbox"]),
     (
         "orchestrator",
         &[
@@ -29,6 +30,7 @@ const MODULES: [(&str, &[&str]); 27] = [
             "clock",
             "log_throttle",
             "private_files",
+            "bundles",
             "process",
             "disk",
             "shares",
@@ -40,7 +42,7 @@ const MODULES: [(&str, &[&str]); 27] = [
             "images",
         ],
     ),
-    ("registry", &["domain", "clock", "store", "engine", "images"]),
+    ("registry", &["domain", "clock", "bundles", "store", "engine", "images"]),
     ("access", &["domain", "clock", "store"]),
     ("config", &["domain", "disk", "shares", "store", "engine", "images"]),
     (
@@ -83,6 +85,7 @@ const MODULES: [(&str, &[&str]); 27] = [
         &[
             "domain",
             "clock",
+            "bundles",
             "log_throttle",
             "disk",
             "shares",
@@ -101,6 +104,8 @@ const MODULES: [(&str, &[&str]); 27] = [
         "api",
         &[
             "domain",
+            "bundles",
+            "private_files",
             "clock",
             "disk",
             "store",
@@ -117,6 +122,7 @@ const MODULES: [(&str, &[&str]); 27] = [
         "ui",
         &[
             "domain",
+            "bundles",
             "clock",
             "disk",
             "store",
@@ -133,6 +139,7 @@ const MODULES: [(&str, &[&str]); 27] = [
         "server",
         &[
             "domain",
+            "bundles",
             "private_files",
             "process",
             "disk",
@@ -154,11 +161,12 @@ const MODULES: [(&str, &[&str]); 27] = [
             "ui",
         ],
     ),
-    ("client", &["domain"]),
+    ("client", &["domain", "bundles"]),
     (
         "cli",
         &[
             "domain",
+            "bundles",
             "clock",
             "private_files",
             "files",

@@ -7,6 +7,7 @@
 mod testkit;
 
 mod arguments;
+mod bundles;
 mod client_failures;
 mod completions;
 mod endings;

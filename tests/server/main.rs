@@ -8,6 +8,7 @@ mod testkit;
 
 mod api;
 mod artifacts;
+mod bundles;
 mod cancelling;
 mod commands;
 mod disk;

@@ -25,6 +25,7 @@ fn needing(content: &str, key: &str) -> NewVersion {
         python: None,
         sources: false,
         warm_up: None,
+        bundle: None,
     };
     NewVersion { environment: Some(environment), ..version(content) }
 }

@@ -1,5 +1,6 @@
 //! Environments, from queued to built.
 
+use gantry::domain::file::FileDigest;
 use gantry::domain::registry::{EnvironmentRecord, EnvironmentStatus, WarmUpRecord};
 use gantry::domain::script_type::ScriptType;
 use gantry::domain::script_type::python::PythonVersion;
@@ -31,6 +32,7 @@ fn environment(key: &str) -> NewEnvironment {
         requirements_hash: Some("00".to_owned()),
         sources: false,
         warm_up: None,
+        bundle: None,
     }
 }
 
@@ -103,18 +105,21 @@ async fn all_that_a_rebuild_needs_is_kept(database: Database) {
         command: ["python3", "a b.py", "", "'\"\\ü"].map(str::to_owned).to_vec(),
         digest: "00".to_owned(),
         file_name: "a b.py".to_owned(),
+        entry: Some("x/a b.py".to_owned()),
     };
+    let bundle = FileDigest::new([7; 32]);
     for python in PythonVersion::ALL {
         let new = NewEnvironment {
             python: Some(python),
             sources: true,
             warm_up: Some(warm_up.clone()),
+            bundle: Some(bundle),
             ..environment(python.name())
         };
         needs(store, &format!("python-{python}"), new).await;
         let found = read(store, python.name()).await;
         assert_eq!((found.python, found.sources), (Some(python), true));
-        assert_eq!(found.warm_up.as_ref(), Some(&warm_up));
+        assert_eq!((found.warm_up.as_ref(), found.bundle), (Some(&warm_up), Some(bundle)));
     }
     needed(store, "weather", "plain").await;
     let plain = read(store, "plain").await;

@@ -116,6 +116,7 @@ async fn impossible_environments_are_named(database: Database) {
         python: None,
         sources: false,
         warm_up: None,
+        bundle: None,
     });
     store.insert_script(&new, &audit("script.create")).await.unwrap();
     database.execute("INSERT INTO script_types (name, description) VALUES ('perl', '')").await;

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use gantry::bundles::Shelf;
 use gantry::domain::elf::Architecture;
 use gantry::domain::execution::{ExecutionSnapshot, FilesSnapshot, NewExecution};
 use gantry::domain::limits::{Limits, Timeout};
@@ -74,6 +75,7 @@ fn registry(database: &Database) -> Registry {
         requirements: RequirementsPolicy::default(),
         host_limits: HostLimits { nano_cpus: 2_000_000_000, memory_bytes: 1 << 30 },
         is_engine_local: true,
+        bundles: Shelf::new(&std::env::temp_dir().join("gantry-tests-keep-no-bundle")),
     };
     let engine = EngineFacts::fixed(Architecture::X86_64, |it| format!("gantry/{it}:1"));
     Registry::new(database.store.clone(), settings, engine, Arc::new(|_| ()), Arc::new(|_, _| ()))

@@ -70,8 +70,11 @@ pub(crate) fn version(content: &str) -> NewVersion {
             sources: false,
             warm_up: Vec::new(),
             owner: None,
+            bundle: None,
+            entry: None,
         },
         code: content.as_bytes().to_vec(),
+        bundle: None,
         environment: None,
     }
 }

@@ -120,6 +120,7 @@ impl Image {
             Script::OnDisk { interpreter, path } => {
                 Self::of_interpreter(interpreter, path, &request.args, &request.env)
             }
+            Script::InImage { command } => Self::of_command(command, &request.args, &request.env),
             Script::Program { path } => {
                 let path = path.as_os_str().as_bytes();
                 let words = [path].into_iter().chain(request.args.iter().map(String::as_bytes));
@@ -150,6 +151,16 @@ impl Image {
         Self::new(program, words.chain(args.iter().map(String::as_bytes)), env)
     }
 
+    /// A command with the script's path in it, and the script's arguments.
+    pub(crate) fn of_command(
+        command: &[String],
+        args: &[String],
+        env: &[(String, String)],
+    ) -> Result<Self, NulError> {
+        let program = command.first().map_or("", String::as_str);
+        Self::new(program, command.iter().chain(args).map(String::as_bytes), env)
+    }
+
     /// The program that `words` begin with, without any variable.
     pub(crate) fn of_words(words: &[String]) -> Result<Self, NulError> {
         let program = words.first().map_or("", String::as_str);
@@ -173,7 +184,9 @@ impl Image {
 /// Name of the program to execute, as the user knows it.
 fn program(script: &Script) -> &str {
     match script {
-        Script::OnDisk { interpreter, .. } => interpreter.first().map_or("", String::as_str),
+        Script::OnDisk { interpreter: words, .. } | Script::InImage { command: words } => {
+            words.first().map_or("", String::as_str)
+        }
         Script::Program { path } => path.file_name().and_then(OsStr::to_str).unwrap_or_default(),
         Script::InMemory { name, .. } => name,
     }
@@ -226,6 +239,7 @@ fn not_started(script: &Script, error: &io::Error) -> Refused {
 fn missing(script: &Script) -> &'static str {
     match script {
         Script::OnDisk { .. } => "; the interpreter, or its loader, is not in the image",
+        Script::InImage { .. } => "; it, or the loader that it names, is not in the image",
         Script::Program { .. } | Script::InMemory { .. } => {
             "; the loader that the binary names is not in the image"
         }

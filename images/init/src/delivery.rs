@@ -25,7 +25,8 @@ use gantry_init::request::refused;
 /// A request that is on its way in.
 pub(crate) struct Delivery {
     request: Request,
-    script: File,
+    /// `None` for a script that is in the image.
+    script: Option<File>,
     stdin: File,
 }
 
@@ -61,17 +62,25 @@ pub(crate) enum Script {
         /// be executed.
         file: File,
     },
+    /// A file of the image.
+    InImage {
+        /// See [`Launch::InImage`].
+        command: Vec<String>,
+    },
 }
 
 impl Delivery {
     /// Makes room for what the request announces.
     pub(crate) fn begin(request: Request) -> Result<Self, Refused> {
         let script = match &request.launch {
-            Launch::Interpreted { file_name, .. } => create_script(&script_path(file_name)),
-            Launch::Executable { name } if executes_files() => create_program(&script_path(name)),
-            Launch::Executable { .. } => create_in_memory(c"script", libc::MFD_EXEC),
+            Launch::Interpreted { file_name, .. } => Some(create_script(&script_path(file_name))),
+            Launch::Executable { name } if executes_files() => {
+                Some(create_program(&script_path(name)))
+            }
+            Launch::Executable { .. } => Some(create_in_memory(c"script", libc::MFD_EXEC)),
+            Launch::InImage { .. } => None,
         };
-        let script = script.map_err(|error| not_written("script", &error))?;
+        let script = script.transpose().map_err(|error| not_written("script", &error))?;
         let stdin = create_in_memory(c"stdin", libc::MFD_NOEXEC_SEAL);
         let stdin = stdin.map_err(|error| not_written("stdin", &error))?;
         Ok(Self { request, script, stdin })
@@ -79,7 +88,11 @@ impl Delivery {
 
     /// The next piece of the script.
     pub(crate) fn script(&mut self, piece: &[u8]) -> Result<(), Refused> {
-        self.script.write_all(piece).map_err(|error| not_written("script", &error))
+        match &mut self.script {
+            Some(script) => script.write_all(piece).map_err(|error| not_written("script", &error)),
+            // A request that announces any is refused.
+            None => Ok(()),
+        }
     }
 
     /// The next piece of its stdin.
@@ -90,17 +103,18 @@ impl Delivery {
     /// All pieces are here.
     pub(crate) fn finish(self) -> Result<Delivered, Refused> {
         let Self { request, script, stdin } = self;
-        set_time(&script).map_err(|error| not_written("script", &error))?;
-        let script = match request.launch.clone() {
-            Launch::Interpreted { interpreter, file_name } => {
+        if let Some(script) = &script {
+            set_time(script).map_err(|error| not_written("script", &error))?;
+        }
+        let script = match (request.launch.clone(), script) {
+            (Launch::Interpreted { interpreter, file_name }, _) => {
                 Ok(Script::OnDisk { interpreter, path: script_path(&file_name) })
             }
-            Launch::Executable { name } if executes_files() => {
-                Ok(Script::Program { path: script_path(&name) })
-            }
-            Launch::Executable { name } => {
+            (Launch::InImage { command, .. }, _) => Ok(Script::InImage { command }),
+            (Launch::Executable { name }, Some(script)) if !executes_files() => {
                 executable(script).map(|file| Script::InMemory { name, file })
             }
+            (Launch::Executable { name }, _) => Ok(Script::Program { path: script_path(&name) }),
         };
         let script = script.map_err(|error| not_written("script", &error))?;
         Ok(Delivered { request, script, stdin })

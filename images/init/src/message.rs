@@ -23,6 +23,9 @@ pub const WARM_UP_DIR: &str = "/opt/warm-up";
 /// Files and folders below [`WARM_UP_DIR`] at most.
 pub const WARM_UP_FILES: usize = 10_000;
 
+/// Folder of an image with the files of a bundle: a script of many files.
+pub const BUNDLE_DIR: &str = "/opt/bundle";
+
 /// Time of a script's last change, in seconds since 1970 (1980-01-01): caches that go by
 /// it are good for the next run of the same bytes.
 pub const SCRIPT_TIME: u64 = 315_532_800;
@@ -82,10 +85,9 @@ pub struct Preparation {
 /// A field is its length in bytes as decimal digits, a line feed, and its bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct StandBy {
-    /// As that of [`Launch::Interpreted`]. It serves only requests with the same.
-    pub interpreter: Vec<String>,
-    /// As that of [`Launch::Interpreted`]. It serves only requests with the same.
-    pub file_name: String,
+    /// Way to run the script. It serves only requests with the same, and starts no
+    /// [`Launch::Executable`].
+    pub launch: Launch,
     /// As that of [`Request`]. It serves only requests with the same.
     pub working_directory: String,
     /// The environment that requests have in common. It serves only requests with the
@@ -95,7 +97,8 @@ pub struct StandBy {
     pub differing: Vec<String>,
     /// Variables that it finds besides, and the script will not.
     pub own_env: Vec<(String, String)>,
-    /// The script's text. It finds it in the script's file as well.
+    /// The script's text. It finds it in the script's file as well, which is written for
+    /// it unless it is the image's.
     pub source: String,
     /// Modules to load; the script's imports if `None`.
     pub modules: Option<Vec<String>>,
@@ -169,7 +172,7 @@ pub struct Request {
 }
 
 /// Ways to run the script's bytes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Launch {
     /// Written to [`SCRIPT_DIR`] as `file_name` and handed to an interpreter:
@@ -186,6 +189,26 @@ pub enum Launch {
         /// One path component.
         name: String,
     },
+    /// A file of the image, below [`BUNDLE_DIR`]: the request has no bytes for it. argv is
+    /// `command`, then the arguments.
+    InImage {
+        /// Absolute path of a program, and its own arguments.
+        command: Vec<String>,
+        /// Absolute path of the script's file, which `command` runs.
+        path: String,
+    },
+}
+
+impl Launch {
+    /// Name of the script's file, or its path in the image.
+    #[must_use]
+    pub fn script(&self) -> &str {
+        match self {
+            Self::Interpreted { file_name: name, .. }
+            | Self::Executable { name }
+            | Self::InImage { path: name, .. } => name,
+        }
+    }
 }
 
 /// The declared output file.

@@ -6,7 +6,7 @@
 
 use std::path::{Component, Path};
 
-use crate::message::{Launch, Refused, RefusedReason, Request};
+use crate::message::{BUNDLE_DIR, Launch, Refused, RefusedReason, Request};
 
 /// Most bytes of [`Refused::detail`], so that it fits into a frame.
 const MAX_DETAIL_BYTES: usize = 2048;
@@ -40,6 +40,9 @@ fn complaint(request: &Request) -> Option<String> {
         let directory = &request.working_directory;
         return Some(format!("working directory {directory:?} is not absolute, or has `..`"));
     }
+    if matches!(request.launch, Launch::InImage { .. }) && request.script_bytes > 0 {
+        return Some("bytes for a script that is in the image".to_owned());
+    }
     if let Some(file) = &request.output_file
         && !is_plain_relative(&file.path)
     {
@@ -54,22 +57,31 @@ fn launch_texts(launch: &Launch) -> Vec<&String> {
             interpreter.iter().chain([file_name]).collect()
         }
         Launch::Executable { name } => vec![name],
+        Launch::InImage { command, path } => command.iter().chain([path]).collect(),
     }
 }
 
 fn launch_complaint(launch: &Launch) -> Option<String> {
-    let name = match launch {
+    match launch {
         Launch::Interpreted { interpreter, file_name } => {
-            let program = interpreter.first().map_or("", String::as_str);
-            if !is_plain_absolute(program) {
-                return Some(format!(
-                    "interpreter {program:?} is not an absolute path, or has `..`"
-                ));
-            }
-            file_name
+            program_complaint("interpreter", interpreter).or_else(|| name_complaint(file_name))
         }
-        Launch::Executable { name } => name,
-    };
+        Launch::Executable { name } => name_complaint(name),
+        Launch::InImage { command, path } => {
+            let is_below = is_plain_absolute(path) && Path::new(path).starts_with(BUNDLE_DIR);
+            let outside = || format!("script {path:?} is not a path below {BUNDLE_DIR}");
+            program_complaint("program", command).or_else(|| (!is_below).then(outside))
+        }
+    }
+}
+
+fn program_complaint(what: &str, words: &[String]) -> Option<String> {
+    let program = words.first().map_or("", String::as_str);
+    let complaint = || format!("{what} {program:?} is not an absolute path, or has `..`");
+    (!is_plain_absolute(program)).then(complaint)
+}
+
+fn name_complaint(name: &str) -> Option<String> {
     (!is_one_component(name)).then(|| format!("script name {name:?} is not one path component"))
 }
 

@@ -16,6 +16,7 @@ use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use gantry_init::message::{self, Launch, Refused, Request, STAND_BY_VARIABLE, STAND_BY_WITHIN_MS};
@@ -59,10 +60,8 @@ impl StandBy {
     /// Starts it; it is not ready yet.
     pub(crate) fn start(order: &message::StandBy) -> io::Result<Self> {
         enter(&order.working_directory).map_err(|refused| io::Error::other(refused.detail))?;
-        let path = script_path(&order.file_name);
-        let mut script = create_script(&path)?;
-        script.write_all(order.source.as_bytes())?;
-        set_time(&script)?;
+        let path = place(order)?;
+        let command = command(&order.launch).ok_or(Errno::EINVAL)?;
         let preparation = create_in_memory(c"preparation", libc::MFD_NOEXEC_SEAL)?;
         describe(&preparation, order, path.as_os_str().as_encoded_bytes())?;
         let request = create_in_memory(c"request", libc::MFD_NOEXEC_SEAL)?;
@@ -72,9 +71,9 @@ impl StandBy {
         let numbers = inherited.each_ref().map(|fd| fd.as_raw_fd().to_string()).join(",");
         let own = order.own_env.iter().cloned().chain([(STAND_BY_VARIABLE.to_owned(), numbers)]);
         let env: Vec<_> = order.env.iter().cloned().chain(own).collect();
-        let image = Image::of_interpreter(&order.interpreter, &path, &[], &env)?;
+        let image = Image::of_command(&command, &[], &env)?;
         let Pipes { stdin, stdout, stderr, its_stdin, its_outputs } = Pipes::new()?;
-        let program = order.interpreter.first().map_or("", String::as_str);
+        let program = command.first().map_or("", String::as_str);
         let pid = start(program, image, its_stdin, its_outputs, &inherited)?;
         let (order, without) = (order.clone(), Vec::new());
         Ok(Self { pid, order, without, control, request, stdin, stdout, stderr })
@@ -156,11 +155,7 @@ impl StandBy {
     /// The reason.
     pub(crate) fn check(&self, request: &Request) -> Result<(), String> {
         let order = &self.order;
-        let launch = Launch::Interpreted {
-            interpreter: order.interpreter.clone(),
-            file_name: order.file_name.clone(),
-        };
-        if launch != request.launch || order.working_directory != request.working_directory {
+        if order.launch != request.launch || order.working_directory != request.working_directory {
             return Err("the request is for something else".to_owned());
         }
         let [common, requested] = [&order.env, &request.env].map(|env| by_name(env));
@@ -195,13 +190,8 @@ impl StandBy {
     }
 
     fn hand_over(&mut self, request: &Request) -> io::Result<()> {
-        let Launch::Interpreted { interpreter, file_name } = &request.launch else {
-            return Err(Errno::EINVAL.into());
-        };
-        let path = script_path(file_name);
-        let words = interpreter.iter().map(String::as_bytes);
-        let words = words.chain([path.as_os_str().as_encoded_bytes()]);
-        let words: Vec<_> = words.chain(request.args.iter().map(String::as_bytes)).collect();
+        let command = command(&request.launch).ok_or(Errno::EINVAL)?;
+        let words: Vec<_> = command.iter().chain(&request.args).map(String::as_bytes).collect();
         let mut fields = io::BufWriter::new(&self.request);
         write_field(&mut fields, request.working_directory.as_bytes())?;
         write_field(&mut fields, words.len().to_string().as_bytes())?;
@@ -222,6 +212,33 @@ impl StandBy {
         let failed = unsafe { libc::waitid(libc::P_PID, id, &raw mut info, flags) } != 0;
         // SAFETY: waitid has filled it in, or left it zero: no process has ended.
         !failed && unsafe { info.si_pid() } == 0
+    }
+}
+
+/// Path of the script's file, which is written unless it is the image's.
+fn place(order: &message::StandBy) -> io::Result<PathBuf> {
+    match &order.launch {
+        Launch::Interpreted { file_name, .. } => {
+            let path = script_path(file_name);
+            let mut script = create_script(&path)?;
+            script.write_all(order.source.as_bytes())?;
+            set_time(&script)?;
+            Ok(path)
+        }
+        Launch::InImage { path, .. } => Ok(path.into()),
+        Launch::Executable { .. } => Err(Errno::EINVAL.into()),
+    }
+}
+
+/// Words that start the script; `None` for one that no interpreter reads.
+fn command(launch: &Launch) -> Option<Vec<String>> {
+    match launch {
+        Launch::Interpreted { interpreter, file_name } => {
+            let path = script_path(file_name).to_str()?.to_owned();
+            Some(interpreter.iter().cloned().chain([path]).collect())
+        }
+        Launch::InImage { command, .. } => Some(command.clone()),
+        Launch::Executable { .. } => None,
     }
 }
 

@@ -11,7 +11,7 @@ use std::path::Path;
 mod fuzz;
 
 /// Most seeds of a target, and most bytes of a seed: they are read by people.
-const FEW: usize = 10;
+const FEW: usize = 12;
 const SHORT: usize = 4096;
 
 /// Calls `hold` with each seed of a target. Some are understood to the end and some

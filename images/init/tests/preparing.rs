@@ -35,9 +35,9 @@ fn rehearsal(program: &str) -> Preparation {
 fn standing_by(program: &str, source: &str) -> Run {
     let mut run = bash(source);
     let interpreter = words(program);
+    let launch = Launch::Interpreted { interpreter, file_name: "script".into() };
     let stand_by = StandBy {
-        interpreter: interpreter.clone(),
-        file_name: "script".into(),
+        launch: launch.clone(),
         working_directory: "/work/deep".into(),
         env: vec![("PATH".into(), "/usr/bin:/bin".into()), ("ID".into(), String::new())],
         differing: vec!["ID".into(), "JOB".into()],
@@ -46,7 +46,7 @@ fn standing_by(program: &str, source: &str) -> Run {
         modules: Some(vec!["a.b".into()]),
     };
     run = run.working_directory("/work/deep");
-    run.request.launch = Launch::Interpreted { interpreter, file_name: "script".into() };
+    run.request.launch = launch;
     run.prepared(Preparation { rehearsal: vec![], stand_by: Some(stand_by) })
 }
 

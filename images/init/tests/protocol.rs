@@ -150,14 +150,14 @@ proptest! {
         texts in proptest::collection::vec(any::<String>(), 6),
         numbers in any::<[u64; 7]>(),
         count in any::<u32>(),
-        interpreted in any::<bool>(),
+        form in 0..3,
     ) {
         let [script_bytes, stdin_bytes, timeout_ms, grace_ms, stream_cap, cap, bytes] = numbers;
         let text = |index: usize| texts[index].clone();
-        let launch = if interpreted {
-            Launch::Interpreted { interpreter: vec![text(0), text(1)], file_name: text(2) }
-        } else {
-            Launch::Executable { name: text(0) }
+        let launch = match form {
+            0 => Launch::Interpreted { interpreter: vec![text(0), text(1)], file_name: text(2) },
+            1 => Launch::Executable { name: text(0) },
+            _ => Launch::InImage { command: vec![text(0), text(1)], path: text(2) },
         };
         round_trip(&Request {
             launch,
@@ -169,7 +169,7 @@ proptest! {
             timeout_ms,
             grace_ms,
             stream_cap,
-            output_file: interpreted.then(|| OutputFile { path: text(1), cap }),
+            output_file: (form == 0).then(|| OutputFile { path: text(1), cap }),
             artifacts: ArtifactCaps { count, bytes },
             disk: None,
             stay_ms: 0,

@@ -29,6 +29,9 @@ NOT_THE_SCRIPTS = (b"GANTRY_STAND_BY", b"PYTHONPATH")
 ALWAYS_SET, SOMETIMES_SET = b"EXECUTION_ID", (b"JOB_ID", b"GANTRY_INPUTS")
 DIFFERING = (ALWAYS_SET, *SOMETIMES_SET)
 
+# Folder of the image with the files of a script that has many.
+BUNDLE = "/opt/bundle/"
+
 # Statements that have no effect but on the script's own names.
 QUIET = frozenset(["FunctionDef", "AsyncFunctionDef"])
 
@@ -292,6 +295,14 @@ def import_the_real_one():
     return True
 
 
+def folder_of(path):
+    """The folder that the interpreter will put first in sys.path, if there are modules
+    beside the script: that of a bundle's file, unless it is run as a module."""
+    is_file = path.startswith(BUNDLE) and sys.orig_argv[-1] == path
+    is_safe = getattr(sys.flags, "safe_path", False) or sys.flags.isolated
+    return os.path.dirname(path) if is_file and not is_safe else None
+
+
 def prepare(preparation, environment, end):
     """Imports what the script will import. Returns a remark about the end, if any.
 
@@ -300,6 +311,9 @@ def prepare(preparation, environment, end):
     path, modules = os.fsdecode(path), [os.fsdecode(name) for name in modules]
     # Modules look there for the script's name.
     sys.modules["__main__"].__file__ = path
+    folder = folder_of(path)
+    if folder is not None:
+        sys.path.insert(0, folder)
     try:
         if is_listed == b"1":
             load_listed(path, modules)
@@ -307,6 +321,8 @@ def prepare(preparation, environment, end):
             load(path, source)
         sys.stdout.flush()
         sys.stderr.flush()
+        if folder is not None and sys.path.pop(0) != folder:
+            raise Unfit("what it imports puts folders before the script's in sys.path")
     except BaseException as error:
         text = str(error) if type(error) is Unfit else f"{type(error).__name__}: {error}"
         raise (environment.unfit() if environment.is_used else Unfit(text)) from None

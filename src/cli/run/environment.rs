@@ -2,7 +2,9 @@
 
 use super::Arguments;
 use super::file::{self, Problem};
+use crate::bundles::Packed;
 use crate::config::Settings;
+use crate::domain::bundle::BundleLayer;
 use crate::domain::environment::EnvironmentSpec;
 use crate::domain::script::Script;
 use crate::domain::script_type::python::requirements::Requirements;
@@ -36,6 +38,7 @@ pub(super) fn spec(
     arguments: &Arguments,
     wanted: Wanted,
     script: &Script,
+    bundle: Option<&Packed>,
 ) -> Result<EnvironmentSpec, Problem> {
     let script_type = script.script_type();
     if arguments.python.is_some() {
@@ -52,6 +55,8 @@ pub(super) fn spec(
         packages: wanted.packages,
         requirements: wanted.requirements,
         warm_up: WarmUp::of(&arguments.warm_up, script),
+        bundle: bundle
+            .map(|packed| BundleLayer { digest: packed.digest(), archive: Some(packed.to_path()) }),
     })
 }
 

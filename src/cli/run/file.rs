@@ -118,20 +118,21 @@ pub(in crate::cli) async fn read_input(text: &str) -> Result<JsonInput, Problem>
     })
 }
 
-/// The script, checked against the engine that is to run it.
-pub(in crate::cli) async fn check_script(
-    arguments: &Arguments,
-    bytes: Vec<u8>,
-    docker: &Docker,
-) -> Result<Script, Problem> {
+/// The script that a file is.
+pub(super) fn named_script(arguments: &Arguments, bytes: Vec<u8>) -> Result<Script, Problem> {
     let name = arguments.file.file_name().unwrap_or_default().to_string_lossy();
+    let script = Script::new(&name, arguments.script_type, bytes);
+    script.map_err(|error| Problem::new(&error, error.hint()))
+}
+
+/// Checks a script against the engine that is to run it.
+pub(super) async fn check_script(script: &Script, docker: &Docker) -> Result<(), Problem> {
     let refused = |error: ScriptError| Problem::new(&error, error.hint());
-    let script = Script::new(&name, arguments.script_type, bytes).map_err(refused)?;
     script.check_shebang().map_err(refused)?;
     if !script.script_type().is_text() {
         script.check_runs_on(architecture(docker).await?).map_err(refused)?;
     }
-    Ok(script)
+    Ok(())
 }
 
 async fn architecture(docker: &Docker) -> Result<Architecture, Problem> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::environment;
-use super::flags::{ScriptFlags, changed_script, clearable, new_script};
+use super::flags::{ScriptFlags, Sent, changed_script, clearable, new_script};
 use crate::cli::remote::{self, Failure};
 use crate::cli::{message, stdout};
 use crate::client::wire::{Pending, Script};
@@ -14,8 +14,8 @@ use crate::domain::sanitize::sanitize;
 
 #[derive(Debug, Args)]
 pub(super) struct RegisterArguments {
-    /// The script: .py, a compiled program, or a shell script. Its content is
-    /// sent
+    /// The script: .py, a compiled program, or a shell script; or a folder with the files
+    /// of one that has many. Its content is sent
     file: PathBuf,
 
     #[command(flatten)]
@@ -61,14 +61,21 @@ pub(super) async fn register(
     client: &Client,
     arguments: &RegisterArguments,
 ) -> Result<u8, Failure> {
-    let fields = new_script(&arguments.file, &arguments.flags)?;
-    let document = client.register_script(&fields).await?;
+    let Sent { fields, bundle } = new_script(&arguments.file, &arguments.flags)?;
+    let document = match bundle {
+        Some(bundle) => client.register_bundle(&fields, bundle).await?,
+        None => client.register_script(&fields).await?,
+    };
     finish(client, "registered", document, &arguments.after).await
 }
 
 pub(super) async fn update(client: &Client, arguments: &UpdateArguments) -> Result<u8, Failure> {
-    let fields = changed_script(arguments.file.as_deref(), &arguments.flags, &arguments.clear)?;
-    let document = client.update_script(&arguments.script, &fields).await?;
+    let changed = changed_script(arguments.file.as_deref(), &arguments.flags, &arguments.clear);
+    let Sent { fields, bundle } = changed?;
+    let document = match bundle {
+        Some(bundle) => client.update_bundle(&arguments.script, &fields, bundle).await?,
+        None => client.update_script(&arguments.script, &fields).await?,
+    };
     finish(client, "updated", document, &arguments.after).await
 }
 

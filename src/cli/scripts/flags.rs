@@ -1,5 +1,6 @@
 //! The flags that say what a script is, and the fields that they become.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
@@ -10,6 +11,7 @@ use serde_json::{Map, Value};
 
 use super::settings::{self, SettingFlags};
 use crate::cli::remote::Failure;
+use crate::cli::run::bundle;
 use crate::cli::run::environment::python;
 use crate::cli::run::file::{self, Problem, read_file_or_pipe};
 use crate::cli::run::{NetworkArgument, mount_argument, script_type, variables};
@@ -37,6 +39,11 @@ pub(super) struct ScriptFlags {
     /// What it is, when its name and content don't tell
     #[arg(long = "type", value_name = "TYPE", value_parser = script_type)]
     script_type: Option<ScriptType>,
+
+    /// The file of a folder that is run, by its path in it; otherwise __main__.py,
+    /// main.py, main.sh or main
+    #[arg(long, value_name = "PATH")]
+    entry: Option<String>,
 
     /// What it is for
     #[arg(long, value_name = "TEXT")]
@@ -125,8 +132,8 @@ pub(super) struct ScriptFlags {
     #[arg(long, value_name = "FILE")]
     outputs: Option<PathBuf>,
 
-    /// FILE is a path on the server, below its GANTRY_SCRIPT_ROOTS, and is read
-    /// there
+    /// FILE is a path on the server, below its GANTRY_SCRIPT_ROOTS, of a file or a
+    /// folder, and is read there
     #[arg(long)]
     server_path: bool,
 }
@@ -185,8 +192,14 @@ pub(super) fn clearable() -> impl TypedValueParser<Value = &'static str> {
     })
 }
 
+/// Fields to send, and the files of a folder.
+pub(super) struct Sent {
+    pub(super) fields: Fields,
+    pub(super) bundle: Option<File>,
+}
+
 /// The fields of a script that is new.
-pub(super) fn new_script(file: &Path, flags: &ScriptFlags) -> Result<Fields, Failure> {
+pub(super) fn new_script(file: &Path, flags: &ScriptFlags) -> Result<Sent, Failure> {
     let name = match &flags.name {
         Some(name) => name.clone(),
         None => name_of(file).ok_or_else(|| {
@@ -194,9 +207,9 @@ pub(super) fn new_script(file: &Path, flags: &ScriptFlags) -> Result<Fields, Fai
             Failure::new(what, "name the script with --name")
         })?,
     };
-    let mut fields = fields(Some(file), flags)?;
-    fields.set("name", &name)?;
-    Ok(fields)
+    let mut sent = fields(Some(file), flags)?;
+    sent.fields.set("name", &name)?;
+    Ok(sent)
 }
 
 /// The fields that were given.
@@ -204,25 +217,26 @@ pub(super) fn changed_script(
     file: Option<&Path>,
     flags: &ScriptFlags,
     clear: &[&'static str],
-) -> Result<Fields, Failure> {
-    let mut fields = fields(file, flags)?;
+) -> Result<Sent, Failure> {
+    let mut sent = fields(file, flags)?;
     for field in clear {
-        fields.set_json(field, "null")?;
+        sent.fields.set_json(field, "null")?;
     }
-    if fields.is_empty() {
+    if sent.fields.is_empty() && sent.bundle.is_none() {
         let hint = "name a file, or what is to be changed: see --help";
         return Err(Failure::new("nothing is to be changed", hint));
     }
-    Ok(fields)
+    Ok(sent)
 }
 
-fn fields(file: Option<&Path>, flags: &ScriptFlags) -> Result<Fields, Failure> {
-    let mut fields = Fields::default();
+fn fields(file: Option<&Path>, flags: &ScriptFlags) -> Result<Sent, Failure> {
+    let (mut fields, mut bundle) = (Fields::default(), None);
     fields.set_some("name", flags.name.as_ref())?;
     fields.set_some("description", flags.description.as_ref())?;
     if let Some(file) = file {
-        set_content(file, flags, &mut fields)?;
+        bundle = set_content(file, flags, &mut fields)?;
     }
+    fields.set_some("entry", flags.entry.as_ref())?;
     fields.set_some("script_type", flags.script_type.map(ScriptType::name).as_ref())?;
     if let Some(path) = &flags.requirements {
         fields.set("requirements", &read_text(path, file::MAX_REQUIREMENTS_FILE)?)?;
@@ -253,15 +267,22 @@ fn fields(file: Option<&Path>, flags: &ScriptFlags) -> Result<Fields, Failure> {
     fields.set_some("runtime", flags.runtime.as_ref())?;
     fields.set_some("output_file", flags.output_file.as_ref())?;
     set_document("outputs", flags.outputs.as_deref(), &mut fields)?;
-    Ok(fields)
+    Ok(Sent { fields, bundle })
 }
 
 /// Sets the bytes, or the path where the server finds them; and the type, unless a flag
-/// sets it.
-fn set_content(file: &Path, flags: &ScriptFlags, fields: &mut Fields) -> Result<(), Failure> {
+/// sets it. Packs a folder instead, whose entry tells the server the type.
+fn set_content(
+    file: &Path,
+    flags: &ScriptFlags,
+    fields: &mut Fields,
+) -> Result<Option<File>, Failure> {
     if flags.server_path {
         fields.set("file_path", &file.display().to_string())?;
-        return Ok(());
+        return Ok(None);
+    }
+    if file.is_dir() {
+        return Ok(Some(bundle::packed(file)?));
     }
     let bytes = file::read_script(file)?;
     let name = file.file_name().unwrap_or_default().to_string_lossy();
@@ -270,7 +291,7 @@ fn set_content(file: &Path, flags: &ScriptFlags, fields: &mut Fields) -> Result<
     fields.set("script_type", &kind.name())?;
     fields.set("file_name", &name)?;
     fields.set("source_base64", &STANDARD.encode(bytes))?;
-    Ok(())
+    Ok(None)
 }
 
 /// `--env`, checked as `gantry run` checks it.

@@ -109,11 +109,13 @@ fn lines(script: &Script) -> Lines {
 }
 
 /// Lines about a script's code, with their fields.
-const OF_THE_CODE: [(&str, &str); 9] = [
+const OF_THE_CODE: [(&str, &str); 11] = [
     ("description", "description"),
     ("type", "script_type"),
     ("version", "version"),
     ("digest", "digest"),
+    ("bundle", "bundle"),
+    ("entry", "entry"),
     ("file", "file_path"),
     ("working directory", "working_directory"),
     ("requirements", "requirements_hash"),

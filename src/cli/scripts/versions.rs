@@ -54,6 +54,10 @@ pub(super) struct SourceArguments {
     /// The version's number [default: the current one]
     #[arg(long = "version", value_name = "VERSION")]
     number: Option<u64>,
+
+    /// All files of a bundle, as a tar, instead of the one that is run
+    #[arg(long)]
+    bundle: bool,
 }
 
 pub(super) async fn list(client: &Client, arguments: &ListArguments) -> Result<u8, Failure> {
@@ -101,7 +105,10 @@ pub(super) async fn source(client: &Client, arguments: &SourceArguments) -> Resu
             script.shown("version").as_str().to_owned()
         }
     };
-    let mut download = client.source(&arguments.name, &version).await?;
+    let mut download = match arguments.bundle {
+        true => client.bundle(&arguments.name, &version).await?,
+        false => client.source(&arguments.name, &version).await?,
+    };
     let mut bytes = Vec::new();
     let is_terminal = io::stdout().is_terminal();
     while let Some(piece) = download.next().await? {

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::domain::file::FileDigest;
 use crate::domain::script_type::ScriptType;
 use crate::domain::script_type::python::PythonVersion;
 use crate::domain::system_packages::SystemPackages;
@@ -57,6 +58,9 @@ pub struct WarmUpRecord {
     pub digest: String,
     /// The name that the script shows itself by.
     pub file_name: String,
+    /// Path in the bundle that the script is the entry of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entry: Option<String>,
 }
 
 /// Environment that scripts need.
@@ -78,6 +82,8 @@ pub struct EnvironmentRecord {
     pub sources: bool,
     /// The command that fills its caches.
     pub warm_up: Option<WarmUpRecord>,
+    /// The bundle whose files are in it.
+    pub bundle: Option<FileDigest>,
     /// State of the environment.
     pub status: EnvironmentStatus,
     /// Image id, if the image exists.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Not;
 
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -10,10 +11,12 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::DeclaredOutputs;
+use crate::domain::file::FileDigest;
 use crate::domain::json_form::canonical;
 use crate::domain::mount::{self, Mount, MountError};
 use crate::domain::oci_runtime::OciRuntime;
 use crate::domain::sandbox_spec::Network;
+use crate::domain::script::{Script, ScriptError};
 use crate::domain::script_type::python::PythonVersion;
 use crate::domain::script_type::python::preload::Preload;
 use crate::domain::script_type::{NoPython, ScriptType};
@@ -92,6 +95,12 @@ pub struct Definition {
     /// Files that it leaves.
     #[serde(default, skip_serializing_if = "DeclaredOutputs::is_empty")]
     pub outputs: DeclaredOutputs,
+    /// The files that it consists of, if it is a bundle; `digest` is of the one that is run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<FileDigest>,
+    /// Path of the file that is run in the bundle; only bundles have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entry: Option<String>,
 }
 
 fn executable() -> bool {
@@ -124,6 +133,9 @@ pub enum VersionFault {
     /// The command can't be run.
     #[error("warm_up: {0}")]
     WarmUp(#[from] WarmUpError),
+    /// Only bundles have an entry, and all do.
+    #[error("entry: a bundle has the path of the file that is run, and no other script has one")]
+    Entry,
     /// The mounts contradict each other.
     #[error(transparent)]
     Mounts(#[from] MountError),
@@ -151,7 +163,21 @@ impl Definition {
             return Err(VersionFault::Sources);
         }
         warm_up::check(&self.warm_up)?;
+        if self.bundle.is_some() != self.entry.is_some() {
+            return Err(VersionFault::Entry);
+        }
         Ok(mount::check_together(&self.mounts)?)
+    }
+
+    /// Its script, from the bytes of the file that is run.
+    ///
+    /// # Errors
+    /// [`ScriptError`] if no sandbox could run them.
+    pub fn script(&self, bytes: impl Into<Bytes>) -> Result<Script, ScriptError> {
+        match &self.entry {
+            Some(entry) => Script::in_bundle(entry, Some(self.script_type), bytes),
+            None => Script::new(&self.file_name, Some(self.script_type), bytes),
+        }
     }
 
     /// The version of Python that it runs with; `None` is the one of the base image.
@@ -247,6 +273,9 @@ mod tests {
                 outputs: serde_json::from_value(json!({"a": {"path": "a"}})).unwrap(),
                 ..definition()
             },
+            bundled(1, "main.py"),
+            bundled(2, "main.py"),
+            bundled(1, "other.py"),
         ];
         for changed in changed {
             assert_ne!(changed.content_digest(), definition().content_digest());
@@ -254,6 +283,19 @@ mod tests {
             let stored = serde_json::to_string(&changed).unwrap();
             assert_eq!(serde_json::from_str::<Definition>(&stored).unwrap(), changed);
         }
+    }
+
+    fn bundled(byte: u8, entry: &str) -> Definition {
+        let bundle = Some(FileDigest::new([byte; 32]));
+        Definition { bundle, entry: Some(entry.to_owned()), ..definition() }
+    }
+
+    #[test]
+    fn a_bundle_and_its_entry_go_together() {
+        let alone = Definition { entry: None, ..bundled(1, "main.py") };
+        assert_eq!(alone.validate(), Err(VersionFault::Entry));
+        let astray = Definition { bundle: None, ..bundled(1, "main.py") };
+        assert_eq!(astray.validate(), Err(VersionFault::Entry));
     }
 
     #[test]

@@ -55,6 +55,8 @@ pub(super) struct Text {
     pub(super) check_shebang: fn(&[u8]) -> Result<(), ShebangError>,
     /// Bytes that are run, if they differ from those of the file.
     pub(super) repaired: fn(&[u8]) -> Option<Vec<u8>>,
+    /// Words after the interpreter that run a file of a bundle, by its path in the bundle.
+    pub(super) in_bundle: fn(&str) -> Vec<String>,
     /// Arguments that have the interpreter run nothing, which only fills caches.
     pub(super) rehearsal: fn(&[String]) -> &'static [&'static str],
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use gantry_init::frame::{Decoder, Frame, Header, Kind};
-use gantry_init::message::{Preparation, Prepared, Request};
+use gantry_init::message::{Launch, Preparation, Prepared, Request};
 use serde::Serialize;
 use tokio::io::{AsyncReadExt, DuplexStream, duplex};
 use tokio::sync::{mpsc, watch};
@@ -180,7 +180,10 @@ impl Stdio {
         let stand_by = preparation.stand_by;
         let reason = stand_by.as_ref().map(|it| it.source.clone()).filter(|it| !it.is_empty());
         self.send_message(Kind::Prepared, &Prepared { unfit: reason, remark: None }).await;
-        stand_by.map(|it| it.file_name)
+        stand_by.and_then(|it| match it.launch {
+            Launch::Interpreted { file_name, .. } => Some(file_name),
+            Launch::Executable { .. } | Launch::InImage { .. } => None,
+        })
     }
 
     async fn read_contents(&mut self, kind: Kind, size: u64) -> Option<Vec<u8>> {

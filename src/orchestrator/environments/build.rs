@@ -6,6 +6,7 @@ use super::build_log::BuildLog;
 use super::slots::Slot;
 use super::{Environments, Wanted};
 use crate::clock;
+use crate::domain::bundle::BundleLayer;
 use crate::domain::environment::EnvironmentSpec;
 use crate::domain::outcome::ErrorKind;
 use crate::domain::registry::{EnvironmentRecord, EnvironmentStatus, WarmUpRecord};
@@ -183,6 +184,10 @@ impl Environments {
             packages: known.system_packages.clone(),
             requirements,
             warm_up,
+            bundle: known.bundle.map(|digest| {
+                let archive = Some(self.inner.bundles.place(digest));
+                BundleLayer { digest, archive }
+            }),
         })
     }
 
@@ -192,7 +197,11 @@ impl Environments {
         script_type: ScriptType,
     ) -> Result<Option<WarmUp>, BuildFailure> {
         let code = self.inner.store.code(&known.digest).await?;
-        let script = Script::new(&known.file_name, Some(script_type), code).map_err(|error| {
+        let script = match &known.entry {
+            Some(entry) => Script::in_bundle(entry, Some(script_type), code),
+            None => Script::new(&known.file_name, Some(script_type), code),
+        };
+        let script = script.map_err(|error| {
             BuildFailure::of_environment(format!("its warm-up has no script: {error}"))
         })?;
         Ok(WarmUp::of(&known.command, &script))

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use super::settings::ExecutionsSettings;
+use crate::domain::bundle::BundleLayer;
 use crate::domain::environment::EnvironmentSpec;
 use crate::domain::execution::{FilesSnapshot, SharedInput};
 use crate::domain::file_fields;
@@ -17,7 +18,7 @@ use crate::domain::json_input::JsonInputError;
 use crate::domain::mount::{Mount, MountError};
 use crate::domain::registry::Definition;
 use crate::domain::sanitize::sanitize;
-use crate::domain::script::{Script, ScriptError};
+use crate::domain::script::ScriptError;
 use crate::domain::script_type::python::requirements::{
     Requirements, RequirementsError, RequirementsPolicy,
 };
@@ -104,7 +105,7 @@ impl JobLoader {
         let files = &runnable.snapshot.files;
         let stdin = file_fields::placed(&runnable.input, &files.fields)?;
         let code = self.code(&definition.digest).await?;
-        let script = Script::new(&definition.file_name, Some(definition.script_type), code)?;
+        let script = definition.script(code)?;
         let requirements = definition.requirements.as_deref();
         let policy = self.policy.or_sources(definition.sources);
         let requirements = requirements.map(|it| Requirements::parse(it, policy)).transpose()?;
@@ -119,6 +120,7 @@ impl JobLoader {
                 packages: definition.system_packages.clone(),
                 requirements,
                 warm_up: WarmUp::of(&definition.warm_up, &script),
+                bundle: definition.bundle.map(|digest| BundleLayer { digest, archive: None }),
             },
             script,
             working_directory: definition.working_directory.clone(),

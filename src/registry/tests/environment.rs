@@ -129,7 +129,7 @@ async fn a_version_from_before_runs_as_before() {
     let settings = world.registry.settings.clone();
     let drafted = |input: Value| {
         let known = Known { script: &before, code: source.as_bytes() };
-        draft(sent(input), Some(known), &settings).map(|it| it.definition.python()).unwrap()
+        draft(sent(input), Some(known), None, &settings).map(|it| it.definition.python()).unwrap()
     };
     assert_eq!(drafted(json!({"args": ["a"], "python": null})), None);
     assert_eq!(drafted(json!({"source": source})), None);

@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
 """Writes the seeds anew. How they are read stands at the top of ../src/TARGET.rs."""
 
+import gzip
+import io
 import json
 import pathlib
 import struct
+import zipfile
 
 HERE = pathlib.Path(__file__).parent
 HELLO, PREPARED, LOADED, STARTED, STDOUT, STDERR = 16, 26, 25, 17, 18, 19
@@ -101,7 +104,35 @@ SAID = ((HELLO, b"{}"), (PREPARED, b"{}"), (LOADED,), (STARTED,), (STDOUT, b"a\n
         (ARTIFACT_DATA, b"abc"), (EXIT, END))
 
 SHELL = {"name": "hello", "script_type": "shell", "source": "echo hello\n"}
+# bundles
+
+def zipped(*files):
+    """A zip of names, modes and contents, the same each time."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, mode, content in files:
+            info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+            info.create_system, info.external_attr = 3, mode << 16
+            archive.writestr(info, content)
+    return buffer.getvalue()
+
+
+FILES = tar_entry(b"./main.py", content=b"import a") + tar_entry(b"./lib/a.py") + bytes(1024)
+
 SEEDS = {
+    "bundles": {
+        "tar": FILES,
+        "gzip": gzip.compress(FILES, mtime=0),
+        "zip": zipped(("main.py", 0o100644, b"import a"), ("lib/a.py", 0o100755, b"")),
+        "long-name": extension(record(b"path", b"d" * 200 + b"/f")) + tar_entry(b"f") + bytes(1024),
+        "gnu-name": tar_entry(b"././@LongLink", b"L", content=b"d" * 200 + b"/f\0")
+                    + tar_entry(b"f") + bytes(1024),
+        "cut": FILES[:1536],
+        "link": tar_entry(b"a", b"2", b"/etc/passwd") + bytes(1024),
+        "astray": tar_entry(b"../a") + bytes(1024),
+        "twins": tar_entry(b"a") + tar_entry(b"A") + bytes(1024),
+        "zip-link": zipped(("a", 0o120777, b"/etc/passwd")),
+    },
     "bodies": {
         "shell": text(SHELL),
         "python": text({

@@ -1,9 +1,10 @@
 //! Arbitrary bytes as the body of a request: a script to register, with all that it
 //! brings (source, requirements, packages, schemas), and an execution to submit.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use gantry::api::bodies::{Refusal, registration, submission};
+use gantry::bundles::Shelf;
 use gantry::domain::registry::Definition;
 use gantry::domain::script_type::python::requirements::RequirementsPolicy;
 use gantry::registry::{HostLimits, RegistrySettings, ScriptInput, definition_of};
@@ -59,6 +60,7 @@ fn is_registered(input: &ScriptInput) -> bool {
         requirements: RequirementsPolicy::default(),
         host_limits: HostLimits { nano_cpus: 4_000_000_000, memory_bytes: 8 << 30 },
         is_engine_local: true,
+        bundles: Shelf::new(Path::new("/nowhere")),
     };
     match definition_of(input.clone(), &settings) {
         Ok(definition) => {

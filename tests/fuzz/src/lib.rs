@@ -6,6 +6,7 @@
 //! (`tests/fuzz_seeds.rs`) with the seeds that are checked in.
 
 pub mod bodies;
+pub mod bundles;
 pub mod conversation;
 pub mod documents;
 pub mod elf;

@@ -22,6 +22,8 @@ const TABLE: &[(&str, &str, &[Role])] = &[
     ("get", "/api/v1/admin/scripts/{id}/versions", SEEING),
     ("get", "/api/v1/admin/scripts/{id}/versions/{version}", SEEING),
     ("get", "/api/v1/admin/scripts/{id}/versions/{version}/source", SEEING),
+    ("get", "/api/v1/admin/scripts/{id}/versions/{version}/files", SEEING),
+    ("get", "/api/v1/admin/scripts/{id}/versions/{version}/bundle", SEEING),
     ("post", "/api/v1/admin/scripts/{id}/versions/{version}/activate", &[Admin]),
     ("get", "/api/v1/admin/scripts/{id}/executions", SEEING),
     ("get", "/api/v1/admin/scripts/executions/{id}", SEEING),

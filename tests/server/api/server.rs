@@ -4,6 +4,7 @@ use std::sync::{Arc, Once};
 
 use chrono::{DateTime, Utc};
 use gantry::access::{Access, TokenRequest};
+use gantry::bundles::Shelf;
 use gantry::clock;
 use gantry::disk::DiskReserve;
 use gantry::doctor::Examiner;
@@ -225,7 +226,8 @@ fn work(
     let policy = RequirementsPolicy::default();
     let engine = Arc::new(docker.clone());
     let pool = Pool::new(engine, remover.clone(), Default::default(), 0);
-    let environments = Environments::new(store.clone(), library, policy, metrics.clone(), 2);
+    let environments =
+        Environments::new(store.clone(), library, Shelf::new(folder), policy, metrics.clone(), 2);
     let parts = ExecutionsParts {
         store: store.clone(),
         files: files.clone(),
@@ -280,6 +282,7 @@ fn settings() -> RegistrySettings {
         requirements: RequirementsPolicy::default(),
         host_limits: HostLimits { nano_cpus: 1 << 40, memory_bytes: 1 << 40 },
         is_engine_local: true,
+        bundles: Shelf::new(&std::env::temp_dir().join("gantry-tests-keep-no-bundle")),
     }
 }
 

@@ -63,7 +63,9 @@ def exit_with(**changes):
 HELLO_FRAME = (HELLO, {"init": "0.1.0"})
 PREPARATION = {
     "rehearsal": ["/bin/true"],
-    "stand_by": {"interpreter": ["/usr/bin/python3"], "file_name": "script.py", "env": [],
+    "stand_by": {"launch": {"interpreted": {"interpreter": ["/usr/bin/python3"],
+                                            "file_name": "script.py"}},
+                 "working_directory": "/work", "env": [], "differing": ["ID"], "own_env": [],
                  "source": "import json", "modules": ["json"]},
 }
 SUCCESS = [
@@ -75,6 +77,8 @@ WHOLE = [
     (PREPARE, PREPARATION), (REQUEST, request(script_bytes=8, stdin_bytes=2)),
     (SCRIPT, b"echo "), (SCRIPT, b"hi\n"), (STDIN, b"{}"), (GO,), (CANCEL,),
 ]
+IN_IMAGE = {"in_image": {"command": ["/usr/bin/python3", "/opt/bundle/main.py"],
+                         "path": "/opt/bundle/main.py"}}
 BINARY = request(launch={"executable": {"name": "it"}}, script_bytes=4, output_file=None)
 
 SEEDS = {
@@ -96,6 +100,9 @@ SEEDS = {
         "whole-framed": framed(*WHOLE, piece=128),
         "binary": framed((REQUEST, BINARY), (SCRIPT, b"\x7fELF"), (GO,), piece=3),
         "cancelled": framed((REQUEST, BINARY), (CANCEL,), (SCRIPT, b"\x7fELF")),
+        "in-image": framed((REQUEST, request(launch=IN_IMAGE)), (GO,)),
+        "in-image-astray": framed((REQUEST, request(launch={"in_image": {
+            "command": ["/bin/sh"], "path": "/opt/bundle/../sh"}})), (GO,)),
         "astray": framed((REQUEST, request(working_directory="/work/../etc"))),
         "too-much": framed((REQUEST, request(script_bytes=1)), (SCRIPT, b"22")),
         "out-of-order": framed((REQUEST, request(stdin_bytes=1, script_bytes=1)), (STDIN, b"1")),

@@ -145,6 +145,12 @@ fn keeps_to_its_place(request: &Request) {
                 !matches!(file_name.as_str(), "" | "." | "..") && !file_name.contains(['/', '\0'])
             );
         }
+        Launch::InImage { command, path } => {
+            assert!(command.first().is_some_and(|it| it.starts_with('/') && is_within(it)));
+            assert!(command.iter().all(|word| !word.contains('\0')));
+            assert!(path.starts_with("/opt/bundle") && is_within(path));
+            assert_eq!(request.script_bytes, 0);
+        }
     }
 }
 

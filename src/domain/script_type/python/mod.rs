@@ -1,5 +1,6 @@
 //! Python scripts: CPython, with the environment of the script's requirements.
 
+mod bundle;
 pub mod preload;
 pub mod requirements;
 mod shebang;
@@ -26,6 +27,7 @@ pub(super) static FACTS: Facts = Facts {
         check_shebang: |bytes| shebang::options(bytes).map(drop),
         // Python takes all line ends.
         repaired: |_| None,
+        in_bundle: bundle::words,
         rehearsal: |_| &["-c", ""],
     }),
     // Output arrives at once, not when a buffer is full.

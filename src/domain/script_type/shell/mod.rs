@@ -4,7 +4,7 @@
 mod line_ends;
 
 use super::facts::{Facts, Form, ImageFiles, Signs, Text};
-use super::shebang;
+use super::{place_in_bundle, shebang};
 
 /// Shells that take a command after `-c`.
 const SHELLS: [&str; 3] = ["bash", "dash", "sh"];
@@ -19,6 +19,7 @@ pub(super) static FACTS: Facts = Facts {
         interpreter,
         check_shebang: |_| Ok(()),
         repaired: line_ends::repaired,
+        in_bundle: |entry| vec![place_in_bundle(entry)],
         rehearsal,
     }),
     variables: &[],
