@@ -16,7 +16,7 @@ use crate::http::auth::{Identity, authorise};
 use crate::http::environments::send_environment_log;
 use crate::http::events::stream_events;
 use crate::http::roles::{ADMIN, ANYBODY, CANCELLING, INVOKING, OPERATING, SEEING};
-use crate::http::scripts::send_source;
+use crate::http::scripts::{send_bundle, send_source};
 use crate::http::state::AppState;
 
 /// Pages with their allowed roles.
@@ -67,6 +67,7 @@ fn of_scripts(pages: Pages) -> Pages {
         .allow(SEEING, "/scripts/{id}/versions/{version}", get(versions::show))
         .allow(ADMIN, "/scripts/{id}/versions/{version}/activate", post(versions::activate))
         .allow(SEEING, "/scripts/{id}/versions/{version}/source", get(send_source))
+        .allow(SEEING, "/scripts/{id}/versions/{version}/bundle", get(send_bundle))
 }
 
 fn of_executions(pages: Pages) -> Pages {

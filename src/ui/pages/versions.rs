@@ -2,6 +2,7 @@
 //! changes.
 
 mod diff;
+mod files;
 
 use axum::extract::State;
 use axum::response::Response;
@@ -22,6 +23,7 @@ use crate::ui::form::{Form, FormFields, PageFields};
 use crate::ui::layout::{self, Section};
 use crate::ui::session::CurrentUser;
 use diff::{Diff, visible};
+use files::{Differences, Files};
 
 /// Longest source shown, in bytes (48 KiB).
 const SHOWN_BYTES: usize = 48 * 1024;
@@ -81,6 +83,8 @@ struct Compared {
     against: i64,
     /// Differences of the sources; `None` if one is too long or not text.
     source: Option<Diff>,
+    /// Differences of the files, if one is a bundle.
+    files: Option<Differences>,
     definition: Diff,
 }
 
@@ -95,13 +99,14 @@ pub(in crate::ui) async fn show(
     let number = path.number("version", "version")?;
     let version = find(&state, &script, number).await?;
     let source = source_of(&state, &user, &version.definition).await?;
+    let files = Files::of(&state, &version.definition).await?;
     let is_admin = user.is(ADMIN);
     let against = against(&fields, number)?;
     let compared = match against {
         None => None,
         Some(against) => {
             let other = find(&state, &script, against).await?;
-            Some(compare(&state, &user, &other, (&version, &source)).await?)
+            Some(compare(&state, &user, &other, (&version, &source, files.as_ref())).await?)
         }
     };
     let title = format!("{} version {number}", script.name);
@@ -111,6 +116,9 @@ pub(in crate::ui) async fn show(
         div.grid.wide-left {
             div.stack {
                 (comparison(&script, &version, compared.as_ref()))
+                @if let Some(files) = &files {
+                    (files.shown(&format!("/scripts/{}/versions/{number}", script.name)))
+                }
                 (source_shown(&script, &version, &source))
             }
             div.stack {
@@ -174,7 +182,7 @@ async fn compare(
     state: &AppState,
     user: &CurrentUser,
     old: &ScriptVersion,
-    (new, new_source): (&ScriptVersion, &Source),
+    (new, new_source, new_files): (&ScriptVersion, &Source, Option<&Files>),
 ) -> Result<Compared, Problem> {
     let is_admin = user.is(ADMIN);
     let old_source = match old.definition.digest == new.definition.digest {
@@ -188,13 +196,16 @@ async fn compare(
     };
     let definitions =
         (definition_text(&old.definition, is_admin), definition_text(&new.definition, is_admin));
+    let (old_files, new_files) = (Files::of(state, &old.definition).await?, new_files.cloned());
     let comparing = tokio::task::spawn_blocking(move || {
         let source = texts.map(|(old, new)| Diff::between(&old, &new));
-        (source, Diff::between(&definitions.0, &definitions.1))
+        let has_files = old_files.is_some() || new_files.is_some();
+        let files = || Differences::between(old_files.as_ref(), new_files.as_ref());
+        (source, has_files.then(files), Diff::between(&definitions.0, &definitions.1))
     });
-    let (source, definition) =
+    let (source, files, definition) =
         comparing.await.map_err(|error| Problem::internal(format!("a comparison: {error}")))?;
-    Ok(Compared { against: old.number, source, definition })
+    Ok(Compared { against: old.number, source, files, definition })
 }
 
 /// Definition as JSON, one value a line.
@@ -278,7 +289,11 @@ fn comparison(
             }
             @match compared {
                 None => { p.muted { "It is the first one." } },
-                Some(Compared { source, definition, .. }) => {
+                Some(Compared { source, files, definition, .. }) => {
+                    @if let Some(files) = files {
+                        h3 { "Files" }
+                        (files.shown())
+                    }
                     h3 { "Source" }
                     @match source {
                         Some(diff) => { (diff.shown()) },

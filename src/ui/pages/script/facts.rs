@@ -27,6 +27,10 @@ pub(in crate::ui::pages) fn shown(definition: &Definition, is_admin: bool) -> Ma
             dt { "Type" } dd { (badge::script_type(definition.script_type)) }
             dt { "File name" } dd { code { (definition.file_name) } }
             dt { "SHA-256" } dd { code.break { (definition.digest) } }
+            @if let (Some(bundle), Some(entry)) = (definition.bundle, &definition.entry) {
+                dt { "Bundle" } dd { code.break { (bundle) } }
+                dt { "Entry" } dd { code { (escaped(entry)) } }
+            }
             dt { "Arguments" }
             dd { (list(definition.args.iter().map(String::as_str))) }
             dt { "Variables" }
