@@ -88,6 +88,7 @@ fn full_report() -> Report {
             artifact("nul\0", None),
             artifact("", None),
         ],
+        kept_until: None,
         started_at: Some(now()),
         completed_at: now(),
     }
