@@ -58,6 +58,8 @@ pub(super) fn read(tar: impl Read, packer: &mut Packer) -> Result<(), BundleErro
             }
         }
     }
+    // What follows the end means nothing, but a compressed tar has its checksum there.
+    io::copy(&mut (&mut counting).take(MAX_ARCHIVE_BYTES), &mut io::sink()).map_err(refused)?;
     // A tar ends with empty blocks: one that ends with an entry is a part of another.
     if counting.read <= end || name.is_some() {
         return Err(BundleError::CutOff);

@@ -8,6 +8,7 @@ mod fault;
 use std::fmt;
 use std::str::FromStr;
 
+use gantry_init::artifact_name;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
@@ -24,7 +25,7 @@ pub const MAX_FILES: usize = 10_000;
 pub const MAX_BYTES: u64 = 256 * 1024 * 1024;
 
 /// Most components of a path.
-pub const MAX_DEPTH: usize = 32;
+pub const MAX_DEPTH: usize = artifact_name::MAX_DEPTH;
 
 /// First line of a manifest: the format, which the digest covers.
 const FORMAT: &str = "gantry bundle 1\n";

@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 
+use gantry_init::artifact_name;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -18,8 +19,8 @@ const VERSION: u32 = 1;
 /// Most files of one folder.
 pub const MAX_TREE_FILES: usize = 100_000;
 
-/// Most folders that a path goes through.
-pub const MAX_TREE_DEPTH: usize = 32;
+/// Most components of a path.
+pub const MAX_TREE_DEPTH: usize = artifact_name::MAX_DEPTH;
 
 /// Largest manifest, in bytes: that of the most files with the longest paths.
 pub const MAX_MANIFEST_BYTES: u64 = 64 * 1024 * 1024;
@@ -58,7 +59,7 @@ pub enum TreeFault {
     )]
     Path(String),
     /// A path through too many folders.
-    #[error("the path {0:?} goes through more than {MAX_TREE_DEPTH} folders")]
+    #[error("the path {0:?} has more than {MAX_TREE_DEPTH} parts")]
     Depth(String),
     /// Two files with one path.
     #[error("the path {0:?} is there twice")]
@@ -147,12 +148,12 @@ impl Tree {
 }
 
 fn check_path(path: &str) -> Result<(), TreeFault> {
-    if !gantry_init::artifact_name::is_allowed(path) {
-        return Err(TreeFault::Path(sanitize(path)));
+    if path.split('/').count() > MAX_TREE_DEPTH {
+        return Err(TreeFault::Depth(sanitize(path)));
     }
-    match path.matches('/').count() > MAX_TREE_DEPTH {
-        true => Err(TreeFault::Depth(sanitize(path))),
-        false => Ok(()),
+    match artifact_name::is_allowed(path) {
+        true => Ok(()),
+        false => Err(TreeFault::Path(sanitize(path))),
     }
 }
 
@@ -211,7 +212,7 @@ mod tests {
         for bad in ["", "/a", "../a", "a/..", "a\\b", "a\nb", "a//b", "a/", "."] {
             assert!(matches!(tree(&[bad]), Err(TreeFault::Path(_))), "{bad}");
         }
-        let deep = "a/".repeat(MAX_TREE_DEPTH) + "a";
+        let deep = "a/".repeat(MAX_TREE_DEPTH - 1) + "a";
         assert!(tree(&[&deep]).is_ok());
         assert!(matches!(tree(&[&format!("a/{deep}")]), Err(TreeFault::Depth(_))));
     }

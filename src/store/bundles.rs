@@ -18,7 +18,7 @@ impl Store {
     /// bundle refers to a stored one.
     pub async fn bundle(&self, digest: FileDigest) -> Result<Manifest, StoreError> {
         let found = self.find_bundle(digest).await?;
-        found.ok_or_else(|| StoreError::impossible("bundles", "manifest", &digest.to_string()))
+        found.ok_or_else(|| StoreError::impossible("bundles", "manifest", digest.to_string()))
     }
 
     /// The bundle with this digest, if it is known.

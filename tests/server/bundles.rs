@@ -81,7 +81,11 @@ async fn a_folder_is_registered_runs_warm_and_changes_by_its_files() {
     assert_eq!(script["environment"]["status"], "ready", "{script:#}");
     let cold = output(&server, "grade").await;
     assert_eq!(cold["stdout_log"], "warm /opt/bundle/main.py /opt/bundle\n");
-    server.is_prepared("grade").await;
+    let is_held = async || {
+        let pool = &server.get("/readyz").await.1["pool"];
+        pool["unused"].as_u64() >= Some(1) && pool["starting"] == 0
+    };
+    server.until("a sandbox waits", is_held).await;
     let warm = output(&server, "grade").await;
     assert_eq!(
         (&warm["sandbox"]["warm"], &warm["sandbox"]["preloaded"]),

@@ -100,14 +100,14 @@ impl Contents {
 
 fn check_path(path: &str) -> Result<(), BundleFault> {
     let shown = || sanitize(path);
+    if path.split('/').count() > MAX_DEPTH {
+        return Err(BundleFault::TooDeep(shown()));
+    }
     if !artifact_name::is_allowed(path) {
         return Err(BundleFault::Path(shown()));
     }
     if path.split('/').any(|part| part.starts_with(WHITEOUT)) {
         return Err(BundleFault::Whiteout(shown()));
-    }
-    if path.split('/').count() > MAX_DEPTH {
-        return Err(BundleFault::TooDeep(shown()));
     }
     Ok(())
 }

@@ -23,7 +23,7 @@ pub enum BundleFault {
     )]
     Path(String),
     /// A path is too deep.
-    #[error("{0:?} is more than {MAX_DEPTH} folders deep")]
+    #[error("the path {0:?} has more than {MAX_DEPTH} parts")]
     TooDeep(String),
     /// A name that means something to the engine (OCI Image Layer Specification, "Whiteouts").
     #[error(
