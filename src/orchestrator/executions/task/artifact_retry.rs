@@ -43,6 +43,9 @@ pub(super) async fn keep_artifacts(
             let cause = kept.as_ref().err().map(|lost| lost.cause);
             if cause == Some(Cause::Outage) {
                 // The end could not be stored either.
+                tracing::warn!(
+                    "the database is unavailable; retrying until the files of the execution are kept"
+                );
                 if !pauses(context).await {
                     executed.container.detach();
                     return None;
