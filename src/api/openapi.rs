@@ -203,7 +203,7 @@ fn complete_response(status: &str, response: &mut Value, examples: &Value) {
     }
     let Some(content) = response.get_mut("content").and_then(Value::as_object_mut) else { return };
     for (media_type, body) in content {
-        if media_type == "application/octet-stream" {
+        if matches!(media_type.as_str(), "application/octet-stream" | "application/x-tar") {
             body["schema"] = json!({"type": "string", "format": "binary"});
         }
         if body.get("example").is_none()

@@ -7,7 +7,7 @@ const MAX_LINES: usize = 600;
 
 /// The modules of the crate from the bottom up, each with all that it may import. The console
 /// stands beside the API: what both need is in `http`.
-const MODULES: [(&str, &[&str]); 27] = [
+const MODULES: [(&str, &[&str]); 28] = [
     ("domain", &[]),
     ("clock", &[]),
     ("log_throttle", &[]),

@@ -10,7 +10,8 @@ const PAGE: &str = "docs/configuration.md";
 
 /// Names with the prefix that are no settings: constants, what the build hands to the
 /// compiler, and what the tests are told.
-const OTHERS: [&str; 8] = [
+const OTHERS: [&str; 9] = [
+    "GANTRY_BUNDLE",
     "GANTRY_FAILED",
     "GANTRY_INIT",
     "GANTRY_PROBE",
