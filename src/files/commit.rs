@@ -74,7 +74,7 @@ fn two_at_a_time<T: Sync, A: Send>(
     };
     std::thread::scope(|scope| {
         let workers: Vec<_> =
-            (0..HASHED_AT_ONCE.min(items.len())).map(|_| scope.spawn(&worker)).collect();
+            (0..HASHED_AT_ONCE.min(items.len())).map(|_| scope.spawn(worker)).collect();
         workers.into_iter().try_for_each(|it| it.join().map_err(|_| FilesError::Stopped)?)
     })?;
     let mut answers = answers.into_inner().map_err(|_| FilesError::Stopped)?;

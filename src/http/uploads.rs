@@ -125,7 +125,7 @@ impl Checksum {
         }
     }
 
-    fn is_met(self) -> bool {
+    fn matches(self) -> bool {
         match self {
             Self::Sha1(hasher, expected) => hasher.finalize().as_slice() == expected,
             Self::Sha256(hasher, expected) => hasher.finalize().as_slice() == expected,
@@ -207,7 +207,7 @@ async fn receive(
         }
     };
     let Some(problem) = broken else {
-        if checksum.is_none_or(Checksum::is_met) {
+        if checksum.is_none_or(Checksum::matches) {
             return Ok(part.finish().await?);
         }
         part.undo().await?;
@@ -311,7 +311,7 @@ mod tests {
             for (sent, is_met) in [(&b"part"[..], true), (b"port", false), (b"", false)] {
                 let mut checksum = read(&text).unwrap().unwrap();
                 checksum.update(sent);
-                assert_eq!(checksum.is_met(), is_met);
+                assert_eq!(checksum.matches(), is_met);
             }
         }
         for wrong in ["md5 AAAA", "sha256 !", "", "sha256:AAAA"] {

@@ -6,7 +6,7 @@ use super::connection::on_reader;
 use super::{Store, StoreError};
 
 impl Store {
-    /// Bytes of an execution's input, output and logs; 0 if it does not exist.
+    /// Bytes of an execution's input, output, logs and frozen values, its files among them; 0 if it does not exist.
     ///
     /// # Errors
     /// [`StoreError`].

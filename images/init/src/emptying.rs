@@ -185,7 +185,7 @@ mod tests {
         symlink(&outside, folder.join("a/link")).unwrap();
         symlink("nowhere", folder.join("link")).unwrap();
         for closed in ["a/b/c", "a/b", "a"] {
-            fs::set_permissions(folder.join(closed), Permissions::from_mode(0)).unwrap();
+            fs::set_permissions(folder.join(closed), Permissions::from_mode(0o0)).unwrap();
         }
         empty_folder(&open_root(folder.to_str().unwrap()).unwrap());
         assert_eq!(left_in(&folder), 0);

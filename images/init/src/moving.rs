@@ -212,7 +212,7 @@ mod tests {
             fs::write(out.join(name), content).unwrap();
             fs::set_permissions(out.join(name), Permissions::from_mode(mode)).unwrap();
         }
-        fs::set_permissions(out.join("b"), Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(out.join("b"), Permissions::from_mode(0o0)).unwrap();
         // What the script has put in the way.
         fs::create_dir_all(root.path().join("to/0/sub")).unwrap();
         symlink("/etc/passwd", root.path().join("to/1")).unwrap();

@@ -1,5 +1,7 @@
 //! A script with `/work` on disk: it is measured, its files are moved, and the rest is gone.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 mod sandbox;
 
 use std::collections::BTreeMap;

@@ -141,7 +141,7 @@ mod tests {
         symlink(&outside, folder.join("a/link")).unwrap();
         symlink(&outside, folder.join("link")).unwrap();
         fs::hard_link(outside.join("file"), folder.join("a/hard")).unwrap();
-        fs::set_permissions(folder.join("a/b"), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(folder.join("a/b"), fs::Permissions::from_mode(0o0)).unwrap();
         remove(&folder).unwrap();
         assert!(!folder.exists());
         assert_eq!(fs::read(outside.join("file")).unwrap(), b"x");

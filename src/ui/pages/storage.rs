@@ -54,8 +54,8 @@ pub(in crate::ui) async fn show(
         }
         div.grid {
             (owners("By token", "Token", tokens.iter().map(of_token)))
-            (owners("By script", "Script", scripts.iter().map(|it| of_script(it))))
-            (owners("By job", "Job", jobs.iter().map(|it| of_job(it))))
+            (owners("By script", "Script", scripts.iter().map(of_script)))
+            (owners("By job", "Job", jobs.iter().map(of_job)))
         }
         div.grid {
             (files("Largest", &largest))
