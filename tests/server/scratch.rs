@@ -64,7 +64,7 @@ async fn what_is_left_on_disk_is_kept_and_its_folder_is_gone() {
 
 #[tokio::test]
 async fn a_warm_sandbox_has_its_folder_before_its_script_comes() {
-    let server = server().start();
+    let server = server().env("GANTRY_POOL_SIZE", "2").start();
     let settings = json!({"limits": {"disk_bytes": 64 << 20}, "warm": 1});
     server
         .register("held", "shell", "echo x >out/file; df -P /work | grep -c tmpfs", settings)
@@ -157,7 +157,11 @@ async fn files_that_were_moved_before_the_end_was_stored_are_not_lost() {
     let mut other = SqliteConnection::connect(&url).await.unwrap();
     sqlx::raw_sql("BEGIN EXCLUSIVE").execute(&mut other).await.unwrap();
     gate.open();
-    server.until("it tries again", async || server.read_log().contains("end is stored")).await;
+    server
+        .until("it tries again", async || {
+            server.read_log().contains("files of the execution are kept")
+        })
+        .await;
     server.kill();
     sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
     other.close().await.unwrap();

@@ -139,7 +139,9 @@ async fn ten_mebibytes_of_each_stream_are_read_back(database: Database) {
     let read = database.store.execution(id).await.unwrap().unwrap();
     let json = [read.input_data, read.output_data].map(|it| it.map_or(0, |it| it.get().len()));
     let bytes = 2 * bytes + json.iter().sum::<usize>() as u64;
-    assert_eq!(database.store.execution_bytes(id).await.unwrap(), bytes);
+    // Each database writes what is frozen in its own way.
+    let frozen = database.store.execution_bytes(id).await.unwrap() - bytes;
+    assert!((1..4_096).contains(&frozen), "{frozen}");
     assert_eq!(database.store.execution_bytes(uuid::Uuid::now_v7()).await.unwrap(), 0);
 }
 

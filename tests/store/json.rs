@@ -30,7 +30,7 @@ on_both! {
 }
 
 /// Columns of Gantry's own JSON, and of scripts' JSON.
-const OWN: [(&str, &str); 8] = [
+const OWN: [(&str, &str); 9] = [
     ("audit_log", "after"),
     ("audit_log", "before"),
     ("environments", "system_packages"),
@@ -39,6 +39,7 @@ const OWN: [(&str, &str); 8] = [
     ("script_versions", "definition"),
     ("scripts", "limits"),
     ("tokens", "scope"),
+    ("tokens", "shares"),
 ];
 
 async fn postgres_knows_that_it_is_json(database: Database) {

@@ -111,7 +111,7 @@ fn files_that_are_not_kept_are_no_success() {
     assert_eq!(status_of(one.clone()), refused);
     let said = message_of(one);
     assert!(said.starts_with("1 file in /work/out was not kept: a\\b (forbidden name)\nhint: "));
-    assert!(said.contains("255 bytes"), "{said}");
+    assert!(said.contains("1,024 bytes"), "{said}");
     let names = ["1", "2", "3", "4", "5", "6"].map(|name| (name, SkipReason::TooMany));
     let said = message_of(with_unkept(End::Code(0), &names, 44));
     assert!(said.starts_with("50 files in /work/out were not kept: 1 (too many artifacts), "));
