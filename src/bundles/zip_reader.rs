@@ -25,7 +25,6 @@ const LINK: u32 = 0o120_000;
 const FOLDER: u32 = 0o040_000;
 
 /// See the reader of tars.
-const SPECIAL_BITS: u32 = 0o7000;
 const EXECUTE_BITS: u32 = 0o111;
 
 /// Adds all files of a zip.
@@ -59,9 +58,6 @@ pub(super) fn read(mut zip: File, packer: &mut Packer) -> Result<(), BundleError
             0 | REGULAR => {}
             LINK => return Err(of_kind(&path, "a symbolic link")),
             _ => return Err(of_kind(&path, "neither a file nor a folder")),
-        }
-        if mode.is_some_and(|mode| mode & SPECIAL_BITS != 0) {
-            return Err(BundleFault::SpecialBits(sanitize(&path)).into());
         }
         let (bytes, is_executable) = (file.size(), mode.map(|mode| mode & EXECUTE_BITS != 0));
         // Others than Unix have no such mode: the library makes one up.

@@ -126,16 +126,13 @@ fn a_compiled_program_finds_its_libraries_and_itself() {
     let library = source("answer.cpp", "extern \"C\" int answer() { return 42; }");
     let program = source("tool.cpp", PROGRAM);
     let compile = |arguments: &[&str], source: &Path| {
-        Command::new("c++")
-            .args(["-std=c++17"])
-            .args(arguments)
-            .arg(source)
-            .args(["-L", bundle.join("lib").to_str().unwrap()])
-            .status()
+        Command::new("c++").args(["-std=c++17"]).args(arguments).arg(source).status()
     };
     let shared = bundle.join("lib/libanswer.so");
-    let Ok(status) = compile(&["-shared", "-fPIC", "-o", shared.to_str().unwrap()], &library)
-    else {
+    let Ok(status) = compile(
+        &["-shared", "-fPIC", "-Wl,-soname,libanswer.so", "-o", shared.to_str().unwrap()],
+        &library,
+    ) else {
         println!("skipped: there is no C++ compiler");
         return;
     };

@@ -47,9 +47,11 @@ fn a_huge_file_is_refused_at_once() {
 }
 
 #[test]
-fn a_folder_is_refused() {
+fn a_folder_that_is_no_bundle_is_refused() {
     let run = Run::command(&["run"]);
-    run.arg(".").within(AT_ONCE).end().with(125, &["it is a folder, not a file"]);
+    let empty = run.folder().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    run.arg(empty).within(AT_ONCE).end().with(125, &["is no bundle"]);
 }
 
 #[test]

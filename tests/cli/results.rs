@@ -75,7 +75,8 @@ fn what_is_no_file_is_skipped_and_named() {
     for name in ["new\u{fffd}line", "\u{fffd}", "a\\b"] {
         assert_eq!(skipped(name), "forbidden name", "{artifacts:?}");
     }
-    assert!(artifacts.contains(&json!({"name": "kept", "bytes": 1, "skipped": null})));
+    let kept = artifacts.iter().find(|artifact| artifact["name"] == "kept").unwrap();
+    assert_eq!((&kept["bytes"], &kept["skipped"]), (&json!(1), &Value::Null));
     assert_eq!(files_in(folder.path()), BTreeMap::from([("kept".to_owned(), b"y".to_vec())]));
     let said = ["note: artifact socket was not taken: not a readable file"];
     assert_eq!(ended.json()["error_kind"], "outputs_refused");
@@ -84,7 +85,7 @@ fn what_is_no_file_is_skipped_and_named() {
 
 #[test]
 fn artifacts_have_caps() {
-    let source = "cd out; for i in {1..150}; do echo > $i; done; echo done";
+    let source = "cd out; for i in {1..10050}; do : > $i; done; echo done";
     let ended = shell(source).end_with_json().with(1, &["50 files in /work/out", "hint: "]);
     assert_eq!(ended.json()["error_kind"], "outputs_refused");
     assert_eq!(ended.json()["exit_code"], 0);
@@ -93,7 +94,7 @@ fn artifacts_have_caps() {
     let artifacts = ended.json()["artifacts"].as_array().unwrap().clone();
     let (taken, skipped): (Vec<_>, Vec<_>) =
         artifacts.iter().partition(|artifact| artifact["skipped"].is_null());
-    assert_eq!((taken.len(), skipped.len()), (100, 24));
+    assert_eq!((taken.len(), skipped.len()), (10_000, 24));
     assert!(skipped.iter().all(|artifact| artifact["skipped"] == "too many artifacts"));
 
     let ended = shell("head -c 65M /dev/zero > out/large; echo > out/small").end();

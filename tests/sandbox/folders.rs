@@ -9,7 +9,7 @@ use crate::testkit::run::shell;
 fn scratch_on_disk_is_a_folder_of_the_host_that_is_gone_with_the_container() {
     let source = "df -P /work | grep -c tmpfs
         stat -c %a /work /work/out /work/tmp /work/in
-        echo x >/work/out/file; mkdir -p /work/a/b; echo y >/work/a/b/c
+        echo x >/work/out/file; rm /work/out/file; mkdir -p /work/a/b; echo y >/work/a/b/c
         { echo z >/work/in/new; } 2>&1 | grep -o 'Read-only file system'
         { mv /work/out /work/other; rmdir /work/tmp; } 2>&1 | grep -c 'not permitted'
         ulimit -f";
