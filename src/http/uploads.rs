@@ -44,7 +44,7 @@ pub(crate) const UPLOAD_EXPIRES: HeaderName = HeaderName::from_static("upload-ex
 pub(crate) const UPLOAD_METADATA: HeaderName = HeaderName::from_static("upload-metadata");
 const UPLOAD_CHECKSUM: HeaderName = HeaderName::from_static("upload-checksum");
 const UPLOAD_COMPLETE: HeaderName = HeaderName::from_static("upload-complete");
-const GANTRY_FILE: HeaderName = HeaderName::from_static("gantry-file");
+const FILE_HEADER: HeaderName = HeaderName::from_static("gantry-file");
 
 /// Client's words about an upload.
 #[derive(Debug, Clone, Default)]
@@ -245,7 +245,7 @@ pub(crate) fn completed(headers: &mut HeaderMap, digest: FileDigest) {
     headers.insert(UPLOAD_COMPLETE, HeaderValue::from_static("?1"));
     headers.insert(REPR_DIGEST, repr_digest(digest));
     if let Ok(value) = HeaderValue::from_str(&digest.to_string()) {
-        headers.insert(GANTRY_FILE, value);
+        headers.insert(FILE_HEADER, value);
     }
 }
 
