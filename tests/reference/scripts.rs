@@ -41,16 +41,17 @@ fn every_script_type_is_explained() {
     assert_eq!(explained, ScriptType::ALL.map(ScriptType::name), "{PAGE}, \"Types\"");
 }
 
-#[test]
-fn limits_are_listed_as_they_are() {
+fn cpus(nano: u64) -> String {
+    let hundredths = nano / (NANO_CPUS_PER_CPU / 100);
+    let text = format!("{}.{:02}", hundredths / 100, hundredths % 100);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// Name, default, range and meaning of each limit.
+fn limits() -> Vec<(&'static str, String, String, &'static str)> {
     let default = Limits::default();
-    let cpus = |nano: u64| {
-        let hundredths = nano / (NANO_CPUS_PER_CPU / 100);
-        let text = format!("{}.{:02}", hundredths / 100, hundredths % 100);
-        text.trim_end_matches('0').trim_end_matches('.').to_owned()
-    };
     let time = |timeout| show_duration(timeout);
-    let rows = [
+    vec![
         (
             "`limits.cpus`, `--cpus`",
             cpus(default.nano_cpus),
@@ -116,10 +117,15 @@ fn limits_are_listed_as_they_are() {
             "fixed".to_owned(),
             "bytes of the files that are kept of `/work/out`; on disk they may be as many as `limits.disk_bytes`",
         ),
-    ];
-    let rows = rows.map(|(name, default, range, meaning)| {
+    ]
+}
+
+#[test]
+fn limits_are_listed_as_they_are() {
+    let rows = limits().into_iter().map(|(name, default, range, meaning)| {
         format!("| {name} | {default} | {range} | {meaning} |")
     });
+    let rows: Vec<_> = rows.collect();
     let table =
         format!("| limit | default | may be | meaning |\n|---|---|---|---|\n{}", rows.join("\n"));
     assert_part(PAGE, "limits", &table);

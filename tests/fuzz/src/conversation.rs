@@ -83,7 +83,7 @@ fn artifact_begin(size: u8, name: &[u8]) -> Frame {
 
 fn left_file(size: u8, name: &[u8]) -> Frame {
     let name = String::from_utf8_lossy(name).into_owned();
-    let file = LeftFile { name, size: size.into(), executable: size % 2 == 0 };
+    let file = LeftFile { name, size: size.into(), executable: size.is_multiple_of(2) };
     let payload = serde_json::to_vec(&file).expect("messages can be written");
     Frame { kind: Kind::LeftFile, payload }
 }
