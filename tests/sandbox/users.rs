@@ -146,8 +146,8 @@ fn what_a_script_writes_to_a_mount_belongs_to_its_owner() {
 
 #[test]
 fn an_owner_has_a_home_although_the_image_has_another_one_for_him() {
-    let source = "import os, pwd; print([os.getuid(), pwd.getpwuid(os.getuid()).pw_dir, \
-                  os.path.expanduser('~')])";
+    let source = "import json, os, pwd; print(json.dumps([os.getuid(), pwd.getpwuid(os.getuid()).pw_dir, \
+                  os.path.expanduser('~')]))";
     let run = python(source).args(["--owner", "33:33"]).env("GANTRY_OWNERS", "33:33");
     assert_eq!(run.end().with_success().json(), json!([33, "/work", "/work"]));
 }
@@ -165,21 +165,5 @@ fn nobody_is_an_owner_whom_the_operator_does_not_allow() {
         ("1000:1000,60600:100", "60578-61183"),
     ] {
         run("1000:1000").env("GANTRY_OWNERS", list).end().with(125, &["GANTRY_OWNERS", words]);
-    }
-}
-
-#[test]
-fn a_mount_that_the_scripts_user_may_not_write_to_is_told_with_its_owner() {
-    let source = "echo x > /data/new";
-    let (root, run) = mounted(|mount| shell(source).args(["--mount", mount]), ":rw");
-    let data = root.path().join("data");
-    fs::set_permissions(&data, fs::Permissions::from_mode(0o755)).unwrap();
-    let seen = fs::metadata(&data).unwrap();
-    let owner = format!("owner {}:{}, mode 0755", seen.uid(), seen.gid());
-    let said = ["runs as 65534:65534, which may not write to /data", &owner, "hint: an admin"];
-    let ended = run.end();
-    assert_ne!(ended.code, 0, "{ended:?}");
-    for words in said {
-        assert!(ended.stderr.contains(words), "{words}: {ended:?}");
     }
 }
