@@ -47,7 +47,8 @@ test: base
 	  && python3 -m unittest discover --start-directory tests/conformance; \
 	else echo 'python3 is not installed: the tests of install.py were left out'; fi
 	@if python3 -c 'import ensurepip, venv' 2>/dev/null; then \
-	  GANTRY=target/debug/gantry tests/client/run.py; \
+	  GANTRY=target/debug/gantry tests/client/run.py \
+	  && GANTRY=target/debug/gantry tests/client/uploads.py; \
 	else echo 'python3 or its venv is not installed: no client was generated and tested'; fi
 	tests/postgres/prepare
 	tests/browser/prepare
