@@ -236,7 +236,7 @@ pub(super) async fn append_upload(
 
 /// Gives an upload up
 ///
-/// What came of it is removed.
+/// The bytes that it had received are removed.
 #[utoipa::path(
     delete, path = "/api/v1/uploads/{id}", tag = "files",
     params(("id" = String, Path, description = "The upload's id", format = "uuid"),

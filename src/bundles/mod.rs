@@ -1,6 +1,6 @@
 //! Bytes of bundles: reads archives and folders into a bundle, and keeps it as one archive.
 //!
-//! Whatever is read is hostile: paths, sizes, modes and forms are checked while it is read, against
+//! Archives are hostile: paths, sizes, modes and forms are checked while they are read, against
 //! limits that hold for what is declared and for what is really there. Nothing is held in memory as
 //! a whole, nothing is unpacked into a folder, and no path of a bundle ever becomes one of the host.
 //! Start with [`Packer`]; [`Packed`] is the result, and [`Shelf`] keeps it.

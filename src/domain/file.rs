@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::sanitize::sanitize;
 
 pub use holder::Holder;
-pub use keep::{Keep, KeepFault};
+pub use keep::{UploadKeep, UploadKeepFault};
 
 /// Prefix of a digest in text: the only algorithm so far.
 const SHA_256: &str = "sha256:";

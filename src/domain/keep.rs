@@ -1,4 +1,4 @@
-//! How long the content of an execution's files is kept after its end.
+//! Time for which the content of an execution's files is kept after its end.
 
 use std::fmt;
 use std::str::FromStr;

@@ -9,6 +9,7 @@ pub mod bundle;
 pub mod confinement;
 pub mod elf;
 pub mod environment;
+pub mod error_chain;
 pub mod execution;
 pub mod fault;
 pub mod file;

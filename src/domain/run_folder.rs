@@ -4,7 +4,6 @@
 //! ```text
 //! NAME/            of the server alone
 //!   owner          its image, and the process that made it
-//!   taken          the files of it that are kept already (written before the first is moved)
 //!   in/            ──▶ /work/in, read-only
 //!   work/          ──▶ /work, for scratch on disk
 //!     out/  tmp/  in/ (mount point)  .gantry/N (files that the script left)
@@ -99,12 +98,6 @@ impl RunFolders {
     #[must_use]
     pub fn owner(&self, name: &str) -> PathBuf {
         self.folder(name).join("owner")
-    }
-
-    /// File that says which of the files that its script left are kept already.
-    #[must_use]
-    pub fn taken(&self, name: &str) -> PathBuf {
-        self.folder(name).join("taken")
     }
 
     /// Parts of the folder that the container `name` sees.

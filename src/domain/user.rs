@@ -1,5 +1,5 @@
 //! Users of sandboxes: the number of a user and the number of a group, written `UID:GID`.
-//! What a script writes to a mount of the host belongs to them.
+//! They own the files that a script writes to a mount of the host.
 
 use std::fmt;
 use std::str::FromStr;

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::commit::on_blocking;
 use super::{Files, FilesError};
 use crate::clock;
+use crate::domain::error_chain::chain;
 use crate::domain::file::FileDigest;
 
 /// Pause between two collections.
@@ -219,16 +220,4 @@ fn older<N: Named>(folder: &Path, before: DateTime<Utc>) -> Result<Vec<N>, Files
 fn changed_at(found: &fs::Metadata) -> DateTime<Utc> {
     let nanoseconds = u32::try_from(found.ctime_nsec()).unwrap_or_default();
     DateTime::from_timestamp(found.ctime(), nanoseconds).unwrap_or(DateTime::<Utc>::MAX_UTC)
-}
-
-/// Text of an error and all its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

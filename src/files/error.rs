@@ -42,7 +42,7 @@ pub enum FilesError {
         /// Bytes that are kept free.
         reserve: u64,
     },
-    /// What is to be taken over is no plain file, or changed meanwhile.
+    /// The file to take over is no plain one, or changed meanwhile.
     #[error("{} is no plain file, or has changed meanwhile", .0.display())]
     NotAFile(PathBuf),
     /// A part that does not begin where the upload ends.

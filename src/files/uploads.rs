@@ -22,7 +22,7 @@ use super::commit::on_blocking;
 use super::incoming::{IncomingFile, Paused};
 use super::{FileLabel, Files, FilesError, Room, StoredFile, plain};
 use crate::clock;
-use crate::domain::file::{FileDigest, Holder, Keep};
+use crate::domain::file::{FileDigest, Holder, UploadKeep};
 use crate::store::Upload;
 
 /// Time after which an upload is given up for which nothing comes.
@@ -52,7 +52,7 @@ pub struct NewUpload {
     /// Name and media type of the file.
     pub label: FileLabel,
     /// Time for which the file is kept.
-    pub keep: Keep,
+    pub keep: UploadKeep,
     /// The client's own words.
     pub metadata: String,
 }

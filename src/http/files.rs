@@ -14,7 +14,7 @@ use super::query::Query;
 use super::roles::SEEING;
 use super::state::AppState;
 use crate::clock;
-use crate::domain::file::{FileDigest, Holder, Keep};
+use crate::domain::file::{FileDigest, Holder, UploadKeep};
 use crate::domain::sanitize::is_invisible;
 use crate::domain::tree::Tree;
 use crate::files::{ArchiveKind, FileLabel, StoredFile};
@@ -29,7 +29,7 @@ pub(crate) struct SentLabel {
     /// Name and media type.
     pub(crate) label: FileLabel,
     /// Time for which it is kept.
-    pub(crate) keep: Keep,
+    pub(crate) keep: UploadKeep,
 }
 
 impl SentLabel {
@@ -45,7 +45,7 @@ impl SentLabel {
     pub(crate) fn new(
         name: Option<String>,
         media_type: Option<String>,
-        keep: Keep,
+        keep: UploadKeep,
     ) -> Result<Self, Problem> {
         if name.as_deref().is_some_and(|it| !is_label(it)) {
             let detail = format!(

@@ -5,7 +5,6 @@
 //! caller did not give. Its cause is only logged.
 
 use std::error::Error;
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -15,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::domain::error_chain::chain;
 use crate::domain::fault::Fault;
 use crate::files::FilesError;
 use crate::orchestrator::SubmitError;
@@ -390,18 +390,6 @@ pub(crate) fn problem_in(response: &Response) -> Option<Problem> {
         }
         status => Problem::internal(format!("a response with status {status} and no problem")),
     })
-}
-
-/// Text of an error and all its causes, for the log.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        // Writing to a string can't fail.
-        let _ = write!(text, ": {error}");
-        cause = error.source();
-    }
-    text
 }
 
 impl From<StoreError> for Problem {

@@ -14,7 +14,7 @@ use super::arriving::Arriving;
 use super::digests::{REPR_DIGEST, repr_digest};
 use super::files::SentLabel;
 use super::problem::{Kind, Problem};
-use crate::domain::file::{FileDigest, Keep};
+use crate::domain::file::{FileDigest, UploadKeep};
 use crate::files::{FilesError, PartEnd, UploadPart};
 
 /// Version of the protocol.
@@ -66,7 +66,8 @@ impl Metadata {
         if text.len() > MAX_METADATA {
             return Err(refused(format!("it has more than {MAX_METADATA} bytes")));
         }
-        let (mut name, mut media_type, mut digest, mut keep) = (None, None, None, Keep::default());
+        let (mut name, mut media_type, mut digest, mut keep) =
+            (None, None, None, UploadKeep::default());
         for pair in text.split(',').map(str::trim).filter(|it| !it.is_empty()) {
             let (key, encoded) = pair.split_once(' ').unwrap_or((pair, ""));
             let wrong = || refused(format!("the value of {key:?} is not text in base64"));
@@ -83,7 +84,7 @@ impl Metadata {
                 }
                 "keep" => {
                     let read = value()?.parse();
-                    keep = read.map_err(|it: crate::domain::file::KeepFault| {
+                    keep = read.map_err(|it: crate::domain::file::UploadKeepFault| {
                         refused(format!("keep: {it}"))
                     })?;
                 }

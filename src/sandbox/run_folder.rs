@@ -1,7 +1,7 @@
 //! The folder of one container on the host: made before the container, and removed after it
 //! by the [`Remover`](super::Remover).
 //!
-//! What lies below `work` is the script's, and as hostile as it is: nothing here follows a
+//! The content of `work` is the script's, and as hostile as it is: nothing here follows a
 //! link, opens what is no folder, or recurses. The server needs no rights beyond its own.
 //! It owns the folders that it makes, which are open to all: a sandbox's user is none that
 //! the server may act for.

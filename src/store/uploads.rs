@@ -8,7 +8,7 @@ use super::connection::{in_transaction, on_reader, on_writer};
 use super::files::digest;
 use super::rows::{Row, number, without_nul};
 use super::{Store, StoreError};
-use crate::domain::file::{FileDigest, Keep};
+use crate::domain::file::{FileDigest, UploadKeep};
 
 /// Upload in parts, as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub struct Upload {
     /// Media type of the file.
     pub media_type: Option<String>,
     /// Time for which the file is kept.
-    pub keep: Keep,
+    pub keep: UploadKeep,
     /// The client's own words.
     pub metadata: String,
     /// Time at which it began.

@@ -15,7 +15,7 @@ use futures::stream::{self, Stream};
 use super::form::{Form, FormFields, TOKEN_FIELD, broken, is_of_parts, malformed, not_of_session};
 use super::session::CurrentUser;
 use crate::clock;
-use crate::domain::file::Keep;
+use crate::domain::file::UploadKeep;
 use crate::files::{FileLabel, StoredFile};
 use crate::http::arriving::Arriving;
 use crate::http::auth::Identity;
@@ -177,7 +177,7 @@ impl<'a> Reading<'a> {
             piece = part.chunk().await.map_err(broken)?;
         }
         let label = FileLabel { name: Some(name.clone()), media_type };
-        let until = Keep::default().until(clock::now(), files.grace());
+        let until = UploadKeep::default().until(clock::now(), files.grace());
         let holder = holder(self.identity());
         let stored = files.keep(incoming, None, &holder, label, until).await?;
         self.note(target, &name, stored);

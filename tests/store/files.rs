@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use gantry::domain::file::{FileDigest, Holder, Keep};
+use gantry::domain::file::{FileDigest, Holder, UploadKeep};
 use gantry::store::{FileViewer, NewFileRef, NewTree, Page, Upload};
 use uuid::Uuid;
 
@@ -147,7 +147,7 @@ async fn uploads_are_counted_and_come_to_an_end(database: Database) {
         digest: None,
         name: Some("a\0b".to_owned()),
         media_type: None,
-        keep: Keep::Forever,
+        keep: UploadKeep::Forever,
         metadata: "filename YQ==".to_owned(),
         created_at: now,
         expires_at: now + TimeDelta::days(1),
@@ -167,7 +167,7 @@ async fn uploads_are_counted_and_come_to_an_end(database: Database) {
     assert!(store.advance_upload(id, 6, Some(8), later).await.unwrap());
     let found = store.upload(id).await.unwrap().unwrap();
     assert_eq!((found.length, found.received, found.expires_at), (Some(7), 6, later));
-    assert_eq!((found.keep, found.name.as_deref()), (Keep::Forever, Some("a\u{fffd}b")));
+    assert_eq!((found.keep, found.name.as_deref()), (UploadKeep::Forever, Some("a\u{fffd}b")));
     store.complete_upload(id, digest(1), 7, now).await.unwrap();
     assert!(!store.advance_upload(id, 1, None, later).await.unwrap());
     let found = store.upload(id).await.unwrap().unwrap();

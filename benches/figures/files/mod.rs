@@ -18,7 +18,7 @@ use crate::harness::goal;
 use crate::harness::report::Report;
 use crate::{Failure, Wanted, setting};
 
-/// What can be measured by itself.
+/// Parts that can be measured alone.
 pub(crate) const PARTS: [&str; 5] = ["transfer", "references", "chain", "many", "memory"];
 
 /// Rounds of what takes seconds.

@@ -19,7 +19,7 @@ use crate::cli::remote::{self, Failure};
 use crate::cli::run::file::Problem;
 use crate::cli::{message, stdout};
 use crate::client::{Client, Fields};
-use crate::domain::file::{FileDigest, Keep, KeepFault};
+use crate::domain::file::{FileDigest, UploadKeep, UploadKeepFault};
 use crate::domain::quantities::show_bytes;
 use crate::domain::sanitize::sanitize;
 use crate::domain::tree::{MAX_TREE_DEPTH, MAX_TREE_FILES, Tree, TreeEntry};
@@ -76,8 +76,8 @@ struct Missing {
 }
 
 pub(super) async fn main(client: &Client, arguments: &Arguments) -> Result<u8, Failure> {
-    let keep: Keep =
-        arguments.keep.parse().map_err(|error: KeepFault| Problem::new(&error, None))?;
+    let keep: UploadKeep =
+        arguments.keep.parse().map_err(|error: UploadKeepFault| Problem::new(&error, None))?;
     let progress = Progress::for_terminal();
     let found = fs::metadata(&arguments.path).map_err(|error| failed(&arguments.path, &error))?;
     let name = arguments.name.clone().or_else(|| {
@@ -99,7 +99,7 @@ fn failed(path: &Path, error: &io::Error) -> Problem {
 /// One call of the command.
 struct Sending<'a> {
     client: &'a Client,
-    keep: Keep,
+    keep: UploadKeep,
     progress: Progress,
 }
 
@@ -138,7 +138,7 @@ impl Sending<'_> {
         }
         let tree = Tree::new(entries).map_err(|(_, fault)| Problem::new(&fault, None))?;
         // The folder holds them from then on.
-        self.send_missing(&locals, Keep::Briefly, None).await?;
+        self.send_missing(&locals, UploadKeep::Briefly, None).await?;
         let document = self.create(&tree, name).await?;
         self.progress.clear();
         if arguments.json {
@@ -195,7 +195,7 @@ impl Sending<'_> {
     async fn send_missing(
         &self,
         locals: &[Local],
-        keep: Keep,
+        keep: UploadKeep,
         name: Option<&str>,
     ) -> Result<(), Failure> {
         for locals in locals.chunks(ASKED) {
@@ -214,7 +214,12 @@ impl Sending<'_> {
         Ok(())
     }
 
-    async fn send(&self, local: &Local, keep: Keep, name: Option<&str>) -> Result<(), Failure> {
+    async fn send(
+        &self,
+        local: &Local,
+        keep: UploadKeep,
+        name: Option<&str>,
+    ) -> Result<(), Failure> {
         if local.bytes <= PART {
             self.progress.show(&format!("sending {}", local.path.display()));
             let content = read_part(local, 0)?;
@@ -271,7 +276,7 @@ struct Created {
     digest: FileDigest,
 }
 
-fn query(keep: Keep, name: Option<&str>) -> Vec<(&'static str, String)> {
+fn query(keep: UploadKeep, name: Option<&str>) -> Vec<(&'static str, String)> {
     let mut query = vec![("keep", keep.to_string())];
     query.extend(name.map(|name| ("name", name.to_owned())));
     query

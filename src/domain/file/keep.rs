@@ -21,7 +21,7 @@ const DEFAULT_KEEP: Duration = Duration::from_secs(7 * 24 * 3_600);
 
 /// Time for which a holder keeps a file, unless it lets go of it before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Keep {
+pub enum UploadKeep {
     /// As long as it takes to do something with it: the time that a file stays when nobody
     /// holds it.
     Briefly,
@@ -34,15 +34,15 @@ pub enum Keep {
 /// Text that is no time of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{0:?} is not `none`, `forever`, or a time from 1m to 3650d, such as 7d")]
-pub struct KeepFault(String);
+pub struct UploadKeepFault(String);
 
-impl Default for Keep {
+impl Default for UploadKeep {
     fn default() -> Self {
         Self::For(DEFAULT_KEEP)
     }
 }
 
-impl Keep {
+impl UploadKeep {
     /// Time at which it ends, from now on; `None` means never. `briefly` is the time that a file
     /// stays when nobody holds it.
     #[must_use]
@@ -56,24 +56,24 @@ impl Keep {
     }
 }
 
-impl FromStr for Keep {
-    type Err = KeepFault;
+impl FromStr for UploadKeep {
+    type Err = UploadKeepFault;
 
-    fn from_str(text: &str) -> Result<Self, KeepFault> {
+    fn from_str(text: &str) -> Result<Self, UploadKeepFault> {
         match text {
             "none" => Ok(Self::Briefly),
             "forever" => Ok(Self::Forever),
             _ => {
                 let time = parse_duration(text).ok();
                 let time = time.filter(|time| (MIN_KEEP..=MAX_KEEP).contains(time));
-                time.map(Self::For).ok_or_else(|| KeepFault(sanitize(text)))
+                time.map(Self::For).ok_or_else(|| UploadKeepFault(sanitize(text)))
             }
         }
     }
 }
 
 /// The time as [`FromStr`] reads it.
-impl fmt::Display for Keep {
+impl fmt::Display for UploadKeep {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Briefly => formatter.write_str("none"),
@@ -90,18 +90,21 @@ mod tests {
     #[test]
     fn a_time_is_read_within_its_bounds() {
         let day = Duration::from_secs(86_400);
-        assert_eq!("7d".parse(), Ok(Keep::For(7 * day)));
-        assert_eq!("7d".parse(), Ok(Keep::default()));
-        assert_eq!(("none".parse(), "forever".parse()), (Ok(Keep::Briefly), Ok(Keep::Forever)));
+        assert_eq!("7d".parse(), Ok(UploadKeep::For(7 * day)));
+        assert_eq!("7d".parse(), Ok(UploadKeep::default()));
+        assert_eq!(
+            ("none".parse(), "forever".parse()),
+            (Ok(UploadKeep::Briefly), Ok(UploadKeep::Forever))
+        );
         for bad in ["", "59s", "3651d", "0", "-1d", "7 weeks", "None", "job"] {
-            assert!(bad.parse::<Keep>().is_err(), "{bad}");
+            assert!(bad.parse::<UploadKeep>().is_err(), "{bad}");
         }
-        for keep in [Keep::Briefly, Keep::Forever, Keep::default()] {
+        for keep in [UploadKeep::Briefly, UploadKeep::Forever, UploadKeep::default()] {
             assert_eq!(keep.to_string().parse(), Ok(keep));
         }
         let now = DateTime::UNIX_EPOCH;
-        assert_eq!(Keep::Forever.until(now, day), None);
-        assert_eq!(Keep::Briefly.until(now, day), Some(now + TimeDelta::days(1)));
-        assert_eq!(Keep::default().until(now, day), Some(now + TimeDelta::days(7)));
+        assert_eq!(UploadKeep::Forever.until(now, day), None);
+        assert_eq!(UploadKeep::Briefly.until(now, day), Some(now + TimeDelta::days(1)));
+        assert_eq!(UploadKeep::default().until(now, day), Some(now + TimeDelta::days(7)));
     }
 }

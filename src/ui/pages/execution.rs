@@ -18,6 +18,7 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
+use crate::domain::error_chain::chain;
 use crate::domain::execution::{
     Artifact, Execution, ExecutionSnapshot, ExecutionSummary, FilesSnapshot, Priority,
 };
@@ -26,7 +27,7 @@ use crate::domain::output_log::OutputLog;
 use crate::domain::sanitize::escaped;
 use crate::http::executions::{BudgetedExecution, find, whole, whole_and_log};
 use crate::http::path::ExecutionId;
-use crate::http::problem::{Problem, chain};
+use crate::http::problem::Problem;
 use crate::http::roles::{CANCELLING, INVOKING, SEEING};
 use crate::http::script_ref::ScriptRef;
 use crate::http::state::AppState;

@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use crate::domain::file::Keep;
+use crate::domain::file::UploadKeep;
 use crate::http::files::{SentLabel, find, receive, refuse, send_file};
 use crate::http::path::PathText;
 use crate::http::problem::{IsAnswer, Problem};
@@ -59,7 +59,7 @@ async fn received(
     let named = checked.and_then(|()| query.text("name"));
     let label = named.and_then(|name| {
         let name = plain_name(&name.unwrap_or_default());
-        SentLabel::new(Some(name.clone()), None, Keep::default()).map(|label| (name, label))
+        SentLabel::new(Some(name.clone()), None, UploadKeep::default()).map(|label| (name, label))
     });
     let (name, label) = match label {
         Ok(label) => label,

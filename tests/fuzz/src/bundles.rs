@@ -10,7 +10,7 @@ use gantry::domain::bundle::{MAX_BYTES, MAX_DEPTH, MAX_FILES};
 const BLOCK: usize = 512;
 const SUM: std::ops::Range<usize> = 148..156;
 
-/// What is taken is within the limits, stays below its folder, and is packed into an archive that
+/// A bundle that is taken is within the limits, stays below its folder, and is packed into an archive that
 /// is read again as the same bundle.
 pub fn hold(input: &[u8]) -> bool {
     let mut archive = input.to_vec();

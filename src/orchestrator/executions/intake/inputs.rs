@@ -1,6 +1,6 @@
 //! Files that an execution is to take: found, checked, and held before it is stored.
 //!
-//! What a request refers to is frozen to digests. They are held for an hour first; the
+//! References of a request are frozen to digests. They are held for an hour first; the
 //! transaction that stores the execution makes that as long as the execution. So nothing is
 //! collected in between, and what a refused request held goes by itself.
 
